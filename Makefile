@@ -1,0 +1,146 @@
+# mxward. The targets people use:
+#   make            the programs, into $(BUILD)
+#   make demo       the daemon at work in a private internet (tests/lab), ends by itself
+#   make check      unit tests, plays, short fuzz runs, and the lab
+#   make check-asan, make check-tsan, make lint, make fuzz, make bench, make bench-NAME, make coverage, make install
+# Nothing here needs editing when a file is added: folders are libraries, tests/X_test.c is a test,
+# tests/plays/X_play.c a play, tests/fuzz/X_fuzz.c a fuzz target, bench/X_bench.c a benchmark, and
+# tools/X.c (with tools/X/*.c beside it, if there is such a folder) a program.
+
+BUILD    ?= build
+CC       ?= gcc
+PREFIX   ?= /usr/local
+SANITIZE ?=
+V        ?= 0
+Q        := $(if $(filter 1,$(V)),,@)
+
+PACKAGES := openssl libunbound liburing libxxhash libconfuse libidn2 lmdb
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+            -Wpointer-arith -Wcast-align -Wwrite-strings -Wundef -Wformat=2 -Wswitch-enum -Werror
+HARDEN   := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE
+OPTIMISE ?= -O2 -g
+CPPFLAGS += -D_GNU_SOURCE -I.
+CFLAGS   += -std=gnu17 $(OPTIMISE) $(WARNINGS) -fno-common -pthread \
+            $(shell pkg-config --cflags $(PACKAGES))
+LDFLAGS  += -pthread
+LDLIBS   += $(shell pkg-config --libs $(PACKAGES)) -lm
+
+ifeq ($(SANITIZE),)
+CPPFLAGS += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+CFLAGS   += $(HARDEN)
+LDFLAGS  += -pie -Wl,-z,relro,-z,now
+ALLOCATOR := -ljemalloc
+else
+CFLAGS   += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
+LDFLAGS  += -fsanitize=$(SANITIZE)
+ALLOCATOR :=
+endif
+
+# --- libraries: one a folder group, in the order of the layers (a lower one never needs a higher) ---
+LIB_shm    := $(wildcard shm/*.c)
+LIB_wire   := $(wildcard ipc/wire/*.c)
+LIB_engine := $(wildcard engine/*.c engine/*/*.c)
+LIB_serve  := $(wildcard ipc/serve/*.c)
+LIB_client := $(wildcard ipc/client/*.c)
+LIBRARIES  := client serve engine wire shm
+
+object   = $(patsubst %.c,$(BUILD)/%.o,$(1))
+archives := $(foreach l,$(LIBRARIES),$(BUILD)/lib$(l).a)
+
+PROGRAMS := $(patsubst tools/%.c,$(BUILD)/%,$(wildcard tools/*.c))
+TESTS    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/*_test.c))
+PLAYS    := $(patsubst tests/plays/%.c,$(BUILD)/tests/plays/%,$(wildcard tests/plays/*_play.c))
+FUZZ     := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
+BENCHES  := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*_bench.c))
+FARM     := $(if $(wildcard tests/farm/*.c),$(BUILD)/tests/farm/farm)
+
+.PHONY: all programs tests demo check check-unit check-plays check-lab check-asan check-tsan lint fuzz \
+        bench coverage install clean
+.SECONDARY:
+.DELETE_ON_ERROR:
+all: programs
+programs: $(PROGRAMS)
+tests: $(TESTS) $(PLAYS)
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(if $(filter 0,$(V)),@echo "  cc    $<")
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+define library
+$(BUILD)/lib$(1).a: $$(call object,$$(LIB_$(1)))
+	@mkdir -p $$(@D); rm -f $$@
+	$$(Q)ar rcsD $$@ $$^
+endef
+$(foreach l,$(LIBRARIES),$(eval $(call library,$(l))))
+
+link = $(if $(filter 0,$(V)),@echo "  link  $@" &&) $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) \
+       -Wl,--start-group $(archives) -Wl,--end-group
+
+# Programs. jansson is for mxwardctl alone.
+.SECONDEXPANSION:
+$(PROGRAMS): $(BUILD)/%: $(BUILD)/tools/%.o $$(call object,$$(wildcard tools/%/*.c)) $(archives)
+	$(link) $(LDLIBS) $(if $(filter %/mxwardctl,$@),-ljansson) $(ALLOCATOR)
+
+$(TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(archives)
+	$(link) -lcheck $(LDLIBS)
+
+# Plays replace the world (ring, resolver, clock) at link time: what stands in tests/plays/world is
+# linked first, so the archive's own members are never pulled in.
+WORLD := $(call object,$(wildcard tests/plays/world/*.c))
+$(PLAYS): $(BUILD)/tests/plays/%: $(BUILD)/tests/plays/%.o $(WORLD) $(archives)
+	$(link) -lcheck $(LDLIBS)
+
+$(BUILD)/tests/farm/farm: $(call object,$(wildcard tests/farm/*.c)) $(archives)
+	@mkdir -p $(@D)
+	$(link) $(LDLIBS)
+
+$(BENCHES): $(BUILD)/bench/%: $(BUILD)/bench/%.o $(call object,$(wildcard bench/common/*.c)) $(archives)
+	$(link) $(LDLIBS) $(ALLOCATOR)
+
+# --- tests ---
+check: check-unit check-plays check-fuzz check-lab
+
+check-unit: $(TESTS)
+	@tests/run $(TESTS)
+check-plays: $(PLAYS)
+	@tests/run $(PLAYS)
+check-lab: programs $(FARM)
+	@if [ -x tests/lab/run ]; then BUILD=$(BUILD) tests/lab/run check; fi
+check-asan:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=address,undefined OPTIMISE="-O1 -g" check-unit check-plays
+check-tsan:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan SANITIZE=thread OPTIMISE="-O1 -g" check-unit
+
+demo: programs $(FARM)
+	@BUILD=$(BUILD) tests/lab/run demo
+
+# --- fuzzing: libFuzzer; `make fuzz` ten minutes a target, `make check` a few seconds ---
+FUZZ_SECONDS ?= 600
+fuzz-build:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang SANITIZE=fuzzer-no-link,address,undefined \
+	    OPTIMISE="-O1 -g" fuzz-targets
+fuzz-targets: $(FUZZ)
+$(FUZZ): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(archives)
+	$(link) -fsanitize=fuzzer $(LDLIBS)
+fuzz: fuzz-build
+	@tests/fuzz/run $(BUILD)/fuzz/tests/fuzz $(FUZZ_SECONDS)
+check-fuzz:
+	@if ls tests/fuzz/*_fuzz.c >/dev/null 2>&1; then $(MAKE) --no-print-directory FUZZ_SECONDS=5 fuzz; fi
+
+# --- benchmarks: JSON lines on standard output ---
+bench: $(BENCHES) $(FARM) programs
+	@for b in $(BENCHES); do BUILD=$(BUILD) $$b || exit 1; done
+bench-%: $(BUILD)/bench/%_bench $(FARM) programs
+	@BUILD=$(BUILD) $<
+
+lint:
+	@tools/lint
+coverage:
+	@tools/coverage $(BUILD)/coverage
+install: programs
+	@tools/install-files $(BUILD) "$(DESTDIR)" "$(PREFIX)"
+clean:
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

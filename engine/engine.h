@@ -1,0 +1,73 @@
+/*
+ * engine.h - the daemon as one object: configuration in, threads running, verdicts out.
+ *
+ * tools/mxward.c is its only user besides tests and benchmarks. ipc/serve attaches its front thread
+ * through engine_front.
+ */
+#ifndef MXWARD_ENGINE_H
+#define MXWARD_ENGINE_H
+
+#include "engine/base/option.h"
+#include "engine/dns/resolver.h"
+#include "engine/domain.h"
+#include "engine/probe/endpoint.h"
+#include "engine/schedule/politeness.h"
+
+struct daemon_settings {
+    uint64_t shards;       /* 0: one for each processor */
+    uint64_t resolvers;    /* 0: as many as shards */
+    char *run_directory;   /* sockets and tables; default /run/mxward */
+    char *state_directory; /* default /var/lib/mxward */
+    uint64_t log_level;
+    char *log_target;
+    uint64_t table_bytes; /* size of the verdict table */
+    uint64_t jobs;        /* domains in work at once */
+};
+struct dns_settings {
+    char *forwarder, *root_hints, *trust_anchor, *bogus_name;
+    uint64_t outstanding, cache_bytes, look_up_ms;
+    bool ipv6;
+};
+struct listen_settings {
+    char *socket; /* default: run_directory/mxward.sock */
+    uint64_t mode;
+    char *group;
+    struct option_list query_users, switch_users, admin_users; /* names, "@group", or "*" */
+    uint64_t connections, connections_per_user, requests_per_connection;
+    uint64_t idle_ms;
+};
+struct configuration {
+    struct daemon_settings daemon;
+    struct dns_settings dns;
+    struct probe_settings probe;
+    struct politeness_settings politeness;
+    struct listen_settings listen;
+};
+extern const struct option_table configuration_table; /* engine/configuration.c */
+
+struct engine;
+
+int engine_start(struct engine **engine, const struct configuration *configuration, char *why,
+                 size_t why_size);
+int engine_reload(struct engine *engine, const struct configuration *configuration, char *why,
+                  size_t why_size);
+void engine_stop(struct engine *engine); /* cancels, drains, joins, frees */
+
+/* What the front thread needs: its own mailbox end, and how to find shards. The front opens the
+ * mailbox itself (its wake function needs its ring). */
+struct engine_front {
+    struct exchange *exchange;
+    uint16_t me;
+    struct owners owners;
+    const int *ring_descriptors; /* by thread number, for ring_wake */
+};
+struct engine_front engine_front(struct engine *engine);
+void engine_front_ring(struct engine *engine,
+                       int ring_descriptor); /* the front's, before it sends */
+
+/* The whole state for `status`, as JSON into `out` (any thread). */
+size_t engine_status(struct engine *engine, char *out, size_t size);
+const char *engine_table_path(const struct engine *engine);
+uint32_t engine_config_epoch(const struct engine *engine);
+
+#endif

@@ -1,0 +1,101 @@
+/*
+ * verdict.h - from facts to a verdict. Pure: no clock, no socket, no memory of its own.
+ *
+ *   MX answer + facts of each host ─► finding per host ─► verdict of the domain
+ *
+ * Each rule stands in exactly one place: finding.c (one host: DANE-11..18, 24..33, TLS-21/22, RPT),
+ * verdict.c (hosts together: MX-05..13, MX-18, DANE-17, DEC-01..03, classes and levels of the
+ * design's section 6).
+ */
+#ifndef MXWARD_POLICY_VERDICT_H
+#define MXWARD_POLICY_VERDICT_H
+
+#include "engine/facts/host_facts.h"
+#include "shm/verdict.h"
+
+/* What the mail routing of a domain looks like: the input besides the hosts. */
+enum route_state {
+    ROUTE_MX,         /* MX records */
+    ROUTE_IMPLICIT,   /* secure or insecure NODATA: the domain itself (MX-05) */
+    ROUTE_HOST,       /* [host]: no MX look-up, name locally trusted (MX-16) */
+    ROUTE_NULL_MX,    /* MX-08, MX-09 */
+    ROUTE_NO_DOMAIN,  /* NXDOMAIN */
+    ROUTE_TROUBLE,    /* MX-11 */
+    ROUTE_BOGUS,      /* MX-12 */
+    ROUTE_ALIAS_LOOP, /* MX-01 */
+    ROUTE_UNUSABLE,   /* MX records, none of which can be a host (MX-07) */
+};
+
+struct route {
+    enum route_state state;
+    bool secure;          /* of the MX answer or its denial; true for ROUTE_HOST */
+    struct name domain;   /* next-hop domain as asked, canonical */
+    struct name expanded; /* its CNAME-expanded form if secure and different (DANE-31), else 0 */
+    bool hosts_cut;       /* more hosts than LIMIT_MX_HOSTS, or unusable ones left out */
+    uint32_t ttl_s;
+    uint8_t host_count;
+    struct {
+        uint16_t preference;
+        struct name name;
+    } hosts[LIMIT_MX_HOSTS]; /* ascending preference, equal ones in canonical order */
+    char why[128];
+};
+
+/* MX answer → route: MX-01..09, MX-18. `answer` is of type MX for `domain`. */
+void route_from_mx(struct route *route, const struct name *domain, const struct dns_answer *answer);
+
+/* What one host is worth for this route. */
+enum finding_kind {
+    FINDING_DANE,          /* usable TLSA, matched; with an insecure MX: half */
+    FINDING_DANE_ENFORCED, /* usable TLSA, inconclusive probe: the MTA will enforce, we did not see
+                            */
+    FINDING_DANE_FAILS,    /* usable TLSA, no match, or no TLS: no mail will go there */
+    FINDING_VERIFIED,      /* PKIX and a name that is vouched for */
+    FINDING_ENCRYPTED,
+    FINDING_WEAK,
+    FINDING_CLEAR,    /* no TLS, or TLS that fails so that an opportunistic sender goes in clear */
+    FINDING_UNKNOWN,  /* inconclusive, or ours */
+    FINDING_EXCLUDED, /* definitively no mail goes there: no address, not a host name */
+    FINDING_TROUBLE,  /* address or TLSA look-up failed: must not be used now */
+};
+
+struct finding {
+    enum finding_kind kind;
+    enum level level; /* what can be enforced at this host */
+    enum cause cause;
+    enum outcome outcome;   /* of the endpoint that decided (the weakest that was seen) */
+    enum tls_report report; /* TLS-RPT result type of a failure, REPORT_NONE if it is none */
+    uint8_t endpoint;       /* index of the endpoint that decided; 255: none */
+    bool conclusive;
+    bool requiretls, tls_required_by_tlsa; /* DANE-12: TLSA present, unusable */
+    uint16_t tls_version;                  /* least among its endpoints */
+    char why[200];                         /* one sentence: which record, which name, which error */
+};
+
+/* Reference identifiers of a host for this route (DANE-31..33, TLS-21). Returns how many (<= 4). */
+struct reference_names {
+    uint8_t count;
+    struct name names[4];
+};
+void reference_names(struct reference_names *names, const struct route *route,
+                     const struct host_facts *host);
+
+void finding_of_host(struct finding *finding, const struct route *route,
+                     const struct host_facts *host, int64_t now_s);
+
+/* `hosts` and `findings`: route->host_count each, same order; a host that has no facts is NULL. */
+void verdict_of_domain(struct verdict *verdict, const struct route *route,
+                       const struct host_facts *const *hosts, const struct finding *findings,
+                       uint64_t now_ms);
+
+/* One sentence for people: host, cause (CODE-01..07 words where Postfix has them). Returns length.
+ */
+size_t verdict_sentence(const struct verdict *verdict, char *text, size_t size);
+/* Enhanced status code that goes with it when mail is held or stopped: "4.7.4", "5.1.10", … */
+const char *verdict_status_code(const struct verdict *verdict);
+const char *cause_name(enum cause cause);
+const char *finding_kind_name(enum finding_kind kind);
+/* When to look again: positive and negative max age (FRESH-02), in ms after began_ms. */
+uint64_t verdict_refresh_ms(const struct verdict *verdict);
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * endpoint.h - the endpoint script: one connection to one address, from connect to goodbye, as a
+ * table of named steps with one driver. Yields evidence.
+ *
+ * A prober belongs to one shard. The shard gives it completions and due timers, and takes the ended
+ * probes at the end of the turn. It never decides whether a probe may start (schedule does) nor
+ * what its evidence means (policy does).
+ */
+#ifndef MXWARD_PROBE_ENDPOINT_H
+#define MXWARD_PROBE_ENDPOINT_H
+
+#include "engine/base/counter.h"
+#include "engine/base/option.h"
+#include "engine/certificate/certificate.h"
+#include "engine/facts/evidence.h"
+#include "engine/loop/ring.h"
+#include "engine/loop/wheel.h"
+
+struct probe_settings {
+    char *ehlo_name; /* NULL: the machine's host name */
+    char *source_ipv4, *source_ipv6;
+    uint64_t connect_ms, greeting_ms, command_ms, handshake_ms, goodbye_ms, whole_ms;
+    uint64_t parallel;       /* probes at once in the whole daemon */
+    uint64_t heavy_per_turn; /* handshake steps in one turn of a shard */
+    bool ipv4, ipv6, allow_reserved;
+    bool weak_check; /* a second handshake below the floor, to name the version (WEAK) */
+    char *ca_file, *ca_directory;
+    uint64_t port; /* of MX hosts; 25 */
+};
+extern const struct option_module
+    probe_option_module; /* section "probe"; offset filled by engine */
+
+struct prober_counts {
+    counter started, ended[OUTCOME_COUNT], bytes_in, bytes_out, stale_completions;
+    struct histogram step_us[ENDPOINT_STEP_COUNT], whole_us;
+    counter in_flight, handshakes, timeouts_ours;
+};
+
+struct prober;
+
+/* Operations 1..15 of the shard's ring tokens belong to the prober (RING_OPERATION_* in
+ * endpoint.c). */
+#define PROBER_OPERATION_FIRST 1
+#define PROBER_OPERATION_LAST  15
+
+int prober_create(struct prober **prober, struct ring *ring, struct wheel *wheel,
+                  struct certificate_store *certificates, const struct probe_settings *settings,
+                  uint32_t probes_max, char *why, size_t why_size);
+/* Nothing may be in flight: prober_cancel_all and turn until prober_running() == 0 first. */
+void prober_destroy(struct prober *prober);
+uint32_t prober_running(const struct prober *prober);
+const struct prober_counts *prober_counts(const struct prober *prober);
+void prober_reload(struct prober *prober, const struct probe_settings *settings);
+
+/* Starts a probe for `job` (opaque to the prober: the shard's number). 0; -EAGAIN: no slot (ours).
+ * `tlsa` may be NULL; the prober takes its own reference. */
+int prober_start(struct prober *prober, const struct endpoint_key *key,
+                 const struct dns_answer *tlsa, uint64_t job);
+void prober_cancel_all(struct prober *prober); /* every probe ends with OURS_CANCELLED */
+
+void prober_completed(struct prober *prober, const struct ring_completion *completion);
+void prober_due(struct prober *prober, struct wheel_timer *timer);
+/* The loop overslept or was stopped until `until_ms`: what fails in a probe that was running then
+ * is ours, not the peer's (law 3). */
+void prober_loop_was_late(struct prober *prober, uint64_t since_ms, uint64_t until_ms);
+/* Runs at most settings.heavy_per_turn parked handshake steps; true if some are left (do not
+ * sleep). */
+bool prober_run_heavy(struct prober *prober);
+/* An ended probe: its evidence (one reference for the caller) and job, or NULL. */
+const struct evidence *prober_take_ended(struct prober *prober, uint64_t *job);
+
+#endif

@@ -1,0 +1,62 @@
+/*
+ * request.h - the messages between jobs: domain → host → endpoint, and back.
+ *
+ * Each is embedded in the job that asks, travels to the owner, and comes back as the same message
+ * with its result, always, exactly once: nobody waits for a message that was lost. The token names
+ * the asker's job by generation, so an asker that has gone (or gave up) just drops what comes home,
+ * with the reference it carries. not_before is the freshness contract: the result's probes began at
+ * or after it (0: whatever is still good).
+ */
+#ifndef MXWARD_PROBE_REQUEST_H
+#define MXWARD_PROBE_REQUEST_H
+
+#include "engine/facts/host_facts.h"
+#include "engine/loop/mailbox.h"
+#include "engine/loop/ring.h"
+#include "engine/names/nexthop.h"
+
+/* message.kind, everywhere in the daemon. The answer travels under the kind of the question; who
+ * receives it knows by direction (a shard is never the answerer of its own QUESTION …): the pairs
+ * are spelt out so that dispatch is one switch. */
+enum message_kind {
+    MESSAGE_DNS_HOST = 1,  /* dns_question asked by a host job */
+    MESSAGE_DNS_DOMAIN,    /* dns_question asked by a domain job */
+    MESSAGE_ENDPOINT_ASK,  /* endpoint_request, host job → endpoint job */
+    MESSAGE_ENDPOINT_DONE, /* … and back */
+    MESSAGE_HOST_ASK,      /* host_request, domain job → host job */
+    MESSAGE_HOST_DONE,
+    MESSAGE_DOMAIN_ASK, /* domain_request (engine/domain.h), front → domain job */
+    MESSAGE_DOMAIN_DONE,
+    MESSAGE_CONTROL, /* main → shard: reload, stop */
+};
+
+/* Who is served first when there is not room for all. */
+enum priority { PRIORITY_LIVE, PRIORITY_ASKED, PRIORITY_SCAN, PRIORITY_REFRESH };
+
+struct endpoint_request {
+    struct message message;
+    struct ring_token token; /* the asker's */
+    struct endpoint_key key;
+    const struct dns_answer *tlsa; /* held by the asker until it is back; NULL: none */
+    uint64_t not_before_ms;
+    uint64_t deadline_ms;
+    enum priority priority;
+    const struct evidence *evidence; /* on the way back: never NULL, one reference for the asker */
+    struct endpoint_request *next;   /* the endpoint job's, while it waits there */
+};
+
+struct host_request {
+    struct message message;
+    struct ring_token token;
+    struct name host;
+    uint16_t port;
+    bool literal; /* [address]: no look-up at all, `address` is it (NAME-07) */
+    struct address address;
+    uint64_t not_before_ms;
+    uint64_t deadline_ms;
+    enum priority priority;
+    const struct host_facts *facts; /* on the way back: never NULL, one reference */
+    struct host_request *next;
+};
+
+#endif

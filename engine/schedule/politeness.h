@@ -1,0 +1,50 @@
+/*
+ * politeness.h - may a probe start now? Per address and per prefix, one shard, no I/O, no clock of
+ * its own.
+ *
+ * Budgets: connections at once to an address and to its /24 or /48; a token bucket of probes per
+ * address and per prefix; back-off after 421/450 and other rate signals (doubling, bounded,
+ * decaying); an opt-out list of prefixes and names. The answer is "now", "at" a time, or "no" with
+ * why; a live request whose deadline lies before that time is answered LIMITED by the caller.
+ */
+#ifndef MXWARD_SCHEDULE_POLITENESS_H
+#define MXWARD_SCHEDULE_POLITENESS_H
+
+#include "engine/base/option.h"
+#include "engine/facts/evidence.h"
+
+struct politeness_settings {
+    uint64_t per_address, per_prefix;   /* connections at once */
+    uint64_t rate_address, rate_prefix; /* probes per minute */
+    uint64_t burst_address, burst_prefix;
+    uint64_t back_off_ms, back_off_max_ms;
+    struct option_list opt_out; /* "192.0.2.0/24", "2001:db8::/48", "example.org" (and below) */
+};
+extern const struct option_module politeness_option_module; /* section "politeness" */
+
+enum permission { PERMIT_NOW, PERMIT_LATER, PERMIT_NEVER /* opted out */ };
+
+struct politeness;
+
+int politeness_create(struct politeness **politeness, const struct politeness_settings *settings,
+                      uint32_t addresses_max, char *why, size_t why_size);
+void politeness_destroy(struct politeness *politeness);
+int politeness_reload(struct politeness *politeness, const struct politeness_settings *settings,
+                      char *why, size_t why_size);
+
+/* PERMIT_NOW takes the budget: politeness_ended must follow. PERMIT_LATER: *at_ms says when to ask
+ * again (an estimate when connections must end first). `server_name` is for the opt-out list. */
+enum permission politeness_begin(struct politeness *politeness, const struct address *address,
+                                 const struct name *server_name, uint64_t now_ms, uint64_t *at_ms);
+/* The connection is closed. Evidence teaches: rate signals back off, success heals. NULL: neither.
+ */
+void politeness_ended(struct politeness *politeness, const struct address *address,
+                      const struct evidence *evidence, uint64_t now_ms);
+/* True if the outcome means "slow down" (421, 450, 4.7.x texts, RATE_LIMITED). Pure. */
+bool politeness_is_rate_signal(const struct evidence *evidence);
+uint32_t politeness_tracked(const struct politeness *politeness);
+/* For tests and `status`: when the address may be asked again (0: now). */
+uint64_t politeness_backed_off_until(const struct politeness *politeness,
+                                     const struct address *address);
+
+#endif

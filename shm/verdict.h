@@ -1,0 +1,103 @@
+/*
+ * verdict.h - the verdict of a domain as it is published and sent: plain data, fixed size, no
+ * pointers. record.h has its packed form in the table; wire/frame its form on the socket.
+ *
+ * The policy is structured, not text: what an MTA must enforce so that delivery to the domain has
+ * at least `level`. The text for Postfix is made from it in engine/policy/postfix.
+ */
+#ifndef MXWARD_SHM_VERDICT_H
+#define MXWARD_SHM_VERDICT_H
+
+#include "shm/level.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define VERDICT_MATCH_MAX \
+    512 /* bytes of names for `match=`; a set that does not fit is not claimed */
+
+/* How sure, for the next look: decides the age at which it must be looked at again. */
+enum conclusion {
+    CONCLUSION_DEFINITE,      /* evidence from every host that matters */
+    CONCLUSION_INCONCLUSIVE,  /* some host did not let us see, or we were late: temporary */
+    CONCLUSION_TEMPORARY,     /* MX, address or TLSA look-up failed: temporary error (law 1) */
+    CONCLUSION_UNDELIVERABLE, /* null MX, NXDOMAIN, no usable host: final, see `cause` */
+};
+
+/* Why, in one word: the row that decided. Text with parameters is made by policy/verdict. Append
+ * only. */
+enum cause {
+    CAUSE_NONE = 0,
+    CAUSE_NOT_LOOKED,
+    CAUSE_DANE, /* every host that can get mail authenticates by DANE, MX secure */
+    CAUSE_DANE_INSECURE_MX,
+    CAUSE_VERIFIED,
+    CAUSE_ENCRYPTED,
+    CAUSE_ENCRYPTED_TLSA_UNUSABLE, /* DANE-12 */
+    CAUSE_WEAK_TLS,
+    CAUSE_NO_STARTTLS,
+    CAUSE_STARTTLS_REFUSED,
+    CAUSE_TLS_BROKEN,
+    CAUSE_DANE_FAILS,  /* usable TLSA, no host matches: failing */
+    CAUSE_DANE_NO_TLS, /* TLSA says TLS, host does not do it: failing */
+    CAUSE_UNREACHABLE,
+    CAUSE_RATE_LIMITED,
+    CAUSE_OURS, /* late, resources, limited */
+    CAUSE_MX_TROUBLE,
+    CAUSE_MX_BOGUS,
+    CAUSE_ADDRESS_TROUBLE,
+    CAUSE_TLSA_TROUBLE,
+    CAUSE_DNS_BOGUS,
+    CAUSE_NULL_MX,    /* 5.1.10 */
+    CAUSE_NO_DOMAIN,  /* NXDOMAIN: 5.1.2 */
+    CAUSE_NO_HOST,    /* no address for any MX host: 5.4.4, deferred as 4.4.4 */
+    CAUSE_ALIAS_LOOP, /* 4.4.6 */
+    CAUSE_STS,
+    CAUSE_STS_FAILS, /* with the MTA-STS issue */
+    CAUSE_COUNT
+};
+
+/* What the MTA is to enforce. */
+enum enforce {
+    ENFORCE_NOTHING = 0,  /* leave the MTA's default */
+    ENFORCE_ENCRYPT,      /* encrypt, TLS >= 1.2 */
+    ENFORCE_DANE,         /* dane: hosts without TLSA fall to the MTA's opportunistic level */
+    ENFORCE_DANE_ONLY,    /* only hosts with usable TLSA; needs a secure MX */
+    ENFORCE_SECURE_MATCH, /* PKIX, certificate names one of `match` */
+};
+
+enum {
+    VERDICT_MX_SECURE = 1 << 0,
+    VERDICT_IMPLICIT_MX = 1 << 1,
+    VERDICT_ALL_HOSTS_DANE = 1 << 2, /* every evaluated host has usable TLSA */
+    VERDICT_SOME_HOSTS_DANE = 1 << 3,
+    VERDICT_HOSTS_CUT = 1 << 4,      /* MX-18: more hosts than evaluated */
+    VERDICT_REQUIRETLS_ALL = 1 << 5, /* every host offers REQUIRETLS inside TLS */
+    VERDICT_REQUIRETLS_SOME = 1 << 6,
+    VERDICT_MIXED = 1 << 7, /* hosts differ in what they reach */
+    VERDICT_POSTFIX_UNSAFE_TLSA =
+        1 << 8, /* a TLSA record without data: Postfix 3.7.11 aborts on it */
+    VERDICT_TLS13_ALL = 1 << 9,
+    VERDICT_TLS12_ONLY_SOME = 1 << 10,
+};
+
+struct verdict {
+    enum class class;
+    enum level level; /* the highest that the policy below enforces for the whole domain */
+    enum conclusion conclusion;
+    enum cause cause;
+    enum enforce enforce;
+    uint32_t flags;
+    uint16_t tls_version;    /* least seen among hosts that encrypt; 0: none */
+    uint8_t hosts;           /* evaluated */
+    uint8_t hosts_good;      /* reaching `level` now */
+    uint16_t smtp_code;      /* of the host in `host`, if a reply decided */
+    uint64_t began_ms;       /* boot time: least began_ms of the evidence: what freshness asks */
+    uint64_t valid_until_ms; /* boot time: DNS part (MX-17, FRESH-01) */
+    uint32_t config_epoch;
+    char host[256]; /* the host that decided, canonical; "" if none */
+    char
+        match[VERDICT_MATCH_MAX]; /* ENFORCE_SECURE_MATCH: names joined by ':'; LDH only (PIT-23) */
+};
+
+#endif
