@@ -35,7 +35,8 @@ struct domain_request {
     uint64_t deadline_ms;
     enum priority priority;
     const struct domain_facts *facts; /* on the way back: never NULL, one reference */
-    struct domain_request *next;      /* the domain job's while it waits there; else the front's */
+    struct waiter waiter;             /* the domain job's, while it waits there */
+    struct domain_request *next;      /* the front's */
 };
 
 #endif

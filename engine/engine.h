@@ -10,6 +10,7 @@
 #include "engine/base/option.h"
 #include "engine/dns/resolver.h"
 #include "engine/domain.h"
+#include "engine/endpoints.h"
 #include "engine/probe/endpoint.h"
 #include "engine/schedule/politeness.h"
 
@@ -65,8 +66,26 @@ struct engine_front engine_front(struct engine *engine);
 void engine_front_ring(struct engine *engine,
                        int ring_descriptor); /* the front's, before it sends */
 
-/* The whole state for `status`, as JSON into `out` (any thread). */
-size_t engine_status(struct engine *engine, char *out, size_t size);
+/*
+ * What `status` shows. The pointers stay valid until engine_stop; counters are read relaxed, from
+ * any thread. ipc/serve turns them into JSON.
+ */
+struct shard_report {
+    const struct prober_counts *prober;
+    const struct endpoints_counts *endpoints;
+    const struct hosts_counts *hosts;
+    const struct domains_counts *domains;
+    counter turns, messages, late_turns;
+    counter longest_turn_us; /* since start */
+    counter heartbeat_ms;    /* boot time of the last turn */
+};
+struct owners engine_owners(const struct engine *engine);
+const struct shard_report *engine_shard_report(const struct engine *engine, uint16_t shard);
+const struct resolver_counts *engine_resolver_counts(const struct engine *engine,
+                                                     uint16_t resolver);
+const char *engine_self_test_text(const struct engine *engine, uint16_t resolver);
+struct certificate_store_counts engine_certificate_counts(const struct engine *engine);
+int64_t engine_started_wall_s(const struct engine *engine);
 const char *engine_table_path(const struct engine *engine);
 uint32_t engine_config_epoch(const struct engine *engine);
 

@@ -12,7 +12,6 @@
 
 #include "engine/base/counter.h"
 #include "engine/dns/resolver.h"
-#include "engine/loop/wheel.h"
 #include "engine/probe/owner.h"
 #include "engine/probe/request.h"
 
@@ -31,16 +30,14 @@ struct hosts_counts {
     counter rounds, joined, served_from_facts, no_room, dns_trouble;
 };
 
-int hosts_create(struct hosts **hosts, struct mailbox *mailbox, struct wheel *wheel,
-                 const struct owners *owners, const struct host_settings *settings,
-                 uint32_t rounds_max, uint32_t facts_max);
+int hosts_create(struct hosts **hosts, struct mailbox *mailbox, const struct owners *owners,
+                 const struct host_settings *settings, uint32_t jobs_max, uint32_t rounds_max);
 void hosts_destroy(struct hosts *hosts);
 /* A MESSAGE_HOST_ASK arrived: it is answered (maybe at once) with MESSAGE_HOST_DONE to
  * message.from. */
 void hosts_ask(struct hosts *hosts, struct host_request *request);
 void hosts_dns(struct hosts *hosts, struct dns_question *question); /* MESSAGE_DNS_HOST is back */
 void hosts_endpoint(struct hosts *hosts, struct endpoint_request *done); /* MESSAGE_ENDPOINT_DONE */
-void hosts_due(struct hosts *hosts, struct wheel_timer *timer);
 uint32_t hosts_running(const struct hosts *hosts);
 const struct hosts_counts *hosts_counts(const struct hosts *hosts);
 

@@ -13,6 +13,7 @@
 #include "engine/facts/host_facts.h"
 #include "engine/loop/mailbox.h"
 #include "engine/loop/ring.h"
+#include "engine/probe/join.h"
 #include "engine/names/nexthop.h"
 
 /* message.kind, everywhere in the daemon. The answer travels under the kind of the question; who
@@ -42,7 +43,7 @@ struct endpoint_request {
     uint64_t deadline_ms;
     enum priority priority;
     const struct evidence *evidence; /* on the way back: never NULL, one reference for the asker */
-    struct endpoint_request *next;   /* the endpoint job's, while it waits there */
+    struct waiter waiter;            /* the endpoint job's, while it waits there */
 };
 
 struct host_request {
@@ -56,7 +57,7 @@ struct host_request {
     uint64_t deadline_ms;
     enum priority priority;
     const struct host_facts *facts; /* on the way back: never NULL, one reference */
-    struct host_request *next;
+    struct waiter waiter;           /* the host job's, while it waits there */
 };
 
 #endif

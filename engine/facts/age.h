@@ -1,0 +1,33 @@
+/*
+ * age.h - how long evidence may be used where nobody asked for fresher (FRESH-02). Pure.
+ *
+ * Success is evidence of capability and keeps; failure is evidence of now; what was our own fault
+ * is no evidence at all. What may be enforced at delivery never depends on these: they only say
+ * when to look again.
+ */
+#ifndef MXWARD_FACTS_AGE_H
+#define MXWARD_FACTS_AGE_H
+
+#include "engine/facts/evidence.h"
+
+#define AGE_GOOD_MS (60ull * 60 * 1000) /* a completed handshake */
+#define AGE_BAD_MS  (5ull * 60 * 1000)  /* anything the peer did, or did not do */
+
+static inline uint64_t evidence_good_until_ms(const struct evidence *evidence)
+{
+    switch (outcome_says(evidence->outcome)) {
+    case SAYS_ENCRYPTS:
+        return evidence->began_ms + AGE_GOOD_MS;
+    case SAYS_WEAK:
+    case SAYS_CLEAR:
+    case SAYS_REFUSES:
+    case SAYS_BROKEN:
+    case SAYS_INCONCLUSIVE:
+        return evidence->began_ms + AGE_BAD_MS;
+    case SAYS_OURS:
+        break;
+    }
+    return 0;
+}
+
+#endif

@@ -1,0 +1,715 @@
+/*
+ * host.c - the host script (see host.h): from a host name and port to the facts of the host.
+ *
+ * The life of a round is the table HOST_STEPS; each step is two adjacent functions in table order,
+ * x_begin (asks) and x_resume (digests, called when everything asked has come home), and one driver
+ * changes the step. Steps only move forward. Questions and endpoint requests are embedded in the
+ * round, which is therefore kept until the last of them is back; they come back always (resolver.h,
+ * endpoints.h), so a round needs no timer of its own.
+ *
+ * The rules of TLSA discovery stand here and nowhere else: DANE-01..10, DANE-14..16, DNS-04,
+ * DNS-05, MX-03, MX-04, MX-14, NAME-07, DANE-35/TLS-17 (which name is sent as SNI).
+ *
+ * Out of jobs, rounds or memory: the request is answered at once with HOST_TROUBLE, ours.
+ */
+#include "engine/probe/host.h"
+
+#include "engine/base/check.h"
+#include "engine/base/clock.h"
+#include "engine/base/keymap.h"
+#include "engine/base/log.h"
+#include "engine/facts/age.h"
+#include "engine/loop/pool.h"
+#include "engine/policy/dane.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+struct host_job {
+    struct keymap_link link;
+    TAILQ_ENTRY(host_job) used;
+    struct name name;
+    uint16_t port;
+    bool literal;
+    struct address address;
+    struct join join;
+    const struct host_facts *facts; /* of the last round that ended; NULL: none */
+    uint64_t dns_until_ms;          /* end of the TTLs behind `facts` */
+    uint64_t good_until_ms;         /* for requests that do not ask for freshness */
+};
+
+struct host_round {
+    struct join_round join;
+    struct host_job *job;
+    uint64_t deadline_ms; /* of the most patient who waited when it began */
+    enum priority priority;
+    uint8_t step;
+    uint8_t in_flight;
+    bool try_expanded, try_original;       /* TLSA base domain candidates */
+    struct host_facts *facts;              /* being gathered */
+    const struct dns_answer *addresses[2]; /* A, AAAA */
+    struct dns_question questions[2];
+    uint8_t request_count;
+    struct endpoint_request requests[LIMIT_ADDRESSES];
+};
+
+TAILQ_HEAD(host_jobs, host_job);
+
+struct hosts {
+    struct mailbox *mailbox;
+    struct owners owners;
+    struct host_settings settings;
+    struct keymap map;
+    struct host_jobs used; /* least recently used first */
+    struct pool *jobs, *rounds;
+    struct host_facts *exhausted; /* the answer when nothing can be taken */
+    struct hosts_counts counts;
+};
+
+enum host_turn {
+    TURN_WAIT, /* something asked is not back yet */
+    TURN_NEXT,
+    TURN_END, /* enough is known */
+};
+
+/*
+ *   step            function        "trouble while ..."
+ */
+/* clang-format off */
+#define HOST_STEPS(X)                                                    \
+    X(ADDRESSES,     addresses,     "resolving its addresses")           \
+    X(ALIAS,         alias,         "asking whether its alias is signed") \
+    X(TLSA_EXPANDED, tlsa_expanded, "resolving TLSA at its expanded name") \
+    X(TLSA_ORIGINAL, tlsa_original, "resolving its TLSA records")        \
+    X(ENDPOINTS,     endpoints,     "probing its addresses")
+/* clang-format on */
+
+enum host_step {
+#define X(NAME, function, doing) STEP_##NAME,
+    HOST_STEPS(X)
+#undef X
+        STEP_END
+};
+
+/* --- asking --- */
+
+static void host_question(struct hosts *hosts, struct host_round *round, unsigned which,
+                          const struct name *name, enum dns_type type)
+{
+    struct dns_question *question = &round->questions[which];
+
+    question->message.kind = MESSAGE_DNS_HOST;
+    question->token = (struct ring_token){.slot = pool_slot(hosts->rounds, round),
+                                          .generation = pool_generation(hosts->rounds, round)};
+    question->name = *name;
+    question->type = type;
+    question->deadline_ms = clock_boot_ms() + hosts->settings.dns_ms;
+    question->answer = NULL;
+    round->in_flight++;
+    mailbox_send(hosts->mailbox, owner_resolver(&hosts->owners, name), &question->message);
+}
+
+/* Takes the answer out of a question that has come home: the caller owns the reference. */
+static const struct dns_answer *host_answer(struct host_round *round, unsigned which)
+{
+    const struct dns_answer *answer = round->questions[which].answer;
+
+    round->questions[which].answer = NULL;
+    return answer;
+}
+
+static void host_uses_ttl(struct host_facts *facts, const struct dns_answer *answer)
+{
+    if (answer->ttl_s < facts->ttl_s)
+        facts->ttl_s = answer->ttl_s;
+}
+
+static void host_trouble(struct host_facts *facts, const char *doing,
+                         const struct dns_answer *answer)
+{
+    if (answer->kind == DNS_BOGUS)
+        facts->bogus = true;
+    if (answer->trouble == DNS_TROUBLE_OURS)
+        facts->ours = true;
+    snprintf(facts->why, sizeof facts->why, "%s: %s %s: %s", doing, dns_type_name(answer->type),
+             answer->owner.text,
+             answer->why[0] != '\0' ? answer->why : dns_kind_name(answer->kind));
+}
+
+/* --- ADDRESSES: A and AAAA at once; neither family may hide the other (MX-04, DANE-16) --- */
+
+static enum host_turn addresses_begin(struct hosts *hosts, struct host_round *round)
+{
+    struct host_job *job = round->job;
+
+    if (job->literal) /* NAME-07: no look-up at all */
+        return TURN_NEXT;
+    if (hosts->settings.ipv4)
+        host_question(hosts, round, 0, &job->name, DNS_A);
+    if (hosts->settings.ipv6)
+        host_question(hosts, round, 1, &job->name, DNS_AAAA);
+    return round->in_flight > 0 ? TURN_WAIT : TURN_END;
+}
+
+/* No address of either family: trouble if any family could not be asked, else there is none. */
+static enum host_turn addresses_none(struct host_round *round)
+{
+    struct host_facts *facts = round->facts;
+
+    facts->state = HOST_NO_ADDRESS;
+    snprintf(facts->why, sizeof facts->why, "it has no address");
+    for (unsigned i = 0; i < 2; i++) {
+        const struct dns_answer *answer = round->addresses[i];
+
+        if (answer == NULL)
+            continue;
+        host_uses_ttl(facts, answer);
+        if (dns_is_trouble(answer->kind)) {
+            facts->state = HOST_TROUBLE;
+            host_trouble(facts, "resolving its addresses", answer);
+        }
+    }
+    return TURN_END;
+}
+
+static enum host_turn addresses_resume(struct hosts *hosts, struct host_round *round)
+{
+    struct host_facts *facts = round->facts;
+    const struct dns_answer *data = NULL;
+    bool all_secure = true;
+
+    (void)hosts;
+    for (unsigned i = 0; i < 2; i++) {
+        const struct dns_answer *answer = round->addresses[i] = host_answer(round, i);
+
+        if (answer == NULL || !dns_has_data(answer->kind))
+            continue;
+        host_uses_ttl(facts, answer);
+        all_secure = all_secure && dns_is_secure(answer->kind);
+        facts->alias = facts->alias || answer->aliases > 0;
+        data = answer;
+    }
+    if (data == NULL)
+        return addresses_none(round);
+    facts->state = HOST_RESOLVED;
+    facts->secure = all_secure;
+    if (!facts->alias) {
+        round->try_original = all_secure; /* DANE-02, DANE-06 */
+    } else if (all_secure) {              /* DANE-07: every hop is signed */
+        facts->expanded = data->canonical;
+        round->try_expanded = true;
+        round->try_original = true;
+    }
+    return TURN_NEXT;
+}
+
+/* --- ALIAS: the chain is not secure as a whole; is its first link? (DNS-04, DANE-08, DANE-09) ---
+ */
+
+static enum host_turn alias_begin(struct hosts *hosts, struct host_round *round)
+{
+    if (!round->facts->alias || round->facts->secure)
+        return TURN_NEXT;
+    host_question(hosts, round, 0, &round->job->name, DNS_CNAME);
+    return TURN_WAIT;
+}
+
+static enum host_turn alias_resume(struct hosts *hosts, struct host_round *round)
+{
+    const struct dns_answer *answer = host_answer(round, 0);
+    struct host_facts *facts = round->facts;
+    enum host_turn turn = TURN_NEXT;
+
+    (void)hosts;
+    host_uses_ttl(facts, answer);
+    if (!dns_has_data(answer->kind)) { /* an error, or no longer an alias: retry later (DNS-05) */
+        facts->state = HOST_TROUBLE;
+        host_trouble(facts, "asking whether its alias is signed", answer);
+        turn = TURN_END;
+    } else if (dns_is_secure(answer->kind)) {
+        round->try_original = true;
+    }
+    dns_answer_drop(answer);
+    return turn;
+}
+
+/* --- TLSA: at the expanded name, then at the original one (DANE-07); never after trouble --- */
+
+/* _<port>._tcp.<base> (DANE-01). False: no such name can exist. */
+static bool tlsa_owner(struct name *owner, uint16_t port, const struct name *base)
+{
+    int length = snprintf(owner->text, sizeof owner->text, "_%u._tcp.%s", port, base->text);
+
+    if (length < 0 || length > NAME_BYTES_MAX)
+        return false;
+    owner->length = (uint8_t)length;
+    return true;
+}
+
+static enum host_turn tlsa_ask(struct hosts *hosts, struct host_round *round,
+                               const struct name *base)
+{
+    struct name owner;
+
+    if (!tlsa_owner(&owner, round->job->port, base))
+        return TURN_NEXT;
+    round->facts->base = *base;
+    round->facts->tlsa_state = TLSA_ABSENT;
+    host_question(hosts, round, 0, &owner, DNS_TLSA);
+    return TURN_WAIT;
+}
+
+static enum host_turn tlsa_digest(struct host_round *round)
+{
+    const struct dns_answer *answer = host_answer(round, 0);
+    struct host_facts *facts = round->facts;
+
+    host_uses_ttl(facts, answer);
+    if (answer->kind == DNS_SECURE_DATA) {
+        facts->tlsa_state = TLSA_PRESENT;
+        facts->tlsa = answer; /* the reference moves */
+        facts->usable = dane_usable_count(answer);
+        round->try_original = false;
+        return TURN_NEXT;
+    }
+    if (dns_is_trouble(
+            answer->kind)) { /* DANE-10, DANE-15: unreachable, and nothing weaker tried */
+        facts->tlsa_state = TLSA_TROUBLE;
+        host_trouble(facts, "resolving its TLSA records", answer);
+        dns_answer_drop(answer);
+        return TURN_END;
+    }
+    /* Denied, or an RRset that is not signed all the way (DANE-05, DANE-14). */
+    facts->base = (struct name){0};
+    dns_answer_drop(answer);
+    return TURN_NEXT;
+}
+
+static enum host_turn tlsa_expanded_begin(struct hosts *hosts, struct host_round *round)
+{
+    return round->try_expanded ? tlsa_ask(hosts, round, &round->facts->expanded) : TURN_NEXT;
+}
+
+static enum host_turn tlsa_expanded_resume(struct hosts *hosts, struct host_round *round)
+{
+    (void)hosts;
+    return tlsa_digest(round);
+}
+
+static enum host_turn tlsa_original_begin(struct hosts *hosts, struct host_round *round)
+{
+    return round->try_original ? tlsa_ask(hosts, round, &round->job->name) : TURN_NEXT;
+}
+
+static enum host_turn tlsa_original_resume(struct hosts *hosts, struct host_round *round)
+{
+    (void)hosts;
+    return tlsa_digest(round);
+}
+
+/* --- ENDPOINTS: one request for each address, families balanced (MX-03, MX-04) --- */
+
+static void endpoint_add(struct hosts *hosts, struct host_round *round,
+                         const struct address *address, bool secure)
+{
+    struct host_facts *facts = round->facts;
+    unsigned index = round->request_count;
+    struct endpoint_request *request = &round->requests[index];
+
+    if (!hosts->settings.allow_reserved && address_is_reserved(address))
+        return;
+    *request = (struct endpoint_request){
+        .message.kind = MESSAGE_ENDPOINT_ASK,
+        .token = {.operation = (uint8_t)index,
+                  .slot = pool_slot(hosts->rounds, round),
+                  .generation = pool_generation(hosts->rounds, round)},
+        .key = {.address = *address, .port = round->job->port},
+        .not_before_ms = round->join.not_before_ms,
+        .deadline_ms = round->deadline_ms,
+        .priority = round->priority,
+    };
+    if (facts->tlsa_state == TLSA_PRESENT) { /* DANE-35 */
+        request->tlsa = facts->tlsa;
+        request->key.server_name = facts->base;
+        dane_digest(facts->tlsa, request->key.tlsa_digest);
+    } else if (!round->job->literal) {
+        request->key.server_name = round->job->name; /* TLS-17 */
+    }
+    facts->endpoints[index].secure = secure;
+    round->request_count++;
+}
+
+static void endpoints_choose(struct hosts *hosts, struct host_round *round)
+{
+    const struct dns_answer *of[2] = {NULL, NULL};
+    unsigned count[2] = {0, 0}, total = 0;
+
+    for (unsigned i = 0; i < 2; i++) {
+        if (round->addresses[i] != NULL && dns_has_data(round->addresses[i]->kind)) {
+            of[i] = round->addresses[i];
+            count[i] = of[i]->count;
+            total += count[i] + of[i]->dropped;
+        }
+    }
+    /* Alternate families in the order given, until the cap is reached or both are used up. */
+    for (unsigned i = 0; i < 2u * LIMIT_ADDRESSES && round->request_count < LIMIT_ADDRESSES; i++)
+        for (unsigned family = 0; family < 2; family++)
+            if (i < count[family] && round->request_count < LIMIT_ADDRESSES)
+                endpoint_add(hosts, round, &of[family]->addresses[i],
+                             dns_is_secure(of[family]->kind));
+    if (total > LIMIT_ADDRESSES) {
+        unsigned dropped = total - LIMIT_ADDRESSES;
+
+        round->facts->endpoints_dropped = (uint8_t)(dropped > UINT8_MAX ? UINT8_MAX : dropped);
+    }
+}
+
+static enum host_turn endpoints_begin(struct hosts *hosts, struct host_round *round)
+{
+    if (round->job->literal) {
+        round->facts->state = HOST_RESOLVED;
+        endpoint_add(hosts, round, &round->job->address, false);
+    } else {
+        endpoints_choose(hosts, round);
+    }
+    if (round->request_count == 0) {
+        round->facts->state = HOST_UNUSABLE;
+        snprintf(round->facts->why, sizeof round->facts->why,
+                 "it has only addresses that are reserved");
+        return TURN_END;
+    }
+    round->in_flight = round->request_count;
+    for (unsigned i = 0; i < round->request_count; i++)
+        mailbox_send(hosts->mailbox,
+                     owner_of_endpoint(&hosts->owners, &round->requests[i].key.address),
+                     &round->requests[i].message);
+    return TURN_WAIT;
+}
+
+static enum host_turn endpoints_resume(struct hosts *hosts, struct host_round *round)
+{
+    struct host_facts *facts = round->facts;
+
+    (void)hosts;
+    for (unsigned i = 0; i < round->request_count; i++) {
+        facts->endpoints[i].evidence = round->requests[i].evidence; /* the reference moves */
+        if (facts->endpoints[i].evidence->began_ms < facts->began_ms)
+            facts->began_ms = facts->endpoints[i].evidence->began_ms;
+    }
+    facts->endpoint_count = round->request_count;
+    return TURN_END;
+}
+
+/* --- the driver --- */
+
+static const struct host_row {
+    const char *name, *doing;
+    enum host_turn (*begin)(struct hosts *, struct host_round *);
+    enum host_turn (*resume)(struct hosts *, struct host_round *);
+} host_rows[] = {
+#define X(NAME, function, doing) {#NAME, doing, function##_begin, function##_resume},
+    HOST_STEPS(X)
+#undef X
+};
+static_assert(sizeof host_rows / sizeof *host_rows == STEP_END, "one row for each step");
+
+static void round_end(struct hosts *hosts, struct host_round *round);
+
+static void round_drive(struct hosts *hosts, struct host_round *round, enum host_turn turn)
+{
+    while (turn != TURN_WAIT) {
+        CHECK(round->in_flight == 0);
+        round->step = turn == TURN_END ? STEP_END : (uint8_t)(round->step + 1);
+        if (round->step == STEP_END) {
+            round_end(hosts, round);
+            return;
+        }
+        log_trace("host-step", "host=%s port=%u step=%s", round->job->name.text, round->job->port,
+                  host_rows[round->step].name);
+        turn = host_rows[round->step].begin(hosts, round);
+    }
+    CHECK(round->in_flight > 0); /* waiting for nobody would be waiting for ever */
+}
+
+/* One of the things a round asked for is home. */
+static void round_came_home(struct hosts *hosts, struct ring_token token)
+{
+    struct host_round *round = pool_find(hosts->rounds, token.slot, token.generation);
+
+    CHECK(round != NULL); /* a round is kept until everything it asked is back */
+    CHECK(round->in_flight > 0);
+    if (--round->in_flight == 0)
+        round_drive(hosts, round, host_rows[round->step].resume(hosts, round));
+}
+
+void hosts_dns(struct hosts *hosts, struct dns_question *question)
+{
+    if (dns_is_trouble(question->answer->kind))
+        counter_add(&hosts->counts.dns_trouble, 1);
+    round_came_home(hosts, question->token);
+}
+
+void hosts_endpoint(struct hosts *hosts, struct endpoint_request *done)
+{
+    round_came_home(hosts, done->token);
+}
+
+/* --- joining, answering --- */
+
+static void request_answer(struct hosts *hosts, struct waiter *waiter,
+                           const struct host_facts *facts)
+{
+    struct host_request *request = container_of(waiter, struct host_request, waiter);
+    uint16_t asker = request->message.from;
+
+    request->facts = host_facts_hold(facts);
+    request->message.kind = MESSAGE_HOST_DONE;
+    mailbox_send(hosts->mailbox, asker, &request->message);
+}
+
+static void round_takes_waiters(struct host_round *round, struct waiters *waiters)
+{
+    round->priority = PRIORITY_REFRESH;
+    for (struct waiter *w = waiters->first; w != NULL; w = w->next) {
+        const struct host_request *request = container_of(w, struct host_request, waiter);
+
+        if (request->priority < round->priority)
+            round->priority = request->priority;
+        if (request->deadline_ms > round->deadline_ms)
+            round->deadline_ms = request->deadline_ms;
+    }
+    waiters_move(&round->join.waiters, waiters);
+}
+
+static struct host_facts *facts_begin(const struct host_job *job)
+{
+    struct host_facts *facts = calloc(1, sizeof *facts);
+
+    if (facts == NULL)
+        return NULL;
+    atomic_init(&facts->references, 1);
+    facts->name = job->name;
+    facts->port = job->port;
+    facts->began_ms = clock_boot_ms();
+    facts->ttl_s = UINT32_MAX;
+    return facts;
+}
+
+/* Starts a round for these waiters, or answers them all that we have no room. */
+static void round_begin(struct hosts *hosts, struct host_job *job, struct waiters *waiters)
+{
+    struct host_facts *facts = facts_begin(job);
+    struct host_round *round = facts == NULL ? NULL : pool_take(hosts->rounds);
+    struct waiter *waiter;
+
+    if (round == NULL) {
+        free(facts);
+        counter_add(&hosts->counts.no_room, 1);
+        while ((waiter = waiters_take(waiters)) != NULL)
+            request_answer(hosts, waiter, hosts->exhausted);
+        return;
+    }
+    round->job = job;
+    round->facts = facts;
+    round_takes_waiters(round, waiters);
+    join_begin(&job->join, &round->join);
+    counter_add(&hosts->counts.rounds, 1);
+    round->step = STEP_ADDRESSES;
+    round_drive(hosts, round, host_rows[STEP_ADDRESSES].begin(hosts, round));
+}
+
+/* Keeps the facts for later requests; says until when. */
+static void job_learns(struct host_job *job, const struct host_facts *facts)
+{
+    uint64_t dns_until_ms = facts->ended_ms + (uint64_t)facts->ttl_s * 1000;
+    uint64_t good_until_ms = dns_until_ms;
+
+    if (facts->state == HOST_TROUBLE || facts->tlsa_state == TLSA_TROUBLE)
+        dns_until_ms = good_until_ms = 0; /* the resolver remembers failures; nothing to keep */
+    for (unsigned i = 0; i < facts->endpoint_count; i++) {
+        uint64_t until_ms = evidence_good_until_ms(facts->endpoints[i].evidence);
+
+        if (until_ms < good_until_ms)
+            good_until_ms = until_ms;
+    }
+    host_facts_drop(job->facts);
+    job->facts = host_facts_hold(facts);
+    job->dns_until_ms = dns_until_ms;
+    job->good_until_ms = good_until_ms;
+}
+
+static void round_end(struct hosts *hosts, struct host_round *round)
+{
+    struct host_job *job = round->job;
+    struct host_facts *facts = round->facts;
+    struct waiters next;
+    struct waiter *waiter;
+    bool more;
+
+    if (facts->ttl_s == UINT32_MAX)
+        facts->ttl_s = job->literal ? UINT32_MAX / 1000 : 0;
+    facts->ended_ms = clock_boot_ms();
+    job_learns(job, facts);
+    more = join_end(&job->join, &round->join, &next);
+    while ((waiter = waiters_take(&round->join.waiters)) != NULL)
+        request_answer(hosts, waiter, facts);
+    for (unsigned i = 0; i < 2; i++)
+        dns_answer_drop(round->addresses[i]);
+    host_facts_drop(facts);
+    pool_give(hosts->rounds, round);
+    if (more)
+        round_begin(hosts, job, &next);
+}
+
+static bool job_serves(const struct host_job *job, uint64_t not_before_ms, uint64_t now_ms)
+{
+    if (job->facts == NULL || now_ms >= job->dns_until_ms)
+        return false;
+    return not_before_ms == 0 ? now_ms < job->good_until_ms : job->facts->began_ms >= not_before_ms;
+}
+
+static uint64_t job_hash(const struct host_request *request)
+{
+    return name_hash(&request->host) * 31 + request->port +
+           (request->literal ? address_hash(&request->address) : 0);
+}
+
+static bool job_is(const struct host_job *job, const struct host_request *request)
+{
+    return job->port == request->port && job->literal == request->literal &&
+           name_equal(&job->name, &request->host) &&
+           (!job->literal || address_equal(&job->address, &request->address));
+}
+
+/* Makes room by forgetting the job that was used least recently and does nothing now. */
+static bool job_forget_one(struct hosts *hosts)
+{
+    unsigned looked = 0;
+    struct host_job *job;
+
+    TAILQ_FOREACH(job, &hosts->used, used)
+    {
+        if (join_idle(&job->join)) {
+            keymap_remove(&hosts->map, &job->link);
+            TAILQ_REMOVE(&hosts->used, job, used);
+            host_facts_drop(job->facts);
+            pool_give(hosts->jobs, job);
+            return true;
+        }
+        if (++looked == LIMIT_EVICTION_LOOKS)
+            break;
+    }
+    return false;
+}
+
+static struct host_job *job_find_or_create(struct hosts *hosts, const struct host_request *request)
+{
+    uint64_t hash = job_hash(request);
+    struct host_job *job;
+
+    for (struct keymap_link *l = keymap_first(&hosts->map, hash); l != NULL; l = keymap_next(l)) {
+        job = container_of(l, struct host_job, link);
+        if (job_is(job, request)) {
+            TAILQ_REMOVE(&hosts->used, job, used);
+            TAILQ_INSERT_TAIL(&hosts->used, job, used);
+            return job;
+        }
+    }
+    job = pool_take(hosts->jobs);
+    if (job == NULL && job_forget_one(hosts))
+        job = pool_take(hosts->jobs);
+    if (job == NULL)
+        return NULL;
+    job->name = request->host;
+    job->port = request->port;
+    job->literal = request->literal;
+    job->address = request->address;
+    keymap_add(&hosts->map, &job->link, hash);
+    TAILQ_INSERT_TAIL(&hosts->used, job, used);
+    return job;
+}
+
+void hosts_ask(struct hosts *hosts, struct host_request *request)
+{
+    struct host_job *job = job_find_or_create(hosts, request);
+    struct waiters alone = {0};
+
+    request->waiter.not_before_ms = request->not_before_ms;
+    if (job == NULL) {
+        counter_add(&hosts->counts.no_room, 1);
+        request_answer(hosts, &request->waiter, hosts->exhausted);
+    } else if (job_serves(job, request->not_before_ms, clock_boot_ms())) {
+        counter_add(&hosts->counts.served_from_facts, 1);
+        request_answer(hosts, &request->waiter, job->facts);
+    } else if (join_request(&job->join, &request->waiter) == JOIN_START) {
+        waiters_add(&alone, &request->waiter);
+        round_begin(hosts, job, &alone);
+    } else {
+        counter_add(&hosts->counts.joined, 1);
+    }
+}
+
+/* --- start and stop --- */
+
+int hosts_create(struct hosts **out, struct mailbox *mailbox, const struct owners *owners,
+                 const struct host_settings *settings, uint32_t jobs_max, uint32_t rounds_max)
+{
+    struct hosts *hosts = calloc(1, sizeof *hosts);
+    int error;
+
+    if (hosts == NULL)
+        return -ENOMEM;
+    hosts->mailbox = mailbox;
+    hosts->owners = *owners;
+    hosts->settings = *settings;
+    TAILQ_INIT(&hosts->used);
+    error = keymap_create(&hosts->map, jobs_max);
+    if (error == 0)
+        error = pool_create(&hosts->jobs, "host jobs", sizeof(struct host_job), jobs_max);
+    if (error == 0)
+        error = pool_create(&hosts->rounds, "host rounds", sizeof(struct host_round), rounds_max);
+    if (error == 0 && (hosts->exhausted = facts_begin(&(struct host_job){0})) == NULL)
+        error = -ENOMEM;
+    if (error != 0) {
+        hosts_destroy(hosts);
+        return error;
+    }
+    hosts->exhausted->state = HOST_TROUBLE;
+    hosts->exhausted->ours = true;
+    hosts->exhausted->ttl_s = 0;
+    snprintf(hosts->exhausted->why, sizeof hosts->exhausted->why,
+             "mxward has too much to do at the moment");
+    *out = hosts;
+    return 0;
+}
+
+void hosts_destroy(struct hosts *hosts)
+{
+    struct host_job *job;
+
+    while ((job = TAILQ_FIRST(&hosts->used)) != NULL) {
+        CHECK(join_idle(&job->join));
+        TAILQ_REMOVE(&hosts->used, job, used);
+        host_facts_drop(job->facts);
+    }
+    if (hosts->rounds != NULL)
+        pool_destroy(hosts->rounds);
+    if (hosts->jobs != NULL)
+        pool_destroy(hosts->jobs);
+    host_facts_drop(hosts->exhausted);
+    keymap_destroy(&hosts->map);
+    free(hosts);
+}
+
+uint32_t hosts_running(const struct hosts *hosts)
+{
+    return pool_used(hosts->rounds);
+}
+
+const struct hosts_counts *hosts_counts(const struct hosts *hosts)
+{
+    return &hosts->counts;
+}
