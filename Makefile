@@ -14,7 +14,8 @@ SANITIZE ?=
 V        ?= 0
 Q        := $(if $(filter 1,$(V)),,@)
 
-PACKAGES := openssl libunbound liburing libxxhash libconfuse libidn2 lmdb
+# libunbound.pc wants libevent.pc, which a build against the pluggable event base does not need.
+PACKAGES := openssl liburing libxxhash libconfuse libidn2 lmdb
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
             -Wpointer-arith -Wcast-align -Wwrite-strings -Wundef -Wformat=2 -Wswitch-enum -Werror
 HARDEN   := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE
@@ -23,7 +24,7 @@ CPPFLAGS += -D_GNU_SOURCE -I.
 CFLAGS   += -std=gnu17 $(OPTIMISE) $(WARNINGS) -fno-common -pthread \
             $(shell pkg-config --cflags $(PACKAGES))
 LDFLAGS  += -pthread
-LDLIBS   += $(shell pkg-config --libs $(PACKAGES)) -lm
+LDLIBS   += $(shell pkg-config --libs $(PACKAGES)) -lunbound -lm
 
 ifeq ($(SANITIZE),)
 CPPFLAGS += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2

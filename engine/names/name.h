@@ -25,17 +25,20 @@ enum name_status {
     NAME_LABEL_EMPTY, /* two dots together, or a leading dot */
     NAME_LABEL_LONG,  /* a label over 63 octets */
     NAME_LONG,        /* over 253 octets */
-    NAME_CHARACTER,  /* a byte that no host name has (NUL, space, control, not LDH or underscore) */
-    NAME_IDNA,       /* not convertible to A-labels: a permanent address error (NAME-03) */
-    NAME_IS_ADDRESS, /* looks like an IPv4 address (NAME-08) */
-    NAME_LOCAL,      /* localhost, or no domain: not ours to decide (NAME-09) */
+    NAME_CHARACTER,   /* a byte that no host name has (NUL, space, control, not LDH or underscore),
+                       * or a hyphen at the edge of a label */
+    NAME_IDNA,        /* not convertible to A-labels: a permanent address error (NAME-03) */
+    NAME_IS_ADDRESS,  /* an IP address, or looks like one (NAME-08) */
+    NAME_LOCAL,       /* localhost, or no domain: not ours to decide (NAME-09) */
+    NAME_NO_MEMORY,   /* ours, so temporary: says nothing about the name */
 };
 
-/* From anything a person, a mail program or a file may say (UTF-8, any case, one trailing dot). */
+/* From anything a person, a mail program or a file may say (UTF-8, any case, one trailing dot).
+ * Anything but NAME_OK leaves a name of length 0. */
 enum name_status name_parse(struct name *name, const char *text, size_t length);
-/* From a DNS wire name already uncompressed to labels (length octets, ending in the root): strict
- * LDH plus underscore; no IDNA mapping. Escapes nothing: odd bytes are NAME_CHARACTER (NAME-05).
- * The root alone gives NAME_OK with length 0. */
+/* From a DNS wire name already uncompressed to labels (length octets, the root's is the last of
+ * `size`): strict LDH plus underscore; no IDNA mapping. Escapes nothing: odd bytes are
+ * NAME_CHARACTER (NAME-05). The root alone gives NAME_OK with length 0. */
 enum name_status name_from_wire(struct name *name, const uint8_t *wire, size_t size);
 /* Presentation to wire, for queries. Returns the size (<= 255), or 0 when `size` is too small. */
 size_t name_to_wire(const struct name *name, uint8_t *wire, size_t size);

@@ -5,6 +5,7 @@
  *   [IPv6:2001:db8::1]   user@example.org (the recipient's domain)
  *
  * Brackets mean: no MX look-up (MX-16). An address literal has no DANE and no MTA-STS (NAME-07).
+ * A port may be a service as Postfix's transports write it: smtp, submission, submissions.
  */
 #ifndef MXWARD_NAMES_NEXTHOP_H
 #define MXWARD_NAMES_NEXTHOP_H

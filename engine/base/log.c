@@ -1,0 +1,253 @@
+/*
+ * log.c - structured lines to standard error, the journal or syslog.
+ *
+ * Any thread, after log_start (before it: notice and above to standard error). A line is formatted
+ * on the stack and leaves with one system call, so lines of different threads never mix. Each event
+ * word may speak LOG_PER_EVENT_PER_SECOND times a second; what was kept back is said with the next
+ * line of anyone, once the second is over. A socket that does not take the line (full, gone) is not
+ * waited for: the line goes to standard error instead, and failing that it is lost.
+ *
+ * Weakness: more than LOG_EVENTS different event words share the last place's limit.
+ */
+#include "engine/base/log.h"
+
+#include "engine/base/clock.h"
+#include "engine/base/limits.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+#define SYSLOG_SOCKET  "/dev/log"
+#define SYSLOG_MAIL    (2 << 3)
+
+enum target { TARGET_STDERR, TARGET_STDERR_JOURNAL, TARGET_JOURNAL, TARGET_SYSLOG };
+
+static const struct {
+    const char *word;
+    int priority; /* of syslog(3) */
+} levels[] = {
+    [LOG_ERROR_LEVEL] = {"error", 3},   [LOG_WARNING_LEVEL] = {"warning", 4},
+    [LOG_NOTICE_LEVEL] = {"notice", 5}, [LOG_INFO_LEVEL] = {"info", 6},
+    [LOG_TRACE_LEVEL] = {"trace", 7},
+};
+
+/* How often an event spoke in the current second. Guarded by `lock`. */
+struct speaker {
+    char event[LOG_EVENT_WORD];
+    int64_t second;
+    uint32_t lines, kept_back;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct speaker speakers[LOG_EVENTS];
+static size_t speaker_count;
+static atomic_int current_level = LOG_NOTICE_LEVEL;
+/* Written by log_start before there are other threads. */
+static enum target target = TARGET_STDERR;
+static int target_socket = -1;
+
+static int connect_datagram(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+void log_start(enum log_level level, const char *name)
+{
+    log_set_level(level);
+    if (target_socket >= 0)
+        close(target_socket);
+    target_socket = -1;
+    /* systemd reads "<N>" at the start of a line on standard error and stamps the time itself. */
+    target = getenv("JOURNAL_STREAM") != NULL ? TARGET_STDERR_JOURNAL : TARGET_STDERR;
+    if (name != NULL && strcmp(name, "journal") == 0) {
+        target_socket = connect_datagram(JOURNAL_SOCKET);
+        target = target_socket >= 0 ? TARGET_JOURNAL : target;
+    } else if (name != NULL && strcmp(name, "syslog") == 0) {
+        target_socket = connect_datagram(SYSLOG_SOCKET);
+        target = target_socket >= 0 ? TARGET_SYSLOG : target;
+    }
+}
+
+void log_set_level(enum log_level level)
+{
+    atomic_store_explicit(&current_level, (int)level, memory_order_relaxed);
+}
+
+int log_enabled(enum log_level level)
+{
+    return (int)level <= atomic_load_explicit(&current_level, memory_order_relaxed);
+}
+
+size_t log_escape(char *out, size_t size, const void *bytes, size_t length)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    const unsigned char *in = bytes;
+    size_t used = 0;
+    if (size == 0)
+        return 0;
+    for (size_t i = 0; i < length; i++) {
+        bool plain = in[i] >= 0x20 && in[i] < 0x7f && in[i] != '\\';
+        size_t need = plain ? 1 : 4;
+        if (used + need >= size)
+            break; /* cut between characters, never inside an escape */
+        if (plain) {
+            out[used++] = (char)in[i];
+            continue;
+        }
+        out[used++] = '\\';
+        out[used++] = 'x';
+        out[used++] = digits[in[i] >> 4];
+        out[used++] = digits[in[i] & 15];
+    }
+    out[used] = '\0';
+    return used;
+}
+
+static size_t clamp(int length, size_t size)
+{
+    if (length < 0)
+        return 0;
+    return (size_t)length < size ? (size_t)length : size - 1;
+}
+
+static size_t format_stamp(char *out, size_t size)
+{
+    struct tm when;
+    time_t now = (time_t)clock_wall_s();
+    if (gmtime_r(&now, &when) == NULL)
+        return 0;
+    return strftime(out, size, "%Y-%m-%dT%H:%M:%SZ ", &when);
+}
+
+static void write_stderr(enum log_level level, const char *event, const char *text)
+{
+    char line[LOG_LINE + 128];
+    size_t used = 0;
+    if (target == TARGET_STDERR_JOURNAL)
+        used = clamp(snprintf(line, sizeof(line), "<%d>", levels[level].priority), sizeof(line));
+    else
+        used = format_stamp(line, sizeof(line));
+    used += clamp(
+        snprintf(line + used, sizeof(line) - used, "%s %s: %s\n", levels[level].word, event, text),
+        sizeof(line) - used);
+    ssize_t ignored = write(STDERR_FILENO, line, used);
+    (void)ignored;
+}
+
+static bool send_line(enum log_level level, const char *event, const char *text)
+{
+    char line[LOG_LINE + 256];
+    int length;
+    if (target == TARGET_JOURNAL)
+        length = snprintf(line, sizeof(line),
+                          "PRIORITY=%d\nSYSLOG_IDENTIFIER=mxward\nMXWARD_EVENT=%s\n"
+                          "MESSAGE=%s: %s\n",
+                          levels[level].priority, event, event, text);
+    else
+        length = snprintf(line, sizeof(line), "<%d>mxward[%d]: %s: %s: %s",
+                          SYSLOG_MAIL | levels[level].priority, (int)getpid(), levels[level].word,
+                          event, text);
+    return send(target_socket, line, clamp(length, sizeof(line)), MSG_NOSIGNAL) >= 0;
+}
+
+static void emit(enum log_level level, const char *event, char *text)
+{
+    /* Whatever a format let through: a line stays one line. */
+    for (char *c = text; *c != '\0'; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
+    if (target_socket < 0 || !send_line(level, event, text))
+        write_stderr(level, event, text);
+}
+
+/* Under `lock`: the place that counts for `event`. */
+static struct speaker *find_speaker(const char *event)
+{
+    for (size_t i = 0; i < speaker_count; i++)
+        if (strncmp(speakers[i].event, event, LOG_EVENT_WORD - 1) == 0)
+            return &speakers[i];
+    if (speaker_count == LOG_EVENTS)
+        return &speakers[LOG_EVENTS - 1];
+    struct speaker *speaker = &speakers[speaker_count++];
+    snprintf(speaker->event, sizeof(speaker->event), "%s", event);
+    return speaker;
+}
+
+/* Under `lock`: takes one event that was kept back in an earlier second. */
+static bool take_kept_back(int64_t second, struct speaker *kept)
+{
+    for (size_t i = 0; i < speaker_count; i++) {
+        if (speakers[i].kept_back == 0 || speakers[i].second == second)
+            continue;
+        *kept = speakers[i];
+        speakers[i].kept_back = 0;
+        return true;
+    }
+    return false;
+}
+
+static bool may_speak(const char *event, int64_t second)
+{
+    pthread_mutex_lock(&lock);
+    struct speaker *speaker = find_speaker(event);
+    if (speaker->second != second && speaker->kept_back == 0) {
+        speaker->second = second;
+        speaker->lines = 0;
+    }
+    bool may = speaker->second == second && speaker->lines < LOG_PER_EVENT_PER_SECOND;
+    if (may)
+        speaker->lines++;
+    else
+        speaker->kept_back++;
+    pthread_mutex_unlock(&lock);
+    return may;
+}
+
+static void say_what_was_kept_back(int64_t second)
+{
+    for (size_t i = 0; i < LOG_EVENTS; i++) {
+        struct speaker kept;
+        char text[64];
+        pthread_mutex_lock(&lock);
+        bool found = take_kept_back(second, &kept);
+        pthread_mutex_unlock(&lock);
+        if (!found)
+            return;
+        snprintf(text, sizeof(text), "kept_back=%u", kept.kept_back);
+        emit(LOG_NOTICE_LEVEL, kept.event, text);
+    }
+}
+
+void log_event(enum log_level level, const char *event, const char *format, ...)
+{
+    if (!log_enabled(level))
+        return;
+    int64_t second = (int64_t)(clock_boot_ms() / 1000);
+    say_what_was_kept_back(second);
+    if (!may_speak(event, second))
+        return;
+    char text[LOG_LINE];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    emit(level, event, text);
+}

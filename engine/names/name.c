@@ -1,0 +1,302 @@
+/*
+ * name.c - the one place where a text or a wire name becomes a canonical name.
+ *
+ * Everything that takes a domain calls this first, so that case, dots, Unicode forms and A-labels
+ * of one domain share one key (NAME-02, PIT-22). Pure, any thread; nothing depends on the locale
+ * (NAME-05): bytes are compared and lowered as ASCII here, and libidn2 works on UTF-8 by tables.
+ *
+ * A text is cut into labels at '.' and at the three other full stops of UTS 46. A plain ASCII label
+ * is taken as it is; a label that is not ASCII or begins with "xn--" goes through libidn2 (UTS 46
+ * non-transitional mapping, then IDNA2008's tests and the round trip of A-labels). Labels go there
+ * one by one, because libidn2 would apply the tests for U-labels ("r3---sn") to their plain
+ * neighbours too. The only failure that is ours is memory inside libidn2: NAME_NO_MEMORY.
+ *
+ * Weakness: the Bidi rule is tested in each label, not across the whole name (RFC 5893 section 2
+ * would also refuse a plain label such as "3com" below a right-to-left one).
+ */
+#include "engine/names/name.h"
+
+#include "engine/base/check.h"
+#include "engine/base/limits.h"
+#include "engine/names/address.h"
+
+#include <idn2.h>
+#include <string.h>
+#include <xxhash.h>
+
+#define LABEL_MAX 63
+
+/* ------------------------------------------------------------------ bytes, never the locale */
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_hex(char c)
+{
+    return is_digit(c) || (c >= 'a' && c <= 'f');
+}
+
+static bool is_label_byte(char c)
+{
+    return (c >= 'a' && c <= 'z') || is_digit(c) || c == '-' || c == '_';
+}
+
+/* ------------------------------------------------------------------ one canonical label */
+
+static enum name_status append_label(struct name *name, const char *label, size_t length)
+{
+    if (length == 0)
+        return NAME_LABEL_EMPTY;
+    if (length > LABEL_MAX)
+        return NAME_LABEL_LONG;
+    size_t used = name->length;
+    size_t dot = used > 0 ? 1 : 0;
+    if (used + dot + length > NAME_BYTES_MAX)
+        return NAME_LONG;
+    if (label[0] == '-' || label[length - 1] == '-')
+        return NAME_CHARACTER;
+    if (dot)
+        name->text[used++] = '.';
+    for (size_t i = 0; i < length; i++) {
+        char c = lower(label[i]);
+        if (!is_label_byte(c))
+            return NAME_CHARACTER;
+        name->text[used++] = c;
+    }
+    name->length = (uint8_t)used;
+    name->text[used] = '\0';
+    return NAME_OK;
+}
+
+static enum name_status append_converted(struct name *name, const char *label, size_t length)
+{
+    uint8_t text[LIMIT_NAME_INPUT + 1];
+    uint8_t *converted = NULL;
+    CHECK(length <= LIMIT_NAME_INPUT);
+    memcpy(text, label, length);
+    text[length] = '\0';
+    int result = idn2_lookup_u8(text, &converted,
+                                IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL | IDN2_USE_STD3_ASCII_RULES);
+    if (result == IDN2_MALLOC)
+        return NAME_NO_MEMORY;
+    if (result == IDN2_TOO_BIG_LABEL || result == IDN2_TOO_BIG_DOMAIN)
+        return NAME_LABEL_LONG;
+    if (result != IDN2_OK)
+        return NAME_IDNA;
+    enum name_status status = append_label(name, (char *)converted, strlen((char *)converted));
+    idn2_free(converted);
+    /* A mapping to nothing, or to something with a byte that no label has (U+2488 is "1."). */
+    return status == NAME_LABEL_EMPTY || status == NAME_CHARACTER ? NAME_IDNA : status;
+}
+
+/* ------------------------------------------------------------------ texts */
+
+/* Length of the full stop at `text`, or 0: U+002E, U+3002, U+FF0E, U+FF61 (UTS 46 section 4). */
+static size_t full_stop(const char *text, size_t length)
+{
+    if (length >= 1 && text[0] == '.')
+        return 1;
+    if (length >= 3 &&
+        (memcmp(text, "\xe3\x80\x82", 3) == 0 || memcmp(text, "\xef\xbc\x8e", 3) == 0 ||
+         memcmp(text, "\xef\xbd\xa1", 3) == 0))
+        return 3;
+    return 0;
+}
+
+static bool needs_conversion(const char *label, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if ((unsigned char)label[i] >= 0x80)
+            return true;
+    return length >= 4 && lower(label[0]) == 'x' && lower(label[1]) == 'n' && label[2] == '-' &&
+           label[3] == '-';
+}
+
+static enum name_status parse_labels(struct name *name, const char *text, size_t length)
+{
+    size_t begin = 0;
+    while (begin <= length) {
+        size_t end = begin;
+        while (end < length && full_stop(text + end, length - end) == 0)
+            end++;
+        enum name_status status = needs_conversion(text + begin, end - begin)
+                                      ? append_converted(name, text + begin, end - begin)
+                                      : append_label(name, text + begin, end - begin);
+        if (status != NAME_OK)
+            return status;
+        if (end == length)
+            break;
+        begin = end + full_stop(text + end, length - end);
+        if (begin == length)
+            break; /* exactly one trailing full stop: the root */
+    }
+    return NAME_OK;
+}
+
+/* No top-level domain is a number (RFC 3696 section 2), and inet_aton(3) reads "0x7f.1". */
+static bool looks_like_ipv4(const struct name *name)
+{
+    const char *last = strrchr(name->text, '.');
+    last = last != NULL ? last + 1 : name->text;
+    if (last[0] == '0' && last[1] == 'x') {
+        last += 2;
+        while (is_hex(*last))
+            last++;
+    } else {
+        while (is_digit(*last))
+            last++;
+    }
+    return *last == '\0';
+}
+
+static bool is_localhost(const struct name *name)
+{
+    static const struct name localhost = {.length = 9, .text = "localhost"};
+    return name_is_within(name, &localhost); /* RFC 6761 section 6.3 */
+}
+
+/* What a grammatical name still may not be. */
+static enum name_status judge(const struct name *name)
+{
+    if (looks_like_ipv4(name))
+        return NAME_IS_ADDRESS;
+    if (is_localhost(name))
+        return NAME_LOCAL;
+    return NAME_OK;
+}
+
+static enum name_status finish(struct name *name, enum name_status status)
+{
+    if (status == NAME_OK && name->length > 0)
+        status = judge(name);
+    if (status != NAME_OK)
+        memset(name, 0, sizeof(*name));
+    return status;
+}
+
+enum name_status name_parse(struct name *name, const char *text, size_t length)
+{
+    struct address address;
+    memset(name, 0, sizeof(*name));
+    if (length == 0 || full_stop(text, length) == length)
+        return NAME_EMPTY;
+    if (length > LIMIT_NAME_INPUT)
+        return NAME_LONG;
+    enum name_status status = parse_labels(name, text, length);
+    if (status == NAME_CHARACTER && address_parse(&address, text, length))
+        status = NAME_IS_ADDRESS; /* 2001:db8::1 */
+    return finish(name, status);
+}
+
+/* ------------------------------------------------------------------ wire */
+
+enum name_status name_from_wire(struct name *name, const uint8_t *wire, size_t size)
+{
+    enum name_status status = NAME_OK;
+    size_t at = 0;
+    memset(name, 0, sizeof(*name));
+    while (status == NAME_OK && at < size && wire[at] != 0) {
+        size_t length = wire[at];
+        if (length > LABEL_MAX) /* also compression pointers: ours to resolve before */
+            status = NAME_LABEL_LONG;
+        else if (length >= size - at)
+            status = NAME_LABEL_EMPTY; /* cut off: the root is missing */
+        else
+            status = append_label(name, (const char *)wire + at + 1, length);
+        at += 1 + length;
+    }
+    if (status == NAME_OK && at + 1 != size)
+        status = NAME_LABEL_EMPTY;
+    return finish(name, status);
+}
+
+size_t name_to_wire(const struct name *name, uint8_t *wire, size_t size)
+{
+    size_t need = name->length == 0 ? 1 : (size_t)name->length + 2;
+    if (size < need)
+        return 0;
+    size_t length_at = 0, at = 1;
+    for (size_t i = 0; i < name->length; i++) {
+        if (name->text[i] == '.') {
+            wire[length_at] = (uint8_t)(at - length_at - 1);
+            length_at = at++;
+        } else {
+            wire[at++] = (uint8_t)name->text[i];
+        }
+    }
+    if (name->length > 0) {
+        wire[length_at] = (uint8_t)(at - length_at - 1);
+        length_at = at;
+    }
+    wire[length_at] = 0;
+    return need;
+}
+
+/* ------------------------------------------------------------------ names among themselves */
+
+const char *name_status_text(enum name_status status)
+{
+    switch (status) {
+    case NAME_OK:
+        return "a domain name";
+    case NAME_EMPTY:
+        return "there is no domain name";
+    case NAME_LABEL_EMPTY:
+        return "the domain name has an empty label (two dots together, or one at the start)";
+    case NAME_LABEL_LONG:
+        return "a label of the domain name is longer than 63 octets";
+    case NAME_LONG:
+        return "the domain name is longer than 253 octets";
+    case NAME_CHARACTER:
+        return "the domain name has a character that no mail domain has";
+    case NAME_IDNA:
+        return "the internationalised domain name is not valid (IDNA2008)";
+    case NAME_IS_ADDRESS:
+        return "an IP address is not a domain name (a literal is written in brackets)";
+    case NAME_LOCAL:
+        return "the address is local to the machine";
+    case NAME_NO_MEMORY:
+        return "out of memory";
+    }
+    return "unknown";
+}
+
+bool name_equal(const struct name *a, const struct name *b)
+{
+    return a->length == b->length && memcmp(a->text, b->text, a->length) == 0;
+}
+
+bool name_is_within(const struct name *name, const struct name *ancestor)
+{
+    if (ancestor->length == 0)
+        return true; /* the root */
+    if (name->length <= ancestor->length)
+        return name_equal(name, ancestor);
+    size_t at = (size_t)name->length - ancestor->length;
+    return name->text[at - 1] == '.' &&
+           memcmp(name->text + at, ancestor->text, ancestor->length) == 0;
+}
+
+uint64_t name_hash(const struct name *name)
+{
+    return XXH3_64bits(name->text, name->length);
+}
+
+struct name name_registrable(const struct name *name)
+{
+    struct name last = {0};
+    size_t begin = name->length;
+    for (unsigned dots = 0; begin > 0; begin--)
+        if (name->text[begin - 1] == '.' && ++dots == 2)
+            break;
+    last.length = (uint8_t)(name->length - begin);
+    memcpy(last.text, name->text + begin, last.length);
+    return last;
+}
