@@ -16,6 +16,8 @@
 #ifndef MXWARD_LOOP_RING_H
 #define MXWARD_LOOP_RING_H
 
+#include "engine/base/counter.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -34,7 +36,9 @@ struct ring_token {
     uint32_t slot;
     uint32_t generation;
 };
-#define RING_SLOT_MAX ((1u << 24) - 1)
+#define RING_SLOT_MAX      ((1u << 24) - 1)
+#define RING_OPERATION_OWN 255 /* the ring's own; never a caller's */
+#define RING_BATCH         256 /* completions handed over in one turn */
 
 enum {
     RING_MORE = 1, /* a multishot operation goes on: further completions carry the same token */
@@ -52,9 +56,20 @@ typedef void ring_handler(void *context, const struct ring_completion *completio
 
 struct ring_limits {
     uint32_t submissions;     /* entries of the submission queue; power of two */
-    uint32_t files;           /* direct descriptors */
+    uint32_t files;           /* direct descriptors; 0: ring_open makes plain ones */
     uint32_t receive_buffers; /* provided buffers; power of two */
     uint32_t receive_bytes;   /* size of each */
+    bool plain_files;         /* never direct ones (for tests; kernels before 6.13 do the same) */
+};
+
+/* Written by the ring's thread, read by any. */
+struct ring_counts {
+    counter turns, completions;
+    counter woken;      /* wake-ups received */
+    counter queue_full; /* the submission queue had to be handed over in between */
+    counter overflows;  /* turns that found more completions than the queue holds */
+    counter no_buffers; /* receives ended by -ENOBUFS */
+    counter refused;    /* the kernel could not take a submission or a wake-up; tried again */
 };
 
 /* 0, or -errno. ring_why_unavailable() turns that into sentence and remedy for the operator. */
@@ -98,5 +113,6 @@ int ring_wake(struct ring *mine, int other_descriptor);
 
 /* How many operations are submitted and not completed. */
 uint32_t ring_in_flight(const struct ring *ring);
+const struct ring_counts *ring_counts(const struct ring *ring);
 
 #endif
