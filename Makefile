@@ -17,14 +17,17 @@ Q        := $(if $(filter 1,$(V)),,@)
 # libunbound.pc wants libevent.pc, which a build against the pluggable event base does not need.
 PACKAGES := openssl liburing libxxhash libconfuse libidn2 lmdb
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
-            -Wpointer-arith -Wcast-align -Wwrite-strings -Wundef -Wformat=2 -Wswitch-enum -Werror
+            -Wpointer-arith -Wcast-align -Wwrite-strings -Wundef -Wformat=2 -Wswitch-enum \
+            -Wno-format-truncation -Werror
 HARDEN   := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE
 OPTIMISE ?= -O2 -g
 CPPFLAGS += -D_GNU_SOURCE -I.
-CFLAGS   += -std=gnu17 $(OPTIMISE) $(WARNINGS) -fno-common -pthread \
-            $(shell pkg-config --cflags $(PACKAGES))
+PACKAGES_CFLAGS := $(shell pkg-config --cflags $(PACKAGES))
+PACKAGES_LIBS   := $(shell pkg-config --libs $(PACKAGES))
+CFLAGS   += -std=gnu17 $(OPTIMISE) $(WARNINGS) -fno-common -pthread $(PACKAGES_CFLAGS)
 LDFLAGS  += -pthread
-LDLIBS   += $(shell pkg-config --libs $(PACKAGES)) -lunbound -lm
+LDLIBS   += $(PACKAGES_LIBS) -lunbound -lm
+CHECK_LIBS := $(shell pkg-config --libs check)
 
 ifeq ($(SANITIZE),)
 CPPFLAGS += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
@@ -84,13 +87,13 @@ $(PROGRAMS): $(BUILD)/%: $(BUILD)/tools/%.o $$(call object,$$(wildcard tools/%/*
 	$(link) $(LDLIBS) $(if $(filter %/mxwardctl,$@),-ljansson) $(ALLOCATOR)
 
 $(TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(archives)
-	$(link) -lcheck $(LDLIBS)
+	$(link) $(CHECK_LIBS) $(LDLIBS)
 
 # Plays replace the world (ring, resolver, clock) at link time: what stands in tests/plays/world is
 # linked first, so the archive's own members are never pulled in.
 WORLD := $(call object,$(wildcard tests/plays/world/*.c))
 $(PLAYS): $(BUILD)/tests/plays/%: $(BUILD)/tests/plays/%.o $(WORLD) $(archives)
-	$(link) -lcheck $(LDLIBS)
+	$(link) $(CHECK_LIBS) $(LDLIBS)
 
 $(BUILD)/tests/farm/farm: $(call object,$(wildcard tests/farm/*.c)) $(archives)
 	@mkdir -p $(@D)

@@ -48,6 +48,16 @@ static bool is_label_byte(char c)
     return (c >= 'a' && c <= 'z') || is_digit(c) || c == '-' || c == '_';
 }
 
+/* Not ASCII, or claims to be an A-label. */
+static bool needs_conversion(const char *label, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if ((unsigned char)label[i] >= 0x80)
+            return true;
+    return length >= 4 && lower(label[0]) == 'x' && lower(label[1]) == 'n' && label[2] == '-' &&
+           label[3] == '-';
+}
+
 /* ------------------------------------------------------------------ one canonical label */
 
 static enum name_status append_label(struct name *name, const char *label, size_t length)
@@ -75,22 +85,53 @@ static enum name_status append_label(struct name *name, const char *label, size_
     return NAME_OK;
 }
 
+/* Every ASCII byte of a label that holds more than ASCII must be a letter, a digit or a hyphen. */
+static bool ascii_is_ldh(const char *label, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if ((unsigned char)label[i] < 0x80 && (!is_label_byte(lower(label[i])) || label[i] == '_'))
+            return false;
+    return true;
+}
+
+static enum name_status idna_status(int result)
+{
+    switch (result) {
+    case IDN2_OK:
+        return NAME_OK;
+    case IDN2_MALLOC:
+        return NAME_NO_MEMORY;
+    case IDN2_TOO_BIG_LABEL:
+    case IDN2_TOO_BIG_DOMAIN:
+    case IDN2_PUNYCODE_BIG_OUTPUT:
+        return NAME_LABEL_LONG;
+    default:
+        return NAME_IDNA;
+    }
+}
+
+/* Never with IDN2_USE_STD3_ASCII_RULES: libidn2 2.3.3 then drops what is not LDH without a word
+ * (u-umlaut, low line, x becomes the A-label of u-umlaut, x: another domain), so LDH is tested
+ * here, before and after (a full-width low line is mapped to '_'). */
 static enum name_status append_converted(struct name *name, const char *label, size_t length)
 {
     uint8_t text[LIMIT_NAME_INPUT + 1];
     uint8_t *converted = NULL;
     CHECK(length <= LIMIT_NAME_INPUT);
+    if (!ascii_is_ldh(label, length))
+        return NAME_IDNA;
     memcpy(text, label, length);
     text[length] = '\0';
-    int result = idn2_lookup_u8(text, &converted,
-                                IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL | IDN2_USE_STD3_ASCII_RULES);
-    if (result == IDN2_MALLOC)
-        return NAME_NO_MEMORY;
-    if (result == IDN2_TOO_BIG_LABEL || result == IDN2_TOO_BIG_DOMAIN)
-        return NAME_LABEL_LONG;
-    if (result != IDN2_OK)
-        return NAME_IDNA;
-    enum name_status status = append_label(name, (char *)converted, strlen((char *)converted));
+    enum name_status status =
+        idna_status(idn2_lookup_u8(text, &converted, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL));
+    if (status != NAME_OK)
+        return status;
+    const char *a_label = (const char *)converted;
+    size_t size = strlen(a_label);
+    if (needs_conversion(a_label, size) && !ascii_is_ldh(a_label, size))
+        status = NAME_IDNA;
+    else
+        status = append_label(name, a_label, size);
     idn2_free(converted);
     /* A mapping to nothing, or to something with a byte that no label has (U+2488 is "1."). */
     return status == NAME_LABEL_EMPTY || status == NAME_CHARACTER ? NAME_IDNA : status;
@@ -108,15 +149,6 @@ static size_t full_stop(const char *text, size_t length)
          memcmp(text, "\xef\xbd\xa1", 3) == 0))
         return 3;
     return 0;
-}
-
-static bool needs_conversion(const char *label, size_t length)
-{
-    for (size_t i = 0; i < length; i++)
-        if ((unsigned char)label[i] >= 0x80)
-            return true;
-    return length >= 4 && lower(label[0]) == 'x' && lower(label[1]) == 'n' && label[2] == '-' &&
-           label[3] == '-';
 }
 
 static enum name_status parse_labels(struct name *name, const char *text, size_t length)
