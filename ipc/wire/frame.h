@@ -1,0 +1,183 @@
+/*
+ * frame.h - what is said on the native socket: frames, and the messages in them. Pure.
+ *
+ * A frame is a header of 16 bytes and a body, all numbers little endian:
+ *
+ *   0  u32  size of the whole frame, header included
+ *   4  u8   version (FRAME_VERSION); this header is the same in every version
+ *   5  u8   kind
+ *   6  u16  flags (FRAME_GOES_ON)
+ *   8  u64  id: the client's number for its request; every answer to it carries it
+ *  16       fields: u16 tag, u16 size, then `size` bytes; each tag at most once, in any order
+ *
+ * Requests may be sent without waiting for answers, and answers come in any order. A request gets
+ * exactly one answer (a document may be spread over several frames: all but its last carry
+ * FRAME_GOES_ON). Unknown tags below FRAME_TAG_CRITICAL are skipped, so both sides can append
+ * fields; an unknown one above is a fault. Numbers take 1, 2, 4 or 8 bytes; a number that is 0 and
+ * a text that is empty may be left out. What each message holds is a table of rows in frame.c, read
+ * by one encoder and one decoder; mxward-socket(7) is the specification for people.
+ *
+ * Encoding and decoding are total: any bytes end in a message or in a fault with a sentence, and
+ * nothing outside the given bounds is read or written. Only a size outside its limits loses the
+ * framing; then the connection must be closed.
+ */
+#ifndef MXWARD_WIRE_FRAME_H
+#define MXWARD_WIRE_FRAME_H
+
+#include "engine/names/nexthop.h"
+#include "shm/verdict.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FRAME_VERSION       1
+#define FRAME_HEADER_BYTES  16
+#define FRAME_REQUEST_MAX   2560       /* bytes of a whole frame, client to daemon */
+#define FRAME_ANSWER_MAX    16384      /* bytes of a whole frame, daemon to client */
+#define FRAME_DOCUMENT_MAX  (1u << 20) /* bytes of a document, all its frames together */
+#define FRAME_DOCUMENT_PART 12288      /* bytes of a document in one frame */
+#define FRAME_NEXT_HOP_MAX  2049   /* bytes with NUL: a next hop or address as people write it */
+#define FRAME_SENTENCE_MAX  512    /* bytes with NUL */
+#define FRAME_POLICY_MAX    768    /* bytes with NUL: the text for Postfix */
+#define FRAME_PATH_MAX      256    /* bytes with NUL */
+#define FRAME_WORD_MAX      64     /* bytes with NUL: a version, a program's name, a cause */
+#define FRAME_TAG_CRITICAL  0x8000 /* an unknown tag from here on is a fault */
+
+enum frame_kind {
+    /* Requests. 7 … 63 are kept: user switch, users, memory, watch. */
+    FRAME_HELLO = 1,
+    FRAME_CHECK = 2,
+    FRAME_EXPLAIN = 3,
+    FRAME_STATUS = 4,
+    FRAME_RELOAD = 5,
+    FRAME_CONFIG = 6,
+    /* Answers. */
+    FRAME_WELCOME = 0x81,
+    FRAME_VERDICT = 0x82,
+    FRAME_DOCUMENT = 0x83,
+    FRAME_DONE = 0x84,
+    FRAME_ERROR = 0xff,
+};
+
+enum { FRAME_GOES_ON = 1 }; /* flags: more frames of this answer follow */
+
+/* What a client may do; the daemon tells in its welcome. */
+enum { RIGHT_QUERY = 1 << 0, RIGHT_SWITCH = 1 << 1, RIGHT_ADMIN = 1 << 2 };
+
+/* How old the evidence may be. */
+enum freshness {
+    FRESHNESS_ANY = 0,     /* whatever is still good */
+    FRESHNESS_MAX_AGE = 1, /* probes that began at most max_age_ms before the request came */
+    FRESHNESS_LIVE = 2,    /* probes that begin after the request came */
+};
+enum frame_priority { FRAME_ASKED = 0, FRAME_SCAN = 1 };
+
+enum frame_error {
+    FRAME_ERROR_NONE = 0,
+    FRAME_ERROR_MALFORMED = 1,      /* the frame cannot be read; the sentence says where */
+    FRAME_ERROR_LOST = 2,           /* framing is lost: the connection is closed after this */
+    FRAME_ERROR_VERSION = 3,        /* not a version we speak */
+    FRAME_ERROR_KIND = 4,           /* not a request we know */
+    FRAME_ERROR_NAME = 5,           /* not a domain or next hop: final */
+    FRAME_ERROR_NOT_PERMITTED = 6,  /* this user may not ask this */
+    FRAME_ERROR_BUSY = 7,           /* temporary: ask again, later */
+    FRAME_ERROR_LATE = 8,           /* temporary: not known before the deadline */
+    FRAME_ERROR_OURS = 9,           /* temporary: memory, descriptors, the daemon stops */
+    FRAME_ERROR_CONFIGURATION = 10, /* reload: refused, the old one goes on */
+};
+
+struct frame {
+    uint8_t version, kind;
+    uint16_t flags;
+    uint64_t id;
+    const uint8_t *body; /* in the caller's bytes */
+    size_t size;         /* of the body */
+};
+
+enum frame_status {
+    FRAME_WHOLE, /* *frame is filled, *used bytes are done with */
+    FRAME_MORE,  /* not all there yet */
+    FRAME_LOST,  /* the size is out of bounds: nothing after this can be read */
+};
+/* Looks for one frame at the start of `bytes`; `most` is FRAME_REQUEST_MAX or FRAME_ANSWER_MAX. */
+enum frame_status frame_take(struct frame *frame, const uint8_t *bytes, size_t size, size_t most,
+                             size_t *used);
+
+/* --- the messages --- */
+struct frame_hello {
+    char program[FRAME_WORD_MAX]; /* who asks, for the log */
+};
+struct frame_welcome {
+    char version[FRAME_WORD_MAX]; /* of the daemon */
+    uint32_t rights;
+    uint32_t requests; /* may be outstanding on this connection */
+    uint64_t now_ms;   /* the daemon's boot time clock */
+    uint32_t config_epoch;
+    uint32_t process; /* pid of the daemon */
+    char table[FRAME_PATH_MAX];
+};
+struct frame_question { /* FRAME_CHECK and FRAME_EXPLAIN */
+    char next_hop[FRAME_NEXT_HOP_MAX];
+    uint8_t freshness; /* enum freshness */
+    uint8_t priority;  /* enum frame_priority */
+    uint32_t max_age_ms;
+    uint32_t deadline_ms; /* from its arrival; 0: the daemon's own */
+};
+struct frame_empty { /* FRAME_STATUS, FRAME_RELOAD */
+    char nothing;
+};
+enum config_form { CONFIG_EFFECTIVE = 0, CONFIG_SAMPLE = 1 };
+struct frame_config {
+    uint8_t form; /* enum config_form */
+};
+struct frame_verdict {
+    struct verdict verdict;
+    char next_hop[NEXT_HOP_TEXT_MAX]; /* canonical: the key */
+    char cause[FRAME_WORD_MAX];       /* its name, for clients older than the cause */
+    char sentence[FRAME_SENTENCE_MAX];
+    char status_code[FRAME_WORD_MAX]; /* "4.7.4"; "" when mail may go */
+    char policy[FRAME_POLICY_MAX];    /* for Postfix; "" when there is none to give */
+    uint64_t now_ms;                  /* the daemon's boot time clock at the answer */
+    int64_t ended_wall_s;             /* when the evidence was complete, UTC */
+    bool limited;                     /* not as fresh as asked: the politeness budget is spent */
+    bool from_table;
+};
+struct frame_document {
+    uint8_t form;     /* enum document_form */
+    uint32_t size;    /* of all parts together */
+    const void *part; /* encode: borrowed; decode: inside the frame */
+    uint16_t part_size;
+};
+enum document_form { DOCUMENT_TEXT = 0, DOCUMENT_JSON = 1 };
+struct frame_done {
+    char sentence[FRAME_SENTENCE_MAX];
+};
+struct frame_fault {
+    uint8_t code;      /* enum frame_error */
+    uint8_t kind;      /* of the request it is about; 0: none in particular */
+    uint32_t retry_ms; /* FRAME_ERROR_BUSY: not before that */
+    char sentence[FRAME_SENTENCE_MAX];
+};
+
+/* Writes a whole frame. Returns its size, or 0 when `size` is too small or a value is not allowed
+ * by its row. `message` is the struct that belongs to `kind`. */
+size_t frame_encode(void *out, size_t size, uint8_t kind, uint16_t flags, uint64_t id,
+                    const void *message);
+/* Reads the body of `frame` into the struct that belongs to frame->kind. True, or false with a
+ * sentence in `why` (FRAME_SENTENCE_MAX bytes; may be NULL). */
+bool frame_decode(void *message, const struct frame *frame, char *why);
+/* The bytes that a message of this kind takes at most as a frame; 0: no such kind. */
+size_t frame_bytes_max(uint8_t kind);
+size_t frame_struct_bytes(uint8_t kind); /* of the message's struct; 0: no such kind */
+const char *frame_kind_name(uint8_t kind);
+const char *frame_error_name(uint8_t code); /* "busy", …; "error" for one that we do not know */
+
+/* Words for what shm/verdict.h numbers, for JSON and people; "?" for a number we do not know. */
+const char *frame_conclusion_name(unsigned conclusion);
+const char *frame_enforce_name(unsigned enforce);
+const char *frame_tls_name(unsigned version); /* "TLSv1.3"; "" for 0 */
+/* The names of the set bits of verdict.flags, one after the other: call with 0, 1, …; NULL: end. */
+const char *frame_flag_name(unsigned index, uint32_t *bit);
+
+#endif
