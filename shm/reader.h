@@ -1,0 +1,64 @@
+/*
+ * reader.h - reading the table: no lock, no system call, no write, no wait.
+ *
+ * For MTA processes (through ipc/client) and the daemon's front. A handle belongs to one thread at
+ * a time; open one for each. After fork the child may go on with its copy. The table may vanish, be
+ * replaced, be full of garbage, and its writer may be dead: every answer is then UNKNOWN or an
+ * older record, whose age is in it.
+ *
+ * Known weakness: a table truncated by force under a reader's feet is a SIGBUS.
+ */
+#ifndef MXWARD_SHM_READER_H
+#define MXWARD_SHM_READER_H
+
+#include "shm/key.h"
+#include "shm/verdict.h"
+
+struct table_reader;
+
+enum table_outcome {
+    TABLE_HIT,
+    TABLE_MISS,    /* not in the table: means unknown, unless the partition is complete */
+    TABLE_UNKNOWN, /* could not be read reliably, or the clocks disagree */
+};
+
+/* Opens the current table of `directory`. -ENOENT: there is none; -EPROTO: it is not one that this
+ * build can read; `why` gets a sentence. */
+int table_reader_open(struct table_reader **reader, const char *directory,
+                      const struct table_clock *clock, char *why, size_t why_size);
+void table_reader_close(struct table_reader *reader);
+
+/* `now_ms` is the boot clock: a record from the future is not believed. `verdict` is written on a
+ * hit only; beyond the terminators of its texts it is left as it was. */
+enum table_outcome table_read(const struct table_reader *reader, const struct table_key *key,
+                              uint64_t now_ms, struct verdict *verdict);
+
+/* Starts fetching what table_read of this key will need first. Call it some 100 ns before. */
+void table_prefetch(const struct table_reader *reader, const struct table_key *key);
+
+/*
+ * Off the hot path, about once a second: compares the clocks, and moves to a successor if one was
+ * published. Returns 0: the same table; 1: moved (prefetches are void); negative errno: stays with
+ * the old one.
+ */
+int table_reader_refresh(struct table_reader *reader, const struct table_clock *clock);
+
+/* Whether a miss in the key's partition means that the ledger has no floor for it. */
+bool table_reader_complete(const struct table_reader *reader, const struct table_key *key);
+/* Boot clock of the last sign of life of the key's writer. */
+uint64_t table_reader_heartbeat_ms(const struct table_reader *reader, const struct table_key *key);
+
+struct table_facts {
+    uint64_t generation, file_bytes;
+    uint64_t allocated_bytes;   /* really there */
+    uint64_t records, capacity; /* capacity: records of the smallest class that fit */
+    uint64_t evicted, refused;  /* since the file was made */
+    uint64_t writers;           /* attached since the file was made */
+    uint64_t huge_bytes;        /* of the index and records, in huge pages */
+    uint64_t heartbeat_ms;      /* the oldest of all partitions */
+    uint16_t complete;          /* partitions */
+    bool clocks_agree;
+};
+void table_reader_facts(const struct table_reader *reader, struct table_facts *facts);
+
+#endif
