@@ -27,6 +27,7 @@ enum class {
     CLASS_VERIFIED = 5,
     CLASS_STS = 6,
     CLASS_DANE = 7,
+    CLASS_COUNT
 };
 
 /* What the services' users see (S12). */

@@ -22,6 +22,7 @@ enum conclusion {
     CONCLUSION_INCONCLUSIVE,  /* some host did not let us see, or we were late: temporary */
     CONCLUSION_TEMPORARY,     /* MX, address or TLSA look-up failed: temporary error (law 1) */
     CONCLUSION_UNDELIVERABLE, /* null MX, NXDOMAIN, no usable host: final, see `cause` */
+    CONCLUSION_COUNT
 };
 
 /* Why, in one word: the row that decided. Text with parameters is made by policy/verdict. Append

@@ -21,7 +21,9 @@
 /*
  * How the dialogue ended. Each has its own name for people and machines, what it says about the
  * host, and its TLS-RPT result type (RPT-01..12; NONE: not to be reported). "inconclusive" never
- * counts as an absence of TLS. NAME                 text (kebab case)        says           TLS-RPT
+ * counts as an absence of TLS; a deadline of ours is always that, in the handshake too (TLS-18).
+ *
+ *   NAME, text (kebab case), says, TLS-RPT
  */
 #define OUTCOMES(X)                                                                        \
     X(TLS_OK, "tls-ok", ENCRYPTS, NONE)                                                    \
@@ -37,7 +39,7 @@
     X(TLS_ALERT, "alert-in-handshake", BROKEN, VALIDATION_FAILURE)                         \
     X(TLS_FAILED, "handshake-failed", BROKEN, VALIDATION_FAILURE)                          \
     X(TLS_TOO_LARGE, "handshake-too-large", BROKEN, VALIDATION_FAILURE)                    \
-    X(TLS_TIMEOUT, "handshake-timeout", BROKEN, VALIDATION_FAILURE)                        \
+    X(TLS_TIMEOUT, "handshake-timeout", INCONCLUSIVE, NONE)                                \
     X(GREETING_TEMPORARY, "greeting-temporary", INCONCLUSIVE, NONE)                        \
     X(GREETING_REFUSED, "greeting-refused", INCONCLUSIVE, NONE)                            \
     X(GREETING_TIMEOUT, "greeting-timeout", INCONCLUSIVE, NONE)                            \

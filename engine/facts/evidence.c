@@ -1,0 +1,97 @@
+/*
+ * evidence.c - the words of outcomes, what they say about a peer, and the life of evidence.
+ *
+ * The tables come from the list in evidence.h, so a new outcome has its row or does not compile.
+ * Evidence is made by probe/endpoint (calloc, one reference, each certificate of its chain held)
+ * and given back by the last evidence_drop, on whatever thread that is. Nothing here can fail.
+ */
+#include "engine/facts/evidence.h"
+
+#include "engine/base/check.h"
+
+#include <stdlib.h>
+
+static const struct outcome_row {
+    const char *name;
+    enum outcome_says says;
+    enum tls_report report;
+} outcome_rows[] = {
+#define X(NAME, text, says, report) [OUTCOME_##NAME] = {text, SAYS_##says, REPORT_##report},
+    OUTCOMES(X)
+#undef X
+};
+static_assert(sizeof outcome_rows / sizeof *outcome_rows == OUTCOME_COUNT, "one row for each");
+
+/* RFC 8460 section 4.3. */
+static const char *const report_names[] = {
+    [REPORT_NONE] = "",
+    [REPORT_STARTTLS_NOT_SUPPORTED] = "starttls-not-supported",
+    [REPORT_CERTIFICATE_HOST_MISMATCH] = "certificate-host-mismatch",
+    [REPORT_CERTIFICATE_EXPIRED] = "certificate-expired",
+    [REPORT_CERTIFICATE_NOT_TRUSTED] = "certificate-not-trusted",
+    [REPORT_VALIDATION_FAILURE] = "validation-failure",
+    [REPORT_TLSA_INVALID] = "tlsa-invalid",
+    [REPORT_DNSSEC_INVALID] = "dnssec-invalid",
+    [REPORT_DANE_REQUIRED] = "dane-required",
+    [REPORT_STS_POLICY_FETCH_ERROR] = "sts-policy-fetch-error",
+    [REPORT_STS_POLICY_INVALID] = "sts-policy-invalid",
+    [REPORT_STS_WEBPKI_INVALID] = "sts-webpki-invalid",
+};
+#define REPORT_COUNT (sizeof report_names / sizeof *report_names)
+
+static const struct outcome_row *outcome_row(enum outcome outcome)
+{
+    CHECK((size_t)outcome < OUTCOME_COUNT);
+    return &outcome_rows[outcome];
+}
+
+const char *outcome_name(enum outcome outcome)
+{
+    return outcome_row(outcome)->name;
+}
+
+enum outcome_says outcome_says(enum outcome outcome)
+{
+    return outcome_row(outcome)->says;
+}
+
+enum tls_report outcome_report(enum outcome outcome)
+{
+    return outcome_row(outcome)->report;
+}
+
+const char *tls_report_name(enum tls_report report)
+{
+    CHECK((size_t)report < REPORT_COUNT);
+    return report_names[report];
+}
+
+const struct evidence *evidence_hold(const struct evidence *evidence)
+{
+    /* Relaxed: the caller has a reference already, so nothing is published by this one. The count
+     * is all that changes in evidence; hence the cast. */
+    unsigned before = atomic_fetch_add_explicit(
+        &((struct evidence *)(uintptr_t)evidence)->references, 1, memory_order_relaxed);
+
+    CHECK(before > 0);
+    return evidence;
+}
+
+void evidence_drop(const struct evidence *evidence)
+{
+    struct evidence *mine = (struct evidence *)(uintptr_t)evidence;
+    unsigned before;
+
+    if (mine == NULL)
+        return;
+    /* Acquire-release: every holder's reads happen before the free; the partner of each drop is
+     * the last one. */
+    before = atomic_fetch_sub_explicit(&mine->references, 1, memory_order_acq_rel);
+    CHECK(before > 0);
+    if (before > 1)
+        return;
+    CHECK(mine->chain_count <= LIMIT_CHAIN);
+    for (unsigned i = 0; i < mine->chain_count; i++)
+        certificate_drop(mine->chain[i]);
+    free(mine);
+}
