@@ -18,7 +18,7 @@ Q        := $(if $(filter 1,$(V)),,@)
 PACKAGES := openssl liburing libxxhash libconfuse libidn2 lmdb
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
             -Wpointer-arith -Wcast-align -Wwrite-strings -Wundef -Wformat=2 -Wswitch-enum \
-            -Wno-format-truncation -Werror
+            -Werror $(if $(findstring clang,$(shell $(CC) --version)),,-Wno-format-truncation)
 HARDEN   := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE
 OPTIMISE ?= -O2 -g
 CPPFLAGS += -D_GNU_SOURCE -I.

@@ -69,7 +69,18 @@ static int connect_datagram(const char *path)
     return fd;
 }
 
-void log_start(enum log_level level, const char *name)
+/* "name" or "name:path": the path, or NULL if `text` is another target. */
+static const char *target_path(const char *text, const char *name, const char *standard)
+{
+    size_t length = strlen(name);
+    if (text == NULL || strncmp(text, name, length) != 0)
+        return NULL;
+    if (text[length] == ':')
+        return text + length + 1;
+    return text[length] == '\0' ? standard : NULL;
+}
+
+void log_start(enum log_level level, const char *text)
 {
     log_set_level(level);
     if (target_socket >= 0)
@@ -77,13 +88,12 @@ void log_start(enum log_level level, const char *name)
     target_socket = -1;
     /* systemd reads "<N>" at the start of a line on standard error and stamps the time itself. */
     target = getenv("JOURNAL_STREAM") != NULL ? TARGET_STDERR_JOURNAL : TARGET_STDERR;
-    if (name != NULL && strcmp(name, "journal") == 0) {
-        target_socket = connect_datagram(JOURNAL_SOCKET);
-        target = target_socket >= 0 ? TARGET_JOURNAL : target;
-    } else if (name != NULL && strcmp(name, "syslog") == 0) {
-        target_socket = connect_datagram(SYSLOG_SOCKET);
-        target = target_socket >= 0 ? TARGET_SYSLOG : target;
-    }
+    const char *journal = target_path(text, "journal", JOURNAL_SOCKET);
+    const char *syslog = target_path(text, "syslog", SYSLOG_SOCKET);
+    if (journal != NULL || syslog != NULL)
+        target_socket = connect_datagram(journal != NULL ? journal : syslog);
+    if (target_socket >= 0)
+        target = journal != NULL ? TARGET_JOURNAL : TARGET_SYSLOG;
 }
 
 void log_set_level(enum log_level level)
