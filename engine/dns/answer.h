@@ -44,19 +44,21 @@ enum dns_trouble {
     DNS_TROUBLE_TIMEOUT,   /* our deadline passed */
     DNS_TROUBLE_MALFORMED, /* a message that our parser refuses */
     DNS_TROUBLE_LIMITED,   /* rate-limited subquery (DNS-14) */
-    DNS_TROUBLE_OURS,      /* admission full, out of memory, resolver stopped */
+    DNS_TROUBLE_OURS,      /* admission full, out of memory, we were late, resolver stopped */
+    DNS_TROUBLE_ALIASES,   /* an alias loop, or more than LIMIT_ALIASES hops (MX-01) */
 };
 
 struct dns_mx {
     uint16_t preference;
-    struct name exchange; /* length 0: the root, "." */
-    bool usable;          /* false: a name no host can have (NAME-05/08); counts as present */
+    struct name exchange; /* length 0: the root, "." (MX-08); if it is a name that no host can have,
+                             its escaped text, only for people */
+    bool usable; /* false: the root, or a name no host can have (NAME-05/08); counts as present */
 };
 
 struct dns_tlsa {
-    uint8_t usage, selector, matching_type;
-    uint16_t size;
-    const uint8_t *data; /* inside the answer */
+    uint8_t usage, selector, matching_type; /* 255 where the record ends before it (DANE-21) */
+    uint16_t size;                          /* 0: malformed, but present (DANE-21) */
+    const uint8_t *data;                    /* inside the answer */
 };
 
 struct dns_text {
@@ -69,13 +71,16 @@ struct dns_answer {
     enum dns_kind kind;
     enum dns_trouble trouble;
     uint8_t rcode;
-    uint32_t ttl_s; /* least of all RRsets used, clamped by DNS-10/11 */
+    uint32_t
+        ttl_s; /* least of all RRsets used, clamped by DNS-10/11; 0: for this use only. libunbound
+                  has already cut it to what is left of the earliest RRSIG (MX-17) */
     uint64_t at_ms; /* boot time when it came */
     enum dns_type type;
-    struct name owner;     /* as asked */
-    struct name canonical; /* end of the CNAME chain; equals owner when there is none */
+    struct name owner;     /* as asked; empty in the one answer that memory always suffices for */
+    struct name canonical; /* end of the CNAME chain; equals owner when there is none; of type
+                              CNAME: the target */
     uint8_t aliases;       /* CNAME hops followed */
-    uint16_t count;        /* of the array for `type` */
+    uint16_t count;        /* of the array for `type`; CNAME and SOA have none, just 1 or 0 */
     uint16_t dropped;      /* records over the limits of limits.h: never evaluated, never "ok" */
     union {
         const struct dns_mx *mx;
@@ -106,6 +111,16 @@ static inline bool dns_is_absent(enum dns_kind k) /* proved or at least said: NO
 const struct dns_answer *dns_answer_hold(const struct dns_answer *answer);
 void dns_answer_drop(const struct dns_answer *answer); /* NULL is fine */
 const char *dns_kind_name(enum dns_kind kind);
+const char *dns_trouble_name(enum dns_trouble trouble);
 const char *dns_type_name(enum dns_type type);
+
+/*
+ * An answer without records, owned by the caller: DNS_ERROR for a trouble, DNS_BOGUS for
+ * DNS_TROUBLE_NONE. `why` may come from outside. Never NULL: without memory it is a static one that
+ * says so.
+ */
+const struct dns_answer *dns_answer_failure(const struct name *owner, enum dns_type type,
+                                            enum dns_trouble trouble, uint8_t rcode,
+                                            uint64_t now_ms, const char *why);
 
 #endif
