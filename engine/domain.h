@@ -8,6 +8,7 @@
 #ifndef MXWARD_DOMAIN_H
 #define MXWARD_DOMAIN_H
 
+#include "engine/base/counter.h"
 #include "engine/policy/verdict.h"
 #include "engine/probe/host.h"
 
@@ -38,5 +39,32 @@ struct domain_request {
     struct waiter waiter;             /* the domain job's, while it waits there */
     struct domain_request *next;      /* the front's */
 };
+
+struct domains; /* all domain jobs of a shard */
+struct publisher;
+
+struct domain_settings {
+    uint64_t dns_ms;       /* budget of the MX look-up */
+    uint32_t config_epoch; /* stamped into verdicts */
+};
+
+struct domains_counts {
+    counter asked, served, joined, rounds, no_room, limited;
+    counter classes[CLASS_COUNT]; /* verdicts formed, by class */
+    counter conclusions[CONCLUSION_COUNT];
+    struct histogram round_us;
+};
+
+int domains_create(struct domains **domains, struct mailbox *mailbox, const struct owners *owners,
+                   struct publisher *publisher, const struct domain_settings *settings,
+                   uint32_t jobs_max, uint32_t rounds_max);
+void domains_destroy(struct domains *domains);
+/* A MESSAGE_DOMAIN_ASK: answered with MESSAGE_DOMAIN_DONE to message.from, maybe at once. */
+void domains_ask(struct domains *domains, struct domain_request *request);
+void domains_dns(struct domains *domains, struct dns_question *question); /* MESSAGE_DNS_DOMAIN */
+void domains_host(struct domains *domains, struct host_request *done);    /* MESSAGE_HOST_DONE */
+void domains_reload(struct domains *domains, const struct domain_settings *settings);
+uint32_t domains_running(const struct domains *domains);
+const struct domains_counts *domains_counts(const struct domains *domains);
 
 #endif

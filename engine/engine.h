@@ -13,6 +13,7 @@
 #include "engine/endpoints.h"
 #include "engine/probe/endpoint.h"
 #include "engine/schedule/politeness.h"
+#include "shm/writer.h"
 
 struct daemon_settings {
     uint64_t shards;       /* 0: one for each processor */
@@ -52,7 +53,10 @@ int engine_start(struct engine **engine, const struct configuration *configurati
                  size_t why_size);
 int engine_reload(struct engine *engine, const struct configuration *configuration, char *why,
                   size_t why_size);
-void engine_stop(struct engine *engine); /* cancels, drains, joins, frees */
+/* Every probe is cancelled and every request, also a new one, is answered soon: the front can get
+ * everything home. Then the front stops, then engine_stop joins and frees. */
+void engine_drain(struct engine *engine);
+void engine_stop(struct engine *engine);
 
 /* What the front thread needs: its own mailbox end, and how to find shards. The front opens the
  * mailbox itself (its wake function needs its ring). */
@@ -86,7 +90,7 @@ const struct resolver_counts *engine_resolver_counts(const struct engine *engine
 const char *engine_self_test_text(const struct engine *engine, uint16_t resolver);
 struct certificate_store_counts engine_certificate_counts(const struct engine *engine);
 int64_t engine_started_wall_s(const struct engine *engine);
-const char *engine_table_path(const struct engine *engine);
+const struct table_writer *engine_table(const struct engine *engine);
 uint32_t engine_config_epoch(const struct engine *engine);
 
 #endif

@@ -8,6 +8,8 @@
 #ifndef MXWARD_BASE_KEYMAP_H
 #define MXWARD_BASE_KEYMAP_H
 
+#include "engine/base/container.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,9 +32,5 @@ void keymap_remove(struct keymap *map, struct keymap_link *link); /* must be in 
 /* The first link with this hash, and the next one after `link`; NULL: no more. */
 struct keymap_link *keymap_first(const struct keymap *map, uint64_t hash);
 struct keymap_link *keymap_next(const struct keymap_link *link);
-
-/* The object that embeds a member. */
-#define container_of(pointer, type, member) \
-    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 #endif

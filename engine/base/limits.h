@@ -49,6 +49,7 @@
 #define LIMIT_TURN_TIMERS   512
 #define LIMIT_SLEEP_MS      200 /* a shard looks up at least this often */
 #define LIMIT_LATE_MS       700 /* between two looks at the clock: then the loop was late, law 3 */
+#define LIMIT_SILENT_MS     15000 /* a shard without a turn: the watchdog is not fed */
 #define LIMIT_STOP_MS       15000 /* for everything asked to come home at the end */
 
 /* --- threads --- */

@@ -36,6 +36,9 @@ struct resolver_options {
     uint32_t outstanding;   /* admission cap */
     uint32_t cache_mib;
     bool ipv6;
+    /* Rings of all threads by thread number, for waking askers; the caller's array, filled before the
+     * first question is sent. */
+    const int *ring_descriptors;
 };
 
 struct resolver_counts { /* written by the resolver, read by anyone (relaxed) */

@@ -16,21 +16,20 @@
 
 #include "engine/base/check.h"
 #include "engine/base/clock.h"
-#include "engine/base/keymap.h"
+#include "engine/base/container.h"
 #include "engine/base/log.h"
 #include "engine/facts/age.h"
 #include "engine/loop/pool.h"
+#include "engine/loop/registry.h"
 #include "engine/policy/dane.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 struct host_job {
-    struct keymap_link link;
-    TAILQ_ENTRY(host_job) used;
+    struct registry_entry entry; /* first: see registry.h */
     struct name name;
     uint16_t port;
     bool literal;
@@ -56,15 +55,12 @@ struct host_round {
     struct endpoint_request requests[LIMIT_ADDRESSES];
 };
 
-TAILQ_HEAD(host_jobs, host_job);
-
 struct hosts {
     struct mailbox *mailbox;
     struct owners owners;
     struct host_settings settings;
-    struct keymap map;
-    struct host_jobs used; /* least recently used first */
-    struct pool *jobs, *rounds;
+    struct registry *jobs;
+    struct pool *rounds;
     struct host_facts *exhausted; /* the answer when nothing can be taken */
     struct hosts_counts counts;
 };
@@ -577,64 +573,49 @@ static uint64_t job_hash(const struct host_request *request)
            (request->literal ? address_hash(&request->address) : 0);
 }
 
-static bool job_is(const struct host_job *job, const struct host_request *request)
+static bool job_is(const void *object, const void *key)
 {
+    const struct host_job *job = object;
+    const struct host_request *request = key;
+
     return job->port == request->port && job->literal == request->literal &&
            name_equal(&job->name, &request->host) &&
            (!job->literal || address_equal(&job->address, &request->address));
 }
 
-/* Makes room by forgetting the job that was used least recently and does nothing now. */
-static bool job_forget_one(struct hosts *hosts)
+static void job_begin(void *object, const void *key)
 {
-    unsigned looked = 0;
-    struct host_job *job;
+    struct host_job *job = object;
+    const struct host_request *request = key;
 
-    TAILQ_FOREACH(job, &hosts->used, used)
-    {
-        if (join_idle(&job->join)) {
-            keymap_remove(&hosts->map, &job->link);
-            TAILQ_REMOVE(&hosts->used, job, used);
-            host_facts_drop(job->facts);
-            pool_give(hosts->jobs, job);
-            return true;
-        }
-        if (++looked == LIMIT_EVICTION_LOOKS)
-            break;
-    }
-    return false;
-}
-
-static struct host_job *job_find_or_create(struct hosts *hosts, const struct host_request *request)
-{
-    uint64_t hash = job_hash(request);
-    struct host_job *job;
-
-    for (struct keymap_link *l = keymap_first(&hosts->map, hash); l != NULL; l = keymap_next(l)) {
-        job = container_of(l, struct host_job, link);
-        if (job_is(job, request)) {
-            TAILQ_REMOVE(&hosts->used, job, used);
-            TAILQ_INSERT_TAIL(&hosts->used, job, used);
-            return job;
-        }
-    }
-    job = pool_take(hosts->jobs);
-    if (job == NULL && job_forget_one(hosts))
-        job = pool_take(hosts->jobs);
-    if (job == NULL)
-        return NULL;
     job->name = request->host;
     job->port = request->port;
     job->literal = request->literal;
     job->address = request->address;
-    keymap_add(&hosts->map, &job->link, hash);
-    TAILQ_INSERT_TAIL(&hosts->used, job, used);
-    return job;
 }
+
+static bool job_idle(const void *object)
+{
+    return join_idle(&((const struct host_job *)object)->join);
+}
+
+static void job_forget(void *object)
+{
+    host_facts_drop(((struct host_job *)object)->facts);
+}
+
+static const struct registry_kind job_kind = {
+    .name = "host jobs",
+    .bytes = sizeof(struct host_job),
+    .is = job_is,
+    .begin = job_begin,
+    .idle = job_idle,
+    .forget = job_forget,
+};
 
 void hosts_ask(struct hosts *hosts, struct host_request *request)
 {
-    struct host_job *job = job_find_or_create(hosts, request);
+    struct host_job *job = registry_find(hosts->jobs, request, job_hash(request));
     struct waiters alone = {0};
 
     request->waiter.not_before_ms = request->not_before_ms;
@@ -665,10 +646,7 @@ int hosts_create(struct hosts **out, struct mailbox *mailbox, const struct owner
     hosts->mailbox = mailbox;
     hosts->owners = *owners;
     hosts->settings = *settings;
-    TAILQ_INIT(&hosts->used);
-    error = keymap_create(&hosts->map, jobs_max);
-    if (error == 0)
-        error = pool_create(&hosts->jobs, "host jobs", sizeof(struct host_job), jobs_max);
+    error = registry_create(&hosts->jobs, &job_kind, jobs_max);
     if (error == 0)
         error = pool_create(&hosts->rounds, "host rounds", sizeof(struct host_round), rounds_max);
     if (error == 0 && (hosts->exhausted = facts_begin(&(struct host_job){0})) == NULL)
@@ -688,19 +666,10 @@ int hosts_create(struct hosts **out, struct mailbox *mailbox, const struct owner
 
 void hosts_destroy(struct hosts *hosts)
 {
-    struct host_job *job;
-
-    while ((job = TAILQ_FIRST(&hosts->used)) != NULL) {
-        CHECK(join_idle(&job->join));
-        TAILQ_REMOVE(&hosts->used, job, used);
-        host_facts_drop(job->facts);
-    }
+    registry_destroy(hosts->jobs);
     if (hosts->rounds != NULL)
         pool_destroy(hosts->rounds);
-    if (hosts->jobs != NULL)
-        pool_destroy(hosts->jobs);
     host_facts_drop(hosts->exhausted);
-    keymap_destroy(&hosts->map);
     free(hosts);
 }
 

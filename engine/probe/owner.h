@@ -11,20 +11,23 @@
 
 #include "engine/names/address.h"
 #include "engine/names/name.h"
+#include "engine/names/nexthop.h"
+#include "shm/key.h"
 
 struct owners {
     uint16_t shards, resolvers;
 };
 
-#define OWNER_PARTITIONS 256 /* of the table; fixed, so the number of shards may change */
-
-static inline uint16_t owner_partition(const struct name *domain)
+static inline uint16_t owner_of_partition(const struct owners *o, uint16_t partition)
 {
-    return (uint16_t)(name_hash(domain) >> 56);
+    return partition % o->shards;
 }
-static inline uint16_t owner_of_domain(const struct owners *o, const struct name *domain)
+static inline uint16_t owner_of_next_hop(const struct owners *o, const struct next_hop *next_hop)
 {
-    return (uint16_t)(owner_partition(domain) % o->shards);
+    char text[NEXT_HOP_TEXT_MAX];
+    size_t length = next_hop_text(next_hop, text);
+
+    return owner_of_partition(o, table_key_partition(text, length));
 }
 static inline uint16_t owner_of_host(const struct owners *o, const struct name *host)
 {
@@ -33,11 +36,13 @@ static inline uint16_t owner_of_host(const struct owners *o, const struct name *
 static inline uint16_t owner_of_endpoint(const struct owners *o, const struct address *address)
 {
     struct address prefix = address_prefix(address);
+
     return (uint16_t)((address_hash(&prefix) >> 32) % o->shards);
 }
 static inline uint16_t owner_resolver(const struct owners *o, const struct name *name)
 {
     struct name registrable = name_registrable(name);
+
     return (uint16_t)(o->shards + (name_hash(&registrable) >> 32) % o->resolvers);
 }
 static inline uint16_t owner_front(const struct owners *o)

@@ -1,0 +1,404 @@
+/*
+ * domain.c - the domain job (see domain.h): MX, hosts, verdict, publish, answer.
+ *
+ *   domains_ask ─► round_begin ─► mx_digest ─► hosts_ask_all ─► hosts_digest ─► round_end
+ *
+ * One shard's thread; no lock. What a round asks is embedded in it and always comes home
+ * (resolver.h, host.h), so a round needs no timer and cannot be lost. The rules of MX stand in
+ * policy/route, those of the verdict in policy/finding and policy/verdict; here is only the order
+ * of events.
+ *
+ * Out of jobs, rounds or memory: the request is answered at once with "unknown, ours".
+ */
+#include "engine/domain.h"
+
+#include "engine/base/check.h"
+#include "engine/base/clock.h"
+#include "engine/base/container.h"
+#include "engine/base/log.h"
+#include "engine/loop/pool.h"
+#include "engine/loop/registry.h"
+#include "engine/publish.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct domain_job {
+    struct registry_entry entry; /* first: see registry.h */
+    struct next_hop next_hop;
+    struct join join;
+    const struct domain_facts *facts; /* of the last round that ended; NULL: none */
+};
+
+struct domain_round {
+    struct join_round join;
+    struct domain_job *job;
+    uint64_t began_us;
+    uint64_t deadline_ms; /* of the most patient who waited when it began */
+    enum priority priority;
+    uint8_t in_flight;
+    struct domain_facts *facts; /* being gathered */
+    struct dns_question question;
+    struct host_request requests[LIMIT_MX_HOSTS];
+};
+
+struct domains {
+    struct mailbox *mailbox;
+    struct owners owners;
+    struct publisher *publisher;
+    struct domain_settings settings;
+    struct registry *jobs;
+    struct pool *rounds;
+    struct domain_facts *exhausted;
+    struct domains_counts counts;
+};
+
+/* --- facts --- */
+
+const struct domain_facts *domain_facts_hold(const struct domain_facts *facts)
+{
+    /* Whoever holds has a reference already, so nothing is published by this: relaxed. */
+    atomic_fetch_add_explicit(&((struct domain_facts *)(uintptr_t)facts)->references, 1,
+                              memory_order_relaxed);
+    return facts;
+}
+
+void domain_facts_drop(const struct domain_facts *facts)
+{
+    struct domain_facts *mine = (struct domain_facts *)(uintptr_t)facts;
+
+    /* acq_rel: the last one sees every other holder's reads done before it frees. */
+    if (mine == NULL || atomic_fetch_sub_explicit(&mine->references, 1, memory_order_acq_rel) != 1)
+        return;
+    for (unsigned i = 0; i < LIMIT_MX_HOSTS; i++)
+        host_facts_drop(mine->hosts[i]);
+    free(mine);
+}
+
+static struct domain_facts *facts_begin(const struct next_hop *next_hop)
+{
+    struct domain_facts *facts = calloc(1, sizeof *facts);
+
+    if (facts == NULL)
+        return NULL;
+    atomic_init(&facts->references, 1);
+    facts->next_hop = *next_hop;
+    return facts;
+}
+
+/* --- answering --- */
+
+static void request_answer(struct domains *domains, struct waiter *waiter,
+                           const struct domain_facts *facts)
+{
+    struct domain_request *request = container_of(waiter, struct domain_request, waiter);
+    uint16_t asker = request->message.from;
+
+    request->facts = domain_facts_hold(facts);
+    request->message.kind = MESSAGE_DOMAIN_DONE;
+    mailbox_send(domains->mailbox, asker, &request->message);
+}
+
+static bool facts_serve(const struct domain_facts *facts, uint64_t not_before_ms, uint64_t now_ms)
+{
+    const struct verdict *verdict;
+
+    if (facts == NULL)
+        return false;
+    verdict = &facts->verdict;
+    if (now_ms >= verdict->valid_until_ms)
+        return false;
+    return not_before_ms == 0 ? now_ms < verdict->began_ms + verdict_refresh_ms(verdict)
+                              : verdict->began_ms >= not_before_ms;
+}
+
+/* --- the end of a round: finding of each host, verdict, publish, answer --- */
+
+static void round_begin(struct domains *domains, struct domain_job *job, struct waiters *waiters);
+
+static void round_judge(struct domains *domains, struct domain_round *round)
+{
+    struct domain_facts *facts = round->facts;
+
+    facts->ended_ms = clock_boot_ms();
+    facts->ended_wall_s = clock_wall_s();
+    for (unsigned i = 0; i < facts->route.host_count; i++)
+        if (facts->hosts[i] != NULL)
+            finding_of_host(&facts->findings[i], &facts->route, facts->hosts[i],
+                            facts->ended_wall_s);
+    verdict_of_domain(&facts->verdict, &facts->route, facts->hosts, facts->findings,
+                      facts->ended_ms);
+    facts->verdict.config_epoch = domains->settings.config_epoch;
+    facts->limited = facts->verdict.began_ms < round->join.not_before_ms;
+    if (facts->limited)
+        counter_add(&domains->counts.limited, 1);
+    counter_add(&domains->counts.classes[facts->verdict.class], 1);
+    counter_add(&domains->counts.conclusions[facts->verdict.conclusion], 1);
+    histogram_add(&domains->counts.round_us, clock_boot_us() - round->began_us);
+}
+
+static void round_end(struct domains *domains, struct domain_round *round)
+{
+    struct domain_job *job = round->job;
+    struct domain_facts *facts = round->facts;
+    struct waiters next;
+    struct waiter *waiter;
+    bool more;
+
+    round_judge(domains, round);
+    publisher_put(domains->publisher, &job->next_hop, &facts->verdict);
+    domain_facts_drop(job->facts);
+    job->facts = domain_facts_hold(facts);
+    more = join_end(&job->join, &round->join, &next);
+    while ((waiter = waiters_take(&round->join.waiters)) != NULL)
+        request_answer(domains, waiter, facts);
+    domain_facts_drop(facts);
+    pool_give(domains->rounds, round);
+    if (more)
+        round_begin(domains, job, &next);
+}
+
+/* --- hosts --- */
+
+static void hosts_ask_all(struct domains *domains, struct domain_round *round)
+{
+    const struct route *route = &round->facts->route;
+    struct next_hop *next_hop = &round->job->next_hop;
+
+    round->in_flight = route->host_count;
+    for (unsigned i = 0; i < route->host_count; i++) {
+        struct host_request *request = &round->requests[i];
+
+        *request = (struct host_request){
+            .message.kind = MESSAGE_HOST_ASK,
+            .token = {.operation = (uint8_t)i,
+                      .slot = pool_slot(domains->rounds, round),
+                      .generation = pool_generation(domains->rounds, round)},
+            .host = route->hosts[i].name,
+            .port = next_hop->port,
+            .literal = next_hop->kind == NEXT_HOP_ADDRESS,
+            .address = next_hop->address,
+            .not_before_ms = round->join.not_before_ms,
+            .deadline_ms = round->deadline_ms,
+            .priority = round->priority,
+        };
+        mailbox_send(domains->mailbox, owner_of_host(&domains->owners, &request->host),
+                     &request->message);
+    }
+    if (round->in_flight == 0)
+        round_end(domains, round);
+}
+
+void domains_host(struct domains *domains, struct host_request *done)
+{
+    struct domain_round *round =
+        pool_find(domains->rounds, done->token.slot, done->token.generation);
+
+    CHECK(round != NULL && round->in_flight > 0);
+    round->facts->hosts[done->token.operation] = done->facts; /* the reference moves */
+    if (--round->in_flight == 0)
+        round_end(domains, round);
+}
+
+/* --- MX --- */
+
+static void mx_ask(struct domains *domains, struct domain_round *round)
+{
+    struct dns_question *question = &round->question;
+
+    question->message.kind = MESSAGE_DNS_DOMAIN;
+    question->token = (struct ring_token){.slot = pool_slot(domains->rounds, round),
+                                          .generation = pool_generation(domains->rounds, round)};
+    question->name = round->job->next_hop.name;
+    question->type = DNS_MX;
+    question->deadline_ms = clock_boot_ms() + domains->settings.dns_ms;
+    round->in_flight = 1;
+    mailbox_send(domains->mailbox, owner_resolver(&domains->owners, &question->name),
+                 &question->message);
+}
+
+void domains_dns(struct domains *domains, struct dns_question *question)
+{
+    struct domain_round *round =
+        pool_find(domains->rounds, question->token.slot, question->token.generation);
+
+    CHECK(round != NULL && round->in_flight == 1);
+    round->in_flight = 0;
+    route_from_mx(&round->facts->route, &question->name, question->answer);
+    dns_answer_drop(question->answer);
+    hosts_ask_all(domains, round);
+}
+
+/* [host] and [address]: no MX look-up; the name is locally trusted (MX-16), an address has none. */
+static void route_direct(struct route *route, const struct next_hop *next_hop)
+{
+    *route = (struct route){.state = ROUTE_HOST, .ttl_s = UINT32_MAX / 1000, .host_count = 1};
+    if (next_hop->kind == NEXT_HOP_HOST) {
+        route->secure = true;
+        route->domain = next_hop->name;
+        route->hosts[0].name = next_hop->name;
+    }
+}
+
+/* --- rounds and jobs --- */
+
+static void round_takes_waiters(struct domain_round *round, struct waiters *waiters)
+{
+    round->priority = PRIORITY_REFRESH;
+    for (struct waiter *w = waiters->first; w != NULL; w = w->next) {
+        const struct domain_request *request = container_of(w, struct domain_request, waiter);
+
+        if (request->priority < round->priority)
+            round->priority = request->priority;
+        if (request->deadline_ms > round->deadline_ms)
+            round->deadline_ms = request->deadline_ms;
+    }
+    waiters_move(&round->join.waiters, waiters);
+}
+
+static void round_begin(struct domains *domains, struct domain_job *job, struct waiters *waiters)
+{
+    struct domain_facts *facts = facts_begin(&job->next_hop);
+    struct domain_round *round = facts == NULL ? NULL : pool_take(domains->rounds);
+    struct waiter *waiter;
+
+    if (round == NULL) {
+        free(facts);
+        counter_add(&domains->counts.no_room, 1);
+        while ((waiter = waiters_take(waiters)) != NULL)
+            request_answer(domains, waiter, domains->exhausted);
+        return;
+    }
+    round->job = job;
+    round->facts = facts;
+    round->began_us = clock_boot_us();
+    round_takes_waiters(round, waiters);
+    join_begin(&job->join, &round->join);
+    counter_add(&domains->counts.rounds, 1);
+    if (job->next_hop.kind == NEXT_HOP_DOMAIN) {
+        mx_ask(domains, round);
+    } else {
+        route_direct(&facts->route, &job->next_hop);
+        hosts_ask_all(domains, round);
+    }
+}
+
+static uint64_t next_hop_hash(const struct next_hop *next_hop)
+{
+    return name_hash(&next_hop->name) * 31 + next_hop->port + (uint64_t)next_hop->kind * 65537 +
+           (next_hop->kind == NEXT_HOP_ADDRESS ? address_hash(&next_hop->address) : 0);
+}
+
+static bool next_hop_equal(const struct next_hop *a, const struct next_hop *b)
+{
+    return a->kind == b->kind && a->port == b->port && name_equal(&a->name, &b->name) &&
+           (a->kind != NEXT_HOP_ADDRESS || address_equal(&a->address, &b->address));
+}
+
+static bool job_is(const void *object, const void *key)
+{
+    return next_hop_equal(&((const struct domain_job *)object)->next_hop, key);
+}
+
+static void job_begin(void *object, const void *key)
+{
+    ((struct domain_job *)object)->next_hop = *(const struct next_hop *)key;
+}
+
+static bool job_idle(const void *object)
+{
+    return join_idle(&((const struct domain_job *)object)->join);
+}
+
+static void job_forget(void *object)
+{
+    domain_facts_drop(((struct domain_job *)object)->facts);
+}
+
+static const struct registry_kind job_kind = {
+    .name = "domain jobs",
+    .bytes = sizeof(struct domain_job),
+    .is = job_is,
+    .begin = job_begin,
+    .idle = job_idle,
+    .forget = job_forget,
+};
+
+void domains_ask(struct domains *domains, struct domain_request *request)
+{
+    struct domain_job *job =
+        registry_find(domains->jobs, &request->next_hop, next_hop_hash(&request->next_hop));
+    struct waiters alone = {0};
+
+    counter_add(&domains->counts.asked, 1);
+    request->waiter.not_before_ms = request->not_before_ms;
+    if (job == NULL) {
+        counter_add(&domains->counts.no_room, 1);
+        request_answer(domains, &request->waiter, domains->exhausted);
+    } else if (facts_serve(job->facts, request->not_before_ms, clock_boot_ms())) {
+        counter_add(&domains->counts.served, 1);
+        request_answer(domains, &request->waiter, job->facts);
+    } else if (join_request(&job->join, &request->waiter) == JOIN_START) {
+        waiters_add(&alone, &request->waiter);
+        round_begin(domains, job, &alone);
+    } else {
+        counter_add(&domains->counts.joined, 1);
+    }
+}
+
+/* --- start and stop --- */
+
+int domains_create(struct domains **out, struct mailbox *mailbox, const struct owners *owners,
+                   struct publisher *publisher, const struct domain_settings *settings,
+                   uint32_t jobs_max, uint32_t rounds_max)
+{
+    struct domains *domains = calloc(1, sizeof *domains);
+    int error;
+
+    if (domains == NULL)
+        return -ENOMEM;
+    domains->mailbox = mailbox;
+    domains->owners = *owners;
+    domains->publisher = publisher;
+    domains->settings = *settings;
+    error = registry_create(&domains->jobs, &job_kind, jobs_max);
+    if (error == 0)
+        error =
+            pool_create(&domains->rounds, "domain rounds", sizeof(struct domain_round), rounds_max);
+    if (error == 0 && (domains->exhausted = facts_begin(&(struct next_hop){0})) == NULL)
+        error = -ENOMEM;
+    if (error != 0) {
+        domains_destroy(domains);
+        return error;
+    }
+    domains->exhausted->verdict = (struct verdict){
+        .class = CLASS_UNKNOWN, .conclusion = CONCLUSION_TEMPORARY, .cause = CAUSE_OURS};
+    *out = domains;
+    return 0;
+}
+
+void domains_destroy(struct domains *domains)
+{
+    registry_destroy(domains->jobs);
+    if (domains->rounds != NULL)
+        pool_destroy(domains->rounds);
+    domain_facts_drop(domains->exhausted);
+    free(domains);
+}
+
+void domains_reload(struct domains *domains, const struct domain_settings *settings)
+{
+    domains->settings = *settings;
+}
+
+uint32_t domains_running(const struct domains *domains)
+{
+    return pool_used(domains->rounds);
+}
+
+const struct domains_counts *domains_counts(const struct domains *domains)
+{
+    return &domains->counts;
+}

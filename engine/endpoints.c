@@ -1,0 +1,512 @@
+/*
+ * endpoints.c - see endpoints.h. One shard's thread; no lock.
+ *
+ * A job is in one of four conditions: idle (no waiters), running (the prober has it), ready (in the
+ * queue of its priority, for room among the parallel probes), or delayed (its timer says when
+ * politeness allows it). The timer also rings at the earliest deadline of its waiters.
+ *
+ * Known weakness: a request that has to give up early is found by walking the job's waiters, which
+ * are few (one for each host and round that uses the endpoint).
+ */
+#include "engine/endpoints.h"
+
+#include "engine/base/check.h"
+#include "engine/base/clock.h"
+#include "engine/base/container.h"
+#include "engine/base/log.h"
+#include "engine/facts/age.h"
+#include "engine/loop/registry.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <xxhash.h>
+
+enum condition { IDLE, READY, DELAYED, RUNNING };
+
+struct endpoint_job {
+    struct registry_entry entry;     /* first: see registry.h */
+    TAILQ_ENTRY(endpoint_job) ready; /* while READY */
+    struct endpoint_key key;
+    const struct dns_answer *tlsa; /* one reference while there are waiters */
+    const struct evidence *last;   /* newest that is evidence at all; NULL: none */
+    struct waiters waiters;
+    struct wheel_timer timer;
+    enum condition condition;
+    enum priority priority; /* most urgent of the waiters */
+};
+
+TAILQ_HEAD(endpoint_jobs, endpoint_job);
+
+struct endpoints {
+    struct mailbox *mailbox;
+    struct wheel *wheel;
+    struct prober *prober;
+    struct politeness *politeness;
+    struct endpoint_jobs ready[PRIORITY_REFRESH + 1];
+    struct registry *jobs;
+    uint32_t probes_allowed;
+    bool stopping;
+    struct evidence *exhausted; /* the answer when nothing can be taken */
+    struct endpoints_counts counts;
+};
+
+/* --- answering --- */
+
+static void request_answer(struct endpoints *endpoints, struct endpoint_request *request,
+                           const struct evidence *evidence)
+{
+    uint16_t asker = request->message.from;
+
+    request->evidence = evidence_hold(evidence);
+    request->message.kind = MESSAGE_ENDPOINT_DONE;
+    mailbox_send(endpoints->mailbox, asker, &request->message);
+}
+
+/* Evidence that no probe made: why there is none. Falls back to the shared one without memory. */
+static const struct evidence *evidence_of_ours(struct endpoints *endpoints,
+                                               const struct endpoint_key *key, enum outcome outcome,
+                                               const char *detail)
+{
+    struct evidence *evidence = calloc(1, sizeof *evidence);
+
+    if (evidence == NULL)
+        return evidence_hold(endpoints->exhausted);
+    atomic_init(&evidence->references, 1);
+    evidence->key = *key;
+    evidence->outcome = outcome;
+    evidence->began_ms = evidence->ended_ms = clock_boot_ms();
+    evidence->ended_wall_s = clock_wall_s();
+    evidence->pkix = -1;
+    snprintf(evidence->detail, sizeof evidence->detail, "%s", detail);
+    return evidence;
+}
+
+static bool evidence_serves(const struct evidence *evidence, uint64_t not_before_ms,
+                            uint64_t now_ms)
+{
+    if (evidence == NULL)
+        return false;
+    return not_before_ms == 0 ? now_ms < evidence_good_until_ms(evidence)
+                              : evidence->began_ms >= not_before_ms;
+}
+
+/* Answers the waiters for whom `serves` holds; the others keep waiting, in order. */
+static void job_answer_if(struct endpoints *endpoints, struct endpoint_job *job,
+                          const struct evidence *evidence,
+                          bool (*serves)(const struct endpoint_request *, const struct evidence *,
+                                         uint64_t),
+                          uint64_t now_ms)
+{
+    struct waiters waiting = {0};
+    struct waiter *waiter;
+
+    waiters_move(&waiting, &job->waiters);
+    while ((waiter = waiters_take(&waiting)) != NULL) {
+        struct endpoint_request *request = container_of(waiter, struct endpoint_request, waiter);
+
+        if (serves(request, evidence, now_ms))
+            request_answer(endpoints, request, evidence);
+        else
+            waiters_add(&job->waiters, waiter);
+    }
+}
+
+static bool began_in_time(const struct endpoint_request *request, const struct evidence *evidence,
+                          uint64_t now_ms)
+{
+    (void)now_ms;
+    return evidence->began_ms >= request->not_before_ms;
+}
+
+static bool must_answer_now(const struct endpoint_request *request, const struct evidence *evidence,
+                            uint64_t now_ms)
+{
+    (void)evidence;
+    return request->deadline_ms <= now_ms;
+}
+
+static bool anyone(const struct endpoint_request *request, const struct evidence *evidence,
+                   uint64_t now_ms)
+{
+    (void)request, (void)evidence, (void)now_ms;
+    return true;
+}
+
+/* --- conditions --- */
+
+static uint64_t job_first_deadline(const struct endpoint_job *job)
+{
+    uint64_t first_ms = UINT64_MAX;
+
+    for (const struct waiter *w = job->waiters.first; w != NULL; w = w->next) {
+        uint64_t deadline_ms = container_of(w, struct endpoint_request, waiter)->deadline_ms;
+
+        if (deadline_ms < first_ms)
+            first_ms = deadline_ms;
+    }
+    return first_ms;
+}
+
+static void job_leave(struct endpoints *endpoints, struct endpoint_job *job)
+{
+    if (job->condition == READY) {
+        TAILQ_REMOVE(&endpoints->ready[job->priority], job, ready);
+        counter_add(&endpoints->counts.waiting_for_room, (uint64_t)-1);
+    } else if (job->condition == DELAYED) {
+        counter_add(&endpoints->counts.waiting_for_politeness, (uint64_t)-1);
+    }
+    wheel_disarm(endpoints->wheel, &job->timer);
+    job->condition = IDLE;
+}
+
+static void job_to_ready(struct endpoints *endpoints, struct endpoint_job *job)
+{
+    uint64_t first_ms = job_first_deadline(job);
+
+    job_leave(endpoints, job);
+    job->priority = PRIORITY_REFRESH;
+    for (const struct waiter *w = job->waiters.first; w != NULL; w = w->next) {
+        enum priority priority = container_of(w, struct endpoint_request, waiter)->priority;
+
+        if (priority < job->priority)
+            job->priority = priority;
+    }
+    job->condition = READY;
+    TAILQ_INSERT_TAIL(&endpoints->ready[job->priority], job, ready);
+    counter_add(&endpoints->counts.waiting_for_room, 1);
+    if (first_ms != UINT64_MAX)
+        wheel_arm(endpoints->wheel, &job->timer, first_ms);
+}
+
+static void job_to_delayed(struct endpoints *endpoints, struct endpoint_job *job, uint64_t at_ms)
+{
+    uint64_t first_ms = job_first_deadline(job);
+
+    job_leave(endpoints, job);
+    job->condition = DELAYED;
+    counter_add(&endpoints->counts.waiting_for_politeness, 1);
+    wheel_arm(endpoints->wheel, &job->timer, first_ms < at_ms ? first_ms : at_ms);
+}
+
+/* No waiters: the TLSA set they brought is not needed any more. */
+static void job_to_idle(struct endpoints *endpoints, struct endpoint_job *job)
+{
+    job_leave(endpoints, job);
+    dns_answer_drop(job->tlsa);
+    job->tlsa = NULL;
+}
+
+/* --- giving up: the answer is the older evidence (its age says so), or why there is none --- */
+
+static void job_give_up(struct endpoints *endpoints, struct endpoint_job *job, enum outcome outcome,
+                        const char *detail,
+                        bool (*who)(const struct endpoint_request *, const struct evidence *,
+                                    uint64_t),
+                        uint64_t now_ms)
+{
+    const struct evidence *evidence = job->last != NULL
+                                          ? evidence_hold(job->last)
+                                          : evidence_of_ours(endpoints, &job->key, outcome, detail);
+
+    job_answer_if(endpoints, job, evidence, who, now_ms);
+    evidence_drop(evidence);
+}
+
+/* --- starting --- */
+
+static bool later_than_allowed(const struct endpoint_request *request,
+                               const struct evidence *evidence, uint64_t at_ms)
+{
+    (void)evidence;
+    return request->deadline_ms <= at_ms;
+}
+
+static void job_delay(struct endpoints *endpoints, struct endpoint_job *job, uint64_t at_ms)
+{
+    struct waiter *before = job->waiters.first;
+
+    job_give_up(endpoints, job, OUTCOME_LIMITED, "the politeness budget for this address is spent",
+                later_than_allowed, at_ms);
+    if (before != job->waiters.first)
+        counter_add(&endpoints->counts.limited, 1);
+    if (job->waiters.first == NULL)
+        job_to_idle(endpoints, job);
+    else
+        job_to_delayed(endpoints, job, at_ms);
+}
+
+static void job_start(struct endpoints *endpoints, struct endpoint_job *job)
+{
+    uint64_t now_ms = clock_boot_ms(), at_ms = now_ms;
+    int error;
+
+    switch (politeness_begin(endpoints->politeness, &job->key.address, &job->key.server_name,
+                             now_ms, &at_ms)) {
+    case PERMIT_NEVER:
+        counter_add(&endpoints->counts.opted_out, 1);
+        job_give_up(endpoints, job, OUTCOME_OPTED_OUT, "the address or name is on the opt-out list",
+                    anyone, now_ms);
+        job_to_idle(endpoints, job);
+        return;
+    case PERMIT_LATER:
+        job_delay(endpoints, job, at_ms > now_ms ? at_ms : now_ms + 1);
+        return;
+    case PERMIT_NOW:
+        break;
+    }
+    error =
+        prober_start(endpoints->prober, &job->key, job->tlsa, registry_slot(endpoints->jobs, job));
+    if (error != 0) {
+        politeness_ended(endpoints->politeness, &job->key.address, NULL, now_ms);
+        job_give_up(endpoints, job, OUTCOME_OURS_RESOURCES, "no room for another probe", anyone,
+                    now_ms);
+        job_to_idle(endpoints, job);
+        return;
+    }
+    job_leave(endpoints, job);
+    job->condition = RUNNING;
+    counter_add(&endpoints->counts.probes, 1);
+}
+
+static void endpoints_start_ready(struct endpoints *endpoints)
+{
+    for (int priority = PRIORITY_LIVE; priority <= PRIORITY_REFRESH; priority++) {
+        struct endpoint_job *job;
+
+        while (prober_running(endpoints->prober) < endpoints->probes_allowed &&
+               (job = TAILQ_FIRST(&endpoints->ready[priority])) != NULL) {
+            job_leave(endpoints, job);
+            job_start(endpoints, job);
+        }
+    }
+}
+
+/* --- ending --- */
+
+static void job_learns(struct endpoint_job *job, const struct evidence *evidence)
+{
+    if (outcome_says(evidence->outcome) == SAYS_OURS)
+        return; /* no evidence: what we knew before stays (unknown never lowers) */
+    evidence_drop(job->last);
+    job->last = evidence_hold(evidence);
+}
+
+static void job_ended(struct endpoints *endpoints, struct endpoint_job *job,
+                      const struct evidence *evidence)
+{
+    uint64_t now_ms = clock_boot_ms();
+
+    CHECK(job->condition == RUNNING);
+    job->condition = IDLE;
+    wheel_disarm(endpoints->wheel, &job->timer);
+    politeness_ended(endpoints->politeness, &job->key.address, evidence, now_ms);
+    job_learns(job, evidence);
+    job_answer_if(endpoints, job, evidence, began_in_time, now_ms);
+    if (endpoints->stopping)
+        job_give_up(endpoints, job, OUTCOME_OURS_CANCELLED, "mxward is stopping", anyone, now_ms);
+    if (job->waiters.first == NULL)
+        job_to_idle(endpoints, job);
+    else
+        job_to_ready(endpoints, job);
+}
+
+void endpoints_turn(struct endpoints *endpoints)
+{
+    const struct evidence *evidence;
+    uint64_t slot;
+
+    while ((evidence = prober_take_ended(endpoints->prober, &slot)) != NULL) {
+        struct endpoint_job *job = registry_at(endpoints->jobs, (uint32_t)slot);
+
+        CHECK(job != NULL); /* a running job is never forgotten */
+        job_ended(endpoints, job, evidence);
+        evidence_drop(evidence);
+    }
+    endpoints_start_ready(endpoints);
+}
+
+void endpoints_due(struct endpoints *endpoints, struct wheel_timer *timer)
+{
+    struct endpoint_job *job = container_of(timer, struct endpoint_job, timer);
+    uint64_t now_ms = clock_boot_ms();
+    bool delayed = job->condition == DELAYED;
+
+    counter_add(&endpoints->counts.late, 1);
+    job_give_up(endpoints, job, delayed ? OUTCOME_LIMITED : OUTCOME_OURS_RESOURCES,
+                delayed ? "the politeness budget for this address is spent"
+                        : "mxward had no time for this probe",
+                must_answer_now, now_ms);
+    if (job->condition == RUNNING) {
+        uint64_t first_ms = job_first_deadline(job);
+
+        if (first_ms != UINT64_MAX)
+            wheel_arm(endpoints->wheel, &job->timer, first_ms);
+    } else if (job->waiters.first == NULL) {
+        job_to_idle(endpoints, job);
+    } else {
+        job_to_ready(endpoints, job); /* politeness is asked again when it is its turn */
+    }
+}
+
+/* --- asking --- */
+
+static uint64_t key_hash(const struct endpoint_key *key)
+{
+    return address_hash(&key->address) ^ name_hash(&key->server_name) * 3 ^
+           XXH3_64bits(key->tlsa_digest, sizeof key->tlsa_digest) * 5 ^ key->port;
+}
+
+static bool key_equal(const struct endpoint_key *a, const struct endpoint_key *b)
+{
+    return a->port == b->port && address_equal(&a->address, &b->address) &&
+           name_equal(&a->server_name, &b->server_name) &&
+           memcmp(a->tlsa_digest, b->tlsa_digest, sizeof a->tlsa_digest) == 0;
+}
+
+static bool job_is(const void *object, const void *key)
+{
+    return key_equal(&((const struct endpoint_job *)object)->key, key);
+}
+
+static void job_begin(void *object, const void *key)
+{
+    ((struct endpoint_job *)object)->key = *(const struct endpoint_key *)key;
+}
+
+static bool job_idle(const void *object)
+{
+    return ((const struct endpoint_job *)object)->condition == IDLE;
+}
+
+static void job_forget(void *object)
+{
+    struct endpoint_job *job = object;
+
+    CHECK(job->waiters.first == NULL);
+    evidence_drop(job->last);
+}
+
+static const struct registry_kind job_kind = {
+    .name = "endpoint jobs",
+    .bytes = sizeof(struct endpoint_job),
+    .is = job_is,
+    .begin = job_begin,
+    .idle = job_idle,
+    .forget = job_forget,
+};
+
+static struct endpoint_job *job_of(struct endpoints *endpoints, const struct endpoint_key *key)
+{
+    struct endpoint_job *job = registry_find(endpoints->jobs, key, key_hash(key));
+
+    if (job != NULL)
+        job->timer.token =
+            (struct ring_token){.operation = ENDPOINTS_OPERATION_TIMER,
+                                .slot = registry_slot(endpoints->jobs, job),
+                                .generation = registry_generation(endpoints->jobs, job)};
+    return job;
+}
+
+void endpoints_ask(struct endpoints *endpoints, struct endpoint_request *request)
+{
+    struct endpoint_job *job = endpoints->stopping ? NULL : job_of(endpoints, &request->key);
+
+    counter_add(&endpoints->counts.asked, 1);
+    if (job == NULL) {
+        counter_add(&endpoints->counts.no_room, 1);
+        request_answer(endpoints, request, endpoints->exhausted);
+        return;
+    }
+    if (evidence_serves(job->last, request->not_before_ms, clock_boot_ms())) {
+        counter_add(&endpoints->counts.served, 1);
+        request_answer(endpoints, request, job->last);
+        return;
+    }
+    if (job->tlsa == NULL && request->tlsa != NULL)
+        job->tlsa = dns_answer_hold(request->tlsa);
+    waiters_add(&job->waiters, &request->waiter);
+    if (job->condition == RUNNING) {
+        counter_add(&endpoints->counts.shared, 1);
+        if (!wheel_armed(&job->timer) || request->deadline_ms < job->timer.due_ms)
+            wheel_arm(endpoints->wheel, &job->timer, request->deadline_ms);
+    } else if (job->condition == DELAYED) {
+        uint64_t at_ms = job->timer.due_ms;
+
+        if (request->deadline_ms <= at_ms)
+            wheel_arm(endpoints->wheel, &job->timer, request->deadline_ms);
+    } else {
+        job_to_ready(endpoints, job); /* again, if its urgency has grown */
+    }
+}
+
+/* --- start and stop --- */
+
+void endpoints_allow(struct endpoints *endpoints, uint32_t probes)
+{
+    endpoints->probes_allowed = probes;
+}
+
+int endpoints_create(struct endpoints **out, struct mailbox *mailbox, struct wheel *wheel,
+                     struct prober *prober, struct politeness *politeness, uint32_t jobs_max,
+                     uint32_t probes_max)
+{
+    struct endpoints *endpoints = calloc(1, sizeof *endpoints);
+    int error;
+
+    if (endpoints == NULL)
+        return -ENOMEM;
+    endpoints->mailbox = mailbox;
+    endpoints->wheel = wheel;
+    endpoints->prober = prober;
+    endpoints->politeness = politeness;
+    endpoints->probes_allowed = probes_max;
+    for (int priority = 0; priority <= PRIORITY_REFRESH; priority++)
+        TAILQ_INIT(&endpoints->ready[priority]);
+    error = registry_create(&endpoints->jobs, &job_kind, jobs_max);
+    if (error == 0 && (endpoints->exhausted = calloc(1, sizeof *endpoints->exhausted)) == NULL)
+        error = -ENOMEM;
+    if (error != 0) {
+        endpoints_destroy(endpoints);
+        return error;
+    }
+    atomic_init(&endpoints->exhausted->references, 1);
+    endpoints->exhausted->outcome = OUTCOME_OURS_RESOURCES;
+    endpoints->exhausted->pkix = -1;
+    snprintf(endpoints->exhausted->detail, sizeof endpoints->exhausted->detail,
+             "mxward has too much to do at the moment");
+    *out = endpoints;
+    return 0;
+}
+
+static void job_stop(void *object, void *context)
+{
+    struct endpoint_job *job = object;
+    struct endpoints *endpoints = context;
+
+    if (job->condition == RUNNING || job->waiters.first == NULL)
+        return;
+    job_give_up(endpoints, job, OUTCOME_OURS_CANCELLED, "mxward is stopping", anyone, 0);
+    job_to_idle(endpoints, job);
+}
+
+void endpoints_stop(struct endpoints *endpoints)
+{
+    endpoints->stopping = true;
+    registry_each(endpoints->jobs, job_stop, endpoints);
+    prober_cancel_all(endpoints->prober);
+}
+
+void endpoints_destroy(struct endpoints *endpoints)
+{
+    registry_destroy(endpoints->jobs);
+    evidence_drop(endpoints->exhausted);
+    free(endpoints);
+}
+
+const struct endpoints_counts *endpoints_counts(const struct endpoints *endpoints)
+{
+    return &endpoints->counts;
+}

@@ -1,0 +1,259 @@
+/*
+ * engine.c - the daemon as one object (see engine.h): who is started in which order, and ended.
+ *
+ *   table ─► certificates ─► exchange ─► resolvers ─► shards ─► (ipc/serve: the front)
+ *
+ * Called by the main thread only. Stopping goes backwards, and nothing is freed before everything
+ * that was asked is home: drain (shards answer all and start nothing), front, shards, resolvers.
+ */
+#include "engine/engine.h"
+
+#include "engine/base/clock.h"
+#include "engine/base/log.h"
+#include "engine/publish.h"
+#include "engine/shard.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+struct engine {
+    struct owners owners;
+    int64_t started_wall_s;
+    _Atomic uint32_t config_epoch;
+    struct publisher *publisher;
+    struct certificate_store *certificates;
+    struct exchange *exchange;
+    int ring_descriptors[LIMIT_THREADS];
+    uint16_t resolvers_started, shards_started;
+    struct resolver *resolvers[LIMIT_RESOLVERS];
+    struct shard *shards[LIMIT_SHARDS];
+};
+
+static uint16_t count_or_processors(uint64_t wanted, uint64_t limit)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    uint64_t count = wanted != 0 ? wanted : processors > 0 ? (uint64_t)processors : 1;
+
+    return (uint16_t)(count < limit ? count : limit);
+}
+
+static int start_resolvers(struct engine *engine, const struct dns_settings *dns, char *why)
+{
+    uint16_t count = engine->owners.resolvers;
+    struct resolver_options options = {
+        .forwarder = dns->forwarder,
+        .root_hints = dns->root_hints,
+        .trust_anchor = dns->trust_anchor,
+        .bogus_name = dns->bogus_name,
+        .outstanding = (uint32_t)(dns->outstanding / count + 1),
+        .cache_mib = (uint32_t)(dns->cache_bytes / count >> 20),
+        .ipv6 = dns->ipv6,
+        .ring_descriptors = engine->ring_descriptors,
+    };
+
+    for (uint16_t i = 0; i < count; i++) {
+        uint16_t me = (uint16_t)(engine->owners.shards + i);
+        int error = resolver_start(&engine->resolvers[i], &options, engine->exchange, me, why);
+
+        if (error != 0)
+            return error;
+        engine->resolvers_started++;
+        engine->ring_descriptors[me] = resolver_descriptor(engine->resolvers[i]);
+    }
+    return 0;
+}
+
+static int start_shards(struct engine *engine, const struct configuration *configuration, char *why,
+                        size_t why_size)
+{
+    struct shard_start start = {
+        .owners = engine->owners,
+        .exchange = engine->exchange,
+        .ring_descriptors = engine->ring_descriptors,
+        .certificates = engine->certificates,
+        .publisher = engine->publisher,
+        .configuration = configuration,
+        .config_epoch = engine_config_epoch(engine),
+    };
+
+    for (uint16_t i = 0; i < engine->owners.shards; i++) {
+        int error;
+
+        start.index = i;
+        error = shard_start(&engine->shards[i], &start, why, why_size);
+        if (error != 0)
+            return error;
+        engine->shards_started++;
+        engine->ring_descriptors[i] = shard_descriptor(engine->shards[i]);
+    }
+    return 0;
+}
+
+static int open_stores(struct engine *engine, const struct configuration *configuration, char *why,
+                       size_t why_size)
+{
+    const char *directory = configuration->daemon.run_directory;
+    int error;
+
+    if (mkdir(directory, 0755) != 0 && errno != EEXIST) {
+        error = -errno;
+        snprintf(why, why_size, "cannot make %s: %s", directory, strerror(-error));
+        return error;
+    }
+    error = publisher_open(&engine->publisher, directory, configuration->daemon.table_bytes, why,
+                           why_size);
+    if (error != 0)
+        return error;
+    error = certificate_store_create(&engine->certificates, LIMIT_CERTIFICATES_BYTES);
+    if (error == 0)
+        error = certificate_trust_load(engine->certificates, configuration->probe.ca_file,
+                                       configuration->probe.ca_directory);
+    if (error != 0)
+        snprintf(why, why_size, "cannot load the trusted certificates: %s", strerror(-error));
+    return error;
+}
+
+int engine_start(struct engine **out, const struct configuration *configuration, char *why,
+                 size_t why_size)
+{
+    struct engine *engine = calloc(1, sizeof *engine);
+    int error;
+
+    why[0] = '\0';
+    if (engine == NULL)
+        return -ENOMEM;
+    engine->started_wall_s = clock_wall_s();
+    atomic_init(&engine->config_epoch, 1);
+    engine->owners.shards = count_or_processors(configuration->daemon.shards, LIMIT_SHARDS);
+    engine->owners.resolvers =
+        count_or_processors(configuration->daemon.resolvers != 0 ? configuration->daemon.resolvers
+                                                                 : engine->owners.shards,
+                            LIMIT_RESOLVERS);
+    error = open_stores(engine, configuration, why, why_size);
+    if (error == 0)
+        error =
+            exchange_create(&engine->exchange, owner_threads(&engine->owners), MAILBOX_CAPACITY);
+    if (error == 0)
+        error = start_resolvers(engine, &configuration->dns, why);
+    if (error == 0)
+        error = start_shards(engine, configuration, why, why_size);
+    if (error != 0) {
+        if (why[0] == '\0')
+            snprintf(why, why_size, "%s", strerror(-error));
+        engine_stop(engine);
+        return error;
+    }
+    *out = engine;
+    return 0;
+}
+
+int engine_reload(struct engine *engine, const struct configuration *configuration, char *why,
+                  size_t why_size)
+{
+    uint32_t epoch = atomic_fetch_add_explicit(&engine->config_epoch, 1, memory_order_relaxed) + 1;
+
+    for (uint16_t i = 0; i < engine->shards_started; i++) {
+        int error = shard_reload(engine->shards[i], configuration, epoch);
+
+        if (error != 0) {
+            snprintf(why, why_size, "shard %u did not take the new settings in time", i);
+            return error;
+        }
+    }
+    return 0;
+}
+
+static bool all_idle(const struct engine *engine)
+{
+    for (uint16_t i = 0; i < engine->shards_started; i++)
+        if (!shard_is_idle(engine->shards[i]))
+            return false;
+    return true;
+}
+
+void engine_drain(struct engine *engine)
+{
+    const struct timespec a_little = {.tv_nsec = 5000000};
+    uint64_t until_ms = clock_boot_ms() + LIMIT_STOP_MS;
+
+    for (uint16_t i = 0; i < engine->shards_started; i++)
+        shard_drain(engine->shards[i]);
+    while (!all_idle(engine) && clock_boot_ms() < until_ms)
+        nanosleep(&a_little, NULL);
+}
+
+void engine_stop(struct engine *engine)
+{
+    engine_drain(engine);
+    for (uint16_t i = 0; i < engine->shards_started; i++)
+        shard_stop(engine->shards[i]);
+    for (uint16_t i = 0; i < engine->resolvers_started; i++)
+        resolver_stop(engine->resolvers[i]);
+    if (engine->exchange != NULL)
+        exchange_destroy(engine->exchange);
+    if (engine->certificates != NULL)
+        certificate_store_destroy(engine->certificates);
+    if (engine->publisher != NULL)
+        publisher_close(engine->publisher);
+    free(engine);
+}
+
+/* --- what the front and `status` see --- */
+
+struct engine_front engine_front(struct engine *engine)
+{
+    return (struct engine_front){.exchange = engine->exchange,
+                                 .me = owner_front(&engine->owners),
+                                 .owners = engine->owners,
+                                 .ring_descriptors = engine->ring_descriptors};
+}
+
+void engine_front_ring(struct engine *engine, int ring_descriptor)
+{
+    engine->ring_descriptors[owner_front(&engine->owners)] = ring_descriptor;
+}
+
+struct owners engine_owners(const struct engine *engine)
+{
+    return engine->owners;
+}
+
+const struct shard_report *engine_shard_report(const struct engine *engine, uint16_t shard)
+{
+    return shard_report(engine->shards[shard]);
+}
+
+const struct resolver_counts *engine_resolver_counts(const struct engine *engine, uint16_t resolver)
+{
+    return resolver_counts(engine->resolvers[resolver]);
+}
+
+const char *engine_self_test_text(const struct engine *engine, uint16_t resolver)
+{
+    return resolver_self_test_text(engine->resolvers[resolver]);
+}
+
+struct certificate_store_counts engine_certificate_counts(const struct engine *engine)
+{
+    return certificate_store_counts(engine->certificates);
+}
+
+int64_t engine_started_wall_s(const struct engine *engine)
+{
+    return engine->started_wall_s;
+}
+
+const struct table_writer *engine_table(const struct engine *engine)
+{
+    return publisher_table(engine->publisher);
+}
+
+uint32_t engine_config_epoch(const struct engine *engine)
+{
+    return atomic_load_explicit(&engine->config_epoch, memory_order_relaxed);
+}

@@ -1,0 +1,75 @@
+/*
+ * publish.c - see publish.h.
+ */
+#include "engine/publish.h"
+
+#include "engine/base/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct publisher {
+    struct table_writer *writer;
+};
+
+int publisher_open(struct publisher **out, const char *directory, uint64_t table_bytes, char *why,
+                   size_t why_size)
+{
+    struct publisher *publisher = calloc(1, sizeof *publisher);
+    struct table_clock clock;
+    struct table_opened opened;
+    int error = publisher == NULL ? -ENOMEM : table_clock_read(&clock);
+
+    if (error != 0) {
+        free(publisher);
+        return error;
+    }
+    error = table_writer_open(&publisher->writer, directory, table_bytes, &clock, &opened, why,
+                              why_size);
+    if (error != 0) {
+        free(publisher);
+        return error;
+    }
+    log_notice("table-opened", "path=%s attached=%d kept=%llu dropped=%llu repeated=%llu",
+               table_writer_path(publisher->writer), opened.attached,
+               (unsigned long long)opened.kept, (unsigned long long)opened.dropped,
+               (unsigned long long)opened.repeated);
+    *out = publisher;
+    return 0;
+}
+
+void publisher_close(struct publisher *publisher)
+{
+    table_writer_close(publisher->writer);
+    free(publisher);
+}
+
+void publisher_put(struct publisher *publisher, const struct next_hop *next_hop,
+                   const struct verdict *verdict)
+{
+    char text[NEXT_HOP_TEXT_MAX];
+    struct table_key key;
+    int error;
+
+    if (!table_key_make(&key, text, next_hop_text(next_hop, text)))
+        return;
+    error = table_writer_put(publisher->writer, &key, verdict);
+    if (error != 0)
+        log_warning("table-full", "next_hop=%s error=%s", text, strerror(-error));
+}
+
+void publisher_heartbeat(struct publisher *publisher, uint16_t shard, uint16_t shards)
+{
+    struct table_clock clock;
+
+    if (table_clock_read(&clock) != 0)
+        return;
+    for (unsigned partition = shard; partition < TABLE_PARTITIONS; partition += shards)
+        table_writer_heartbeat(publisher->writer, (uint16_t)partition, &clock);
+}
+
+const struct table_writer *publisher_table(const struct publisher *publisher)
+{
+    return publisher->writer;
+}

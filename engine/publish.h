@@ -1,0 +1,28 @@
+/*
+ * publish.h - from verdicts to the table in shared memory.
+ *
+ * One publisher for the daemon; each shard calls it for the partitions it owns and no others (a
+ * partition has one writer, shm/layout.h). A full table or tmpfs is the environment's: counted,
+ * logged, and the verdict is still given to whoever asked.
+ */
+#ifndef MXWARD_PUBLISH_H
+#define MXWARD_PUBLISH_H
+
+#include "engine/names/nexthop.h"
+#include "shm/writer.h"
+
+struct publisher;
+
+/* Opens, creates or goes on with the table below `directory`. -EBUSY: another daemon has it. */
+int publisher_open(struct publisher **publisher, const char *directory, uint64_t table_bytes,
+                   char *why, size_t why_size);
+void publisher_close(struct publisher *publisher);
+/* Called by the shard that owns the next hop's partition. */
+void publisher_put(struct publisher *publisher, const struct next_hop *next_hop,
+                   const struct verdict *verdict);
+/* Shows readers that the writers of the shard's partitions live; once a second or so. */
+void publisher_heartbeat(struct publisher *publisher, uint16_t shard, uint16_t shards);
+/* For the front's reader and for `status`. */
+const struct table_writer *publisher_table(const struct publisher *publisher);
+
+#endif

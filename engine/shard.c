@@ -1,0 +1,431 @@
+/*
+ * shard.c - see shard.h. The order of a turn is shard_turn; who gets which message is
+ * shard_message; both are meant to be read first.
+ *
+ * Law 3 at work: the clock is looked at before every completion, message and timer. If more than
+ * LIMIT_LATE_MS passed since the last look (stopped, swapped, starved), the prober is told before
+ * it sees anything else, and what fails in that time is ours. Timers count only after all
+ * completions that were there have been taken.
+ *
+ * The main thread controls a shard by one atomic word, read once a turn (at least every
+ * LIMIT_SLEEP_MS): run, drain (answer everything, start nothing), exit.
+ */
+#include "engine/shard.h"
+
+#include "engine/base/check.h"
+#include "engine/base/clock.h"
+#include "engine/base/container.h"
+#include "engine/base/log.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct shard {
+    struct shard_start start;
+    struct shard_report report;
+    pthread_t thread;
+    struct ring *ring;
+    struct mailbox *mailbox;
+    struct wheel *wheel;
+    struct politeness *politeness;
+    struct prober *prober;
+    struct endpoints *endpoints;
+    struct hosts *hosts;
+    struct domains *domains;
+    uint64_t seen_ms; /* the last look at the clock */
+    uint64_t heartbeat_due_ms;
+    bool drained; /* the last ring turn took everything that was there */
+    bool draining;
+
+    /* Start: the creator waits under the lock until `state` says how it went. */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    enum { STARTING, RUNNING, FAILED } state; /* under the lock */
+    int error;
+    char why[256];
+
+    /* Release by the main thread, acquire by the shard, once a turn. */
+    _Atomic(uint32_t) control;                   /* enum shard_wish */
+    _Atomic(const struct configuration *) fresh; /* reload: taken by exchange, then NULL */
+    _Atomic(uint32_t) fresh_epoch;
+    _Atomic(uint32_t) reloads; /* taken so far; release, partner: main */
+    _Atomic(uint32_t) idle;    /* nothing in work; release, partner: main */
+};
+
+/* --- the turn --- */
+
+static void shard_look(struct shard *shard)
+{
+    uint64_t now_ms = clock_boot_ms();
+
+    if (now_ms - shard->seen_ms > LIMIT_LATE_MS) {
+        prober_loop_was_late(shard->prober, shard->seen_ms, now_ms);
+        counter_add(&shard->report.late_turns, 1);
+        log_warning("loop-late", "shard=%u late_ms=%llu", shard->start.index,
+                    (unsigned long long)(now_ms - shard->seen_ms));
+    }
+    shard->seen_ms = now_ms;
+}
+
+static void shard_completed(void *context, const struct ring_completion *completion)
+{
+    struct shard *shard = context;
+    uint8_t operation = completion->token.operation;
+
+    shard_look(shard);
+    CHECK(operation >= PROBER_OPERATION_FIRST && operation <= PROBER_OPERATION_LAST);
+    prober_completed(shard->prober, completion);
+}
+
+static void shard_message(struct shard *shard, struct message *message)
+{
+    shard_look(shard);
+    counter_add(&shard->report.messages, 1);
+    switch ((enum message_kind)message->kind) {
+    case MESSAGE_DOMAIN_ASK:
+        domains_ask(shard->domains, container_of(message, struct domain_request, message));
+        return;
+    case MESSAGE_DNS_DOMAIN:
+        domains_dns(shard->domains, container_of(message, struct dns_question, message));
+        return;
+    case MESSAGE_HOST_ASK:
+        hosts_ask(shard->hosts, container_of(message, struct host_request, message));
+        return;
+    case MESSAGE_DNS_HOST:
+        hosts_dns(shard->hosts, container_of(message, struct dns_question, message));
+        return;
+    case MESSAGE_ENDPOINT_ASK:
+        endpoints_ask(shard->endpoints, container_of(message, struct endpoint_request, message));
+        return;
+    case MESSAGE_ENDPOINT_DONE:
+        hosts_endpoint(shard->hosts, container_of(message, struct endpoint_request, message));
+        return;
+    case MESSAGE_HOST_DONE:
+        domains_host(shard->domains, container_of(message, struct host_request, message));
+        return;
+    case MESSAGE_DOMAIN_DONE:
+    case MESSAGE_CONTROL:
+        break;
+    }
+    CHECK(!"a message that no shard gets");
+}
+
+static void shard_timers(struct shard *shard)
+{
+    struct wheel_timer *timer;
+
+    for (unsigned i = 0; i < LIMIT_TURN_TIMERS; i++) {
+        shard_look(shard);
+        timer = wheel_take_due(shard->wheel, shard->seen_ms);
+        if (timer == NULL)
+            return;
+        if (timer->token.operation == ENDPOINTS_OPERATION_TIMER)
+            endpoints_due(shard->endpoints, timer);
+        else
+            prober_due(shard->prober, timer);
+    }
+}
+
+static void shard_heartbeat(struct shard *shard)
+{
+    if (shard->seen_ms < shard->heartbeat_due_ms)
+        return;
+    shard->heartbeat_due_ms = shard->seen_ms + 1000;
+    atomic_store_explicit(&shard->report.heartbeat_ms, shard->seen_ms, memory_order_relaxed);
+    publisher_heartbeat(shard->start.publisher, shard->start.index, shard->start.owners.shards);
+}
+
+static uint32_t shard_in_work(const struct shard *shard)
+{
+    return domains_running(shard->domains) + hosts_running(shard->hosts) +
+           prober_running(shard->prober);
+}
+
+static void shard_take_configuration(struct shard *shard);
+
+enum shard_wish { WISH_RUN, WISH_DRAIN, WISH_EXIT };
+
+/* True: the thread ends. */
+static bool shard_obey(struct shard *shard)
+{
+    enum shard_wish wish = atomic_load_explicit(&shard->control, memory_order_acquire);
+
+    if (atomic_load_explicit(&shard->fresh, memory_order_acquire) != NULL)
+        shard_take_configuration(shard);
+    if (wish != WISH_RUN && !shard->draining) {
+        shard->draining = true;
+        endpoints_stop(shard->endpoints);
+    }
+    atomic_store_explicit(&shard->idle, shard_in_work(shard) == 0, memory_order_release);
+    return wish == WISH_EXIT && shard_in_work(shard) == 0;
+}
+
+static bool shard_turn(struct shard *shard)
+{
+    uint64_t began_us = clock_boot_us(), until_ms;
+    struct message *message;
+    bool busy, ends;
+    int taken;
+
+    for (unsigned i = 0; i < LIMIT_TURN_MESSAGES; i++) {
+        if ((message = mailbox_receive(shard->mailbox)) == NULL)
+            break;
+        shard_message(shard, message);
+    }
+    if (shard->drained)
+        shard_timers(shard);
+    busy = prober_run_heavy(shard->prober);
+    endpoints_turn(shard->endpoints);
+    shard_look(shard);
+    shard_heartbeat(shard);
+    ends = shard_obey(shard);
+    mailbox_flush(shard->mailbox);
+
+    until_ms = wheel_next_ms(shard->wheel);
+    if (until_ms > shard->seen_ms + LIMIT_SLEEP_MS)
+        until_ms = shard->seen_ms + LIMIT_SLEEP_MS;
+    if (busy || !shard->drained || !mailbox_may_sleep(shard->mailbox))
+        until_ms = 0;
+    counter_add(&shard->report.turns, 1);
+    if (clock_boot_us() - began_us > counter_read(&shard->report.longest_turn_us))
+        atomic_store_explicit(&shard->report.longest_turn_us, clock_boot_us() - began_us,
+                              memory_order_relaxed);
+    taken = ring_turn(shard->ring, until_ms, shard_completed, shard);
+    mailbox_awake(shard->mailbox);
+    CHECK(taken >= 0);
+    shard->drained = taken < RING_BATCH;
+    return !ends;
+}
+
+/* --- start, reload, stop --- */
+
+static void shard_wake(void *context, uint16_t to)
+{
+    struct shard *shard = context;
+
+    ring_wake(shard->ring, shard->start.ring_descriptors[to]);
+}
+
+static uint32_t shard_share(uint64_t whole, uint16_t shards)
+{
+    uint64_t share = whole / shards + 1;
+
+    return (uint32_t)(share < UINT32_MAX ? share : UINT32_MAX);
+}
+
+static struct host_settings host_settings_of(const struct configuration *configuration)
+{
+    return (struct host_settings){.ipv4 = configuration->probe.ipv4,
+                                  .ipv6 = configuration->probe.ipv6,
+                                  .allow_reserved = configuration->probe.allow_reserved,
+                                  .dns_ms = configuration->dns.look_up_ms};
+}
+
+static struct domain_settings domain_settings_of(const struct configuration *configuration,
+                                                 uint32_t epoch)
+{
+    return (struct domain_settings){.dns_ms = configuration->dns.look_up_ms, .config_epoch = epoch};
+}
+
+static int shard_create_jobs(struct shard *shard)
+{
+    const struct shard_start *start = &shard->start;
+    const struct configuration *configuration = start->configuration;
+    uint16_t shards = start->owners.shards;
+    uint32_t probes = shard_share(configuration->probe.parallel, shards);
+    uint32_t jobs = shard_share(configuration->daemon.jobs, shards);
+    struct host_settings host = host_settings_of(configuration);
+    struct domain_settings domain = domain_settings_of(configuration, start->config_epoch);
+    int error;
+
+    error = prober_create(&shard->prober, shard->ring, shard->wheel, start->certificates,
+                          &configuration->probe, probes, shard->why, sizeof shard->why);
+    if (error == 0)
+        error =
+            endpoints_create(&shard->endpoints, shard->mailbox, shard->wheel, shard->prober,
+                             shard->politeness, 2 * probes + LIMIT_KEPT_ENDPOINTS / shards, probes);
+    if (error == 0)
+        error = hosts_create(&shard->hosts, shard->mailbox, &start->owners, &host,
+                             2 * jobs + LIMIT_KEPT_HOSTS / shards, 2 * jobs);
+    if (error == 0)
+        error = domains_create(&shard->domains, shard->mailbox, &start->owners, start->publisher,
+                               &domain, jobs + LIMIT_KEPT_DOMAINS / shards, jobs);
+    return error;
+}
+
+static int shard_create(struct shard *shard)
+{
+    const struct configuration *configuration = shard->start.configuration;
+    uint32_t probes = shard_share(configuration->probe.parallel, shard->start.owners.shards);
+    struct ring_limits limits = {
+        .submissions = 4096, .files = probes + 16, .receive_buffers = 1024, .receive_bytes = 4096};
+    int error = ring_create(&shard->ring, &limits);
+
+    if (error != 0) {
+        snprintf(shard->why, sizeof shard->why, "%s", ring_why_unavailable(error));
+        return error;
+    }
+    shard->seen_ms = clock_boot_ms();
+    shard->mailbox = mailbox_open(shard->start.exchange, shard->start.index, shard_wake, shard);
+    error = wheel_create(&shard->wheel, shard->seen_ms);
+    if (error == 0)
+        error = politeness_create(&shard->politeness, &configuration->politeness,
+                                  LIMIT_POLITE_ADDRESSES / shard->start.owners.shards, shard->why,
+                                  sizeof shard->why);
+    if (error == 0)
+        error = shard_create_jobs(shard);
+    return error;
+}
+
+static void shard_destroy_all(struct shard *shard)
+{
+    if (shard->domains != NULL)
+        domains_destroy(shard->domains);
+    if (shard->hosts != NULL)
+        hosts_destroy(shard->hosts);
+    if (shard->endpoints != NULL)
+        endpoints_destroy(shard->endpoints);
+    if (shard->prober != NULL)
+        prober_destroy(shard->prober);
+    if (shard->politeness != NULL)
+        politeness_destroy(shard->politeness);
+    if (shard->wheel != NULL)
+        wheel_destroy(shard->wheel);
+    if (shard->ring != NULL)
+        ring_destroy(shard->ring);
+}
+
+static void shard_say(struct shard *shard, int error)
+{
+    pthread_mutex_lock(&shard->lock);
+    shard->error = error;
+    shard->state = error == 0 ? RUNNING : FAILED;
+    pthread_cond_signal(&shard->changed);
+    pthread_mutex_unlock(&shard->lock);
+}
+
+static void *shard_run(void *context)
+{
+    struct shard *shard = context;
+    char name[16];
+    int error;
+
+    snprintf(name, sizeof name, "shard %u", shard->start.index);
+    pthread_setname_np(pthread_self(), name);
+    error = shard_create(shard);
+    if (error == 0)
+        shard->report = (struct shard_report){.prober = prober_counts(shard->prober),
+                                              .endpoints = endpoints_counts(shard->endpoints),
+                                              .hosts = hosts_counts(shard->hosts),
+                                              .domains = domains_counts(shard->domains)};
+    if (error != 0 && shard->why[0] == '\0')
+        snprintf(shard->why, sizeof shard->why, "cannot start a shard: %s", strerror(-error));
+    shard->drained = true;
+    shard_say(shard, error);
+    if (error == 0)
+        while (shard_turn(shard))
+            ;
+    shard_destroy_all(shard);
+    return NULL;
+}
+
+int shard_start(struct shard **out, const struct shard_start *start, char *why, size_t why_size)
+{
+    struct shard *shard = calloc(1, sizeof *shard);
+    int error;
+
+    if (shard == NULL)
+        return -ENOMEM;
+    shard->start = *start;
+    pthread_mutex_init(&shard->lock, NULL);
+    pthread_cond_init(&shard->changed, NULL);
+    error = -pthread_create(&shard->thread, NULL, shard_run, shard);
+    if (error == 0) {
+        pthread_mutex_lock(&shard->lock);
+        while (shard->state == STARTING)
+            pthread_cond_wait(&shard->changed, &shard->lock);
+        error = shard->error;
+        pthread_mutex_unlock(&shard->lock);
+        if (error != 0)
+            pthread_join(shard->thread, NULL);
+    }
+    if (error != 0) {
+        snprintf(why, why_size, "%s", shard->why);
+        pthread_mutex_destroy(&shard->lock);
+        pthread_cond_destroy(&shard->changed);
+        free(shard);
+        return error;
+    }
+    *out = shard;
+    return 0;
+}
+
+static void shard_take_configuration(struct shard *shard)
+{
+    const struct configuration *fresh = atomic_load_explicit(&shard->fresh, memory_order_acquire);
+    struct domain_settings domain =
+        domain_settings_of(fresh, atomic_load_explicit(&shard->fresh_epoch, memory_order_relaxed));
+    char why[256];
+
+    prober_reload(shard->prober, &fresh->probe);
+    domains_reload(shard->domains, &domain);
+    if (politeness_reload(shard->politeness, &fresh->politeness, why, sizeof why) != 0)
+        log_error("reload", "shard=%u kept its politeness: %s", shard->start.index, why);
+    atomic_store_explicit(&shard->fresh, NULL, memory_order_relaxed);
+    atomic_fetch_add_explicit(&shard->reloads, 1, memory_order_release);
+}
+
+static void sleep_ms(unsigned ms)
+{
+    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+
+    nanosleep(&time, NULL);
+}
+
+int shard_reload(struct shard *shard, const struct configuration *configuration,
+                 uint32_t config_epoch)
+{
+    uint32_t before = atomic_load_explicit(&shard->reloads, memory_order_acquire);
+
+    atomic_store_explicit(&shard->fresh_epoch, config_epoch, memory_order_relaxed);
+    atomic_store_explicit(&shard->fresh, configuration, memory_order_release);
+    for (unsigned waited = 0; waited < LIMIT_STOP_MS; waited += 10) {
+        if (atomic_load_explicit(&shard->reloads, memory_order_acquire) != before)
+            return 0;
+        sleep_ms(10);
+    }
+    return -ETIMEDOUT;
+}
+
+void shard_drain(struct shard *shard)
+{
+    atomic_store_explicit(&shard->control, WISH_DRAIN, memory_order_release);
+}
+
+bool shard_is_idle(const struct shard *shard)
+{
+    return atomic_load_explicit(&shard->idle, memory_order_acquire) != 0;
+}
+
+void shard_stop(struct shard *shard)
+{
+    atomic_store_explicit(&shard->control, WISH_EXIT, memory_order_release);
+    pthread_join(shard->thread, NULL);
+    pthread_mutex_destroy(&shard->lock);
+    pthread_cond_destroy(&shard->changed);
+    free(shard);
+}
+
+int shard_descriptor(const struct shard *shard)
+{
+    return ring_descriptor(shard->ring);
+}
+
+const struct shard_report *shard_report(const struct shard *shard)
+{
+    return &shard->report;
+}
