@@ -422,6 +422,16 @@ int ring_accept_multishot(struct ring *ring, struct ring_token token, ring_file 
     return finish(ring, sqe, token, listener);
 }
 
+int ring_poll(struct ring *ring, struct ring_token token, ring_file file, short events)
+{
+    struct io_uring_sqe *sqe = entry(ring);
+
+    if (sqe == NULL)
+        return -EAGAIN;
+    io_uring_prep_poll_add(sqe, kernel_file(file), (unsigned)(unsigned short)events);
+    return finish(ring, sqe, token, file);
+}
+
 int ring_cancel(struct ring *ring, struct ring_token token)
 {
     struct io_uring_sqe *sqe = entry(ring);

@@ -103,6 +103,9 @@ int ring_send(struct ring *ring, struct ring_token token, ring_file file, const 
               size_t size);
 /* Accepts plain descriptors (their peer credentials are wanted). result: descriptor. */
 int ring_accept_multishot(struct ring *ring, struct ring_token token, ring_file listener);
+/* Once, when one of the poll(2) `events` (or an error) is there; result: the events. For libraries
+ * that read and write themselves; the descriptor may be closed by them meanwhile. */
+int ring_poll(struct ring *ring, struct ring_token token, ring_file file, short events);
 /* Asks that every operation with this token ends early. Its own completion is not reported. */
 int ring_cancel(struct ring *ring, struct ring_token token);
 /* Closes; no completion is reported. Nothing may be in flight on the file. */
