@@ -1,0 +1,107 @@
+/*
+ * tls.c - see tls.h.
+ */
+#include "tests/farm/tls.h"
+
+#include <openssl/err.h>
+#include <string.h>
+
+static SSL_CTX *contexts[BEHAVIOUR_COUNT];
+
+static int name_warning(SSL *ssl, int *alert, void *unused)
+{
+    (void)ssl, (void)unused;
+    *alert = SSL_AD_UNRECOGNIZED_NAME;
+    return SSL_TLSEXT_ERR_ALERT_WARNING;
+}
+
+static int few_ciphers(SSL *ssl, int *alert, void *unused)
+{
+    (void)unused;
+    const unsigned char *suites;
+    if (SSL_client_hello_get0_ciphers(ssl, &suites) / 2 <= 64)
+        return SSL_CLIENT_HELLO_SUCCESS;
+    *alert = SSL_AD_HANDSHAKE_FAILURE;
+    return SSL_CLIENT_HELLO_ERROR;
+}
+
+static int accept_any(int ok, X509_STORE_CTX *store)
+{
+    (void)ok, (void)store;
+    return 1;
+}
+
+static int use_certificate(SSL_CTX *context, const char *directory, const char *name)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s.pem", directory, name);
+    if (SSL_CTX_use_certificate_chain_file(context, path) == 1 &&
+        SSL_CTX_use_PrivateKey_file(context, path, SSL_FILETYPE_PEM) == 1)
+        return 0;
+    fprintf(stderr, "farm: %s: %s\n", path, ERR_error_string(ERR_peek_error(), NULL));
+    return -1;
+}
+
+static void set_flags(SSL_CTX *context, unsigned flags)
+{
+    if (flags & FARM_ASKS_CERTIFICATE)
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER, accept_any);
+    if (flags & FARM_NAME_WARNING)
+        SSL_CTX_set_tlsext_servername_callback(context, name_warning);
+    if (flags & FARM_FEW_CIPHERS)
+        SSL_CTX_set_client_hello_cb(context, few_ciphers, NULL);
+    if (!(flags & FARM_KEEPS_TICKETS)) {
+        SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+        SSL_CTX_set_num_tickets(context, 0);
+    }
+}
+
+static SSL_CTX *context_of_row(const struct behaviour *row, const char *directory)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    if (!context)
+        return NULL;
+    SSL_CTX_set_security_level(context, 0);
+    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                  SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_dh_auto(context, 2); /* 1024 bits, for the row that has nothing better */
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_min_proto_version(context, row->tls_minimum ? row->tls_minimum : TLS1_2_VERSION);
+    SSL_CTX_set_max_proto_version(context, row->tls_maximum ? row->tls_maximum : TLS1_3_VERSION);
+    if (use_certificate(context, directory, row->certificate ? row->certificate : "good") != 0 ||
+        (row->second && use_certificate(context, directory, row->second) != 0) ||
+        (row->ciphers && SSL_CTX_set_cipher_list(context, row->ciphers) != 1) ||
+        (row->groups && SSL_CTX_set1_groups_list(context, row->groups) != 1)) {
+        SSL_CTX_free(context);
+        return NULL;
+    }
+    set_flags(context, row->flags);
+    return context;
+}
+
+int farm_tls_load(const char *directory)
+{
+    for (unsigned n = 0; n < BEHAVIOUR_COUNT; n++) {
+        const struct behaviour *row = behaviour_row(n);
+        if (!row)
+            continue;
+        contexts[n] = context_of_row(row, directory);
+        if (!contexts[n]) {
+            fprintf(stderr, "farm: cannot make TLS for %s: %s\n", row->label,
+                    ERR_error_string(ERR_peek_error(), NULL));
+            return -1;
+        }
+    }
+    return 0;
+}
+
+SSL *farm_tls_session(unsigned number, int descriptor)
+{
+    SSL *ssl = SSL_new(contexts[number]);
+    if (!ssl || SSL_set_fd(ssl, descriptor) != 1) {
+        SSL_free(ssl);
+        return NULL;
+    }
+    SSL_set_accept_state(ssl);
+    return ssl;
+}

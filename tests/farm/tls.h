@@ -1,0 +1,19 @@
+/*
+ * tls.h - the farm's TLS: one SSL_CTX a row, made at start, before the processes fork.
+ *
+ * Certificates are DIR/NAME.pem, chain and key in one file, made by tests/lab/certificates. A file
+ * that is missing ends the farm: a host that cannot do what its row says would make tests lie.
+ */
+#ifndef MXWARD_FARM_TLS_H
+#define MXWARD_FARM_TLS_H
+
+#include "tests/farm/behaviours.h"
+
+#include <openssl/ssl.h>
+
+/* Makes the contexts of all rows. 0, or -1 with a message on standard error. */
+int farm_tls_load(const char *directory);
+/* A server session of the row on `descriptor`; NULL: out of memory. */
+SSL *farm_tls_session(unsigned number, int descriptor);
+
+#endif
