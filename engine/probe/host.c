@@ -390,6 +390,7 @@ static enum host_turn endpoints_resume(struct hosts *hosts, struct host_round *r
     struct host_facts *facts = round->facts;
 
     (void)hosts;
+    facts->began_ms = UINT64_MAX; /* from here on the evidence says it; there is some */
     for (unsigned i = 0; i < round->request_count; i++) {
         facts->endpoints[i].evidence = round->requests[i].evidence; /* the reference moves */
         if (facts->endpoints[i].evidence->began_ms < facts->began_ms)

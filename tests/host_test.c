@@ -1,0 +1,529 @@
+/*
+ * host_test.c - the host script against a scripted DNS: which TLSA base domain, which name as SNI,
+ * when a host must not be used at all. The test plays the resolver and the endpoint jobs at the
+ * other ends of the mailboxes; nothing of the network is involved.
+ */
+#include "engine/base/clock.h"
+#include "engine/base/container.h"
+#include "engine/probe/host.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SHARD, RESOLVER, FRONT, THREADS };
+
+/* What the scripted DNS says. Not listed: INSECURE_NXDOMAIN for everything else. */
+struct line {
+    const char *name;
+    enum dns_type type;
+    enum dns_kind kind;
+    const char *canonical; /* NULL: no alias */
+    uint16_t count;
+};
+
+static struct exchange *exchange;
+static struct mailbox *shard, *resolver, *front;
+static struct hosts *hosts;
+static const struct line *script;
+static char asked[64][300];
+static unsigned asked_count;
+static struct endpoint_key probed[64];
+static unsigned probed_count;
+static enum outcome outcome_of_probes;
+static uint64_t evidence_began_ms;
+static bool hold_endpoints; /* endpoint requests stay where they are */
+static struct endpoint_request *held[64];
+static unsigned held_count;
+
+static void no_wake(void *context, uint16_t to)
+{
+    (void)context, (void)to;
+}
+
+static void set_up(void)
+{
+    struct owners owners = {.shards = 1, .resolvers = 1};
+    struct host_settings settings = {
+        .ipv4 = true, .ipv6 = true, .allow_reserved = true, .dns_ms = 1000};
+
+    ck_assert_int_eq(exchange_create(&exchange, THREADS, 64), 0);
+    shard = mailbox_open(exchange, SHARD, no_wake, NULL);
+    resolver = mailbox_open(exchange, RESOLVER, no_wake, NULL);
+    front = mailbox_open(exchange, FRONT, no_wake, NULL);
+    ck_assert_int_eq(hosts_create(&hosts, shard, &owners, &settings, 16, 16), 0);
+    asked_count = probed_count = held_count = 0;
+    outcome_of_probes = OUTCOME_TLS_OK;
+    evidence_began_ms = 0;
+    hold_endpoints = false;
+}
+
+static void tear_down(void)
+{
+    hosts_destroy(hosts);
+    exchange_destroy(exchange);
+}
+
+static const struct dns_answer *answer_made(const struct dns_question *question)
+{
+    static const uint8_t digest[32] = {1};
+    struct dns_answer *answer = calloc(1, sizeof *answer);
+    const struct line *line = script;
+
+    atomic_init(&answer->references, 1);
+    answer->kind = DNS_INSECURE_NXDOMAIN;
+    answer->type = question->type;
+    answer->owner = answer->canonical = question->name;
+    answer->ttl_s = 60;
+    answer->at_ms = clock_boot_ms();
+    while (line->name != NULL &&
+           (line->type != question->type || strcmp(line->name, question->name.text) != 0))
+        line++;
+    if (line->name == NULL)
+        return answer;
+    answer->kind = line->kind;
+    answer->count = line->count;
+    if (line->canonical != NULL) {
+        answer->aliases = 1;
+        ck_assert_int_eq(name_parse(&answer->canonical, line->canonical, strlen(line->canonical)),
+                         NAME_OK);
+    }
+    if (question->type == DNS_A || question->type == DNS_AAAA) {
+        struct address *addresses = calloc(64, sizeof *addresses);
+
+        for (unsigned i = 0; i < line->count; i++) {
+            addresses[i].family = question->type == DNS_A ? 4 : 6;
+            addresses[i].bytes[0] = question->type == DNS_A ? 192 : 0x20;
+            addresses[i].bytes[3] = (uint8_t)(i + 1);
+        }
+        answer->addresses = addresses; /* small, and the test ends soon */
+    } else if (question->type == DNS_TLSA) {
+        struct dns_tlsa *tlsa = calloc(1, sizeof *tlsa);
+
+        *tlsa = (struct dns_tlsa){
+            .usage = 3, .selector = 1, .matching_type = 1, .size = 32, .data = digest};
+        answer->tlsa = tlsa;
+    }
+    return answer;
+}
+
+static void answer_question(struct dns_question *question)
+{
+    snprintf(asked[asked_count++], sizeof asked[0], "%s %s", dns_type_name(question->type),
+             question->name.text);
+    question->answer = answer_made(question);
+    mailbox_send(resolver, SHARD, &question->message);
+}
+
+static void answer_endpoint(struct endpoint_request *request)
+{
+    struct evidence *evidence = calloc(1, sizeof *evidence);
+
+    atomic_init(&evidence->references, 1);
+    evidence->outcome = outcome_of_probes;
+    evidence->key = request->key;
+    evidence->began_ms = evidence_began_ms != 0 ? evidence_began_ms : clock_boot_ms();
+    request->evidence = evidence;
+    request->message.kind = MESSAGE_ENDPOINT_DONE;
+    mailbox_send(shard, SHARD, &request->message);
+}
+
+/* Carries messages until nothing moves. */
+static void run(void)
+{
+    struct message *message;
+    bool moved = true;
+
+    while (moved) {
+        moved = false;
+        while ((message = mailbox_receive(resolver)) != NULL) {
+            answer_question(container_of(message, struct dns_question, message));
+            moved = true;
+        }
+        while ((message = mailbox_receive(shard)) != NULL) {
+            moved = true;
+            if (message->kind == MESSAGE_DNS_HOST) {
+                hosts_dns(hosts, container_of(message, struct dns_question, message));
+            } else if (message->kind == MESSAGE_HOST_ASK) {
+                hosts_ask(hosts, container_of(message, struct host_request, message));
+            } else if (message->kind == MESSAGE_ENDPOINT_DONE) {
+                hosts_endpoint(hosts, container_of(message, struct endpoint_request, message));
+            } else {
+                struct endpoint_request *request =
+                    container_of(message, struct endpoint_request, message);
+
+                ck_assert_int_eq(message->kind, MESSAGE_ENDPOINT_ASK);
+                probed[probed_count++] = request->key;
+                if (hold_endpoints)
+                    held[held_count++] = request;
+                else
+                    answer_endpoint(request);
+            }
+        }
+    }
+}
+
+static void ask(struct host_request *request, const char *name, uint64_t not_before_ms)
+{
+    *request = (struct host_request){.message.kind = MESSAGE_HOST_ASK,
+                                     .port = 25,
+                                     .not_before_ms = not_before_ms,
+                                     .deadline_ms = clock_boot_ms() + 10000,
+                                     .priority = PRIORITY_ASKED};
+    ck_assert_int_eq(name_parse(&request->host, name, strlen(name)), NAME_OK);
+    mailbox_send(front, SHARD, &request->message);
+}
+
+/* The facts of `name` by this script; the caller drops them. */
+static const struct host_facts *facts_by(const struct line *lines, const char *name)
+{
+    static struct host_request request;
+    struct message *message;
+
+    script = lines;
+    ask(&request, name, 0);
+    run();
+    message = mailbox_receive(front);
+    ck_assert_ptr_eq(message, &request.message);
+    ck_assert_int_eq(message->kind, MESSAGE_HOST_DONE);
+    ck_assert_ptr_nonnull(request.facts);
+    return request.facts;
+}
+
+static bool was_asked(const char *question)
+{
+    for (unsigned i = 0; i < asked_count; i++)
+        if (strcmp(asked[i], question) == 0)
+            return true;
+    return false;
+}
+
+START_TEST(a_secure_host_is_its_own_base_domain_and_sni_DANE_06_DANE_35)
+{
+    static const struct line lines[] = {{"mx.s.lab", DNS_A, DNS_SECURE_DATA, NULL, 1},
+                                        {"mx.s.lab", DNS_AAAA, DNS_SECURE_NODATA, NULL, 0},
+                                        {"_25._tcp.mx.s.lab", DNS_TLSA, DNS_SECURE_DATA, NULL, 1},
+                                        {0}};
+    const struct host_facts *facts = facts_by(lines, "mx.s.lab");
+
+    ck_assert_int_eq(facts->state, HOST_RESOLVED);
+    ck_assert(facts->secure);
+    ck_assert_int_eq(facts->tlsa_state, TLSA_PRESENT);
+    ck_assert_uint_eq(facts->usable, 1);
+    ck_assert_str_eq(facts->base.text, "mx.s.lab");
+    ck_assert_uint_eq(facts->endpoint_count, 1);
+    ck_assert_str_eq(probed[0].server_name.text, "mx.s.lab");
+    ck_assert_uint_eq(facts->ttl_s, 60);
+    host_facts_drop(facts);
+}
+END_TEST
+
+START_TEST(an_insecure_host_is_never_asked_for_tlsa_DANE_02)
+{
+    static const struct line lines[] = {{"mx.u.lab", DNS_A, DNS_INSECURE_DATA, NULL, 1},
+                                        {"mx.u.lab", DNS_AAAA, DNS_INSECURE_NODATA, NULL, 0},
+                                        {"_25._tcp.mx.u.lab", DNS_TLSA, DNS_ERROR, NULL, 0},
+                                        {0}};
+    const struct host_facts *facts = facts_by(lines, "mx.u.lab");
+
+    ck_assert_int_eq(facts->tlsa_state, TLSA_NOT_LOOKED);
+    ck_assert(!was_asked("TLSA _25._tcp.mx.u.lab"));
+    ck_assert_uint_eq(facts->endpoint_count, 1);
+    ck_assert_str_eq(probed[0].server_name.text, "mx.u.lab"); /* TLS-17 */
+    host_facts_drop(facts);
+}
+END_TEST
+
+START_TEST(trouble_with_tlsa_makes_the_host_unusable_and_nothing_is_probed_DANE_15)
+{
+    static const enum dns_kind troubles[] = {DNS_ERROR, DNS_BOGUS};
+    struct line lines[] = {{"mx.s.lab", DNS_A, DNS_SECURE_DATA, NULL, 1},
+                           {"mx.s.lab", DNS_AAAA, DNS_SECURE_NODATA, NULL, 0},
+                           {"_25._tcp.mx.s.lab", DNS_TLSA, troubles[_i], NULL, 0},
+                           {0}};
+    const struct host_facts *facts = facts_by(lines, "mx.s.lab");
+
+    ck_assert_int_eq(facts->tlsa_state, TLSA_TROUBLE);
+    ck_assert_int_eq(facts->bogus, troubles[_i] == DNS_BOGUS);
+    ck_assert_uint_eq(probed_count, 0);
+    ck_assert_str_ne(facts->why, "");
+    host_facts_drop(facts);
+}
+END_TEST
+
+START_TEST(proved_absence_of_tlsa_leaves_ordinary_tls_DANE_14)
+{
+    static const enum dns_kind denials[] = {DNS_SECURE_NODATA, DNS_SECURE_NXDOMAIN,
+                                            DNS_INSECURE_NODATA, DNS_INSECURE_DATA};
+    struct line lines[] = {{"mx.s.lab", DNS_A, DNS_SECURE_DATA, NULL, 1},
+                           {"mx.s.lab", DNS_AAAA, DNS_SECURE_NODATA, NULL, 0},
+                           {"_25._tcp.mx.s.lab", DNS_TLSA, denials[_i], NULL, 1},
+                           {0}};
+    const struct host_facts *facts = facts_by(lines, "mx.s.lab");
+
+    ck_assert_int_eq(facts->tlsa_state, TLSA_ABSENT);
+    ck_assert_uint_eq(facts->base.length, 0);
+    ck_assert_uint_eq(facts->endpoint_count, 1);
+    host_facts_drop(facts);
+}
+END_TEST
+
+START_TEST(a_secure_alias_is_asked_at_the_expanded_name_first_DANE_07)
+{
+    static const struct line lines[] = {{"mx.s.lab", DNS_A, DNS_SECURE_DATA, "host.s.lab", 1},
+                                        {"mx.s.lab", DNS_AAAA, DNS_SECURE_NODATA, "host.s.lab", 0},
+                                        {"_25._tcp.host.s.lab", DNS_TLSA, DNS_SECURE_DATA, NULL, 1},
+                                        {"_25._tcp.mx.s.lab", DNS_TLSA, DNS_SECURE_DATA, NULL, 1},
+                                        {0}};
+    const struct host_facts *facts = facts_by(lines, "mx.s.lab");
+
+    ck_assert_str_eq(facts->base.text, "host.s.lab");
+    ck_assert_str_eq(facts->expanded.text, "host.s.lab");
+    ck_assert(!was_asked("TLSA _25._tcp.mx.s.lab"));
+    ck_assert(!was_asked("CNAME mx.s.lab"));
+    host_facts_drop(facts);
+}
+END_TEST
+
+START_TEST(the_original_name_is_tried_when_the_expanded_one_has_none_DANE_07)
+{
+    static const struct line lines[] = {
+        {"mx.s.lab", DNS_A, DNS_SECURE_DATA, "host.s.lab", 1},
+        {"mx.s.lab", DNS_AAAA, DNS_SECURE_NODATA, "host.s.lab", 0},
+        {"_25._tcp.host.s.lab", DNS_TLSA, DNS_SECURE_NXDOMAIN, NULL, 0},
+        {"_25._tcp.mx.s.lab", DNS_TLSA, DNS_SECURE_DATA, NULL, 1},
+        {0}};
+    const struct host_facts *facts = facts_by(lines, "mx.s.lab");
+
+    ck_assert_int_eq(facts->tlsa_state, TLSA_PRESENT);
+    ck_assert_str_eq(facts->base.text, "mx.s.lab");
+    ck_assert_str_eq(probed[0].server_name.text, "mx.s.lab");
+    host_facts_drop(facts);
+}
+END_TEST
+
+START_TEST(trouble_at_the_expanded_name_is_not_healed_by_the_original_DANE_10)
+{
+    static const struct line lines[] = {{"mx.s.lab", DNS_A, DNS_SECURE_DATA, "host.s.lab", 1},
+                                        {"mx.s.lab", DNS_AAAA, DNS_SECURE_NODATA, "host.s.lab", 0},
+                                        {"_25._tcp.host.s.lab", DNS_TLSA, DNS_ERROR, NULL, 0},
+                                        {"_25._tcp.mx.s.lab", DNS_TLSA, DNS_SECURE_DATA, NULL, 1},
+                                        {0}};
+    const struct host_facts *facts = facts_by(lines, "mx.s.lab");
+
+    ck_assert_int_eq(facts->tlsa_state, TLSA_TROUBLE);
+    ck_assert(!was_asked("TLSA _25._tcp.mx.s.lab"));
+    ck_assert_uint_eq(probed_count, 0);
+    host_facts_drop(facts);
+}
+END_TEST
+
+START_TEST(an_alias_signed_at_its_first_hop_only_has_the_original_as_base_DNS_04_DANE_08)
+{
+    static const struct line lines[] = {
+        {"mx.s.lab", DNS_A, DNS_INSECURE_DATA, "host.u.lab", 1},
+        {"mx.s.lab", DNS_AAAA, DNS_INSECURE_NODATA, "host.u.lab", 0},
+        {"mx.s.lab", DNS_CNAME, DNS_SECURE_DATA, NULL, 1},
+        {"_25._tcp.mx.s.lab", DNS_TLSA, DNS_SECURE_DATA, NULL, 1},
+        {0}};
+    const struct host_facts *facts = facts_by(lines, "mx.s.lab");
+
+    ck_assert(!facts->secure);
+    ck_assert_int_eq(facts->tlsa_state, TLSA_PRESENT);
+    ck_assert_str_eq(facts->base.text, "mx.s.lab");
+    ck_assert(!was_asked("TLSA _25._tcp.host.u.lab"));
+    host_facts_drop(facts);
+}
+END_TEST
+
+START_TEST(an_alias_unsigned_at_its_first_hop_has_no_dane_DANE_09)
+{
+    static const struct line lines[] = {
+        {"mx.u.lab", DNS_A, DNS_INSECURE_DATA, "host.s.lab", 1},
+        {"mx.u.lab", DNS_AAAA, DNS_INSECURE_NODATA, "host.s.lab", 0},
+        {"mx.u.lab", DNS_CNAME, DNS_INSECURE_DATA, NULL, 1},
+        {0}};
+    const struct host_facts *facts = facts_by(lines, "mx.u.lab");
+
+    ck_assert_int_eq(facts->tlsa_state, TLSA_NOT_LOOKED);
+    ck_assert_uint_eq(facts->endpoint_count, 1);
+    host_facts_drop(facts);
+}
+END_TEST
+
+START_TEST(an_error_of_the_extra_alias_query_makes_the_host_unusable_DNS_05)
+{
+    static const enum dns_kind kinds[] = {DNS_ERROR, DNS_BOGUS, DNS_INSECURE_NODATA};
+    struct line lines[] = {{"mx.s.lab", DNS_A, DNS_INSECURE_DATA, "host.u.lab", 1},
+                           {"mx.s.lab", DNS_AAAA, DNS_INSECURE_NODATA, "host.u.lab", 0},
+                           {"mx.s.lab", DNS_CNAME, kinds[_i], NULL, 0},
+                           {0}};
+    const struct host_facts *facts = facts_by(lines, "mx.s.lab");
+
+    ck_assert_int_eq(facts->state, HOST_TROUBLE);
+    ck_assert_uint_eq(probed_count, 0);
+    host_facts_drop(facts);
+}
+END_TEST
+
+START_TEST(one_failing_family_does_not_hide_the_other_DANE_16_MX_04)
+{
+    static const struct line lines[] = {{"mx.s.lab", DNS_A, DNS_SECURE_DATA, NULL, 1},
+                                        {"mx.s.lab", DNS_AAAA, DNS_ERROR, NULL, 0},
+                                        {"_25._tcp.mx.s.lab", DNS_TLSA, DNS_SECURE_DATA, NULL, 1},
+                                        {0}};
+    const struct host_facts *facts = facts_by(lines, "mx.s.lab");
+
+    ck_assert_int_eq(facts->tlsa_state, TLSA_PRESENT);
+    ck_assert_uint_eq(facts->endpoint_count, 1);
+    host_facts_drop(facts);
+}
+END_TEST
+
+START_TEST(no_address_is_trouble_only_if_a_family_could_not_be_asked_DANE_16)
+{
+    static const struct line trouble[] = {{"mx.s.lab", DNS_A, DNS_SECURE_NODATA, NULL, 0},
+                                          {"mx.s.lab", DNS_AAAA, DNS_BOGUS, NULL, 0},
+                                          {0}};
+    static const struct line none[] = {{"no.s.lab", DNS_A, DNS_SECURE_NODATA, NULL, 0},
+                                       {"no.s.lab", DNS_AAAA, DNS_SECURE_NODATA, NULL, 0},
+                                       {0}};
+    const struct host_facts *facts = facts_by(trouble, "mx.s.lab");
+
+    ck_assert_int_eq(facts->state, HOST_TROUBLE);
+    ck_assert(facts->bogus);
+    host_facts_drop(facts);
+    facts = facts_by(none, "no.s.lab");
+    ck_assert_int_eq(facts->state, HOST_NO_ADDRESS);
+    host_facts_drop(facts);
+}
+END_TEST
+
+START_TEST(families_are_balanced_when_the_cap_cuts_MX_04)
+{
+    static const struct line lines[] = {{"mx.u.lab", DNS_A, DNS_INSECURE_DATA, NULL, 20},
+                                        {"mx.u.lab", DNS_AAAA, DNS_INSECURE_DATA, NULL, 20},
+                                        {0}};
+    const struct host_facts *facts = facts_by(lines, "mx.u.lab");
+    unsigned of_six = 0;
+
+    ck_assert_uint_eq(facts->endpoint_count, LIMIT_ADDRESSES);
+    ck_assert_uint_eq(facts->endpoints_dropped, 40 - LIMIT_ADDRESSES);
+    for (unsigned i = 0; i < probed_count; i++)
+        of_six += probed[i].address.family == 6;
+    ck_assert_uint_eq(of_six, LIMIT_ADDRESSES / 2);
+    host_facts_drop(facts);
+}
+END_TEST
+
+START_TEST(facts_serve_again_without_a_question_and_live_requests_do_not_use_them_FRESH_03)
+{
+    static const struct line lines[] = {{"mx.u.lab", DNS_A, DNS_INSECURE_DATA, NULL, 1}, {0}};
+    static struct host_request request;
+    unsigned before;
+
+    host_facts_drop(facts_by(lines, "mx.u.lab"));
+    before = asked_count;
+    host_facts_drop(facts_by(lines, "mx.u.lab"));
+    ck_assert_uint_eq(asked_count, before);
+    ask(&request, "mx.u.lab", clock_boot_ms() + 1);
+    evidence_began_ms = clock_boot_ms() + 1;
+    run();
+    ck_assert_ptr_eq(mailbox_receive(front), &request.message);
+    ck_assert_uint_gt(asked_count, before);
+    ck_assert_uint_ge(request.facts->began_ms, request.not_before_ms);
+    host_facts_drop(request.facts);
+}
+END_TEST
+
+START_TEST(a_hundred_askers_share_one_round_and_all_get_an_answer)
+{
+    static const struct line lines[] = {{"mx.u.lab", DNS_A, DNS_INSECURE_DATA, NULL, 1}, {0}};
+    static struct host_request requests[100];
+    struct message *message;
+    unsigned answered = 0;
+
+    script = lines;
+    hold_endpoints = true;
+    for (unsigned i = 0; i < 100; i++) {
+        ask(&requests[i], "mx.u.lab", 0);
+        run();
+    }
+    ck_assert_uint_eq(held_count, 1);
+    hold_endpoints = false;
+    answer_endpoint(held[0]);
+    run();
+    while ((message = mailbox_receive(front)) != NULL) {
+        host_facts_drop(container_of(message, struct host_request, message)->facts);
+        answered++;
+        mailbox_flush(shard);
+    }
+    ck_assert_uint_eq(answered, 100);
+    ck_assert_uint_eq(hosts_running(hosts), 0);
+}
+END_TEST
+
+START_TEST(without_room_the_answer_is_ours_and_comes_at_once)
+{
+    static const struct line lines[] = {{"mx.u.lab", DNS_A, DNS_INSECURE_DATA, NULL, 1}, {0}};
+    static struct host_request requests[20];
+    unsigned ours = 0;
+    struct message *message;
+    char name[32];
+
+    script = lines;
+    for (unsigned i = 0; i < 20; i++) { /* 16 jobs, each waiting for its resolver */
+        snprintf(name, sizeof name, "mx%u.u.lab", i);
+        ask(&requests[i], name, 0);
+    }
+    for (unsigned i = 0; i < 20; i++)
+        hosts_ask(hosts, container_of(mailbox_receive(shard), struct host_request, message));
+    while ((message = mailbox_receive(front)) != NULL) {
+        const struct host_request *request = container_of(message, struct host_request, message);
+
+        ours += request->facts->ours && request->facts->state == HOST_TROUBLE;
+        host_facts_drop(request->facts);
+    }
+    ck_assert_uint_eq(ours, 4);
+    run();
+    while ((message = mailbox_receive(front)) != NULL)
+        host_facts_drop(container_of(message, struct host_request, message)->facts);
+    ck_assert_uint_eq(hosts_running(hosts), 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("host script");
+    TCase *cases = tcase_create("TLSA discovery");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    suite_add_tcase(suite, cases);
+    tcase_add_checked_fixture(cases, set_up, tear_down);
+    tcase_add_test(cases, a_secure_host_is_its_own_base_domain_and_sni_DANE_06_DANE_35);
+    tcase_add_test(cases, an_insecure_host_is_never_asked_for_tlsa_DANE_02);
+    tcase_add_loop_test(
+        cases, trouble_with_tlsa_makes_the_host_unusable_and_nothing_is_probed_DANE_15, 0, 2);
+    tcase_add_loop_test(cases, proved_absence_of_tlsa_leaves_ordinary_tls_DANE_14, 0, 4);
+    tcase_add_test(cases, a_secure_alias_is_asked_at_the_expanded_name_first_DANE_07);
+    tcase_add_test(cases, the_original_name_is_tried_when_the_expanded_one_has_none_DANE_07);
+    tcase_add_test(cases, trouble_at_the_expanded_name_is_not_healed_by_the_original_DANE_10);
+    tcase_add_test(cases,
+                   an_alias_signed_at_its_first_hop_only_has_the_original_as_base_DNS_04_DANE_08);
+    tcase_add_test(cases, an_alias_unsigned_at_its_first_hop_has_no_dane_DANE_09);
+    tcase_add_loop_test(cases, an_error_of_the_extra_alias_query_makes_the_host_unusable_DNS_05, 0,
+                        3);
+    tcase_add_test(cases, one_failing_family_does_not_hide_the_other_DANE_16_MX_04);
+    tcase_add_test(cases, no_address_is_trouble_only_if_a_family_could_not_be_asked_DANE_16);
+    tcase_add_test(cases, families_are_balanced_when_the_cap_cuts_MX_04);
+    tcase_add_test(cases,
+                   facts_serve_again_without_a_question_and_live_requests_do_not_use_them_FRESH_03);
+    tcase_add_test(cases, a_hundred_askers_share_one_round_and_all_get_an_answer);
+    tcase_add_test(cases, without_room_the_answer_is_ours_and_comes_at_once);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

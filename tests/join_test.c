@@ -1,0 +1,93 @@
+/*
+ * join_test.c - who shares which round (engine/probe/join): the freshness contract as arithmetic.
+ */
+#include "engine/probe/join.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+START_TEST(a_request_shares_a_round_that_begins_late_enough_FRESH_03)
+{
+    struct join join = {0};
+    struct join_round round = {0};
+    struct waiter first = {.not_before_ms = 100}, older = {.not_before_ms = 50},
+                  same = {.not_before_ms = 100};
+
+    ck_assert_int_eq(join_request(&join, &first), JOIN_START);
+    waiters_add(&round.waiters, &first);
+    join_begin(&join, &round);
+    ck_assert_uint_eq(round.not_before_ms, 100);
+    ck_assert_int_eq(join_request(&join, &older), JOIN_SHARED);
+    ck_assert_int_eq(join_request(&join, &same), JOIN_SHARED);
+    ck_assert_ptr_eq(waiters_take(&round.waiters), &first);
+    ck_assert_ptr_eq(waiters_take(&round.waiters), &older);
+    ck_assert_ptr_eq(waiters_take(&round.waiters), &same);
+    ck_assert_ptr_null(waiters_take(&round.waiters));
+}
+END_TEST
+
+START_TEST(work_that_began_earlier_does_not_serve_a_live_request_FRESH_03)
+{
+    struct join join = {0};
+    struct join_round round = {0};
+    struct waiter first = {.not_before_ms = 100}, live = {.not_before_ms = 101};
+
+    waiters_add(&round.waiters, &first);
+    join_begin(&join, &round);
+    ck_assert_int_eq(join_request(&join, &live), JOIN_START);
+}
+END_TEST
+
+START_TEST(a_thousand_live_requests_cost_two_rounds_at_a_time_and_one_after)
+{
+    struct join join = {0};
+    struct join_round rounds[3] = {0};
+    struct waiter waiters[1000] = {0};
+    struct waiters next;
+    unsigned gathered = 0;
+
+    for (unsigned i = 0; i < 1000; i++) {
+        waiters[i].not_before_ms = 100 + i;
+        switch (join_request(&join, &waiters[i])) {
+        case JOIN_START:
+            ck_assert_uint_lt(i, 2);
+            waiters_add(&rounds[i].waiters, &waiters[i]);
+            join_begin(&join, &rounds[i]);
+            break;
+        case JOIN_GATHERED:
+            gathered++;
+            break;
+        case JOIN_SHARED:
+            ck_abort_msg("a later request must not share an earlier round");
+        }
+    }
+    ck_assert_uint_eq(gathered, 998);
+    ck_assert(join_end(&join, &rounds[0], &next));
+    ck_assert_uint_eq(next.not_before_ms, 1099);
+    waiters_move(&rounds[2].waiters, &next);
+    join_begin(&join, &rounds[2]);
+    ck_assert(!join_end(&join, &rounds[1], &next));
+    ck_assert(!join_idle(&join));
+    ck_assert(!join_end(&join, &rounds[2], &next));
+    ck_assert(join_idle(&join));
+    for (unsigned i = 2; i < 1000; i++)
+        ck_assert_ptr_eq(waiters_take(&rounds[2].waiters), &waiters[i]);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("join");
+    TCase *cases = tcase_create("rounds");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    suite_add_tcase(suite, cases);
+    tcase_add_test(cases, a_request_shares_a_round_that_begins_late_enough_FRESH_03);
+    tcase_add_test(cases, work_that_began_earlier_does_not_serve_a_live_request_FRESH_03);
+    tcase_add_test(cases, a_thousand_live_requests_cost_two_rounds_at_a_time_and_one_after);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
