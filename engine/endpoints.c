@@ -150,6 +150,14 @@ static uint64_t job_first_deadline(const struct endpoint_job *job)
     return first_ms;
 }
 
+static void job_watch_deadlines(struct endpoints *endpoints, struct endpoint_job *job)
+{
+    uint64_t first_ms = job_first_deadline(job);
+
+    if (first_ms != UINT64_MAX)
+        wheel_arm(endpoints->wheel, &job->timer, first_ms);
+}
+
 static void job_leave(struct endpoints *endpoints, struct endpoint_job *job)
 {
     if (job->condition == READY) {
@@ -164,8 +172,6 @@ static void job_leave(struct endpoints *endpoints, struct endpoint_job *job)
 
 static void job_to_ready(struct endpoints *endpoints, struct endpoint_job *job)
 {
-    uint64_t first_ms = job_first_deadline(job);
-
     job_leave(endpoints, job);
     job->priority = PRIORITY_REFRESH;
     for (const struct waiter *w = job->waiters.first; w != NULL; w = w->next) {
@@ -177,8 +183,7 @@ static void job_to_ready(struct endpoints *endpoints, struct endpoint_job *job)
     job->condition = READY;
     TAILQ_INSERT_TAIL(&endpoints->ready[job->priority], job, ready);
     counter_add(&endpoints->counts.waiting_for_room, 1);
-    if (first_ms != UINT64_MAX)
-        wheel_arm(endpoints->wheel, &job->timer, first_ms);
+    job_watch_deadlines(endpoints, job);
 }
 
 static void job_to_delayed(struct endpoints *endpoints, struct endpoint_job *job, uint64_t at_ms)
@@ -268,6 +273,7 @@ static void job_start(struct endpoints *endpoints, struct endpoint_job *job)
     }
     job_leave(endpoints, job);
     job->condition = RUNNING;
+    job_watch_deadlines(endpoints, job);
     counter_add(&endpoints->counts.probes, 1);
 }
 
@@ -340,10 +346,7 @@ void endpoints_due(struct endpoints *endpoints, struct wheel_timer *timer)
                         : "mxward had no time for this probe",
                 must_answer_now, now_ms);
     if (job->condition == RUNNING) {
-        uint64_t first_ms = job_first_deadline(job);
-
-        if (first_ms != UINT64_MAX)
-            wheel_arm(endpoints->wheel, &job->timer, first_ms);
+        job_watch_deadlines(endpoints, job);
     } else if (job->waiters.first == NULL) {
         job_to_idle(endpoints, job);
     } else {

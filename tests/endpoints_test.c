@@ -1,0 +1,407 @@
+/*
+ * endpoints_test.c - the endpoint jobs with a prober and a politeness that the test plays: who
+ * shares a probe, who gets older evidence, who is told that there is none.
+ */
+#include "engine/base/clock.h"
+#include "engine/base/container.h"
+#include "engine/endpoints.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { SHARD, FRONT, THREADS };
+#define PROBES 64
+
+/* --- the played prober and politeness: the same symbols as the real ones --- */
+
+static struct {
+    bool running;
+    uint64_t job;
+    struct evidence *evidence;
+} probes[PROBES];
+static unsigned started, running, cancelled, ended_politely;
+static const struct evidence *ended[PROBES];
+static uint64_t ended_jobs[PROBES];
+static unsigned ended_count;
+static bool no_room;
+static enum permission permission;
+static uint64_t permitted_at_ms;
+static struct address order[PROBES]; /* in which probes began */
+
+int prober_start(struct prober *prober, const struct endpoint_key *key,
+                 const struct dns_answer *tlsa, uint64_t job)
+{
+    struct evidence *evidence;
+
+    (void)prober, (void)tlsa;
+    if (no_room)
+        return -EAGAIN;
+    evidence = calloc(1, sizeof *evidence);
+    atomic_init(&evidence->references, 1);
+    evidence->key = *key;
+    evidence->began_ms = clock_boot_ms();
+    order[started] = key->address;
+    probes[started].running = true;
+    probes[started].job = job;
+    probes[started++].evidence = evidence;
+    running++;
+    return 0;
+}
+
+uint32_t prober_running(const struct prober *prober)
+{
+    (void)prober;
+    return running;
+}
+
+void prober_cancel_all(struct prober *prober)
+{
+    (void)prober;
+    cancelled++;
+}
+
+const struct evidence *prober_take_ended(struct prober *prober, uint64_t *job)
+{
+    (void)prober;
+    if (ended_count == 0)
+        return NULL;
+    *job = ended_jobs[--ended_count];
+    return ended[ended_count];
+}
+
+enum permission politeness_begin(struct politeness *politeness, const struct address *address,
+                                 const struct name *server_name, uint64_t now_ms, uint64_t *at_ms)
+{
+    (void)politeness, (void)address, (void)server_name;
+    *at_ms = permission == PERMIT_LATER ? permitted_at_ms : now_ms;
+    return permission;
+}
+
+void politeness_ended(struct politeness *politeness, const struct address *address,
+                      const struct evidence *evidence, uint64_t now_ms)
+{
+    (void)politeness, (void)address, (void)evidence, (void)now_ms;
+    ended_politely++;
+}
+
+static void probe_ends(unsigned which, enum outcome outcome)
+{
+    ck_assert(probes[which].running);
+    probes[which].running = false;
+    running--;
+    probes[which].evidence->outcome = outcome;
+    ended[ended_count] = probes[which].evidence;
+    ended_jobs[ended_count++] = probes[which].job;
+}
+
+/* --- the world around --- */
+
+static struct exchange *exchange;
+static struct mailbox *shard, *front;
+static struct wheel *wheel;
+static struct endpoints *endpoints;
+static struct endpoint_request requests[PROBES];
+
+static void no_wake(void *context, uint16_t to)
+{
+    (void)context, (void)to;
+}
+
+static void set_up(void)
+{
+    ck_assert_int_eq(exchange_create(&exchange, THREADS, 64), 0);
+    shard = mailbox_open(exchange, SHARD, no_wake, NULL);
+    front = mailbox_open(exchange, FRONT, no_wake, NULL);
+    ck_assert_int_eq(wheel_create(&wheel, clock_boot_ms()), 0);
+    ck_assert_int_eq(endpoints_create(&endpoints, shard, wheel, NULL, NULL, 32, 8), 0);
+    permission = PERMIT_NOW;
+}
+
+static void tear_down(void)
+{
+    endpoints_destroy(endpoints);
+    wheel_destroy(wheel);
+    exchange_destroy(exchange);
+}
+
+static void ask(unsigned which, uint8_t host, uint64_t not_before_ms, uint64_t patience_ms,
+                enum priority priority)
+{
+    struct endpoint_request *request = &requests[which];
+    struct message *message;
+
+    *request = (struct endpoint_request){
+        .message.kind = MESSAGE_ENDPOINT_ASK,
+        .key = {.address = {.family = 4, .bytes = {192, 0, 2, host}}, .port = 25},
+        .not_before_ms = not_before_ms,
+        .waiter.not_before_ms = not_before_ms,
+        .deadline_ms = clock_boot_ms() + patience_ms,
+        .priority = priority,
+    };
+    mailbox_send(front, SHARD, &request->message);
+    message = mailbox_receive(shard);
+    endpoints_ask(endpoints, container_of(message, struct endpoint_request, message));
+}
+
+/* How many requests came home, all of them with this outcome; drops what they carry. */
+static unsigned came_home(enum outcome outcome)
+{
+    struct message *message;
+    unsigned count = 0;
+
+    while ((message = mailbox_receive(front)) != NULL) {
+        const struct endpoint_request *request =
+            container_of(message, struct endpoint_request, message);
+
+        ck_assert_int_eq(message->kind, MESSAGE_ENDPOINT_DONE);
+        ck_assert_str_eq(outcome_name(request->evidence->outcome), outcome_name(outcome));
+        evidence_drop(request->evidence);
+        count++;
+    }
+    return count;
+}
+
+static void sleep_ms(long ms)
+{
+    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
+}
+
+static void timers(void)
+{
+    struct wheel_timer *timer;
+
+    while ((timer = wheel_take_due(wheel, clock_boot_ms())) != NULL)
+        endpoints_due(endpoints, timer);
+}
+
+START_TEST(fifty_live_requests_cost_two_probes_FRESH_03)
+{
+    ask(0, 1, clock_boot_ms(), 1000, PRIORITY_LIVE);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(started, 1);
+    sleep_ms(3);
+    for (unsigned i = 1; i < 50; i++)
+        ask(i, 1, clock_boot_ms(), 1000, PRIORITY_LIVE);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(started, 1);
+    probe_ends(0, OUTCOME_TLS_OK);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(came_home(OUTCOME_TLS_OK), 1); /* what began earlier serves only the first */
+    ck_assert_uint_eq(started, 2);
+    probe_ends(1, OUTCOME_TLS_OK);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(came_home(OUTCOME_TLS_OK), 49);
+    ck_assert_uint_eq(started, 2);
+    ck_assert_uint_eq(ended_politely, 2);
+}
+END_TEST
+
+START_TEST(good_evidence_serves_again_without_a_probe_FRESH_02)
+{
+    ask(0, 1, 0, 1000, PRIORITY_ASKED);
+    endpoints_turn(endpoints);
+    probe_ends(0, OUTCOME_TLS_OK);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(came_home(OUTCOME_TLS_OK), 1);
+    ask(1, 1, 0, 1000, PRIORITY_ASKED);
+    ck_assert_uint_eq(came_home(OUTCOME_TLS_OK), 1);
+    ck_assert_uint_eq(started, 1);
+}
+END_TEST
+
+START_TEST(our_own_failure_is_no_evidence_and_older_evidence_stays_law_3)
+{
+    ask(0, 1, 0, 1000, PRIORITY_ASKED);
+    endpoints_turn(endpoints);
+    probe_ends(0, OUTCOME_TLS_OK);
+    endpoints_turn(endpoints);
+    came_home(OUTCOME_TLS_OK);
+    sleep_ms(2);
+    ask(1, 1, clock_boot_ms(), 1000, PRIORITY_LIVE);
+    endpoints_turn(endpoints);
+    probe_ends(1, OUTCOME_OURS_LATE);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(came_home(OUTCOME_OURS_LATE), 1);
+    ask(2, 1, 0, 1000, PRIORITY_ASKED);
+    ck_assert_uint_eq(came_home(OUTCOME_TLS_OK), 1);
+}
+END_TEST
+
+START_TEST(a_spent_budget_answers_limited_at_once_when_patience_is_shorter)
+{
+    permission = PERMIT_LATER;
+    permitted_at_ms = clock_boot_ms() + 5000;
+    ask(0, 1, clock_boot_ms(), 1000, PRIORITY_LIVE);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(started, 0);
+    ck_assert_uint_eq(came_home(OUTCOME_LIMITED), 1);
+}
+END_TEST
+
+START_TEST(a_spent_budget_answers_a_live_request_with_older_evidence_and_its_age)
+{
+    uint64_t old_ms;
+
+    ask(0, 1, 0, 1000, PRIORITY_ASKED);
+    endpoints_turn(endpoints);
+    probe_ends(0, OUTCOME_TLS_OK);
+    endpoints_turn(endpoints);
+    came_home(OUTCOME_TLS_OK);
+    old_ms = probes[0].evidence->began_ms;
+    sleep_ms(2);
+    permission = PERMIT_LATER;
+    permitted_at_ms = clock_boot_ms() + 5000;
+    ask(1, 1, clock_boot_ms(), 1000, PRIORITY_LIVE);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(requests[1].evidence->began_ms, old_ms);
+    ck_assert_uint_lt(old_ms, requests[1].not_before_ms);
+    ck_assert_uint_eq(came_home(OUTCOME_TLS_OK), 1);
+}
+END_TEST
+
+START_TEST(a_patient_request_waits_for_politeness_and_is_then_probed)
+{
+    permission = PERMIT_LATER;
+    permitted_at_ms = clock_boot_ms() + 20;
+    ask(0, 1, 0, 5000, PRIORITY_SCAN);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(started, 0);
+    ck_assert_uint_eq(came_home(OUTCOME_LIMITED), 0);
+    permission = PERMIT_NOW;
+    sleep_ms(30);
+    timers();
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(started, 1);
+    probe_ends(0, OUTCOME_NO_STARTTLS);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(came_home(OUTCOME_NO_STARTTLS), 1);
+}
+END_TEST
+
+START_TEST(an_opted_out_address_is_never_probed)
+{
+    permission = PERMIT_NEVER;
+    ask(0, 1, 0, 1000, PRIORITY_ASKED);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(started, 0);
+    ck_assert_uint_eq(came_home(OUTCOME_OPTED_OUT), 1);
+}
+END_TEST
+
+START_TEST(every_request_is_answered_at_its_deadline_while_the_probe_goes_on)
+{
+    ask(0, 1, clock_boot_ms(), 10, PRIORITY_LIVE);
+    ask(1, 1, clock_boot_ms(), 5000, PRIORITY_LIVE);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(started, 1);
+    sleep_ms(20);
+    timers();
+    ck_assert_uint_eq(came_home(OUTCOME_OURS_RESOURCES), 1);
+    ask(2, 1, 0, 10, PRIORITY_LIVE);
+    sleep_ms(20);
+    timers();
+    ck_assert_uint_eq(came_home(OUTCOME_OURS_RESOURCES), 1);
+    probe_ends(0, OUTCOME_TLS_OK);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(came_home(OUTCOME_TLS_OK), 1);
+}
+END_TEST
+
+START_TEST(a_full_prober_is_ours_and_temporary)
+{
+    no_room = true;
+    ask(0, 1, 0, 1000, PRIORITY_ASKED);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(came_home(OUTCOME_OURS_RESOURCES), 1);
+    no_room = false;
+    ask(1, 1, 0, 1000, PRIORITY_ASKED);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(started, 1);
+    probe_ends(0, OUTCOME_TLS_OK);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(came_home(OUTCOME_TLS_OK), 1);
+}
+END_TEST
+
+START_TEST(when_room_is_scarce_live_goes_before_scan)
+{
+    endpoints_allow(endpoints, 0);
+    ask(0, 1, 0, 1000, PRIORITY_SCAN);
+    ask(1, 2, 0, 1000, PRIORITY_ASKED);
+    ask(2, 3, 0, 1000, PRIORITY_LIVE);
+    endpoints_allow(endpoints, 8);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(started, 3);
+    ck_assert_uint_eq(order[0].bytes[3], 3);
+    ck_assert_uint_eq(order[1].bytes[3], 2);
+    ck_assert_uint_eq(order[2].bytes[3], 1);
+    for (unsigned i = 0; i < 3; i++)
+        probe_ends(i, OUTCOME_TLS_OK);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(came_home(OUTCOME_TLS_OK), 3);
+}
+END_TEST
+
+START_TEST(stopping_answers_everybody_and_starts_nothing)
+{
+    ask(0, 1, 0, 1000, PRIORITY_ASKED);
+    endpoints_turn(endpoints);
+    endpoints_allow(endpoints, 0);
+    ask(1, 2, 0, 1000, PRIORITY_ASKED);
+    endpoints_stop(endpoints);
+    ck_assert_uint_eq(cancelled, 1);
+    ck_assert_uint_eq(came_home(OUTCOME_OURS_CANCELLED), 1);
+    ask(2, 3, 0, 1000, PRIORITY_ASKED);
+    ck_assert_uint_eq(came_home(OUTCOME_OURS_RESOURCES), 1);
+    probe_ends(0, OUTCOME_OURS_CANCELLED);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(came_home(OUTCOME_OURS_CANCELLED), 1);
+    ck_assert_uint_eq(started, 1);
+}
+END_TEST
+
+START_TEST(jobs_that_nobody_waits_for_make_room_for_new_ones)
+{
+    for (unsigned round = 0; round < 4; round++) {
+        for (unsigned i = 0; i < 16; i++) {
+            ask(i, (uint8_t)(round * 16 + i), 0, 1000, PRIORITY_ASKED);
+            endpoints_turn(endpoints);
+            probe_ends(started - 1, OUTCOME_TLS_OK);
+            endpoints_turn(endpoints);
+        }
+        ck_assert_uint_eq(came_home(OUTCOME_TLS_OK), 16);
+    }
+    ck_assert_uint_eq(started, 64);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("endpoint jobs");
+    TCase *cases = tcase_create("sharing, limits, ends");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    suite_add_tcase(suite, cases);
+    tcase_add_checked_fixture(cases, set_up, tear_down);
+    tcase_add_test(cases, fifty_live_requests_cost_two_probes_FRESH_03);
+    tcase_add_test(cases, good_evidence_serves_again_without_a_probe_FRESH_02);
+    tcase_add_test(cases, our_own_failure_is_no_evidence_and_older_evidence_stays_law_3);
+    tcase_add_test(cases, a_spent_budget_answers_limited_at_once_when_patience_is_shorter);
+    tcase_add_test(cases, a_spent_budget_answers_a_live_request_with_older_evidence_and_its_age);
+    tcase_add_test(cases, a_patient_request_waits_for_politeness_and_is_then_probed);
+    tcase_add_test(cases, an_opted_out_address_is_never_probed);
+    tcase_add_test(cases, every_request_is_answered_at_its_deadline_while_the_probe_goes_on);
+    tcase_add_test(cases, a_full_prober_is_ours_and_temporary);
+    tcase_add_test(cases, when_room_is_scarce_live_goes_before_scan);
+    tcase_add_test(cases, stopping_answers_everybody_and_starts_nothing);
+    tcase_add_test(cases, jobs_that_nobody_waits_for_make_room_for_new_ones);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
