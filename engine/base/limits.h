@@ -22,6 +22,18 @@
 /* bytes of one parsed answer, all included: 512 MX of 260 and its head; 64 KiB of TXT are less */
 #define LIMIT_DNS_ANSWER (136 * 1024)
 
+/* --- a resolver --- */
+#define LIMIT_DNS_INSIDE                                                    \
+    192 /* look-ups in libunbound that somebody waits for; 18 KB each. More \
+           make one callback long: 200 took 35 ms, 2,000 took 340 ms */
+#define LIMIT_DNS_ABANDONED 512 /* … that nobody waits for any more; libunbound cannot stop them \
+                                 */
+#define LIMIT_DNS_FAILURES    4096 /* remembered; 0.8 KB each */
+#define LIMIT_DNS_STARTS      64   /* look-ups begun in one turn of the loop */
+#define LIMIT_DNS_TIMERS      1024 /* timers run in one turn */
+#define LIMIT_DNS_LATE_MS     250  /* a deadline noticed later than this is our own fault */
+#define LIMIT_DNS_PATIENCE_MS 2500 /* servers that had less time than this did not time out */
+
 /* --- what a mail host may say --- */
 #define LIMIT_SMTP_LINE         2048   /* bytes, CRLF included (TLS-02) */
 #define LIMIT_SMTP_LINES        100    /* of one reply */
@@ -30,7 +42,7 @@
 #define LIMIT_HANDSHAKE_BYTES   262144 /* read in one TLS handshake */
 #define LIMIT_CHAIN             8      /* certificates looked at; more is a finding's detail */
 #define LIMIT_CERTIFICATE_BYTES 65536
-#define LIMIT_CERTIFICATE_NAMES 100  /* dNSNames kept of one certificate */
+#define LIMIT_CERTIFICATE_NAMES 1000 /* dNSNames kept of one certificate */
 #define LIMIT_TRANSCRIPT        1536 /* bytes kept of a dialogue, for `explain` */
 
 /* --- jobs --- */
@@ -82,6 +94,12 @@
 #define LOG_EVENTS               128  /* different event words with a limit of their own */
 #define LOG_EVENT_WORD           48   /* bytes of an event word that count */
 #define LOG_PER_EVENT_PER_SECOND 20   /* lines */
+
+/* --- configuration files --- */
+#define LIMIT_CONFIGURATION_BYTES 1048576 /* of all files together */
+#define LIMIT_CONFIGURATION_FILES 256     /* read through include() */
+#define LIMIT_CONFIGURATION_DEPTH 8       /* include() inside of included files; braces in braces */
+#define LIMIT_OPTION_NAME         64      /* bytes of a section's or option's name */
 
 /* --- names as they come in --- */
 #define LIMIT_NAME_INPUT    1024 /* bytes of a domain as people write it (UTF-8, not yet mapped) */

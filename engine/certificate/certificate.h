@@ -2,11 +2,18 @@
  * certificate.h - the certificates we have seen, each kept once, named by the SHA-256 of its DER.
  *
  * A certificate is immutable and counted; any thread may hold it. The store is shared by the
- * shards: its buckets have small locks, taken once a probe and never across a system call (the one
- * lock of the engine, because 10,000 domains of a provider show the same chain to every shard). A
- * chain's PKIX result is remembered by the digest of the whole chain for CERTIFICATE_PKIX_MS:
- * verified once. Names are kept as the certificate has them and matched later, by policy/dane
- * (names of recipients are not facts about an endpoint).
+ * shards: its buckets have small locks, never held across a system call, a parse or a signature
+ * (the one lock of the engine, because 10,000 domains of a provider show the same chain to every
+ * shard). What nobody holds leaves the store when it is full, least recently asked for first; if
+ * everything is held, a new certificate is simply not shared. A chain's PKIX result is remembered
+ * by the digest of the whole chain for CERTIFICATE_PKIX_S, and never past the moment at which one
+ * of its certificates begins or ends to be valid: verified once.
+ *
+ * Names are kept as the certificate has them and matched later, by policy/finding (names of
+ * recipients are not facts about an endpoint).
+ *
+ * Failure: what is not a certificate is NULL without an error (the peer's), no memory is -ENOMEM
+ * (ours). Nothing here looks at revocation (TLS-25: optional).
  */
 #ifndef MXWARD_CERTIFICATE_CERTIFICATE_H
 #define MXWARD_CERTIFICATE_CERTIFICATE_H
@@ -26,52 +33,60 @@ struct certificate {
     atomic_uint references;            /* the store's own counts as one */
     uint8_t sha256[SHA256_BYTES];      /* of the DER */
     uint8_t spki_sha256[SHA256_BYTES]; /* of SubjectPublicKeyInfo */
-    int64_t not_before_s, not_after_s; /* UTC */
+    int64_t not_before_s, not_after_s; /* UTC; invalid from not_after_s on */
     enum key_type key_type;
     uint16_t key_bits;
     bool is_ca, self_issued;
     bool has_alternative_names; /* >= 1 SAN dNSName: then the CN does not count (DANE-34) */
-    uint8_t name_count;
-    uint16_t names_dropped; /* over LIMIT_CERTIFICATE_NAMES: not matched */
+    uint16_t name_count;
+    uint16_t names_dropped; /* over LIMIT_CERTIFICATE_NAMES: not matched, so nothing is certain */
     uint32_t der_bytes;
-    const char
-        *names[LIMIT_CERTIFICATE_NAMES]; /* lower case A-labels, or one CN; odd bytes: dropped */
-    const char *subject, *issuer;        /* one line, printable, escaped */
-    const char *signature;               /* algorithm of the signature on it, OpenSSL's long name */
+    const char *const *names;     /* lower case, LDH and '_', or "*." before that; else one CN */
+    const char *subject, *issuer; /* one line, printable, escaped, cut */
+    const char *signature;        /* algorithm of the signature on it, OpenSSL's long name */
     const uint8_t *der;
 };
 
 struct certificate_store;
 
 int certificate_store_create(struct certificate_store **store, size_t bytes_max);
+/* Certificates that others hold outlive the store. */
 void certificate_store_destroy(struct certificate_store *store);
 
-/* Finds or parses and adds. NULL: not a certificate (a finding), or no memory (*error = -ENOMEM).
- */
+/* Finds or parses and adds; one reference for the caller. NULL with *error = 0: not a certificate,
+ * or one over LIMIT_CERTIFICATE_BYTES (a finding); with *error = -ENOMEM: ours. */
 const struct certificate *certificate_intern(struct certificate_store *store, const uint8_t *der,
                                              size_t size, int *error);
 const struct certificate *certificate_hold(const struct certificate *certificate);
-void certificate_drop(const struct certificate *certificate);
+void certificate_drop(const struct certificate *certificate); /* NULL is fine */
 
 /*
- * PKIX: does `chain` (leaf first, as sent) lead to a root that the system trusts, for a TLS server,
- * at `now_s`? Returns an X509_V_* code (0: yes), no names involved; remembered per chain. Negative
- * errno: ours. The trust store is loaded once from `ca_file` or `ca_directory` (both NULL:
- * OpenSSL's defaults).
+ * Loads the roots, whole, into memory, from `ca_file` or all files in `ca_directory` (both NULL:
+ * the system's: SSL_CERT_FILE, OpenSSL's default file, Debian's bundle, OpenSSL's default
+ * directory). Replaces those loaded before, and forgets all PKIX results. Negative errno if not one
+ * root could be loaded: then the old ones stay.
  */
 int certificate_trust_load(struct certificate_store *store, const char *ca_file,
                            const char *ca_directory);
+/*
+ * PKIX: does `chain` (leaf first, as sent) lead to a root that the system trusts, for a TLS server,
+ * at `now_s`? Returns an X509_V_* code (0: yes), no names involved; remembered per chain. Negative
+ * errno: ours (no memory, no roots).
+ */
 int certificate_pkix(struct certificate_store *store, const struct certificate *const *chain,
                      uint8_t count, int64_t now_s);
 const char *certificate_pkix_text(int result); /* OpenSSL's words */
 
-/* Does the certificate name `host` (DANE-34, TLS-22, STS-22)? Whole left-most wildcard label only;
- * the CN only when there is no dNSName and `allow_common_name`. Pure. */
+/*
+ * Does the certificate name `host`, a canonical name (DANE-34, TLS-22, STS-22)? A wildcard is the
+ * whole left-most label, stands for exactly one, and at least two labels follow it; the CN counts
+ * only when there is no dNSName and `allow_common_name`. Pure.
+ */
 bool certificate_names_host(const struct certificate *certificate, const char *host,
                             bool allow_common_name);
 
 struct certificate_store_counts {
-    uint64_t kept, bytes, interned, parsed, pkix_asked, pkix_verified;
+    uint64_t kept, bytes, interned, parsed, evicted, not_shared, pkix_asked, pkix_verified;
 };
 struct certificate_store_counts certificate_store_counts(struct certificate_store *store);
 

@@ -1,0 +1,545 @@
+/*
+ * store.c - the shared store: each certificate once, bounded, and the memory of PKIX results.
+ *
+ * STRIPES small locks; a certificate's stripe and bucket come from its SHA-256 under a secret seed,
+ * so that no peer can aim at a bucket. A lock covers a walk along a bucket, a list move, or an
+ * eviction of at most EVICT_LOOK candidates; parsing, hashing and verifying are done outside.
+ *
+ * Why eviction is safe: under the stripe's lock a count of 1 is the store's own, and new references
+ * come only from certificate_intern under that lock or from somebody who has one already. So an
+ * entry with count 1 can be unlinked and dropped.
+ *
+ * PKIX results: a fixed table of sets of PKIX_WAYS slots, striped the same way; the oldest slot of
+ * a set is overwritten. A result is good from when it was found until the first of: age
+ * CERTIFICATE_PKIX_S, a not_before or not_after of any certificate involved (roots too), a reload
+ * of the roots, or a wall clock that went backwards.
+ */
+#include "engine/certificate/x509.h"
+
+#include "engine/base/check.h"
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/x509v3.h>
+#include <xxhash.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define STRIPES            16
+#define EVICT_LOOK         64   /* candidates looked at to make room for one */
+#define BYTES_TYPICAL      4096 /* of a certificate with all its facts: sizes the buckets */
+#define PKIX_SETS          4096 /* a power of two */
+#define PKIX_WAYS          4    /* 4096 * 4 * 64 bytes = 1 MiB */
+#define CERTIFICATE_PKIX_S 3600 /* seconds a PKIX result is used again */
+#define TRUST_FILES_MAX    4096 /* looked at in a directory of roots */
+
+struct stripe {
+    pthread_mutex_t lock;
+    struct certificate_entry **buckets;
+    struct certificate_entry *newest, *oldest;
+    size_t bytes;
+    uint64_t kept;
+};
+
+struct pkix_slot {
+    uint8_t chain[SHA256_BYTES]; /* digest of the digests */
+    int64_t from_s, until_s;     /* until_s 0: empty */
+    uint32_t generation;         /* of the roots */
+    int32_t result;
+};
+
+struct certificate_store {
+    EVP_MD *sha256; /* fetched once: an implicit fetch costs more than the digest */
+    uint64_t seed;
+    size_t stripe_bytes_max;
+    uint64_t bucket_mask;
+    struct stripe stripes[STRIPES];
+    pthread_mutex_t trust_lock;
+    X509_STORE *trust; /* NULL: none loaded */
+    uint32_t trust_generation;
+    pthread_mutex_t pkix_locks[STRIPES];
+    struct pkix_slot *pkix;
+    _Atomic uint64_t interned, parsed, evicted, not_shared, pkix_asked, pkix_verified;
+};
+
+static void count(_Atomic uint64_t *counter)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+/* --- start and stop --- */
+
+static size_t buckets_for(size_t bytes_max)
+{
+    size_t buckets = 16;
+
+    while (buckets < bytes_max / STRIPES / BYTES_TYPICAL)
+        buckets *= 2;
+    return buckets;
+}
+
+int certificate_store_create(struct certificate_store **out, size_t bytes_max)
+{
+    struct certificate_store *store = calloc(1, sizeof *store);
+    size_t buckets = buckets_for(bytes_max);
+    bool complete;
+
+    if (store == NULL)
+        return -ENOMEM;
+    store->stripe_bytes_max = bytes_max / STRIPES;
+    store->bucket_mask = buckets - 1;
+    store->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    store->pkix = calloc(PKIX_SETS * PKIX_WAYS, sizeof *store->pkix);
+    complete = store->sha256 != NULL && store->pkix != NULL &&
+               getrandom(&store->seed, sizeof store->seed, 0) == (ssize_t)sizeof store->seed;
+    pthread_mutex_init(&store->trust_lock, NULL);
+    for (unsigned i = 0; i < STRIPES; i++) {
+        pthread_mutex_init(&store->stripes[i].lock, NULL);
+        pthread_mutex_init(&store->pkix_locks[i], NULL);
+        store->stripes[i].buckets = calloc(buckets, sizeof *store->stripes[i].buckets);
+        complete = complete && store->stripes[i].buckets != NULL;
+    }
+    if (!complete) {
+        certificate_store_destroy(store);
+        return -ENOMEM;
+    }
+    *out = store;
+    return 0;
+}
+
+void certificate_store_destroy(struct certificate_store *store)
+{
+    if (store == NULL)
+        return;
+    for (unsigned i = 0; i < STRIPES; i++) {
+        struct certificate_entry *entry = store->stripes[i].newest;
+
+        while (entry != NULL) {
+            struct certificate_entry *older = entry->older;
+
+            certificate_drop(&entry->certificate);
+            entry = older;
+        }
+        free(store->stripes[i].buckets);
+        pthread_mutex_destroy(&store->stripes[i].lock);
+        pthread_mutex_destroy(&store->pkix_locks[i]);
+    }
+    pthread_mutex_destroy(&store->trust_lock);
+    X509_STORE_free(store->trust);
+    EVP_MD_free(store->sha256);
+    free(store->pkix);
+    free(store);
+}
+
+/* --- a stripe; all of these under its lock --- */
+
+static void stripe_unlink(struct stripe *stripe, struct certificate_entry *entry)
+{
+    *(entry->newer != NULL ? &entry->newer->older : &stripe->newest) = entry->older;
+    *(entry->older != NULL ? &entry->older->newer : &stripe->oldest) = entry->newer;
+}
+
+static void stripe_link_newest(struct stripe *stripe, struct certificate_entry *entry)
+{
+    entry->newer = NULL;
+    entry->older = stripe->newest;
+    *(stripe->newest != NULL ? &stripe->newest->newer : &stripe->oldest) = entry;
+    stripe->newest = entry;
+}
+
+static struct certificate_entry *stripe_find(struct stripe *stripe, uint64_t bucket,
+                                             const uint8_t sha256[SHA256_BYTES])
+{
+    struct certificate_entry *entry = stripe->buckets[bucket];
+
+    while (entry != NULL && memcmp(entry->certificate.sha256, sha256, SHA256_BYTES) != 0)
+        entry = entry->next;
+    if (entry == NULL)
+        return NULL;
+    certificate_hold(&entry->certificate);
+    stripe_unlink(stripe, entry);
+    stripe_link_newest(stripe, entry);
+    return entry;
+}
+
+static uint64_t bucket_of(const struct certificate_store *store, const uint8_t sha256[SHA256_BYTES],
+                          unsigned *stripe)
+{
+    uint64_t hash = XXH3_64bits_withSeed(sha256, SHA256_BYTES, store->seed);
+
+    *stripe = (unsigned)(hash % STRIPES);
+    return (hash / STRIPES) & store->bucket_mask;
+}
+
+static void stripe_evict(struct certificate_store *store, struct stripe *stripe,
+                         struct certificate_entry *entry)
+{
+    unsigned unused;
+    struct certificate_entry **at =
+        &stripe->buckets[bucket_of(store, entry->certificate.sha256, &unused)];
+
+    while (*at != entry)
+        at = &(*at)->next;
+    *at = entry->next;
+    stripe_unlink(stripe, entry);
+    stripe->bytes -= entry->bytes;
+    stripe->kept--;
+    count(&store->evicted);
+    certificate_drop(&entry->certificate);
+}
+
+/* True if there is room for `bytes` more. */
+static bool stripe_makes_room(struct certificate_store *store, struct stripe *stripe, size_t bytes)
+{
+    struct certificate_entry *entry = stripe->oldest;
+
+    for (unsigned i = 0; i < EVICT_LOOK && entry != NULL; i++) {
+        struct certificate_entry *newer = entry->newer;
+
+        if (stripe->bytes + bytes <= store->stripe_bytes_max)
+            break;
+        /* Acquire: partner of the drop that brought it down to the store's own. */
+        if (atomic_load_explicit(&entry->certificate.references, memory_order_acquire) == 1)
+            stripe_evict(store, stripe, entry);
+        entry = newer;
+    }
+    return stripe->bytes + bytes <= store->stripe_bytes_max;
+}
+
+static void stripe_add(struct stripe *stripe, uint64_t bucket, struct certificate_entry *entry)
+{
+    certificate_hold(&entry->certificate); /* the store's own */
+    entry->next = stripe->buckets[bucket];
+    stripe->buckets[bucket] = entry;
+    stripe_link_newest(stripe, entry);
+    stripe->bytes += entry->bytes;
+    stripe->kept++;
+}
+
+/* --- interning --- */
+
+static const struct certificate *store_find(struct certificate_store *store,
+                                            const uint8_t sha256[SHA256_BYTES])
+{
+    unsigned which;
+    uint64_t bucket = bucket_of(store, sha256, &which);
+    struct stripe *stripe = &store->stripes[which];
+    struct certificate_entry *entry;
+
+    pthread_mutex_lock(&stripe->lock);
+    entry = stripe_find(stripe, bucket, sha256);
+    pthread_mutex_unlock(&stripe->lock);
+    return entry == NULL ? NULL : &entry->certificate;
+}
+
+/* Adds `fresh` if there is room, and returns it, or the equal one that somebody was quicker with.
+ */
+static const struct certificate *store_add(struct certificate_store *store,
+                                           struct certificate_entry *fresh)
+{
+    unsigned which;
+    uint64_t bucket = bucket_of(store, fresh->certificate.sha256, &which);
+    struct stripe *stripe = &store->stripes[which];
+    struct certificate_entry *entry;
+
+    pthread_mutex_lock(&stripe->lock);
+    entry = stripe_find(stripe, bucket, fresh->certificate.sha256);
+    if (entry == NULL) {
+        if (stripe_makes_room(store, stripe, fresh->bytes))
+            stripe_add(stripe, bucket, fresh);
+        else
+            count(&store->not_shared);
+    }
+    pthread_mutex_unlock(&stripe->lock);
+    if (entry == NULL)
+        return &fresh->certificate;
+    certificate_drop(&fresh->certificate);
+    return &entry->certificate;
+}
+
+const struct certificate *certificate_intern(struct certificate_store *store, const uint8_t *der,
+                                             size_t size, int *error)
+{
+    uint8_t sha256[SHA256_BYTES];
+    const struct certificate *found;
+    struct certificate_entry *fresh;
+
+    *error = 0;
+    if (size == 0 || size > LIMIT_CERTIFICATE_BYTES)
+        return NULL;
+    if (EVP_Digest(der, size, sha256, NULL, store->sha256, NULL) != 1) {
+        *error = -ENOMEM;
+        return NULL;
+    }
+    count(&store->interned);
+    found = store_find(store, sha256);
+    if (found != NULL)
+        return found;
+    fresh = certificate_parse(der, size, sha256, error);
+    if (fresh == NULL)
+        return NULL;
+    count(&store->parsed);
+    return store_add(store, fresh);
+}
+
+/* --- roots --- */
+
+static bool trust_has_roots(X509_STORE *trust)
+{
+    return sk_X509_OBJECT_num(X509_STORE_get0_objects(trust)) > 0;
+}
+
+/* OpenSSL decodes a certificate's extensions at first use, and remembers a failure: here, not in a
+ * verification that happens to lack memory. */
+static void trust_decode(X509_STORE *trust)
+{
+    STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(trust);
+
+    for (int i = 0; i < sk_X509_OBJECT_num(objects); i++) {
+        X509 *root = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i));
+
+        if (root != NULL)
+            X509_check_purpose(root, -1, 0);
+    }
+}
+
+static void trust_add_directory(X509_STORE *trust, const char *path)
+{
+    DIR *directory = opendir(path);
+    struct dirent *entry;
+    char file[4096];
+
+    if (directory == NULL)
+        return;
+    for (unsigned i = 0; i < TRUST_FILES_MAX && (entry = readdir(directory)) != NULL; i++)
+        if (entry->d_name[0] != '.' &&
+            snprintf(file, sizeof file, "%s/%s", path, entry->d_name) < (int)sizeof file)
+            X509_STORE_load_file(trust, file); /* what is no certificate adds none */
+    closedir(directory);
+}
+
+static void trust_add_system(X509_STORE *trust)
+{
+    static const char debian_bundle[] = "/etc/ssl/certs/ca-certificates.crt";
+    const char *file = getenv(X509_get_default_cert_file_env());
+    const char *directory = getenv(X509_get_default_cert_dir_env());
+
+    X509_STORE_load_file(trust, file != NULL ? file : X509_get_default_cert_file());
+    if (file == NULL && directory == NULL && !trust_has_roots(trust))
+        X509_STORE_load_file(trust, debian_bundle);
+    if (directory != NULL || !trust_has_roots(trust))
+        trust_add_directory(trust, directory != NULL ? directory : X509_get_default_cert_dir());
+}
+
+int certificate_trust_load(struct certificate_store *store, const char *ca_file,
+                           const char *ca_directory)
+{
+    X509_STORE *trust = X509_STORE_new(), *old;
+
+    if (trust == NULL)
+        return -ENOMEM;
+    if (ca_file != NULL)
+        X509_STORE_load_file(trust, ca_file);
+    if (ca_directory != NULL)
+        trust_add_directory(trust, ca_directory);
+    if (ca_file == NULL && ca_directory == NULL)
+        trust_add_system(trust);
+    ERR_clear_error();
+    if (!trust_has_roots(trust)) {
+        X509_STORE_free(trust);
+        return -ENOENT;
+    }
+    trust_decode(trust);
+    pthread_mutex_lock(&store->trust_lock);
+    old = store->trust;
+    store->trust = trust;
+    store->trust_generation++;
+    pthread_mutex_unlock(&store->trust_lock);
+    X509_STORE_free(old); /* verifications under way hold their own reference */
+    return 0;
+}
+
+static X509_STORE *trust_hold(struct certificate_store *store, uint32_t *generation)
+{
+    X509_STORE *trust;
+
+    pthread_mutex_lock(&store->trust_lock);
+    trust = store->trust;
+    *generation = store->trust_generation;
+    if (trust != NULL && X509_STORE_up_ref(trust) != 1)
+        trust = NULL;
+    pthread_mutex_unlock(&store->trust_lock);
+    return trust;
+}
+
+/* --- PKIX --- */
+
+/* Moves *until_s down to the next moment after now_s at which the certificate changes validity. */
+static void pkix_bound(int64_t *until_s, int64_t now_s, int64_t moment_s)
+{
+    if (moment_s > now_s && moment_s < *until_s)
+        *until_s = moment_s;
+}
+
+static void pkix_bound_x509(int64_t *until_s, int64_t now_s, const X509 *x509)
+{
+    const ASN1_TIME *times[2] = {X509_get0_notBefore(x509), X509_get0_notAfter(x509)};
+    struct tm tm;
+
+    for (unsigned i = 0; i < 2; i++)
+        if (ASN1_TIME_to_tm(times[i], &tm) == 1)
+            pkix_bound(until_s, now_s, (int64_t)timegm(&tm));
+}
+
+static int pkix_verify(X509_STORE *trust, const struct certificate *const *chain,
+                       uint8_t chain_count, int64_t now_s, int64_t *until_s)
+{
+    X509_STORE_CTX *context = X509_STORE_CTX_new();
+    STACK_OF(X509) *untrusted = certificate_stack(chain, 1, chain_count);
+    X509 *leaf = certificate_x509(chain[0]);
+    int result = -ENOMEM;
+
+    *until_s = now_s + CERTIFICATE_PKIX_S;
+    for (unsigned i = 0; i < chain_count; i++) {
+        pkix_bound(until_s, now_s, chain[i]->not_before_s);
+        pkix_bound(until_s, now_s, chain[i]->not_after_s);
+    }
+    if (context != NULL && untrusted != NULL && leaf != NULL &&
+        X509_STORE_CTX_init(context, trust, leaf, untrusted) == 1) {
+        const STACK_OF(X509) * path;
+
+        result = certificate_verify(context, X509_LEVEL_PKIX, now_s, 0);
+        path = X509_STORE_CTX_get0_chain(context);
+        for (int i = 0; path != NULL && i < sk_X509_num(path); i++)
+            pkix_bound_x509(until_s, now_s, sk_X509_value(path, i));
+    }
+    X509_STORE_CTX_free(context);
+    sk_X509_pop_free(untrusted, X509_free);
+    X509_free(leaf);
+    return result;
+}
+
+static bool pkix_chain_digest(const struct certificate_store *store,
+                              const struct certificate *const *chain, uint8_t chain_count,
+                              uint8_t digest[SHA256_BYTES])
+{
+    uint8_t digests[LIMIT_CHAIN][SHA256_BYTES];
+
+    for (unsigned i = 0; i < chain_count; i++)
+        memcpy(digests[i], chain[i]->sha256, SHA256_BYTES);
+    return EVP_Digest(digests, chain_count * sizeof digests[0], digest, NULL, store->sha256,
+                      NULL) == 1;
+}
+
+/* The slot of this chain, or, for writing, the one to overwrite: the one that ends first. */
+static struct pkix_slot *pkix_slot(struct pkix_slot *set, const uint8_t digest[SHA256_BYTES],
+                                   bool for_writing)
+{
+    struct pkix_slot *first = &set[0];
+
+    for (unsigned i = 0; i < PKIX_WAYS; i++) {
+        if (set[i].until_s != 0 && memcmp(set[i].chain, digest, SHA256_BYTES) == 0)
+            return &set[i];
+        if (set[i].until_s < first->until_s)
+            first = &set[i];
+    }
+    return for_writing ? first : NULL;
+}
+
+/* Where the results of a chain are kept. */
+struct pkix_place {
+    uint8_t digest[SHA256_BYTES];
+    struct pkix_slot *set;
+    pthread_mutex_t *lock;
+};
+
+static void pkix_place(struct certificate_store *store, struct pkix_place *place)
+{
+    uint64_t set = XXH3_64bits_withSeed(place->digest, SHA256_BYTES, store->seed) % PKIX_SETS;
+
+    place->set = &store->pkix[set * PKIX_WAYS];
+    place->lock = &store->pkix_locks[set % STRIPES];
+}
+
+static bool pkix_remembered(const struct pkix_place *place, uint32_t generation, int64_t now_s,
+                            int *result)
+{
+    const struct pkix_slot *slot;
+    bool found;
+
+    pthread_mutex_lock(place->lock);
+    slot = pkix_slot(place->set, place->digest, false);
+    found = slot != NULL && slot->generation == generation && now_s >= slot->from_s &&
+            now_s < slot->until_s;
+    if (found)
+        *result = slot->result;
+    pthread_mutex_unlock(place->lock);
+    return found;
+}
+
+static void pkix_remember(const struct pkix_place *place, const struct pkix_slot *fresh)
+{
+    pthread_mutex_lock(place->lock);
+    *pkix_slot(place->set, place->digest, true) = *fresh;
+    pthread_mutex_unlock(place->lock);
+}
+
+int certificate_pkix(struct certificate_store *store, const struct certificate *const *chain,
+                     uint8_t chain_count, int64_t now_s)
+{
+    struct pkix_slot fresh = {.from_s = now_s};
+    struct pkix_place place;
+    X509_STORE *trust;
+
+    CHECK(chain_count > 0 && chain_count <= LIMIT_CHAIN);
+    count(&store->pkix_asked);
+    if (!pkix_chain_digest(store, chain, chain_count, place.digest))
+        return -ENOMEM;
+    trust = trust_hold(store, &fresh.generation);
+    if (trust == NULL)
+        return -ENOENT;
+    pkix_place(store, &place);
+    if (!pkix_remembered(&place, fresh.generation, now_s, &fresh.result)) {
+        count(&store->pkix_verified);
+        fresh.result = pkix_verify(trust, chain, chain_count, now_s, &fresh.until_s);
+        /* A failed signature may also be OpenSSL without memory, which it does not tell here. */
+        if (fresh.result >= 0 && fresh.result != X509_V_ERR_CERT_SIGNATURE_FAILURE) {
+            memcpy(fresh.chain, place.digest, SHA256_BYTES);
+            pkix_remember(&place, &fresh);
+        }
+    }
+    X509_STORE_free(trust);
+    return fresh.result;
+}
+
+const char *certificate_pkix_text(int result)
+{
+    return result < 0 ? "not verified" : X509_verify_cert_error_string(result);
+}
+
+struct certificate_store_counts certificate_store_counts(struct certificate_store *store)
+{
+    struct certificate_store_counts counts = {
+        .interned = atomic_load_explicit(&store->interned, memory_order_relaxed),
+        .parsed = atomic_load_explicit(&store->parsed, memory_order_relaxed),
+        .evicted = atomic_load_explicit(&store->evicted, memory_order_relaxed),
+        .not_shared = atomic_load_explicit(&store->not_shared, memory_order_relaxed),
+        .pkix_asked = atomic_load_explicit(&store->pkix_asked, memory_order_relaxed),
+        .pkix_verified = atomic_load_explicit(&store->pkix_verified, memory_order_relaxed),
+    };
+
+    for (unsigned i = 0; i < STRIPES; i++) {
+        pthread_mutex_lock(&store->stripes[i].lock);
+        counts.kept += store->stripes[i].kept;
+        counts.bytes += store->stripes[i].bytes;
+        pthread_mutex_unlock(&store->stripes[i].lock);
+    }
+    return counts;
+}

@@ -1,0 +1,52 @@
+/*
+ * x509.h - what certificate/ and policy/dane share about OpenSSL's view of a certificate.
+ *
+ * Nobody else includes this: the rest of the program knows certificates only by certificate.h. All
+ * functions leave the thread's OpenSSL error queue empty, because the TLS sessions of the same
+ * thread read theirs from it, right after the call that fills it.
+ */
+#ifndef MXWARD_CERTIFICATE_X509_H
+#define MXWARD_CERTIFICATE_X509_H
+
+#include "engine/certificate/certificate.h"
+
+#include <openssl/x509.h>
+#include <openssl/x509_vfy.h>
+
+/* OpenSSL's security levels for signatures and keys in a chain. PKIX: 112 bits, as the public web
+ * has it. DANE-TA: the zone's owner vouches for the keys, so only what can be forged by anybody is
+ * refused (MD5, SHA-1 signatures, keys under 80 bits); Postfix accepts even those. */
+#define X509_LEVEL_PKIX 2
+#define X509_LEVEL_DANE 1
+
+struct certificate_entry {
+    struct certificate certificate; /* first: the public face */
+    struct certificate_entry *next; /* in the bucket */
+    struct certificate_entry *newer, *older;
+    size_t bytes; /* what it is accounted with */
+    X509 *x509;   /* kept for CA certificates, which come again in other chains; else NULL */
+};
+
+static inline struct certificate_entry *certificate_entry(const struct certificate *certificate)
+{
+    return (struct certificate_entry *)(uintptr_t)certificate;
+}
+
+/* A new entry with one reference; NULL as certificate_intern. `sha256` is that of the DER. */
+struct certificate_entry *certificate_parse(const uint8_t *der, size_t size,
+                                            const uint8_t sha256[SHA256_BYTES], int *error);
+
+/* Was any error in the queue a lack of memory? Empties it. A parser that ran out of memory looks
+ * like one that met rubbish, and only the second is the peer's fault. */
+bool x509_out_of_memory(void);
+
+/* A reference for the caller, or NULL: no memory. */
+X509 *certificate_x509(const struct certificate *certificate);
+/* chain[first .. count-1]; the caller frees it with OSSL_STACK_OF_X509_free. NULL: no memory. */
+STACK_OF(X509) *
+    certificate_stack(const struct certificate *const *chain, uint8_t first, uint8_t count);
+/* Runs X509_verify_cert on a context that has leaf, store and untrusted: TLS server, at `now_s`.
+ * Returns X509_V_*, or negative errno: ours. */
+int certificate_verify(X509_STORE_CTX *context, int level, int64_t now_s, unsigned long flags);
+
+#endif

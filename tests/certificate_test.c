@@ -1,0 +1,811 @@
+/*
+ * certificate_test.c - claims about the certificate store, names, and PKIX results.
+ *
+ * Certificates are made on the spot (pki.h). Where OpenSSL has a say of its own (host names), it is
+ * asked too, and every difference is listed.
+ */
+#include "engine/certificate/certificate.h"
+
+#include "tests/pki.h"
+
+#include <check.h>
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <pthread.h>
+#include <unistd.h>
+
+static struct certificate_store *store;
+static EVP_PKEY *leaf_key, *ca_key, *root_key;
+
+static void keys_make(void)
+{
+    leaf_key = pki_key_ec();
+    ca_key = pki_key_ec();
+    root_key = pki_key_ec();
+}
+
+static void keys_free(void)
+{
+    EVP_PKEY_free(leaf_key);
+    EVP_PKEY_free(ca_key);
+    EVP_PKEY_free(root_key);
+}
+
+static void store_make(void)
+{
+    ck_assert_int_eq(certificate_store_create(&store, 16 << 20), 0);
+}
+
+static void store_free(void)
+{
+    certificate_store_destroy(store);
+}
+
+/* Takes the X509 away. */
+static const struct certificate *intern_into(struct certificate_store *into, X509 *x509)
+{
+    size_t size;
+    uint8_t *der = pki_der(x509, &size);
+    int error;
+    const struct certificate *certificate = certificate_intern(into, der, size, &error);
+
+    ck_assert_int_eq(error, 0);
+    ck_assert_ptr_nonnull(certificate);
+    OPENSSL_free(der);
+    X509_free(x509);
+    return certificate;
+}
+
+static const struct certificate *intern(const struct pki_spec *spec)
+{
+    struct pki_spec complete = *spec;
+
+    if (complete.key == NULL)
+        complete.key = leaf_key;
+    return intern_into(store, pki_certificate(&complete));
+}
+
+/* --- the store --- */
+
+START_TEST(the_same_der_is_parsed_once_and_kept_once)
+{
+    X509 *x509 = pki_certificate(&(struct pki_spec){.key = leaf_key, .common_name = "a.example"});
+    size_t size;
+    uint8_t *der = pki_der(x509, &size);
+    int error;
+    const struct certificate *a = certificate_intern(store, der, size, &error);
+    const struct certificate *b = certificate_intern(store, der, size, &error);
+    struct certificate_store_counts counts = certificate_store_counts(store);
+
+    ck_assert_ptr_eq(a, b);
+    ck_assert_uint_eq(counts.kept, 1);
+    ck_assert_uint_eq(counts.parsed, 1);
+    ck_assert_uint_eq(counts.interned, 2);
+    ck_assert_uint_gt(counts.bytes, size);
+    ck_assert_uint_eq(a->der_bytes, size);
+    ck_assert_mem_eq(a->der, der, size);
+    certificate_drop(a);
+    certificate_drop(b);
+    OPENSSL_free(der);
+    X509_free(x509);
+}
+END_TEST
+
+START_TEST(what_is_no_certificate_is_a_finding_and_not_our_error)
+{
+    X509 *x509 = pki_certificate(&(struct pki_spec){.key = leaf_key, .common_name = "a.example"});
+    static uint8_t big[LIMIT_CERTIFICATE_BYTES + 1];
+    uint8_t longer[4096] = {0};
+    size_t size;
+    uint8_t *der = pki_der(x509, &size);
+    int error = 1;
+
+    ck_assert_ptr_null(certificate_intern(store, (const uint8_t *)"garbage", 7, &error));
+    ck_assert_int_eq(error, 0);
+    ck_assert_ptr_null(certificate_intern(store, der, 0, &error));
+    ck_assert_int_eq(error, 0);
+    ck_assert_ptr_null(certificate_intern(store, big, sizeof big, &error));
+    ck_assert_int_eq(error, 0);
+    memcpy(longer, der, size);
+    ck_assert_ptr_null(certificate_intern(store, longer, size + 1, &error)); /* something follows */
+    ck_assert_int_eq(error, 0);
+    for (size_t cut = 1; cut < size; cut++) {
+        ck_assert_ptr_null(certificate_intern(store, der, cut, &error));
+        ck_assert_int_eq(error, 0);
+    }
+    ck_assert_uint_eq(certificate_store_counts(store).kept, 0);
+    ck_assert_uint_eq(ERR_peek_error(), 0);
+    OPENSSL_free(der);
+    X509_free(x509);
+}
+END_TEST
+
+START_TEST(any_damaged_byte_is_either_refused_or_another_certificate)
+{
+    X509 *x509 = pki_certificate(&(struct pki_spec){.key = leaf_key,
+                                                    .common_name = "a.example",
+                                                    .alternative = "DNS:a.example,DNS:*.b.example",
+                                                    .extended_usage = "serverAuth"});
+    size_t size;
+    uint8_t *der = pki_der(x509, &size);
+
+    for (size_t i = 0; i < size; i++)
+        for (unsigned bit = 0; bit < 8; bit++) {
+            const struct certificate *certificate;
+            int error;
+
+            der[i] ^= (uint8_t)(1u << bit);
+            certificate = certificate_intern(store, der, size, &error);
+            ck_assert_int_eq(error, 0);
+            for (unsigned n = 0; certificate != NULL && n < certificate->name_count; n++)
+                ck_assert_uint_eq(
+                    strspn(certificate->names[n], "abcdefghijklmnopqrstuvwxyz0123456789-_.*"),
+                    strlen(certificate->names[n]));
+            certificate_drop(certificate);
+            der[i] ^= (uint8_t)(1u << bit);
+        }
+    OPENSSL_free(der);
+    X509_free(x509);
+}
+END_TEST
+
+START_TEST(a_full_store_lets_go_of_what_nobody_holds_and_keeps_the_rest)
+{
+    const struct certificate *held[8];
+    struct certificate_store_counts counts;
+    struct certificate_store *small;
+
+    ck_assert_int_eq(certificate_store_create(&small, 96 << 10), 0);
+    for (unsigned i = 0; i < 8; i++)
+        held[i] = intern_into(small, pki_certificate(&(struct pki_spec){.key = leaf_key}));
+    for (unsigned i = 0; i < 500; i++)
+        certificate_drop(intern_into(small, pki_certificate(&(struct pki_spec){.key = leaf_key})));
+    counts = certificate_store_counts(small);
+    ck_assert_uint_le(counts.bytes, 96 << 10);
+    ck_assert_uint_gt(counts.evicted, 100);
+    for (unsigned i = 0; i < 8; i++) { /* still the same object: never evicted while held */
+        int error;
+        const struct certificate *again =
+            certificate_intern(small, held[i]->der, held[i]->der_bytes, &error);
+
+        ck_assert_ptr_eq(again, held[i]);
+        certificate_drop(again);
+    }
+    certificate_store_destroy(small);
+    for (unsigned i = 0; i < 8; i++) { /* and they outlive the store */
+        ck_assert_int_eq(held[i]->der[0], 0x30);
+        certificate_drop(held[i]);
+    }
+}
+END_TEST
+
+START_TEST(when_everything_is_held_a_new_certificate_is_given_out_unshared)
+{
+    const struct certificate *held[200];
+    struct certificate_store *small;
+
+    ck_assert_int_eq(certificate_store_create(&small, 64 << 10), 0);
+    for (unsigned i = 0; i < 200; i++)
+        held[i] = intern_into(small, pki_certificate(&(struct pki_spec){.key = leaf_key}));
+    ck_assert_uint_gt(certificate_store_counts(small).not_shared, 50);
+    ck_assert_uint_le(certificate_store_counts(small).bytes, 64 << 10);
+    for (unsigned i = 0; i < 200; i++)
+        certificate_drop(held[i]);
+    certificate_store_destroy(small);
+}
+END_TEST
+
+#define THREADS      4
+#define THREAD_DERS  24
+#define THREAD_TURNS 2000
+static uint8_t *thread_ders[THREAD_DERS];
+static size_t thread_sizes[THREAD_DERS];
+
+static void *thread_interns(void *argument)
+{
+    struct certificate_store *shared = argument;
+    const struct certificate *held[4] = {NULL};
+    uint32_t random = (uint32_t)(uintptr_t)&held;
+
+    for (unsigned i = 0; i < THREAD_TURNS; i++) {
+        unsigned which, error_index = i % 4;
+        int error;
+
+        random = random * 1664525u + 1013904223u;
+        which = (random >> 16) % THREAD_DERS;
+        certificate_drop(held[error_index]);
+        held[error_index] =
+            certificate_intern(shared, thread_ders[which], thread_sizes[which], &error);
+        if (held[error_index] == NULL ||
+            memcmp(held[error_index]->der, thread_ders[which], thread_sizes[which]) != 0)
+            abort();
+    }
+    for (unsigned i = 0; i < 4; i++)
+        certificate_drop(held[i]);
+    return NULL;
+}
+
+START_TEST(threads_share_the_store_while_it_evicts)
+{
+    struct certificate_store *shared;
+    pthread_t threads[THREADS];
+
+    ck_assert_int_eq(certificate_store_create(&shared, 24 << 10), 0);
+    for (unsigned i = 0; i < THREAD_DERS; i++) {
+        X509 *x509 = pki_certificate(&(struct pki_spec){.key = leaf_key});
+
+        thread_ders[i] = pki_der(x509, &thread_sizes[i]);
+        X509_free(x509);
+    }
+    for (unsigned i = 0; i < THREADS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, thread_interns, shared), 0);
+    for (unsigned i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    ck_assert_uint_gt(certificate_store_counts(shared).evicted, 0);
+    certificate_store_destroy(shared);
+    for (unsigned i = 0; i < THREAD_DERS; i++)
+        OPENSSL_free(thread_ders[i]);
+}
+END_TEST
+
+/* --- facts --- */
+
+START_TEST(the_facts_are_those_of_the_certificate)
+{
+    EVP_PKEY *rsa = pki_key_rsa(2048);
+    X509 *root =
+        pki_certificate(&(struct pki_spec){.key = root_key, .common_name = "root", .ca = true});
+    X509 *x509 = pki_certificate(&(struct pki_spec){.key = rsa,
+                                                    .common_name = "mx.example",
+                                                    .not_before_s = 1700000000,
+                                                    .not_after_s = 1900000000,
+                                                    .issuer = root,
+                                                    .issuer_key = root_key});
+    uint8_t spki_sha256[SHA256_BYTES], *spki = NULL;
+    int spki_size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x509), &spki);
+    const struct certificate *leaf = intern_into(store, x509);
+    const struct certificate *ca = intern_into(store, root);
+
+    ck_assert_int_eq(leaf->not_before_s, 1700000000);
+    ck_assert_int_eq(leaf->not_after_s, 1900000000);
+    ck_assert_int_eq(leaf->key_type, KEY_RSA);
+    ck_assert_uint_eq(leaf->key_bits, 2048);
+    ck_assert(!leaf->is_ca && !leaf->self_issued && ca->is_ca && ca->self_issued);
+    ck_assert_int_eq(ca->key_type, KEY_EC);
+    ck_assert_uint_eq(ca->key_bits, 256);
+    ck_assert_str_eq(leaf->subject, "O = mxward test, CN = mx.example");
+    ck_assert_str_eq(leaf->issuer, "O = mxward test, CN = root");
+    ck_assert_str_eq(leaf->signature, "ecdsa-with-SHA256");
+    EVP_Digest(spki, (size_t)spki_size, spki_sha256, NULL, EVP_sha256(), NULL);
+    ck_assert_mem_eq(leaf->spki_sha256, spki_sha256, SHA256_BYTES);
+    certificate_drop(leaf);
+    certificate_drop(ca);
+    OPENSSL_free(spki);
+    EVP_PKEY_free(rsa);
+}
+END_TEST
+
+START_TEST(texts_for_people_are_printable_whatever_the_subject_holds_CODE_12)
+{
+    const struct certificate *certificate =
+        intern(&(struct pki_spec){.common_name = "a\r\n250 \x1b[31mevil \xc3\xbc"});
+
+    for (const char *c = certificate->subject; *c != '\0'; c++)
+        ck_assert(*c >= 0x20 && *c < 0x7f);
+    certificate_drop(certificate);
+}
+END_TEST
+
+/* --- names --- */
+
+static void san_add(GENERAL_NAMES *names, const void *bytes, int length)
+{
+    GENERAL_NAME *name = GENERAL_NAME_new();
+    ASN1_IA5STRING *string = ASN1_IA5STRING_new();
+
+    ck_assert_int_eq(ASN1_STRING_set(string, bytes, length), 1);
+    GENERAL_NAME_set0_value(name, GEN_DNS, string);
+    sk_GENERAL_NAME_push(names, name);
+}
+
+START_TEST(odd_names_are_dropped_and_others_lower_cased_NAME_05)
+{
+    GENERAL_NAMES *names = GENERAL_NAMES_new();
+    const struct certificate *certificate;
+
+    san_add(names, "MX.Example", 10);
+    san_add(names, "good.example\0.evil.example", 26);
+    san_add(names, "mx\xfc.example", 10);
+    san_add(names, "two words.example", 17);
+    san_add(names, "m*.example.org", 14);
+    san_add(names, "*.*.example", 11);
+    san_add(names, "*.example", 9);
+    san_add(names, ".example.org", 12);
+    san_add(names, "mx.example.org.", 15);
+    san_add(names, "", 0);
+    san_add(names, "*.Example.ORG", 13);
+    san_add(names, "xn--bcher-kva.example", 21);
+    certificate = intern(&(struct pki_spec){.names = names, .common_name = "cn.example"});
+    ck_assert_uint_eq(certificate->name_count, 3);
+    ck_assert_str_eq(certificate->names[0], "mx.example");
+    ck_assert_str_eq(certificate->names[1], "*.example.org");
+    ck_assert_str_eq(certificate->names[2], "xn--bcher-kva.example");
+    ck_assert(certificate->has_alternative_names);
+    certificate_drop(certificate);
+    GENERAL_NAMES_free(names);
+}
+END_TEST
+
+START_TEST(the_common_name_counts_only_without_a_dns_name_and_only_if_allowed_DANE_34)
+{
+    const struct certificate *plain = intern(&(struct pki_spec){.common_name = "cn.example"});
+    const struct certificate *both =
+        intern(&(struct pki_spec){.common_name = "cn.example", .alternative = "DNS:san.example"});
+    const struct certificate *address =
+        intern(&(struct pki_spec){.common_name = "cn.example", .alternative = "IP:192.0.2.1"});
+    GENERAL_NAMES *names = GENERAL_NAMES_new();
+    const struct certificate *rubbish;
+
+    san_add(names, "\xff\xfe", 2); /* a dNSName, if not a usable one */
+    rubbish = intern(&(struct pki_spec){.common_name = "cn.example", .names = names});
+    ck_assert(certificate_names_host(plain, "cn.example", true));
+    ck_assert(!certificate_names_host(plain, "cn.example", false));
+    ck_assert(!certificate_names_host(both, "cn.example", true));
+    ck_assert(certificate_names_host(both, "san.example", false));
+    ck_assert(certificate_names_host(address, "cn.example", true));
+    ck_assert(!certificate_names_host(rubbish, "cn.example", true));
+    certificate_drop(plain);
+    certificate_drop(both);
+    certificate_drop(address);
+    certificate_drop(rubbish);
+    GENERAL_NAMES_free(names);
+}
+END_TEST
+
+START_TEST(names_over_the_limit_are_counted_not_forgotten)
+{
+    GENERAL_NAMES *names = GENERAL_NAMES_new();
+    const struct certificate *certificate;
+
+    for (unsigned i = 0; i < LIMIT_CERTIFICATE_NAMES + 7; i++) {
+        char name[32];
+
+        san_add(names, name, snprintf(name, sizeof name, "h%u.example", i));
+    }
+    certificate = intern(&(struct pki_spec){.names = names});
+    ck_assert_uint_eq(certificate->name_count, LIMIT_CERTIFICATE_NAMES);
+    ck_assert_uint_eq(certificate->names_dropped, 7);
+    certificate_drop(certificate);
+    GENERAL_NAMES_free(names);
+}
+END_TEST
+
+static const char *const pattern_names[] = {
+    "mx.s.test",    "*.s.test",     "MX.S.TEST",   "m*.s.test",   "*x.s.test",
+    "mx.*.test",    "*.test",       "*",           "s.test",      "*.a.s.test",
+    "xn--a.s.test", "*.xn--a.test", "mx_1.s.test", "*._x.test",   "a.b.s.test",
+    "mx.s.test.",   ".s.test",      "192.0.2.1",   "*.mx.s.test", "mx-1.s.test"};
+static const char *const host_names[] = {
+    "mx.s.test",    "s.test",      "a.b.s.test", "b.a.s.test",  "test",      "xn--a.s.test",
+    "b.xn--a.test", "mx_1.s.test", "b._x.test",  "mx-1.s.test", "192.0.2.1", "a.mx.s.test"};
+
+START_TEST(names_match_as_openssl_matches_them_with_whole_wildcards_TLS_22)
+{
+    unsigned matches = 0;
+
+    for (size_t p = 0; p < sizeof pattern_names / sizeof *pattern_names; p++) {
+        GENERAL_NAMES *names = GENERAL_NAMES_new();
+        X509 *x509;
+        const struct certificate *certificate;
+
+        san_add(names, pattern_names[p], (int)strlen(pattern_names[p]));
+        x509 = pki_certificate(&(struct pki_spec){.key = leaf_key, .names = names});
+        X509_up_ref(x509);
+        certificate = intern_into(store, x509);
+        for (size_t h = 0; h < sizeof host_names / sizeof *host_names; h++) {
+            bool ours = certificate_names_host(certificate, host_names[h], false);
+            bool theirs = X509_check_host(x509, host_names[h], 0,
+                                          X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) == 1;
+
+            ck_assert_msg(ours == theirs, "%s against %s: ours %d, OpenSSL %d", pattern_names[p],
+                          host_names[h], ours, theirs);
+            matches += ours;
+        }
+        certificate_drop(certificate);
+        X509_free(x509);
+        GENERAL_NAMES_free(names);
+    }
+    ck_assert_uint_gt(matches, 10);
+}
+END_TEST
+
+START_TEST(a_wildcard_is_one_whole_label_DANE_34)
+{
+    const struct certificate *certificate =
+        intern(&(struct pki_spec){.alternative = "DNS:*.s.test"});
+
+    ck_assert(certificate_names_host(certificate, "mx.s.test", false));
+    ck_assert(!certificate_names_host(certificate, "a.b.s.test", false));
+    ck_assert(!certificate_names_host(certificate, "s.test", false));
+    ck_assert(!certificate_names_host(certificate, ".s.test", false));
+    ck_assert(!certificate_names_host(certificate, "", false));
+    certificate_drop(certificate);
+}
+END_TEST
+
+/* --- PKIX --- */
+
+static char roots_path[] = "/tmp/mxward-roots-XXXXXX";
+
+static void roots_write(X509 *root)
+{
+    FILE *file;
+    int descriptor;
+
+    memcpy(roots_path + sizeof roots_path - 7, "XXXXXX", 6);
+    descriptor = mkstemp(roots_path);
+    ck_assert_int_ge(descriptor, 0);
+    file = fdopen(descriptor, "w");
+    fprintf(file, "a comment\n");
+    PKI_NEEDS(PEM_write_X509(file, root) == 1);
+    fclose(file);
+}
+
+static X509 *root_make(void)
+{
+    return pki_certificate(&(struct pki_spec){.key = root_key,
+                                              .common_name = "root",
+                                              .ca = true,
+                                              .key_usage = "critical,keyCertSign",
+                                              .not_after_s = PKI_NOW_S + 10 * PKI_YEAR_S});
+}
+
+/* A store that trusts one root, and an intermediate below it. */
+static X509 *pki_root, *pki_ca;
+
+static void pkix_make(void)
+{
+    store_make();
+    pki_root = root_make();
+    pki_ca = pki_certificate(&(struct pki_spec){.key = ca_key,
+                                                .common_name = "intermediate",
+                                                .ca = true,
+                                                .key_usage = "critical,keyCertSign",
+                                                .not_after_s = PKI_NOW_S + 5 * PKI_YEAR_S,
+                                                .issuer = pki_root,
+                                                .issuer_key = root_key});
+    roots_write(pki_root);
+    ck_assert_int_eq(certificate_trust_load(store, roots_path, NULL), 0);
+}
+
+static void pkix_free(void)
+{
+    unlink(roots_path);
+    X509_free(pki_root);
+    X509_free(pki_ca);
+    store_free();
+}
+
+static int pkix_of(struct pki_spec spec, bool with_ca, int64_t now_s)
+{
+    const struct certificate *chain[2];
+    uint8_t count = 1;
+    int result;
+
+    if (spec.issuer == NULL && spec.issuer_key == NULL) {
+        spec.issuer = pki_ca;
+        spec.issuer_key = ca_key;
+    }
+    chain[0] = intern(&spec);
+    if (with_ca) {
+        X509_up_ref(pki_ca);
+        chain[count++] = intern_into(store, pki_ca);
+    }
+    result = certificate_pkix(store, chain, count, now_s);
+    for (unsigned i = 0; i < count; i++)
+        certificate_drop(chain[i]);
+    return result;
+}
+
+START_TEST(a_chain_to_a_trusted_root_verifies)
+{
+    ck_assert_int_eq(pkix_of((struct pki_spec){.common_name = "x"}, true, PKI_NOW_S), X509_V_OK);
+    ck_assert_uint_eq(ERR_peek_error(), 0);
+}
+END_TEST
+
+START_TEST(every_defect_has_its_own_code_TLS_25)
+{
+    EVP_PKEY *weak = pki_key_rsa(1024);
+    const struct {
+        struct pki_spec spec;
+        bool with_ca;
+        int expected;
+    } rows[] = {
+        {{.not_after_s = PKI_NOW_S - 1}, true, X509_V_ERR_CERT_HAS_EXPIRED},
+        {{.not_before_s = PKI_NOW_S + 1}, true, X509_V_ERR_CERT_NOT_YET_VALID},
+        {{.common_name = "x"}, false, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY},
+        {{.issuer_key = leaf_key}, false, X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT},
+        {{.extended_usage = "clientAuth"}, true, X509_V_ERR_INVALID_PURPOSE},
+        {{.extended_usage = "serverAuth"}, true, X509_V_OK},
+        {{.key = weak}, true, X509_V_ERR_EE_KEY_TOO_SMALL},
+        {{.digest = EVP_sha1()}, true, X509_V_ERR_CA_MD_TOO_WEAK},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int result = pkix_of(rows[i].spec, rows[i].with_ca, PKI_NOW_S);
+
+        ck_assert_msg(result == rows[i].expected, "row %zu: %d (%s), expected %d", i, result,
+                      certificate_pkix_text(result), rows[i].expected);
+        ck_assert_uint_gt(strlen(certificate_pkix_text(result)), 0);
+    }
+    EVP_PKEY_free(weak);
+}
+END_TEST
+
+START_TEST(an_intermediate_is_no_anchor_and_a_leaf_signs_nothing)
+{
+    X509 *leaf = pki_certificate(&(struct pki_spec){
+        .key = leaf_key, .common_name = "leaf", .issuer = pki_ca, .issuer_key = ca_key});
+    X509 *below = pki_certificate(&(struct pki_spec){
+        .key = leaf_key, .common_name = "below", .issuer = leaf, .issuer_key = leaf_key});
+    const struct certificate *chain[3];
+
+    X509_up_ref(pki_ca);
+    chain[0] = intern_into(store, below);
+    chain[1] = intern_into(store, leaf);
+    chain[2] = intern_into(store, pki_ca);
+    ck_assert_int_eq(certificate_pkix(store, chain, 3, PKI_NOW_S), X509_V_ERR_INVALID_CA);
+    for (unsigned i = 0; i < 3; i++)
+        certificate_drop(chain[i]);
+}
+END_TEST
+
+START_TEST(a_chain_is_verified_once_but_never_past_a_change_of_validity)
+{
+    const int64_t ends_s = PKI_NOW_S + 1000;
+    const struct certificate *chain[2];
+    uint64_t before;
+
+    chain[0] = intern(&(struct pki_spec){
+        .common_name = "x", .not_after_s = ends_s, .issuer = pki_ca, .issuer_key = ca_key});
+    X509_up_ref(pki_ca);
+    chain[1] = intern_into(store, pki_ca);
+    before = certificate_store_counts(store).pkix_verified;
+    for (unsigned i = 0; i < 10; i++)
+        ck_assert_int_eq(certificate_pkix(store, chain, 2, PKI_NOW_S), X509_V_OK);
+    ck_assert_int_eq(certificate_pkix(store, chain, 2, ends_s - 1), X509_V_OK);
+    ck_assert_uint_eq(certificate_store_counts(store).pkix_verified, before + 1);
+    ck_assert_int_eq(certificate_pkix(store, chain, 2, ends_s), X509_V_ERR_CERT_HAS_EXPIRED);
+    ck_assert_uint_eq(certificate_store_counts(store).pkix_verified, before + 2);
+    ck_assert_int_eq(certificate_pkix(store, chain, 2, PKI_NOW_S), X509_V_OK); /* clock went back */
+    ck_assert_uint_eq(certificate_store_counts(store).pkix_verified, before + 3);
+    ck_assert_int_eq(certificate_trust_load(store, roots_path, NULL), 0); /* other roots, maybe */
+    ck_assert_int_eq(certificate_pkix(store, chain, 2, PKI_NOW_S), X509_V_OK);
+    ck_assert_uint_eq(certificate_store_counts(store).pkix_verified, before + 4);
+    certificate_drop(chain[0]);
+    certificate_drop(chain[1]);
+}
+END_TEST
+
+START_TEST(the_expiry_of_the_root_bounds_what_is_remembered_too)
+{
+    X509 *root = pki_certificate(&(struct pki_spec){
+        .key = root_key, .common_name = "root", .ca = true, .not_after_s = PKI_NOW_S + 50});
+    const struct certificate *chain[1];
+
+    chain[0] = intern(&(struct pki_spec){.issuer = root, .issuer_key = root_key});
+    unlink(roots_path);
+    roots_write(root);
+    ck_assert_int_eq(certificate_trust_load(store, roots_path, NULL), 0);
+    ck_assert_int_eq(certificate_pkix(store, chain, 1, PKI_NOW_S), X509_V_OK);
+    ck_assert_int_eq(certificate_pkix(store, chain, 1, PKI_NOW_S + 50),
+                     X509_V_ERR_CERT_HAS_EXPIRED);
+    certificate_drop(chain[0]);
+    X509_free(root);
+}
+END_TEST
+
+START_TEST(many_chains_do_not_outgrow_the_memory_of_results)
+{
+    const struct certificate *chain[2];
+
+    X509_up_ref(pki_ca);
+    chain[1] = intern_into(store, pki_ca);
+    for (unsigned i = 0; i < 300; i++) {
+        chain[0] = intern(&(struct pki_spec){.issuer = pki_ca, .issuer_key = ca_key});
+        ck_assert_int_eq(certificate_pkix(store, chain, 2, PKI_NOW_S), X509_V_OK);
+        ck_assert_int_eq(certificate_pkix(store, chain, 2, PKI_NOW_S + 1), X509_V_OK);
+        certificate_drop(chain[0]);
+    }
+    ck_assert_uint_eq(certificate_store_counts(store).pkix_verified, 300);
+    certificate_drop(chain[1]);
+}
+END_TEST
+
+static X509 *thread_leaves[THREAD_DERS];
+
+static void *thread_verifies(void *argument)
+{
+    const struct certificate *ca = argument;
+
+    for (unsigned i = 0; i < THREAD_DERS; i++) {
+        const struct certificate *chain[2] = {NULL, ca};
+        size_t size;
+        uint8_t *der = pki_der(thread_leaves[i], &size);
+        int error;
+
+        chain[0] = certificate_intern(store, der, size, &error);
+        if (chain[0] == NULL || certificate_pkix(store, chain, 2, PKI_NOW_S) != X509_V_OK)
+            abort();
+        certificate_drop(chain[0]);
+        OPENSSL_free(der);
+    }
+    return NULL;
+}
+
+START_TEST(threads_verify_with_one_set_of_roots_and_intermediates)
+{
+    const struct certificate *ca;
+    pthread_t threads[THREADS];
+
+    X509_up_ref(pki_ca);
+    ca = intern_into(store, pki_ca);
+    for (unsigned i = 0; i < THREAD_DERS; i++)
+        thread_leaves[i] = pki_certificate(
+            &(struct pki_spec){.key = leaf_key, .issuer = pki_ca, .issuer_key = ca_key});
+    for (unsigned i = 0; i < THREADS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, thread_verifies, (void *)(uintptr_t)ca),
+                         0);
+    for (unsigned i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    for (unsigned i = 0; i < THREAD_DERS; i++)
+        X509_free(thread_leaves[i]);
+    certificate_drop(ca);
+}
+END_TEST
+
+START_TEST(without_roots_nothing_is_said_about_the_peer)
+{
+    const struct certificate *chain[1];
+
+    ck_assert_int_eq(certificate_trust_load(store, "/nonexistent", NULL), -ENOENT);
+    chain[0] = intern(&(struct pki_spec){.common_name = "x"});
+    ck_assert_int_eq(certificate_pkix(store, chain, 1, PKI_NOW_S), -ENOENT);
+    ck_assert_uint_eq(ERR_peek_error(), 0);
+    certificate_drop(chain[0]);
+}
+END_TEST
+
+START_TEST(the_system_has_roots_and_a_directory_of_them_serves_as_well)
+{
+    ck_assert_int_eq(certificate_trust_load(store, NULL, NULL), 0);
+    ck_assert_int_eq(certificate_trust_load(store, NULL, "/etc/ssl/certs"), 0);
+    ck_assert_int_eq(certificate_trust_load(store, NULL, "/nonexistent"), -ENOENT);
+}
+END_TEST
+
+/* --- no memory --- */
+
+static long allocations_left = -1; /* -1: no limit */
+
+static void *failing_malloc(size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    if (allocations_left == 0)
+        return NULL;
+    if (allocations_left > 0)
+        allocations_left--;
+    return malloc(size);
+}
+
+static void *failing_realloc(void *old, size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    if (allocations_left == 0)
+        return NULL;
+    if (allocations_left > 0)
+        allocations_left--;
+    return realloc(old, size);
+}
+
+static void plain_free(void *old, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    free(old);
+}
+
+/* One exception, OpenSSL's: a signature check that runs out of memory says "signature failure" and
+ * nothing else. It is therefore never remembered. */
+START_TEST(no_memory_at_any_allocation_is_ours_and_not_the_peers)
+{
+    X509 *x509 = pki_certificate(&(struct pki_spec){.key = leaf_key,
+                                                    .common_name = "mx.example",
+                                                    .alternative = "DNS:mx.example,DNS:b.example",
+                                                    .issuer = pki_ca,
+                                                    .issuer_key = ca_key});
+    const struct certificate *chain[2];
+    size_t size;
+    uint8_t *der = pki_der(x509, &size);
+    bool done = false;
+    long n;
+
+    X509_up_ref(pki_ca);
+    chain[1] = intern_into(store, pki_ca);
+    for (n = 0; !done && n < 5000; n++) {
+        int error, result = 0;
+
+        allocations_left = n;
+        chain[0] = certificate_intern(store, der, size, &error);
+        if (chain[0] != NULL)
+            result = certificate_pkix(store, chain, 2, PKI_NOW_S);
+        done = allocations_left > 0;
+        allocations_left = -1;
+        if (chain[0] == NULL)
+            ck_assert_msg(error == -ENOMEM, "allocation %ld: error %d", n, error);
+        else
+            ck_assert_msg(result == -ENOMEM || result == X509_V_OK ||
+                              result == X509_V_ERR_CERT_SIGNATURE_FAILURE,
+                          "allocation %ld: %d", n, result);
+        if (chain[0] != NULL)
+            ck_assert_uint_eq(chain[0]->name_count, 2);
+        certificate_drop(chain[0]);
+    }
+    ck_assert(done);
+    ck_assert_int_gt(n, 20);
+    certificate_drop(chain[1]);
+    OPENSSL_free(der);
+    X509_free(x509);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("certificate");
+    TCase *plain = tcase_create("store and names"), *pkix = tcase_create("pkix");
+    SRunner *runner;
+    int failed;
+
+    PKI_NEEDS(CRYPTO_set_mem_functions(failing_malloc, failing_realloc, plain_free) == 1);
+    keys_make();
+    tcase_add_checked_fixture(plain, store_make, store_free);
+    tcase_add_test(plain, the_same_der_is_parsed_once_and_kept_once);
+    tcase_add_test(plain, what_is_no_certificate_is_a_finding_and_not_our_error);
+    tcase_add_test(plain, any_damaged_byte_is_either_refused_or_another_certificate);
+    tcase_add_test(plain, a_full_store_lets_go_of_what_nobody_holds_and_keeps_the_rest);
+    tcase_add_test(plain, when_everything_is_held_a_new_certificate_is_given_out_unshared);
+    tcase_add_test(plain, threads_share_the_store_while_it_evicts);
+    tcase_add_test(plain, the_facts_are_those_of_the_certificate);
+    tcase_add_test(plain, texts_for_people_are_printable_whatever_the_subject_holds_CODE_12);
+    tcase_add_test(plain, odd_names_are_dropped_and_others_lower_cased_NAME_05);
+    tcase_add_test(plain,
+                   the_common_name_counts_only_without_a_dns_name_and_only_if_allowed_DANE_34);
+    tcase_add_test(plain, names_over_the_limit_are_counted_not_forgotten);
+    tcase_add_test(plain, names_match_as_openssl_matches_them_with_whole_wildcards_TLS_22);
+    tcase_add_test(plain, a_wildcard_is_one_whole_label_DANE_34);
+    tcase_add_test(plain, without_roots_nothing_is_said_about_the_peer);
+    tcase_add_test(plain, the_system_has_roots_and_a_directory_of_them_serves_as_well);
+    tcase_set_timeout(plain, 60);
+    tcase_add_checked_fixture(pkix, pkix_make, pkix_free);
+    tcase_add_test(pkix, a_chain_to_a_trusted_root_verifies);
+    tcase_add_test(pkix, every_defect_has_its_own_code_TLS_25);
+    tcase_add_test(pkix, an_intermediate_is_no_anchor_and_a_leaf_signs_nothing);
+    tcase_add_test(pkix, a_chain_is_verified_once_but_never_past_a_change_of_validity);
+    tcase_add_test(pkix, the_expiry_of_the_root_bounds_what_is_remembered_too);
+    tcase_add_test(pkix, many_chains_do_not_outgrow_the_memory_of_results);
+    tcase_add_test(pkix, threads_verify_with_one_set_of_roots_and_intermediates);
+    tcase_add_test(pkix, no_memory_at_any_allocation_is_ours_and_not_the_peers);
+    tcase_set_timeout(pkix, 60);
+    suite_add_tcase(suite, plain);
+    suite_add_tcase(suite, pkix);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    keys_free();
+    return failed == 0 ? 0 : 1;
+}
