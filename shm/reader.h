@@ -48,6 +48,10 @@ bool table_reader_complete(const struct table_reader *reader, const struct table
 /* Boot clock of the last sign of life of the key's writer. */
 uint64_t table_reader_heartbeat_ms(const struct table_reader *reader, const struct table_key *key);
 
+/* Inside shm/ only: a reader over a mapping that somebody else keeps. */
+struct table_map;
+int table_reader_over(struct table_reader **reader, const struct table_map *map);
+
 struct table_facts {
     uint64_t generation, file_bytes;
     uint64_t allocated_bytes;   /* really there */
@@ -60,5 +64,6 @@ struct table_facts {
     bool clocks_agree;
 };
 void table_reader_facts(const struct table_reader *reader, struct table_facts *facts);
+void table_map_facts(const struct table_map *map, struct table_facts *facts);
 
 #endif

@@ -71,7 +71,8 @@ size_t record_words(const struct record_fixed *fixed);
 bool record_is_sound(const union record *record);
 /* Of a sound record. */
 bool record_has_key(const union record *record, const struct table_key *key);
-void record_key(const union record *record, struct table_key *key); /* points into the record */
+/* False if the key in it cannot be one. The key points into the record. */
+bool record_key(const union record *record, struct table_key *key);
 /* Of a sound record. False: it says something that this build does not know. */
 bool record_unpack(const union record *record, struct verdict *verdict);
 

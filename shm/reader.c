@@ -1,0 +1,309 @@
+/*
+ * reader.c - "what a reader does" of layout.h. See reader.h.
+ */
+#include "shm/reader.h"
+
+#include "shm/table_file.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Between finding a name and opening it the table may have got a successor. */
+#define OPEN_ATTEMPTS 4
+
+struct table_reader {
+    struct table_map map;
+    uint64_t seed;
+    bool clocks_agree;
+    bool borrowed; /* the mapping is the writer's, and so are the clocks */
+    char directory[PATH_MAX - 32];
+};
+
+/* --- the hot path --- */
+
+enum look {
+    LOOK_HIT,
+    LOOK_OTHER,  /* not this key */
+    LOOK_AGAIN,  /* something changed while we looked */
+    LOOK_BROKEN, /* it does not change, and it is not a record */
+};
+
+/* Step 2 and 3 of layout.h. */
+static enum look look_at_record(const struct table_reader *reader, const struct table_key *key,
+                                const _Atomic uint64_t *cell, uint64_t value, union record *record)
+{
+    const uint64_t allocated = table_load(&reader->map.header->allocated);
+    const uint64_t offset = table_cell_offset(value);
+
+    if (offset < reader->map.geometry.records_offset || offset + TABLE_SLOT_MIN > allocated)
+        return LOOK_BROKEN;
+    const _Atomic uint64_t *slot = table_slot(&reader->map, offset);
+    __builtin_prefetch((const char *)slot + 64);
+    const uint64_t sequence = table_load(&slot[RECORD_SEQUENCE]);
+    if (!table_cell_has_version(value, sequence))
+        return LOOK_AGAIN;
+    const bool copied = table_slot_copy(&reader->map, offset, allocated, record);
+    /* The copy's loads were acquire: if any of them saw a later use, so do these. */
+    if (table_load(&slot[RECORD_SEQUENCE]) != sequence || table_load(cell) != value)
+        return LOOK_AGAIN;
+    if (!copied || record->fixed.sequence != sequence || !record_is_sound(record))
+        return LOOK_BROKEN;
+    return record_has_key(record, key) ? LOOK_HIT : LOOK_OTHER;
+}
+
+static enum look look_in_line(const struct table_reader *reader, const struct table_key *key,
+                              const struct table_line *line, uint16_t tag, union record *record)
+{
+    uint64_t cells[TABLE_CELLS];
+    unsigned candidates = 0;
+
+    /* No branch for each cell: which one matches cannot be predicted. */
+    for (unsigned i = 0; i < TABLE_CELLS; i++) {
+        cells[i] = table_load(&line->cells[i]);
+        candidates |= (unsigned)(table_cell_tag(cells[i]) == tag && cells[i] != 0) << i;
+    }
+    for (; candidates != 0; candidates &= candidates - 1) {
+        const unsigned i = (unsigned)__builtin_ctz(candidates);
+        const enum look look = look_at_record(reader, key, &line->cells[i], cells[i], record);
+        if (look != LOOK_OTHER)
+            return look;
+    }
+    return LOOK_OTHER;
+}
+
+static const struct table_line *home_of(const struct table_reader *reader,
+                                        const struct table_key *key, uint64_t mixed)
+{
+    const uint64_t lines = reader->map.geometry.lines;
+    return &reader->map.lines[key->partition * lines + table_home(mixed, lines)];
+}
+
+/* Step 1 of layout.h; LOOK_OTHER is a miss that counts. */
+static enum look look_once(const struct table_reader *reader, const struct table_key *key,
+                           const struct table_line *home, uint16_t tag, union record *record)
+{
+    const uint64_t head = table_load(&home->head);
+    enum look look = look_in_line(reader, key, home, tag, record);
+
+    if (look == LOOK_OTHER && (head & TABLE_HEAD_COUNTS) != 0) {
+        const size_t number = (size_t)(home - reader->map.lines);
+        for (unsigned away = 1; look == LOOK_OTHER && away < TABLE_GROUP; away++) {
+            if (table_head_count(head, away) > 0)
+                look = look_in_line(reader, key, &reader->map.lines[number ^ away], tag, record);
+        }
+    }
+    if (look == LOOK_OTHER && table_load(&home->head) != head)
+        return LOOK_AGAIN;
+    return look;
+}
+
+enum table_outcome table_read(const struct table_reader *reader, const struct table_key *key,
+                              uint64_t now_ms, struct verdict *verdict)
+{
+    union record record;
+    const uint64_t mixed = table_mix(key->hash, reader->seed);
+    const struct table_line *home = home_of(reader, key, mixed);
+
+    if (!reader->clocks_agree)
+        return TABLE_UNKNOWN;
+    for (unsigned attempt = 0; attempt < TABLE_READ_ATTEMPTS; attempt++) {
+        const enum look look = look_once(reader, key, home, table_tag(mixed), &record);
+        if (look == LOOK_AGAIN)
+            continue;
+        if (look == LOOK_OTHER)
+            return TABLE_MISS;
+        if (look == LOOK_BROKEN || record.fixed.began_ms > now_ms + TABLE_FUTURE_MS ||
+            !record_unpack(&record, verdict))
+            return TABLE_UNKNOWN;
+        return TABLE_HIT;
+    }
+    return TABLE_UNKNOWN;
+}
+
+void table_prefetch(const struct table_reader *reader, const struct table_key *key)
+{
+    __builtin_prefetch(home_of(reader, key, table_mix(key->hash, reader->seed)));
+}
+
+bool table_reader_complete(const struct table_reader *reader, const struct table_key *key)
+{
+    return reader->clocks_agree &&
+           table_load(&reader->map.partitions[key->partition].complete) == 1;
+}
+
+uint64_t table_reader_heartbeat_ms(const struct table_reader *reader, const struct table_key *key)
+{
+    return table_load(&reader->map.partitions[key->partition].heartbeat_ms);
+}
+
+/* --- opening and following --- */
+
+/* Against the partition that gave the last sign of life. */
+static bool clocks_agree(const struct table_map *map, const struct table_clock *clock)
+{
+    uint64_t heartbeat_ms = 0, offset_ms = 0;
+
+    if (memcmp(map->header->boot_id, clock->boot_id, sizeof clock->boot_id) != 0)
+        return false;
+    for (unsigned i = 0; i < TABLE_PARTITIONS; i++) {
+        const uint64_t beat_ms = table_load(&map->partitions[i].heartbeat_ms);
+        if (beat_ms < heartbeat_ms)
+            continue;
+        heartbeat_ms = beat_ms;
+        offset_ms = table_load(&map->partitions[i].clock_offset_ms);
+    }
+    const uint64_t apart_ms = table_clock_offset(clock) - offset_ms + TABLE_CLOCK_SLACK_MS;
+    return heartbeat_ms <= clock->boot_ms + TABLE_FUTURE_MS &&
+           apart_ms <= 2 * (uint64_t)TABLE_CLOCK_SLACK_MS;
+}
+
+static int map_generation(struct table_map *map, const char *directory, uint64_t generation,
+                          char *why, size_t why_size)
+{
+    char path[PATH_MAX];
+    int status = table_file_path(path, sizeof path, directory, generation);
+
+    if (status < 0)
+        return status;
+    status = table_file_map(map, path, false, why, why_size);
+    if (status < 0)
+        return status;
+    close(status); /* the mapping stays */
+    return 0;
+}
+
+static int map_newest(struct table_map *map, const char *directory, char *why, size_t why_size)
+{
+    int status = -ENOENT;
+
+    for (unsigned attempt = 0; attempt < OPEN_ATTEMPTS && status == -ENOENT; attempt++) {
+        const int64_t newest = table_file_newest(directory);
+        if (newest <= 0) {
+            table_why(why, why_size, "%s: %s", directory,
+                      newest == 0 ? "there is no table" : strerror((int)-newest));
+            return newest == 0 ? -ENOENT : (int)newest;
+        }
+        status = map_generation(map, directory, (uint64_t)newest, why, why_size);
+    }
+    return status;
+}
+
+/* The end of the chain of successors, if there is a chain: mapped into `next`. Returns 1, 0, or an
+ * error. The names between may be gone, so the newest file is as good. */
+static int map_successor(struct table_map *next, const struct table_map *map, const char *directory)
+{
+    uint64_t generation = table_load(&map->header->successor);
+    int status = 0;
+
+    for (unsigned hop = 0; generation != 0 && hop < TABLE_SUCCESSORS_MAX; hop++) {
+        struct table_map found;
+        status = map_generation(&found, directory, generation, NULL, 0);
+        if (status == -ENOENT)
+            status = map_newest(&found, directory, NULL, 0);
+        if (status < 0)
+            break;
+        table_file_unmap(next);
+        *next = found;
+        generation = table_load(&found.header->successor);
+    }
+    return next->base != NULL ? 1 : status;
+}
+
+int table_reader_refresh(struct table_reader *reader, const struct table_clock *clock)
+{
+    struct table_map next = {0};
+    int status = 0;
+
+    if (reader->borrowed)
+        return 0;
+    if (table_load(&reader->map.header->successor) != 0)
+        status = map_successor(&next, &reader->map, reader->directory);
+    if (status > 0) {
+        table_file_unmap(&reader->map);
+        reader->map = next;
+        reader->seed = next.header->seed;
+    }
+    reader->clocks_agree = clocks_agree(&reader->map, clock);
+    return status;
+}
+
+int table_reader_open(struct table_reader **opened, const char *directory,
+                      const struct table_clock *clock, char *why, size_t why_size)
+{
+    struct table_reader *reader;
+
+    table_why(why, why_size, "%s", "");
+    if (strlen(directory) >= sizeof reader->directory)
+        return -ENAMETOOLONG;
+    reader = calloc(1, sizeof *reader);
+    if (reader == NULL)
+        return -ENOMEM;
+    strcpy(reader->directory, directory);
+    const int status = map_newest(&reader->map, directory, why, why_size);
+    if (status < 0) {
+        free(reader);
+        return status;
+    }
+    reader->seed = reader->map.header->seed;
+    table_reader_refresh(reader, clock); /* a successor that cannot be opened: stay */
+    *opened = reader;
+    return 0;
+}
+
+int table_reader_over(struct table_reader **opened, const struct table_map *map)
+{
+    struct table_reader *reader = calloc(1, sizeof *reader);
+
+    if (reader == NULL)
+        return -ENOMEM;
+    reader->map = *map;
+    reader->seed = map->header->seed;
+    reader->borrowed = true;
+    reader->clocks_agree = true;
+    *opened = reader;
+    return 0;
+}
+
+void table_reader_close(struct table_reader *reader)
+{
+    if (reader == NULL)
+        return;
+    if (!reader->borrowed)
+        table_file_unmap(&reader->map);
+    free(reader);
+}
+
+/* --- facts --- */
+
+void table_map_facts(const struct table_map *map, struct table_facts *facts)
+{
+    *facts = (struct table_facts){
+        .generation = map->header->generation,
+        .file_bytes = map->geometry.file_bytes,
+        .allocated_bytes = table_load(&map->header->allocated),
+        .capacity = map->geometry.segments * TABLE_SEGMENT_SLOTS,
+        .writers = table_load(&map->header->writers),
+        .huge_bytes = table_load(&map->header->huge) * TABLE_CHUNK_BYTES,
+        .heartbeat_ms = UINT64_MAX,
+        .clocks_agree = true,
+    };
+    for (unsigned i = 0; i < TABLE_PARTITIONS; i++) {
+        const struct table_partition *word = &map->partitions[i];
+        const uint64_t heartbeat_ms = table_load(&word->heartbeat_ms);
+        facts->records += table_load(&word->records);
+        facts->evicted += table_load(&word->evicted);
+        facts->refused += table_load(&word->refused);
+        facts->complete = (uint16_t)(facts->complete + (table_load(&word->complete) == 1));
+        if (heartbeat_ms < facts->heartbeat_ms)
+            facts->heartbeat_ms = heartbeat_ms;
+    }
+}
+
+void table_reader_facts(const struct table_reader *reader, struct table_facts *facts)
+{
+    table_map_facts(&reader->map, facts);
+    facts->clocks_agree = reader->clocks_agree;
+}

@@ -1,0 +1,155 @@
+/*
+ * table_support.h - what the tests of the table share: a directory on a tmpfs, keys by number, and
+ * verdicts that describe themselves.
+ *
+ * The verdict of key k in version v is a pure function of k and v, and v can be read from it
+ * (config_epoch). So whoever reads a record can tell whether exactly that was ever written, however
+ * many versions there were; and its size wanders through all size classes.
+ */
+#ifndef MXWARD_TESTS_TABLE_SUPPORT_H
+#define MXWARD_TESTS_TABLE_SUPPORT_H
+
+#include "shm/reader.h"
+#include "shm/writer.h"
+
+#include <check.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#define TABLE_BYTES_SMALL (16u << 20)
+
+struct scratch {
+    char directory[64];
+    struct table_clock clock;
+};
+
+static inline void scratch_remove(struct scratch *scratch)
+{
+    DIR *files = opendir(scratch->directory);
+
+    for (struct dirent *entry; files != NULL && (entry = readdir(files)) != NULL;) {
+        char path[400];
+        snprintf(path, sizeof path, "%s/%s", scratch->directory, entry->d_name);
+        unlink(path);
+    }
+    if (files != NULL)
+        closedir(files);
+    rmdir(scratch->directory);
+}
+
+/* /dev/shm is a tmpfs everywhere. */
+static inline struct scratch scratch_make(void)
+{
+    struct scratch scratch = {.directory = "/dev/shm/mxward-table-XXXXXX"};
+
+    ck_assert_ptr_nonnull(mkdtemp(scratch.directory));
+    ck_assert_int_eq(table_clock_read(&scratch.clock), 0);
+    return scratch;
+}
+
+static inline struct table_writer *scratch_writer(const struct scratch *scratch, uint64_t bytes,
+                                                  struct table_opened *opened)
+{
+    struct table_writer *writer = NULL;
+    char why[256];
+    const int status = table_writer_open(&writer, scratch->directory, bytes, &scratch->clock,
+                                         opened, why, sizeof why);
+
+    ck_assert_msg(status == 0, "%s", why);
+    return writer;
+}
+
+static inline struct table_reader *scratch_reader(const struct scratch *scratch)
+{
+    struct table_reader *reader = NULL;
+    char why[256];
+    const int status =
+        table_reader_open(&reader, scratch->directory, &scratch->clock, why, sizeof why);
+
+    ck_assert_msg(status == 0, "%s", why);
+    return reader;
+}
+
+/* --- keys and values by number --- */
+
+struct numbered {
+    char text[64];
+    struct table_key key;
+};
+
+static inline void numbered_key(struct numbered *numbered, uint64_t number)
+{
+    const int length = snprintf(numbered->text, sizeof numbered->text, "d%llu.example.org",
+                                (unsigned long long)number);
+    table_key_make(&numbered->key, numbered->text, (size_t)length);
+}
+
+static inline uint64_t scramble(uint64_t x)
+{
+    x = (x ^ x >> 31) * 0x9e3779b97f4a7c15ULL;
+    x = (x ^ x >> 29) * 0xbf58476d1ce4e5b9ULL;
+    return x ^ x >> 32;
+}
+
+static inline void texts_of(struct verdict *verdict, uint64_t number, uint32_t version)
+{
+    const uint64_t salt = scramble(number * 0x10001 + version);
+    const size_t sizes[] = {4, 30, 60, 200, 255};
+    const size_t host = sizes[salt % 5] - salt / 8 % 4;
+    const size_t match = salt / 32 % 8 == 0 ? salt / 256 % VERDICT_MATCH_MAX : 0;
+
+    for (size_t i = 0; i < host; i++)
+        verdict->host[i] = (char)('a' + (salt + i * (salt / 3 % 7 + 1)) % 26);
+    verdict->host[host] = '\0';
+    for (size_t i = 0; i < match; i++)
+        verdict->match[i] = (char)('a' + (salt / 5 + i) % 26);
+    verdict->match[match] = '\0';
+}
+
+/* The version is config_epoch; `began_ms` is small enough never to lie in the future. */
+static inline void value_of(struct verdict *verdict, uint64_t number, uint32_t version)
+{
+    const uint64_t salt = scramble(scramble(number) + version);
+
+    verdict->class = (enum class)(salt % CLASS_COUNT);
+    verdict->level = (enum level)(salt / 8 % (LEVEL_AUTHENTICATED + 1));
+    verdict->conclusion = (enum conclusion)(salt / 64 % CONCLUSION_COUNT);
+    verdict->cause = (enum cause)(salt / 256 % CAUSE_COUNT);
+    verdict->enforce = (enum enforce)(salt / 16384 % (ENFORCE_SECURE_MATCH + 1));
+    verdict->flags = (uint32_t)(salt >> 20 & 0x7ff);
+    verdict->tls_version = (uint16_t)(salt >> 8);
+    verdict->hosts = (uint8_t)(salt >> 16);
+    verdict->hosts_good = (uint8_t)(salt >> 24);
+    verdict->smtp_code = (uint16_t)(salt >> 32);
+    verdict->began_ms = version;
+    verdict->valid_until_ms = version + (salt & 0xfffffff);
+    verdict->config_epoch = version;
+    texts_of(verdict, number, version);
+}
+
+static inline bool verdict_same(const struct verdict *a, const struct verdict *b)
+{
+    return a->class == b->class && a->level == b->level && a->conclusion == b->conclusion &&
+           a->cause == b->cause && a->enforce == b->enforce && a->flags == b->flags &&
+           a->tls_version == b->tls_version && a->hosts == b->hosts &&
+           a->hosts_good == b->hosts_good && a->smtp_code == b->smtp_code &&
+           a->began_ms == b->began_ms && a->valid_until_ms == b->valid_until_ms &&
+           a->config_epoch == b->config_epoch && strcmp(a->host, b->host) == 0 &&
+           strcmp(a->match, b->match) == 0;
+}
+
+/* Is this a version of the key that could have been written? */
+static inline bool value_is_of(const struct verdict *verdict, uint64_t number)
+{
+    struct verdict expected;
+
+    value_of(&expected, number, verdict->config_epoch);
+    return verdict_same(verdict, &expected);
+}
+
+#endif
