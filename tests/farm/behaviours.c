@@ -153,6 +153,9 @@ static const struct behaviour rows[BEHAVIOUR_COUNT] = {
             .certificate = "constrained"},
     [47] = {.label = "rsa4096", .what = "RSA key of 4096 bits", .certificate = "rsa4096"},
     [48] = {.label = "p384", .what = "P-384 key", .certificate = "p384"},
+    [49] = {.label = "domain-named",
+            .what = "named like one mail domain of the lab, too",
+            .certificate = "domain-named"},
     /* For DANE-TA: names and anchors chosen for the lab's zones. */
     [50] = {.label = "ta-host",
             .what = "named like the MX host, anchor sent",
@@ -172,6 +175,11 @@ static const struct behaviour rows[BEHAVIOUR_COUNT] = {
     [55] = {.label = "ta-cn",
             .what = "common name like the MX host, no alternative name",
             .certificate = "ta-cn"},
+
+    [56] = {.label = "sni",
+            .what = "the right certificate only for names it knows",
+            .certificate = "wrong-name",
+            .flags = FARM_NEEDS_NAME},
 
     /* --- below the floor --- */
     [60] = {.label = "tls10",

@@ -3,8 +3,8 @@
  * address a client connects to chooses the row.
  *
  *   127.64.N.V        row N, any V: by convention V = 1 for hosts of the signed zone without TLSA,
- *   fd00:64:N::V      2 for hosts with TLSA, 3 for hosts of the unsigned zone (N in hexadecimal)
- *   any other address row 1, a host in order (--wildcard: thousands of good hosts)
+ *   fd00:64:N::V      2 for hosts with TLSA, 3 for hosts of the unsigned zone, 4 for the rest (N in
+ * hexadecimal) any other address row 1, a host in order (--wildcard: thousands of good hosts)
  *
  * A reply is a literal with stage directions in it (PAUSE_1S, DRIP, HANG_UP …, below), so that a
  * row says everything the host says, and when. What a row leaves out is what a good host does. The
@@ -65,7 +65,8 @@ enum {
     FARM_FEW_CIPHERS =
         1 << 7,             /* reads the first 64 cipher suites only, and fails if there are more */
     FARM_MAY_DROP = 1 << 8, /* whoever leaves without QUIT is excused: no dialogue was possible */
-    FARM_KEEPS_TICKETS = 1 << 9 /* sends session tickets */
+    FARM_KEEPS_TICKETS = 1 << 9, /* sends session tickets */
+    FARM_NEEDS_NAME = 1 << 10, /* its certificate for SNI "sni.…", another one for anything else */
 };
 
 struct behaviour {

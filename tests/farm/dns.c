@@ -31,7 +31,7 @@ enum treatment {
     ANSWER_WRONG_ID,  /* as if somebody guessed: must be ignored */
     ANSWER_UNSIGNED,  /* passes the question on without DO: signatures are gone */
     ANSWER_SHORT,     /* cut in the middle of a record, counts unchanged */
-    ANSWER_LATE,      /* the truth, a second later */
+    ANSWER_LATE,      /* the truth, but late */
 };
 
 struct row {
@@ -65,7 +65,7 @@ static const struct row rows[] = {
     {"mx-unsigned", "strips the signatures off MX", TYPE_MX, ANSWER_UNSIGNED, 0},
     {"mx-short", "MX answers cut in the middle", TYPE_MX, ANSWER_SHORT, 0},
     {"mx-wrong-id", "MX answers with another id", TYPE_MX, ANSWER_WRONG_ID, 0},
-    {"mx-late", "MX answers a second late", TYPE_MX, ANSWER_LATE, 0},
+    {"mx-late", "MX answers late", TYPE_MX, ANSWER_LATE, 0},
     {"cname-servfail", "SERVFAIL to CNAME", TYPE_CNAME, ANSWER_RCODE, RCODE_SERVFAIL},
     {"mx-nxdomain", "NXDOMAIN without proof to MX", TYPE_MX, ANSWER_RCODE, RCODE_NXDOMAIN},
 };
@@ -73,6 +73,7 @@ static const struct row rows[] = {
 #define MESSAGE 4096
 #define PENDING 4096 /* questions at the backend; the oldest is forgotten */
 #define LATE    64
+#define LATE_MS 600
 
 struct pending {
     struct sockaddr_in client;
@@ -216,8 +217,10 @@ static void keep_for_later(struct relay *relay, const struct pending *p, const u
     for (size_t i = 0; i < LATE; i++) {
         struct late *late = &relay->late[i];
         if (late->at_ms == 0) {
-            *late = (struct late){
-                .client = p->client, .at_ms = monotonic_ms() + 1000, .size = size, .row = p->row};
+            *late = (struct late){.client = p->client,
+                                  .at_ms = monotonic_ms() + LATE_MS,
+                                  .size = size,
+                                  .row = p->row};
             memcpy(late->bytes, message, size);
             return;
         }

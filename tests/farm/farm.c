@@ -28,7 +28,7 @@
 #include <unistd.h>
 
 #define PROCESSES_MAX 64
-#define VARIANTS      3
+#define VARIANTS      4
 #define LISTENERS_MAX (BEHAVIOUR_COUNT * VARIANTS * 2)
 
 struct arguments {

@@ -15,6 +15,16 @@ static int name_warning(SSL *ssl, int *alert, void *unused)
     return SSL_TLSEXT_ERR_ALERT_WARNING;
 }
 
+/* Knows names that begin with "sni."; row 1 has the certificate for them. */
+static int needs_name(SSL *ssl, int *alert, void *unused)
+{
+    (void)alert, (void)unused;
+    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    if (name && strncmp(name, "sni.", 4) == 0)
+        SSL_set_SSL_CTX(ssl, contexts[1]);
+    return SSL_TLSEXT_ERR_OK;
+}
+
 static int few_ciphers(SSL *ssl, int *alert, void *unused)
 {
     (void)unused;
@@ -48,6 +58,8 @@ static void set_flags(SSL_CTX *context, unsigned flags)
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER, accept_any);
     if (flags & FARM_NAME_WARNING)
         SSL_CTX_set_tlsext_servername_callback(context, name_warning);
+    if (flags & FARM_NEEDS_NAME)
+        SSL_CTX_set_tlsext_servername_callback(context, needs_name);
     if (flags & FARM_FEW_CIPHERS)
         SSL_CTX_set_client_hello_cb(context, few_ciphers, NULL);
     if (!(flags & FARM_KEEPS_TICKETS)) {
