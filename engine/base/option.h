@@ -21,7 +21,7 @@ enum option_type {
     OPTION_DURATION, /* uint64_t milliseconds; 500ms 10s 5m 2h 30d */
     OPTION_SIZE,     /* uint64_t bytes; 512k 64m 2g */
     OPTION_MODE,     /* uint64_t; octal file mode */
-    OPTION_TEXT,     /* char *, NULL if empty and the default is none; owned by the settings */
+    OPTION_TEXT,     /* char *, NULL if empty; owned by the settings */
     OPTION_LIST,     /* struct option_list of texts */
     OPTION_CHOICE,   /* uint64_t: index into `choices` */
 };
@@ -34,9 +34,10 @@ struct option_list {
 struct option_row {
     const char *name;
     enum option_type type;
-    size_t offset; /* in the module's settings struct */
-    uint64_t minimum, maximum;
-    const char *standard;       /* the default, as it would be written in the file */
+    size_t offset;              /* in the module's settings struct */
+    uint64_t minimum, maximum;  /* of the value; of a text, its bytes; of a list, its texts. 0, 0:
+                                   any */
+    const char *standard;       /* the default, as it would be written in the file; NULL: none */
     const char *help;           /* one or two sentences, for people */
     const char *const *choices; /* OPTION_CHOICE: NULL-terminated */
     bool live;                  /* takes effect on reload; others need a restart */
@@ -48,12 +49,16 @@ struct option_module {
     const char *help;
     const struct option_row *rows;
     size_t row_count;
+};
+
+struct option_part {
+    const struct option_module *module;
     size_t offset; /* of the module's settings in the whole configuration */
 };
 
 struct option_table {
-    const struct option_module *modules;
-    size_t module_count;
+    const struct option_part *parts;
+    size_t part_count;
     size_t size; /* of the whole configuration struct */
 };
 
