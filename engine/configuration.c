@@ -77,6 +77,14 @@ static const struct option_row daemon_rows[] = {
      .maximum = 1000000,
      .standard = "10000",
      .help = "Domains in work at once. A request beyond that is answered at once, as temporary."},
+    {.name = "mailbox",
+     .type = OPTION_NUMBER,
+     .offset = offsetof(struct daemon_settings, mailbox),
+     .minimum = 1,
+     .maximum = 65536,
+     .standard = "1024",
+     .help = "Messages on their way from one thread to another; the rest waits with its sender. "
+             "Nothing is lost with any value: 1 is for tests."},
 };
 
 static const struct option_row dns_rows[] = {

@@ -148,9 +148,11 @@ static void round_end(struct domains *domains, struct domain_round *round)
     bool more;
 
     round_judge(domains, round);
-    publisher_put(domains->publisher, &job->next_hop, &facts->verdict);
-    domain_facts_drop(job->facts);
-    job->facts = domain_facts_hold(facts);
+    if (facts->verdict.cause != CAUSE_OURS) { /* our failure replaces nothing we knew (law 3) */
+        publisher_put(domains->publisher, &job->next_hop, &facts->verdict);
+        domain_facts_drop(job->facts);
+        job->facts = domain_facts_hold(facts);
+    }
     more = join_end(&job->join, &round->join, &next);
     while ((waiter = waiters_take(&round->join.waiters)) != NULL)
         request_answer(domains, waiter, facts);

@@ -136,8 +136,8 @@ int engine_start(struct engine **out, const struct configuration *configuration,
                             LIMIT_RESOLVERS);
     error = open_stores(engine, configuration, why, why_size);
     if (error == 0)
-        error =
-            exchange_create(&engine->exchange, owner_threads(&engine->owners), MAILBOX_CAPACITY);
+        error = exchange_create(&engine->exchange, owner_threads(&engine->owners),
+                                (uint32_t)configuration->daemon.mailbox);
     if (error == 0)
         error = start_resolvers(engine, &configuration->dns, why);
     if (error == 0)

@@ -24,6 +24,7 @@ struct daemon_settings {
     char *log_target;
     uint64_t table_bytes; /* size of the verdict table */
     uint64_t jobs;        /* domains in work at once */
+    uint64_t mailbox;     /* messages from one thread to another before parking */
 };
 struct dns_settings {
     char *forwarder, *root_hints, *trust_anchor, *bogus_name;

@@ -69,7 +69,6 @@
 #define LIMIT_SHARDS     64
 #define LIMIT_RESOLVERS  64
 #define LIMIT_THREADS    160  /* of one exchange */
-#define MAILBOX_CAPACITY 1024 /* messages from one thread to another before parking */
 
 /* --- the native socket (its frames' sizes stand in ipc/wire/frame.h) --- */
 #define LIMIT_CLIENTS          4096  /* connections at once; 42 KiB each, touched when used */

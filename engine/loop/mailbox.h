@@ -2,7 +2,7 @@
  * mailbox.h - messages between the daemon's threads, without a lock and without waiting.
  *
  * An exchange connects N threads, each to each, by single-producer single-consumer queues of
- * MAILBOX_CAPACITY pointers. A message is embedded in the job that sends it and belongs to the
+ * a fixed number of pointers. A message is embedded in the job that sends it and belongs to the
  * receiver from mailbox_send until it is sent back; there is no allocation. A send never waits:
  * when the queue is full the message parks on the sender's own list for that peer and goes out, in
  * order, when the peer has taken some (credit); mailbox_flush is called once a turn. So no two
