@@ -249,6 +249,11 @@ const struct ring_counts *ring_counts(const struct ring *ring)
     return &ring->counts;
 }
 
+bool ring_uses_direct_files(const struct ring *ring)
+{
+    return ring->direct;
+}
+
 /* --- submitting --- */
 
 /* Hands over to the kernel what is queued; what it does not take now, it is offered again. */
@@ -529,8 +534,9 @@ static bool own_completed(struct ring *ring, struct ring_completion *completion)
             give_file(ring, slot);
         }
         return true;
-    case OWN_WAKE: /* only failures are reported */
-        if (completion->result != -EBADF && completion->result != -EBADFD)
+    case OWN_WAKE: /* only failures are reported; others than these: the peer's ring is gone */
+        if (completion->result == -ENOMEM || completion->result == -EOVERFLOW ||
+            completion->result == -EAGAIN)
             owe_wake(ring, (int)slot);
         counter_add(&ring->counts.refused, 1);
         return false;

@@ -117,5 +117,6 @@ int ring_wake(struct ring *mine, int other_descriptor);
 /* How many operations are submitted and not completed. */
 uint32_t ring_in_flight(const struct ring *ring);
 const struct ring_counts *ring_counts(const struct ring *ring);
+bool ring_uses_direct_files(const struct ring *ring);
 
 #endif
