@@ -534,6 +534,21 @@ START_TEST(a_completion_queue_that_overflows_loses_nothing)
 }
 END_TEST
 
+START_TEST(one_turn_takes_everything_that_is_there_up_to_a_batch)
+{
+    enum { SOCKETS = RING_BATCH - 6 };
+    struct ring *ring = new_ring((struct ring_limits){512, 0, 512, 64, false});
+    make_pairs(SOCKETS, SOCK_STREAM);
+    for (uint32_t i = 0; i < SOCKETS; i++)
+        ck_assert_int_eq(ring_receive(ring, token(RECEIVE, i, 1), pairs[i][0]), 0);
+    expect_nothing_more(ring);
+    for (uint32_t i = 0; i < SOCKETS; i++)
+        ck_assert_int_eq(write(pairs[i][1], "x", 1), 1);
+    ck_assert_int_eq(ring_turn(ring, 0, note, &seen), SOCKETS);
+    ring_destroy(ring);
+}
+END_TEST
+
 START_TEST(a_turn_hands_over_a_batch_at_most)
 {
     struct ring *ring = new_ring((struct ring_limits){512, 0, 0, 0, false});
@@ -814,6 +829,7 @@ int main(void)
     tcase_add_test(tests, a_buffer_holds_its_bytes_until_the_handler_returns_and_not_longer);
     tcase_add_test(tests, more_submissions_than_the_queue_holds_all_go_through);
     tcase_add_test(tests, a_completion_queue_that_overflows_loses_nothing);
+    tcase_add_test(tests, one_turn_takes_everything_that_is_there_up_to_a_batch);
     tcase_add_test(tests, a_turn_hands_over_a_batch_at_most);
     tcase_add_test(tests, a_handler_may_submit_more_than_the_queue_holds);
     tcase_add_loop_test(tests, multishot_accept_and_receive_serve_many_unix_clients, 0, 2);

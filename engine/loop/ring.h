@@ -81,7 +81,8 @@ int ring_descriptor(const struct ring *ring); /* for ring_wake by others */
 /*
  * Submits what is queued, sleeps until a completion or `until_ms` (boot time; 0: do not sleep;
  * UINT64_MAX: no limit), and hands over every completion that is there (at most RING_BATCH at
- * once). Returns how many were handed over (0: time is up or a wake-up), or -errno.
+ * once). Returns how many were handed over (0: time is up or a wake-up), or -errno. Less
+ * than RING_BATCH means that nothing more was there.
  */
 int ring_turn(struct ring *ring, uint64_t until_ms, ring_handler *handler, void *context);
 
