@@ -23,13 +23,13 @@
 #define LIMIT_DNS_ANSWER (136 * 1024)
 
 /* --- a resolver --- */
-#define LIMIT_DNS_INSIDE                                                    \
-    192 /* look-ups in libunbound that somebody waits for; 18 KB each. More \
-           make one callback long: 200 took 35 ms, 2,000 took 340 ms */
-#define LIMIT_DNS_ABANDONED 512 /* … that nobody waits for any more; libunbound cannot stop them \
-                                 */
+/* Look-ups in libunbound that somebody waits for; 18 KB each. More make one callback long: 200 took
+ * 35 ms, 2,000 took 340 ms. Those that nobody waits for any more go on, it cannot stop them. */
+#define LIMIT_DNS_INSIDE      192
+#define LIMIT_DNS_ABANDONED   512
 #define LIMIT_DNS_FAILURES    4096 /* remembered; 0.8 KB each */
-#define LIMIT_DNS_STARTS      64   /* look-ups begun in one turn of the loop */
+#define LIMIT_DNS_QUESTIONS   1024 /* taken from the mailbox in one turn of the loop */
+#define LIMIT_DNS_STARTS      64   /* look-ups begun in one turn */
 #define LIMIT_DNS_TIMERS      1024 /* timers run in one turn */
 #define LIMIT_DNS_LATE_MS     250  /* a deadline noticed later than this is our own fault */
 #define LIMIT_DNS_PATIENCE_MS 2500 /* servers that had less time than this did not time out */
@@ -66,9 +66,9 @@
 #define LIMIT_STOP_MS       15000 /* for everything asked to come home at the end */
 
 /* --- threads --- */
-#define LIMIT_SHARDS     64
-#define LIMIT_RESOLVERS  64
-#define LIMIT_THREADS    160  /* of one exchange */
+#define LIMIT_SHARDS    64
+#define LIMIT_RESOLVERS 64
+#define LIMIT_THREADS   160 /* of one exchange */
 
 /* --- the native socket (its frames' sizes stand in ipc/wire/frame.h) --- */
 #define LIMIT_CLIENTS          4096  /* connections at once; 42 KiB each, touched when used */
