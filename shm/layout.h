@@ -332,10 +332,13 @@ int table_clock_read(struct table_clock *clock);
 
 /* --- the one way to touch a shared word ---
  *
- * Every store to the file goes through here, so that the crash test can stop the writer after each
- * one (it defines the hook and compiles the writer's files into itself). */
+ * Every access goes through here, so that a test can end the writer after any store, and run it
+ * between any two loads of a reader (it defines the hooks and compiles these files into itself). */
 #ifndef TABLE_STORED
 #define TABLE_STORED() ((void)0)
+#endif
+#ifndef TABLE_LOADED
+#define TABLE_LOADED() ((void)0)
 #endif
 
 /* Pairs with table_load by any reader, and with attach. */
@@ -347,7 +350,9 @@ static inline void table_store(_Atomic uint64_t *word, uint64_t value)
 /* Pairs with table_store. */
 static inline uint64_t table_load(const _Atomic uint64_t *word)
 {
-    return atomic_load_explicit(word, memory_order_acquire);
+    const uint64_t value = atomic_load_explicit(word, memory_order_acquire);
+    TABLE_LOADED();
+    return value;
 }
 
 #endif

@@ -1,0 +1,559 @@
+/*
+ * table_crash_test.c - the writer dies after each of its stores; the reader is held between any two
+ * of its loads.
+ *
+ * The files of the table are compiled into this program with two hooks. `stored` ends the process
+ * after the n-th store of an operation, for every n until the operation ends by itself; then a
+ * reader reads what is there, and a new writer attaches, and nothing may be torn, wrong, lost or
+ * dropped. `loaded` lets the writer run a whole operation after the reader's n-th load, for every
+ * n.
+ */
+static void stored(void);
+static void loaded(void);
+#define TABLE_STORED() stored()
+#define TABLE_LOADED() loaded()
+
+#include "shm/attach.c"
+#include "shm/reader.c"
+#include "shm/table_file.c"
+#include "shm/writer.c"
+
+#include "tests/table_support.h"
+
+#include <sys/wait.h>
+
+#define DIED 42 /* exit status of a writer that the hook ended */
+#define KEYS 300
+#define GONE 20 /* keys that were removed again */
+
+static unsigned long stores, die_at; /* die_at 0: never */
+static void (*between)(void);        /* what the writer does after a load; NULL: nothing */
+static unsigned long loads, run_at;  /* run_at 0: after every load */
+
+static void stored(void)
+{
+    if (++stores == die_at)
+        _exit(DIED);
+}
+
+static void loaded(void)
+{
+    void (*const run)(void) = between;
+
+    if (run == NULL || (++loads != run_at && run_at != 0))
+        return;
+    between = NULL; /* the writer loads, too */
+    run();
+    between = run_at == 0 ? run : NULL;
+}
+
+static struct scratch scratch;
+static struct table_writer *writer; /* who is speaking now: parent or child */
+
+static void set_up(void)
+{
+    scratch = scratch_make();
+}
+
+static void tear_down(void)
+{
+    scratch_remove(&scratch);
+}
+
+static void put(uint64_t number, uint32_t version)
+{
+    struct numbered numbered;
+    struct verdict verdict;
+
+    numbered_key(&numbered, number);
+    value_of(&verdict, number, version);
+    ck_assert_int_eq(table_writer_put(writer, &numbered.key, &verdict), 0);
+}
+
+static bool take(uint64_t number)
+{
+    struct numbered numbered;
+
+    numbered_key(&numbered, number);
+    return table_writer_remove(writer, &numbered.key);
+}
+
+/* --- the state that everything starts from --- */
+
+/* Keys with one home line, more than it has cells. The first CROWD of them are put; CROWD_HOME in
+ * the home line, the others elsewhere in the group. */
+#define CROWD (TABLE_CELLS + 2)
+static uint64_t crowd[CROWD + 3];
+
+static void find_crowd(void)
+{
+    const struct table_line *home = NULL;
+    unsigned found = 0;
+
+    for (uint64_t number = 1000000; found < sizeof crowd / sizeof *crowd; number++) {
+        struct numbered numbered;
+        numbered_key(&numbered, number);
+        const struct place place = place_of(writer, &numbered.key);
+        if (home != NULL && place.home != home)
+            continue;
+        home = place.home;
+        crowd[found++] = number;
+    }
+}
+
+/* Version 1 of KEYS keys and of the crowd, after some replacing and removing. Leaves the writer
+ * open. */
+static void prepare(void)
+{
+    writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, NULL);
+    find_crowd();
+    for (uint64_t number = 0; number < KEYS + GONE; number++)
+        put(number, 0);
+    for (uint64_t number = 0; number < KEYS; number++)
+        put(number, 1);
+    for (uint64_t number = KEYS; number < KEYS + GONE; number++)
+        ck_assert(take(number));
+    for (unsigned i = 0; i < CROWD; i++)
+        put(crowd[i], 1);
+}
+
+static void close_writer(void)
+{
+    table_writer_close(writer);
+    writer = NULL;
+}
+
+/* --- operations --- */
+
+/* The key an operation is about may have its old or its new version meanwhile, or none if it is
+ * inserted or removed. Every other key is as it was. */
+struct operation {
+    const char *name;
+    void (*run)(void);
+    const uint64_t *subject;
+    uint32_t old_version, new_version; /* 0: none */
+    uint64_t bytes;                    /* to open with; 0: as before */
+    bool opens;                        /* opening is the operation */
+    unsigned long stride;              /* of the stores tried; the last ones are all tried */
+};
+
+static const uint64_t present = 7, absent = KEYS + 3;
+
+static void insert_absent(void)
+{
+    put(absent, 2);
+}
+static void insert_overflowing(void)
+{
+    put(crowd[CROWD], 2);
+}
+static void replace_present(void)
+{
+    put(present, 2);
+}
+static void replace_overflowed(void)
+{
+    put(crowd[CROWD - 1], 2);
+}
+/* Until every slot of the size classes concerned was used again. */
+static void replace_often(void)
+{
+    for (unsigned i = 0; i < 80; i++)
+        put(present, i % 2 + 1);
+}
+static void remove_present(void)
+{
+    take(present);
+}
+static void remove_overflowed(void)
+{
+    take(crowd[CROWD - 1]);
+}
+static void evict_present(void)
+{
+    struct numbered numbered;
+    struct place place;
+    union record record;
+
+    numbered_key(&numbered, present);
+    if (find(writer, &numbered.key, &place, &record))
+        evict(writer, numbered.key.partition, place.slot);
+}
+static void open_again(void)
+{
+    writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, NULL);
+}
+static void open_larger(void)
+{
+    writer = scratch_writer(&scratch, 2 * TABLE_BYTES_SMALL, NULL);
+}
+
+static const struct operation operations[] = {
+    {"insert", insert_absent, &absent, 0, 2, 0, false, 1},
+    {"insert that overflows its line", insert_overflowing, &crowd[CROWD], 0, 2, 0, false, 1},
+    {"replace", replace_present, &present, 1, 2, 0, false, 1},
+    {"replace in another line", replace_overflowed, &crowd[CROWD - 1], 1, 2, 0, false, 1},
+    {"replace until slots are reused", replace_often, &present, 1, 2, 0, false, 11},
+    {"remove", remove_present, &present, 1, 0, 0, false, 1},
+    {"remove from another line", remove_overflowed, &crowd[CROWD - 1], 1, 0, 0, false, 1},
+    {"evict", evict_present, &present, 1, 0, 0, false, 1},
+    {"attach", open_again, &present, 1, 1, 0, true, 29},
+    {"make a successor", open_larger, &present, 1, 1, 2 * TABLE_BYTES_SMALL, true, 97},
+};
+#define OPERATIONS (sizeof operations / sizeof *operations)
+
+static bool version_is_allowed(const struct operation *operation, uint32_t version)
+{
+    return version == operation->old_version || version == operation->new_version;
+}
+
+/* --- what must hold after a death --- */
+
+static void check_key(const struct table_reader *reader, const struct operation *operation,
+                      uint64_t number, uint32_t version)
+{
+    struct numbered numbered;
+    struct verdict verdict;
+
+    numbered_key(&numbered, number);
+    const enum table_outcome outcome =
+        table_read(reader, &numbered.key, scratch.clock.boot_ms, &verdict);
+    ck_assert_msg(outcome != TABLE_UNKNOWN, "%s: unknown", operation->name);
+    const uint32_t read = outcome == TABLE_HIT ? verdict.config_epoch : 0;
+    if (outcome == TABLE_HIT)
+        ck_assert_msg(value_is_of(&verdict, number), "%s: torn or wrong", operation->name);
+    if (number == *operation->subject)
+        ck_assert_msg(version_is_allowed(operation, read), "%s: subject has %u", operation->name,
+                      read);
+    else
+        ck_assert_msg(read == version, "%s: %llu has %u", operation->name,
+                      (unsigned long long)number, read);
+}
+
+static void check_all(const struct table_reader *reader, const struct operation *operation)
+{
+    for (uint64_t number = 0; number < KEYS; number++)
+        check_key(reader, operation, number, 1);
+    for (uint64_t number = KEYS; number < KEYS + GONE; number++)
+        check_key(reader, operation, number, 0);
+    for (unsigned i = 0; i < sizeof crowd / sizeof *crowd; i++)
+        check_key(reader, operation, crowd[i], i < CROWD);
+}
+
+static uint64_t bytes_of(const struct operation *operation)
+{
+    return operation->bytes != 0 ? operation->bytes : TABLE_BYTES_SMALL;
+}
+
+/* Runs the operation in a child that dies after its n-th store. True if it died. */
+static bool run_and_die(const struct operation *operation, unsigned long n)
+{
+    const pid_t child = fork();
+    int status;
+
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        if (!operation->opens)
+            open_again();
+        stores = 0;
+        die_at = n;
+        operation->run();
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFEXITED(status));
+    ck_assert(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == DIED);
+    return WEXITSTATUS(status) == DIED;
+}
+
+/* A new writer finds everything in order, does the operation again, and that holds. */
+static void take_over(const struct operation *operation)
+{
+    struct table_opened opened;
+    struct table_facts facts;
+
+    writer = scratch_writer(&scratch, bytes_of(operation), &opened);
+    struct table_reader *reader = scratch_reader(&scratch);
+    ck_assert_uint_eq(opened.dropped, 0);
+    ck_assert_uint_eq(opened.repeated, 0);
+    table_writer_facts(writer, &facts);
+    ck_assert_uint_eq(facts.records, opened.kept);
+    check_all(reader, operation);
+    if (!operation->opens) {
+        struct operation done = *operation;
+        done.run();
+        done.old_version = done.new_version;
+        check_all(reader, &done);
+    }
+    table_reader_close(reader);
+    close_writer();
+}
+
+/* --- trying all deaths --- */
+
+static void copy_file(const char *from, const char *to)
+{
+    static char buffer[1 << 16];
+    struct stat status;
+    const int in = open(from, O_RDONLY | O_CLOEXEC);
+    const int out = open(to, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+
+    ck_assert(in >= 0 && out >= 0 && fstat(in, &status) == 0);
+    ck_assert_int_eq(ftruncate(out, status.st_size), 0);
+    for (off_t at = 0; (at = lseek(in, at, SEEK_DATA)) >= 0 && at < status.st_size;) {
+        const ssize_t got = pread(in, buffer, sizeof buffer, at);
+        ck_assert(got > 0 && pwrite(out, buffer, (size_t)got, at) == got);
+        at += got;
+    }
+    close(in);
+    close(out);
+}
+
+/* The prepared table, and nothing else, in the directory. */
+static void restore(const struct scratch *original)
+{
+    char from[128], to[128];
+
+    for (unsigned generation = 1; generation < 4; generation++) {
+        snprintf(to, sizeof to, "%s/table.%u", scratch.directory, generation);
+        unlink(to);
+    }
+    snprintf(from, sizeof from, "%s/table.1", original->directory);
+    snprintf(to, sizeof to, "%s/table.1", scratch.directory);
+    copy_file(from, to);
+}
+
+static unsigned long stores_of(const struct operation *operation)
+{
+    if (!operation->opens)
+        open_again();
+    stores = 0;
+    operation->run();
+    const unsigned long count = stores;
+    close_writer();
+    return count;
+}
+
+static void die_once(const struct operation *operation, const struct scratch *original,
+                     unsigned long n)
+{
+    restore(original);
+    struct table_reader *early = scratch_reader(&scratch);
+    ck_assert(run_and_die(operation, n));
+    check_all(early, operation);
+    struct table_reader *late = scratch_reader(&scratch);
+    check_all(late, operation);
+    table_reader_close(late);
+    take_over(operation);
+    ck_assert_int_ge(table_reader_refresh(early, &scratch.clock), 0);
+    check_all(early, operation);
+    table_reader_close(early);
+}
+
+START_TEST(a_writer_may_die_after_any_store)
+{
+    const struct operation *operation = &operations[_i];
+    struct scratch original = scratch_make();
+    char from[128], to[128];
+
+    prepare();
+    close_writer();
+    snprintf(from, sizeof from, "%s/table.1", scratch.directory);
+    snprintf(to, sizeof to, "%s/table.1", original.directory);
+    copy_file(from, to);
+    const unsigned long count = stores_of(operation);
+    ck_assert_uint_gt(count, 2);
+    for (unsigned long n = 1; n <= count; n += n + 12 >= count ? 1 : operation->stride)
+        die_once(operation, &original, n);
+    scratch_remove(&original);
+}
+END_TEST
+
+/* --- the writer between any two loads of a reader --- */
+
+/* Puts every slot of the subject's partition to another use. */
+static void churn(unsigned rounds)
+{
+    const struct operation *operation = &operations[2];
+    struct numbered numbered, other;
+    unsigned done = 0;
+
+    numbered_key(&numbered, *operation->subject);
+    for (uint64_t number = 2000000; done < rounds; number++) {
+        numbered_key(&other, number);
+        if (other.key.partition != numbered.key.partition)
+            continue;
+        put(number, (uint32_t)number);
+        take(number);
+        done++;
+    }
+}
+
+static void remove_and_churn(void)
+{
+    remove_present();
+    churn(150);
+}
+static void replace_and_churn(void)
+{
+    put(present, 2);
+    churn(150);
+}
+static void remove_churn_and_insert(void)
+{
+    remove_and_churn();
+    put(present, 2);
+}
+static void remove_home_and_insert_elsewhere(void)
+{
+    /* The subject goes from another line of the group to its home line. */
+    take(crowd[CROWD - 1]);
+    take(crowd[0]);
+    put(crowd[CROWD - 1], 2);
+}
+
+struct interleaving {
+    void (*run)(void);
+    const uint64_t *subject;
+    bool may_miss; /* absent at some instant */
+};
+static const struct interleaving interleavings[] = {
+    {replace_present, &present, false},
+    {replace_often, &present, false},
+    {replace_and_churn, &present, false},
+    {remove_present, &present, true},
+    {remove_and_churn, &present, true},
+    {remove_churn_and_insert, &present, true},
+    {evict_present, &present, true},
+    {insert_absent, &absent, true},
+    {insert_overflowing, &crowd[CROWD], true},
+    {replace_overflowed, &crowd[CROWD - 1], false},
+    {remove_overflowed, &crowd[CROWD - 1], true},
+    {remove_home_and_insert_elsewhere, &crowd[CROWD - 1], true},
+};
+#define INTERLEAVINGS (sizeof interleavings / sizeof *interleavings)
+
+/* One read with the writer running after the n-th load (0: after each). False when n was beyond its
+ * last load. */
+static bool read_interleaved(const struct table_reader *reader,
+                             const struct interleaving *interleaving, unsigned long n)
+{
+    struct numbered numbered;
+    struct verdict verdict;
+
+    numbered_key(&numbered, *interleaving->subject);
+    loads = 0;
+    run_at = n;
+    between = interleaving->run;
+    const enum table_outcome outcome =
+        table_read(reader, &numbered.key, scratch.clock.boot_ms, &verdict);
+    const bool ran = between == NULL || n == 0;
+    between = NULL;
+    ck_assert(outcome != TABLE_UNKNOWN || n == 0);
+    if (outcome == TABLE_MISS)
+        ck_assert(interleaving->may_miss);
+    if (outcome == TABLE_HIT) {
+        ck_assert(value_is_of(&verdict, *interleaving->subject));
+        ck_assert(verdict.config_epoch == 1 || verdict.config_epoch == 2);
+    }
+    return ran;
+}
+
+/* As it was before the interleaving. */
+static void reset_subject(void)
+{
+    take(absent);
+    take(crowd[CROWD]);
+    put(present, 1);
+    for (unsigned i = 0; i < CROWD; i++)
+        put(crowd[i], 1);
+}
+
+START_TEST(the_writer_may_run_between_any_two_loads)
+{
+    const struct interleaving *interleaving = &interleavings[_i];
+    unsigned long n = 1;
+
+    prepare();
+    struct table_reader *reader = scratch_reader(&scratch);
+    for (bool ran = true; ran; n++) {
+        reset_subject();
+        ran = read_interleaved(reader, interleaving, n);
+    }
+    ck_assert_uint_gt(n, 10); /* a head, seven cells, at least */
+    reset_subject();
+    read_interleaved(reader, interleaving, 0);
+    table_reader_close(reader);
+    close_writer();
+}
+END_TEST
+
+/* 65,536 uses later a slot has the same low bits in its sequence as the cell that a reader holds.
+ * All but the last of these uses are one store here. */
+static void wrap_versions(void)
+{
+    struct numbered numbered, other;
+    const struct verdict verdict = {.config_epoch = 77};
+    struct place place;
+    union record record;
+
+    numbered_key(&numbered, present);
+    ck_assert(find(writer, &numbered.key, &place, &record));
+    _Atomic uint64_t *slot = table_slot(&writer->map, table_cell_offset(table_load(place.cell)));
+    const uint64_t until = record.fixed.sequence + 65536;
+    put(present, 2);
+    table_store(&slot[RECORD_SEQUENCE], until - 1);
+    for (uint64_t number = 2000000; table_load(&slot[RECORD_SEQUENCE]) != until; number++) {
+        numbered_key(&other, number);
+        if (other.key.partition == numbered.key.partition)
+            ck_assert_int_eq(table_writer_put(writer, &other.key, &verdict), 0);
+    }
+}
+
+START_TEST(a_slot_reused_65536_times_is_still_another_record)
+{
+    struct numbered numbered;
+    const struct verdict small = {.config_epoch = 1};
+    struct verdict verdict;
+
+    numbered_key(&numbered, present);
+    bool ran = true;
+    for (unsigned long n = 1; ran; n++) {
+        prepare();
+        struct table_reader *reader = scratch_reader(&scratch);
+        table_writer_put(writer, &numbered.key, &small);
+        loads = 0;
+        run_at = n;
+        between = wrap_versions;
+        const enum table_outcome outcome =
+            table_read(reader, &numbered.key, scratch.clock.boot_ms, &verdict);
+        ran = between == NULL;
+        between = NULL;
+        ck_assert_int_eq(outcome, TABLE_HIT);
+        ck_assert(verdict.config_epoch == 1 ||
+                  (verdict.config_epoch == 2 && value_is_of(&verdict, present)));
+        table_reader_close(reader);
+        close_writer();
+        scratch_remove(&scratch);
+        scratch = scratch_make();
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("table crash");
+    TCase *cases = tcase_create("crash");
+
+    tcase_add_checked_fixture(cases, set_up, tear_down);
+    tcase_set_timeout(cases, 240);
+    tcase_add_loop_test(cases, a_writer_may_die_after_any_store, 0, OPERATIONS);
+    tcase_add_loop_test(cases, the_writer_may_run_between_any_two_loads, 0, INTERLEAVINGS);
+    tcase_add_test(cases, a_slot_reused_65536_times_is_still_another_record);
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
