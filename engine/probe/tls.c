@@ -1,0 +1,595 @@
+/*
+ * tls.c - OpenSSL over memory, as tls.h promises.
+ *
+ * One BIO serves both directions of a connection: it reads from the copy of what was received and
+ * appends to what is to be sent, so there is no buffer besides these two and both are freed as soon
+ * as they are empty. OpenSSL's error queue belongs to the thread, not to the connection: it is
+ * emptied before each call (begin) and read right after it (explain).
+ */
+#include "engine/probe/tls.h"
+
+#include "engine/base/check.h"
+#include "engine/base/limits.h"
+#include "engine/probe/tls_library.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What counts (TLS-15): forward secrecy, AEAD first, no anonymous, no NULL, nothing truncated. */
+#define CIPHERS_SECURE                                                       \
+    "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:ECDHE+AES:DHE+AES:" \
+    "!aNULL:!eNULL:!PSK:!SRP:!DSS:!AESCCM"
+#define CIPHERS_STATIC_RSA ":kRSA+AESGCM:kRSA+AES:!AESCCM"
+/* Whatever may be met, in less than 64 suites: some old peers read no further. */
+#define CIPHERS_ANY                                                \
+    "ECDHE+AES:DHE+AES:RSA+AES:CHACHA20:3DES:RC4:aNULL+AES:eNULL:" \
+    "!PSK:!SRP:!AESCCM:!ARIA:!CAMELLIA"
+
+/* 112 bits: no SHA-1 signatures, no DH below 2048. */
+enum { SECURITY_SECURE = 2, SECURITY_ANY = 0 };
+
+/* Bytes of a clear-text answer that go into `why`. */
+enum { CLEAR_KEPT = 60 };
+
+struct tls_context {
+    struct tls_library *library;
+    SSL_CTX *floors[2]; /* by enum tls_floor */
+    BIO_METHOD *memory;
+};
+
+struct tls {
+    struct tls_context *context;
+    SSL *ssl;
+    uint8_t *in; /* received and not yet read by OpenSSL: in[in_at .. in_size-1] */
+    size_t in_at, in_size;
+    uint8_t *out; /* written by OpenSSL and not yet sent: out[out_at .. out_size-1] */
+    size_t out_at, out_size, out_room;
+    uint32_t taken; /* bytes since the handshake began, then since it ended */
+    bool complete;
+    struct tls_facts facts;
+};
+
+/* --- the BIO --- */
+
+static int memory_read(BIO *bio, char *bytes, size_t size, size_t *got)
+{
+    struct tls *tls = BIO_get_data(bio);
+    size_t there = tls->in_size - tls->in_at;
+
+    BIO_clear_retry_flags(bio);
+    *got = size < there ? size : there;
+    if (*got == 0) {
+        BIO_set_retry_read(bio);
+        return 0;
+    }
+    memcpy(bytes, tls->in + tls->in_at, *got);
+    tls->in_at += *got;
+    if (tls->in_at == tls->in_size) {
+        free(tls->in);
+        tls->in = NULL;
+        tls->in_at = tls->in_size = 0;
+    }
+    return 1;
+}
+
+static int memory_write(BIO *bio, const char *bytes, size_t size, size_t *written)
+{
+    struct tls *tls = BIO_get_data(bio);
+
+    BIO_clear_retry_flags(bio);
+    *written = 0;
+    if (size > LIMIT_TLS_OUT - tls->out_size)
+        return 0;
+    if (tls->out_size + size > tls->out_room) {
+        uint8_t *more = realloc(tls->out, tls->out_size + size);
+        if (more == NULL)
+            return 0;
+        tls->out = more;
+        tls->out_room = tls->out_size + size;
+    }
+    memcpy(tls->out + tls->out_size, bytes, size);
+    tls->out_size += size;
+    *written = size;
+    return 1;
+}
+
+static long memory_control(BIO *bio, int command, long number, void *pointer)
+{
+    (void)bio, (void)number, (void)pointer;
+    return command == BIO_CTRL_FLUSH;
+}
+
+static BIO_METHOD *memory_method(void)
+{
+    BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "mxward memory");
+
+    if (method != NULL) {
+        BIO_meth_set_read_ex(method, memory_read);
+        BIO_meth_set_write_ex(method, memory_write);
+        BIO_meth_set_ctrl(method, memory_control);
+    }
+    return method;
+}
+
+/* --- the context --- */
+
+/* The chain is judged later and elsewhere, so OpenSSL's own attempt (without roots it fails, and
+ * with them it would be done again for each connection) is not made. */
+static int chain_is_judged_later(X509_STORE_CTX *chain, void *nothing)
+{
+    (void)chain, (void)nothing;
+    return 1;
+}
+
+/* Alerts and ServerHellos, as they come in. */
+static void message_seen(int written, int version, int type, const void *bytes, size_t size,
+                         SSL *ssl, void *argument)
+{
+    struct tls *tls = argument;
+    const uint8_t *message = bytes;
+
+    (void)version;
+    if (written || tls == NULL)
+        return;
+    if (type == SSL3_RT_HANDSHAKE && size >= 6 && message[0] == SSL3_MT_SERVER_HELLO)
+        tls->facts.chosen = (uint16_t)(message[4] << 8 | message[5]);
+    if (type == SSL3_RT_ALERT && size == 2) {
+        /* In TLS 1.3 the level says nothing (RFC 8446 section 6); before a ServerHello it is no TLS
+         * 1.3 yet, whatever SSL_version says. */
+        bool levels = tls->facts.chosen == 0 || SSL_version(ssl) != TLS1_3_VERSION;
+        bool warning = levels && message[0] == SSL3_AL_WARNING;
+        if (!warning && message[1] != SSL_AD_CLOSE_NOTIFY && message[1] != SSL_AD_USER_CANCELLED)
+            tls->facts.alert = message[1];
+    }
+}
+
+static SSL_CTX *make_floor(OSSL_LIB_CTX *library, enum tls_floor floor, bool static_rsa)
+{
+    bool secure = floor == TLS_FLOOR_SECURE;
+    const char *ciphers = !secure      ? CIPHERS_ANY
+                          : static_rsa ? CIPHERS_SECURE CIPHERS_STATIC_RSA
+                                       : CIPHERS_SECURE;
+    SSL_CTX *ctx = SSL_CTX_new_ex(library, NULL, TLS_client_method());
+
+    if (ctx == NULL)
+        return NULL;
+    SSL_CTX_set_security_level(ctx, secure ? SECURITY_SECURE : SECURITY_ANY);
+    SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |
+                                 SSL_OP_IGNORE_UNEXPECTED_EOF |
+                                 (secure ? 0 : SSL_OP_LEGACY_SERVER_CONNECT));
+    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
+    SSL_CTX_set_cert_verify_callback(ctx, chain_is_judged_later, NULL);
+    SSL_CTX_set_msg_callback(ctx, message_seen);
+    if (SSL_CTX_set_min_proto_version(ctx, secure ? TLS1_2_VERSION : TLS1_VERSION) == 1 &&
+        SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) == 1 &&
+        SSL_CTX_set_cipher_list(ctx, ciphers) == 1)
+        return ctx;
+    SSL_CTX_free(ctx);
+    return NULL;
+}
+
+int tls_context_create(struct tls_context **out, bool static_rsa, char *why, size_t why_size)
+{
+    struct tls_context *context = calloc(1, sizeof *context);
+
+    if (context == NULL)
+        return -ENOMEM;
+    ERR_clear_error();
+    context->library = tls_library_open();
+    context->memory = memory_method();
+    if (context->library != NULL && context->memory != NULL) {
+        OSSL_LIB_CTX *library = tls_library_context(context->library);
+        context->floors[TLS_FLOOR_SECURE] = make_floor(library, TLS_FLOOR_SECURE, static_rsa);
+        context->floors[TLS_FLOOR_ANY] = make_floor(library, TLS_FLOOR_ANY, static_rsa);
+    }
+    if (context->floors[TLS_FLOOR_SECURE] != NULL && context->floors[TLS_FLOOR_ANY] != NULL) {
+        *out = context;
+        return 0;
+    }
+    const char *reason = ERR_reason_error_string(ERR_peek_error());
+    snprintf(why, why_size, "OpenSSL cannot be set up: %s", reason == NULL ? "no memory" : reason);
+    ERR_clear_error();
+    tls_context_destroy(context);
+    return -EIO;
+}
+
+void tls_context_destroy(struct tls_context *context)
+{
+    if (context == NULL)
+        return;
+    SSL_CTX_free(context->floors[0]);
+    SSL_CTX_free(context->floors[1]);
+    BIO_meth_free(context->memory);
+    tls_library_close(context->library);
+    free(context);
+}
+
+/* --- one connection --- */
+
+static bool attach_memory(struct tls *tls)
+{
+    BIO *bio = BIO_new(tls->context->memory);
+
+    if (bio == NULL)
+        return false;
+    BIO_set_data(bio, tls);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(tls->ssl, bio, bio); /* takes the one reference for both directions */
+    return true;
+}
+
+struct tls *tls_open(struct tls_context *context, enum tls_floor floor,
+                     const struct name *server_name)
+{
+    struct tls *tls = calloc(1, sizeof *tls);
+
+    if (tls == NULL)
+        return NULL;
+    ERR_clear_error();
+    tls->context = context;
+    tls->facts.cipher = "";
+    tls->ssl = SSL_new(context->floors[floor]);
+    if (tls->ssl != NULL && attach_memory(tls) &&
+        (server_name->length == 0 ||
+         SSL_set_tlsext_host_name(tls->ssl, (const void *)server_name->text) == 1)) {
+        SSL_set_msg_callback_arg(tls->ssl, tls);
+        SSL_set_connect_state(tls->ssl);
+        return tls;
+    }
+    tls_close(tls);
+    ERR_clear_error();
+    return NULL;
+}
+
+void tls_close(struct tls *tls)
+{
+    if (tls == NULL)
+        return;
+    SSL_free(tls->ssl);
+    free(tls->in);
+    free(tls->out);
+    free(tls);
+}
+
+const struct tls_facts *tls_facts(const struct tls *tls)
+{
+    return &tls->facts;
+}
+
+static enum tls_status fail(struct tls *tls, enum tls_failure failure, const char *why)
+{
+    if (tls->facts.failure == TLS_FAILURE_NONE) {
+        tls->facts.failure = failure;
+        snprintf(tls->facts.why, sizeof tls->facts.why, "%s", why);
+    }
+    return TLS_BROKEN;
+}
+
+/* --- what went wrong --- */
+
+/* OpenSSL's reasons for refusing something that a lower floor would take. */
+static bool is_below_the_floor(int reason)
+{
+    switch (reason) {
+    case SSL_R_UNSUPPORTED_PROTOCOL:
+    case SSL_R_VERSION_TOO_LOW:
+    case SSL_R_WRONG_SSL_VERSION:
+    case SSL_R_DH_KEY_TOO_SMALL:
+    case SSL_R_WRONG_SIGNATURE_TYPE:
+    case SSL_R_WRONG_SIGNATURE_SIZE:
+    case SSL_R_WRONG_CIPHER_RETURNED:
+    case SSL_R_UNKNOWN_CIPHER_RETURNED:
+    case SSL_R_UNSAFE_LEGACY_RENEGOTIATION_DISABLED:
+    case SSL_R_EE_KEY_TOO_SMALL:
+    case SSL_R_WRONG_CURVE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* After a call that failed: reads and empties the thread's queue. */
+static enum tls_status explain(struct tls *tls)
+{
+    unsigned long first = ERR_peek_error();
+    int reason = ERR_GET_REASON(first);
+    const char *text = ERR_reason_error_string(first);
+    bool no_memory = false;
+    unsigned long error;
+
+    while ((error = ERR_get_error()) != 0)
+        no_memory |= ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE;
+    if (text == NULL)
+        text = "no reason given";
+    if (no_memory)
+        return fail(tls, TLS_FAILURE_OURS, "no memory");
+    if (tls->facts.alert != 0)
+        return fail(tls, TLS_FAILURE_ALERT, tls_alert_name(tls->facts.alert));
+    if (ERR_GET_LIB(first) != ERR_LIB_SSL)
+        return fail(tls, TLS_FAILURE_GARBLED, text);
+    if (tls->facts.chosen != 0 && tls->facts.chosen < TLS1_2_VERSION)
+        return fail(tls, TLS_FAILURE_BELOW, tls_version_name(tls->facts.chosen));
+    if (is_below_the_floor(reason))
+        return fail(tls, TLS_FAILURE_BELOW, text);
+    if (reason == SSL_R_EXCESSIVE_MESSAGE_SIZE)
+        return fail(tls, TLS_FAILURE_TOO_LARGE, "a certificate chain over 100 KiB");
+    return fail(tls, TLS_FAILURE_GARBLED, text);
+}
+
+/* The first bytes of an answer: a TLS record begins with its type and the major version 3. Text
+ * means that the peer, or somebody between, went on in clear. */
+static bool looks_like_a_record(const uint8_t *bytes, size_t size)
+{
+    return bytes[0] >= SSL3_RT_CHANGE_CIPHER_SPEC && bytes[0] <= SSL3_RT_APPLICATION_DATA &&
+           (size < 2 || bytes[1] == SSL3_VERSION_MAJOR);
+}
+
+static void refuse_first_bytes(struct tls *tls, const uint8_t *bytes, size_t size)
+{
+    char text[CLEAR_KEPT + 1];
+    size_t kept = 0;
+
+    while (kept < size && kept < CLEAR_KEPT && isprint(bytes[kept])) {
+        text[kept] = (char)bytes[kept];
+        kept++;
+    }
+    text[kept] = '\0';
+    bool clear = kept == CLEAR_KEPT || kept == size || bytes[kept] == '\r' || bytes[kept] == '\n';
+    if (clear)
+        fail(tls, TLS_FAILURE_PLAINTEXT, text);
+    else
+        fail(tls, TLS_FAILURE_GARBLED, "not a TLS record");
+}
+
+/* --- bytes in and out --- */
+
+int tls_take(struct tls *tls, const uint8_t *bytes, size_t size)
+{
+    if (size == 0)
+        return 0;
+    if (size > LIMIT_HANDSHAKE_BYTES - tls->taken) {
+        fail(tls, TLS_FAILURE_TOO_LARGE, "more bytes than any handshake needs");
+        return -EMSGSIZE;
+    }
+    if (!tls->facts.answered && !looks_like_a_record(bytes, size))
+        refuse_first_bytes(tls, bytes, size);
+    tls->facts.answered = true;
+    tls->taken += (uint32_t)size;
+    if (tls->in_at > 0) {
+        memmove(tls->in, tls->in + tls->in_at, tls->in_size - tls->in_at);
+        tls->in_size -= tls->in_at;
+        tls->in_at = 0;
+    }
+    uint8_t *more = realloc(tls->in, tls->in_size + size);
+    if (more == NULL)
+        return -ENOMEM;
+    tls->in = more;
+    memcpy(tls->in + tls->in_size, bytes, size);
+    tls->in_size += size;
+    return 0;
+}
+
+const uint8_t *tls_out(const struct tls *tls, size_t *size)
+{
+    *size = tls->out_size - tls->out_at;
+    return *size == 0 ? NULL : tls->out + tls->out_at;
+}
+
+void tls_sent(struct tls *tls, size_t size)
+{
+    CHECK(size <= tls->out_size - tls->out_at);
+    tls->out_at += size;
+    if (tls->out_at == tls->out_size) {
+        free(tls->out);
+        tls->out = NULL;
+        tls->out_at = tls->out_size = tls->out_room = 0;
+    }
+}
+
+/* --- facts of a completed handshake --- */
+
+static bool is_strong(const struct tls *tls, const SSL_CIPHER *cipher)
+{
+    const STACK_OF(SSL_CIPHER) *secure =
+        SSL_CTX_get_ciphers(tls->context->floors[TLS_FLOOR_SECURE]);
+
+    for (int i = 0; i < sk_SSL_CIPHER_num(secure); i++) {
+        if (SSL_CIPHER_get_id(sk_SSL_CIPHER_value(secure, i)) == SSL_CIPHER_get_id(cipher))
+            return true;
+    }
+    return false;
+}
+
+static void note_group(struct tls *tls)
+{
+    char *out = tls->facts.group;
+    size_t size = sizeof tls->facts.group;
+    int group = (int)SSL_get_negotiated_group(tls->ssl);
+    const char *name = group > 0 ? SSL_group_to_name(tls->ssl, group) : NULL;
+    EVP_PKEY *key = NULL;
+
+    if (name != NULL) {
+        snprintf(out, size, "%s", name);
+    } else if (SSL_get_peer_tmp_key(tls->ssl, &key) == 1) {
+        snprintf(out, size, "DH %d", EVP_PKEY_get_bits(key));
+        EVP_PKEY_free(key);
+    }
+}
+
+static const char *signature_name(int type)
+{
+    switch (type) {
+    case EVP_PKEY_RSA:
+        return "RSA";
+    case EVP_PKEY_RSA_PSS:
+        return "RSA-PSS";
+    case EVP_PKEY_EC:
+        return "ECDSA";
+    case EVP_PKEY_ED25519:
+        return "Ed25519";
+    case EVP_PKEY_ED448:
+        return "Ed448";
+    case EVP_PKEY_DSA:
+        return "DSA";
+    default:
+        return "other";
+    }
+}
+
+static void note_signature(struct tls *tls)
+{
+    int type = NID_undef, digest = NID_undef;
+
+    if (SSL_get_peer_signature_type_nid(tls->ssl, &type) != 1 || type == NID_undef)
+        return;
+    if (SSL_get_peer_signature_nid(tls->ssl, &digest) != 1)
+        digest = NID_undef;
+    snprintf(tls->facts.signature, sizeof tls->facts.signature, "%s%s%s", signature_name(type),
+             digest == NID_undef ? "" : "-", digest == NID_undef ? "" : OBJ_nid2sn(digest));
+}
+
+static enum tls_status completed(struct tls *tls)
+{
+    const SSL_CIPHER *cipher = SSL_get_current_cipher(tls->ssl);
+
+    tls->complete = true;
+    tls->taken = (uint32_t)(tls->in_size - tls->in_at);
+    tls->facts.version = (uint16_t)SSL_version(tls->ssl);
+    tls->facts.cipher = SSL_CIPHER_get_name(cipher);
+    tls->facts.strong = is_strong(tls, cipher);
+    note_group(tls);
+    note_signature(tls);
+    ERR_clear_error(); /* asking for what is not there may have filled it */
+    return TLS_DONE;
+}
+
+/* --- the calls that do something --- */
+
+enum tls_status tls_handshake(struct tls *tls)
+{
+    if (tls->facts.failure != TLS_FAILURE_NONE)
+        return TLS_BROKEN;
+    ERR_clear_error();
+    int result = SSL_do_handshake(tls->ssl);
+    if (result == 1)
+        return completed(tls);
+    if (SSL_get_error(tls->ssl, result) == SSL_ERROR_WANT_READ)
+        return TLS_WAIT;
+    return explain(tls);
+}
+
+enum tls_status tls_read(struct tls *tls, uint8_t *bytes, size_t size, size_t *got)
+{
+    CHECK(tls->complete);
+    *got = 0;
+    if (tls->facts.failure != TLS_FAILURE_NONE)
+        return TLS_BROKEN;
+    ERR_clear_error();
+    int result = SSL_read_ex(tls->ssl, bytes, size, got);
+    if (result == 1)
+        return TLS_DONE;
+    switch (SSL_get_error(tls->ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+        return TLS_WAIT;
+    case SSL_ERROR_ZERO_RETURN:
+        return TLS_ENDED;
+    default:
+        return explain(tls);
+    }
+}
+
+int tls_write(struct tls *tls, const void *bytes, size_t size)
+{
+    size_t written = 0;
+
+    CHECK(tls->complete);
+    if (tls->facts.failure != TLS_FAILURE_NONE)
+        return -EIO;
+    ERR_clear_error();
+    if (SSL_write_ex(tls->ssl, bytes, size, &written) == 1)
+        return 0;
+    explain(tls);
+    return -EIO;
+}
+
+void tls_say_goodbye(struct tls *tls)
+{
+    if (!tls->complete || tls->facts.failure != TLS_FAILURE_NONE)
+        return;
+    ERR_clear_error();
+    (void)SSL_shutdown(tls->ssl); /* 0: ours is on its way, the peer's is not awaited */
+    ERR_clear_error();
+}
+
+static const struct certificate *intern(X509 *x509, struct certificate_store *store, int *error)
+{
+    unsigned char *der = NULL;
+    int size = i2d_X509(x509, &der);
+
+    if (size <= 0) {
+        *error = -ENOMEM; /* it was parsed a moment ago; nothing else can fail */
+        return NULL;
+    }
+    const struct certificate *certificate = certificate_intern(store, der, (size_t)size, error);
+    OPENSSL_free(der);
+    return certificate;
+}
+
+int tls_chain(const struct tls *tls, struct certificate_store *store,
+              const struct certificate *chain[LIMIT_CHAIN], unsigned *sent)
+{
+    STACK_OF(X509) *peer = SSL_get_peer_cert_chain(tls->ssl);
+    int count = peer == NULL ? 0 : sk_X509_num(peer);
+    int kept = 0;
+
+    CHECK(tls->complete);
+    *sent = (unsigned)count;
+    for (int i = 0; i < count && i < LIMIT_CHAIN; i++) {
+        int error = 0;
+        const struct certificate *certificate = intern(sk_X509_value(peer, i), store, &error);
+        if (certificate == NULL && error == -ENOMEM) {
+            while (kept > 0)
+                certificate_drop(chain[--kept]);
+            return -ENOMEM;
+        }
+        if (certificate == NULL)
+            break; /* over our limits: what stands behind it in the chain is of no use either */
+        chain[kept++] = certificate;
+    }
+    return kept;
+}
+
+/* --- words --- */
+
+const char *tls_version_name(uint16_t version)
+{
+    switch (version) {
+    case 0x0002:
+        return "SSLv2";
+    case SSL3_VERSION:
+        return "SSLv3";
+    case TLS1_VERSION:
+        return "TLSv1";
+    case TLS1_1_VERSION:
+        return "TLSv1.1";
+    case TLS1_2_VERSION:
+        return "TLSv1.2";
+    case TLS1_3_VERSION:
+        return "TLSv1.3";
+    default:
+        return "unknown";
+    }
+}
+
+const char *tls_alert_name(uint8_t alert)
+{
+    return SSL_alert_desc_string_long(alert);
+}
