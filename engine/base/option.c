@@ -140,6 +140,9 @@ static void refuse_unknown(const cfg_t *cfg, const char *name)
 }
 
 static void confuse_error(cfg_t *cfg, const char *format, va_list arguments)
+    __attribute__((format(printf, 2, 0)));
+
+static void confuse_error(cfg_t *cfg, const char *format, va_list arguments)
 {
     static const char unknown[] = "no such option";
     char text[256];

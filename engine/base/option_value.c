@@ -25,24 +25,30 @@ static const struct unit duration_units[] = {{"d", 86400000}, {"h", 3600000}, {"
 static const struct unit size_units[] = {{"t", (uint64_t)1 << 40}, {"g", 1 << 30}, {"m", 1 << 20},
                                          {"k", 1 << 10},           {"", 1},        {NULL, 0}};
 
+/* The caller keeps the constness of what it was given. */
+static void *field_of(const struct option_row *row, const void *settings)
+{
+    return (char *)(uintptr_t)settings + row->offset;
+}
+
 static uint64_t *number_of(const struct option_row *row, const void *settings)
 {
-    return (uint64_t *)((char *)(uintptr_t)settings + row->offset);
+    return field_of(row, settings);
 }
 
 static bool *boolean_of(const struct option_row *row, const void *settings)
 {
-    return (bool *)((char *)(uintptr_t)settings + row->offset);
+    return field_of(row, settings);
 }
 
 static char **text_of(const struct option_row *row, const void *settings)
 {
-    return (char **)((char *)(uintptr_t)settings + row->offset);
+    return field_of(row, settings);
 }
 
 static struct option_list *list_of(const struct option_row *row, const void *settings)
 {
-    return (struct option_list *)((char *)(uintptr_t)settings + row->offset);
+    return field_of(row, settings);
 }
 
 /* ------------------------------------------------------------------ words and numbers */
