@@ -1,0 +1,350 @@
+/*
+ * domain_test.c - the domain job: the order of events, who shares a round, what is published. The
+ * test plays the resolver, the host jobs, and (at link time) policy and publisher: their rules have
+ * tests of their own.
+ */
+#include "engine/base/clock.h"
+#include "engine/base/container.h"
+#include "engine/domain.h"
+#include "engine/publish.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { SHARD, RESOLVER, FRONT, THREADS };
+
+static struct exchange *exchange;
+static struct mailbox *shard, *resolver, *front;
+static struct domains *domains;
+static unsigned mx_asked, hosts_asked, published;
+static bool published_before_answer;
+static enum route_state next_route;
+static uint8_t next_host_count;
+static enum cause next_cause;
+static struct host_request *held[64];
+static unsigned held_count;
+static struct domain_request requests[64];
+
+/* --- the played policy and publisher --- */
+
+void route_from_mx(struct route *route, const struct name *domain, const struct dns_answer *answer)
+{
+    (void)answer;
+    *route = (struct route){.state = next_route, .domain = *domain, .host_count = next_host_count};
+    for (unsigned i = 0; i < next_host_count; i++)
+        route->hosts[i].name = *domain;
+}
+
+void finding_of_host(struct finding *finding, const struct route *route,
+                     const struct host_facts *host, int64_t now_s)
+{
+    (void)route, (void)now_s;
+    ck_assert_ptr_nonnull(host);
+    finding->kind = FINDING_ENCRYPTED;
+}
+
+void verdict_of_domain(struct verdict *verdict, const struct route *route,
+                       const struct host_facts *const *hosts, const struct finding *findings,
+                       uint64_t now_ms)
+{
+    (void)findings;
+    *verdict = (struct verdict){.class = next_cause == CAUSE_OURS ? CLASS_UNKNOWN : CLASS_ENCRYPTED,
+                                .cause = next_cause,
+                                .began_ms = now_ms,
+                                .valid_until_ms = now_ms + 60000};
+    for (unsigned i = 0; i < route->host_count; i++)
+        if (hosts[i]->began_ms < verdict->began_ms)
+            verdict->began_ms = hosts[i]->began_ms;
+}
+
+uint64_t verdict_refresh_ms(const struct verdict *verdict)
+{
+    (void)verdict;
+    return 30000;
+}
+
+void publisher_put(struct publisher *publisher, const struct next_hop *next_hop,
+                   const struct verdict *verdict)
+{
+    (void)publisher, (void)next_hop;
+    ck_assert_int_ne(verdict->cause, CAUSE_OURS);
+    published++;
+}
+
+/* --- the world around --- */
+
+static void no_wake(void *context, uint16_t to)
+{
+    (void)context, (void)to;
+}
+
+static void set_up(void)
+{
+    struct owners owners = {.shards = 1, .resolvers = 1};
+    struct domain_settings settings = {.dns_ms = 1000, .config_epoch = 7};
+
+    ck_assert_int_eq(exchange_create(&exchange, THREADS, 64), 0);
+    shard = mailbox_open(exchange, SHARD, no_wake, NULL);
+    resolver = mailbox_open(exchange, RESOLVER, no_wake, NULL);
+    front = mailbox_open(exchange, FRONT, no_wake, NULL);
+    ck_assert_int_eq(domains_create(&domains, shard, &owners, NULL, &settings, 16, 16), 0);
+    next_route = ROUTE_MX;
+    next_host_count = 1;
+    next_cause = CAUSE_ENCRYPTED;
+}
+
+static void tear_down(void)
+{
+    domains_destroy(domains);
+    exchange_destroy(exchange);
+}
+
+static void answer_mx(struct dns_question *question)
+{
+    struct dns_answer *answer = calloc(1, sizeof *answer);
+
+    atomic_init(&answer->references, 1);
+    ck_assert_int_eq(question->type, DNS_MX);
+    mx_asked++;
+    question->answer = answer;
+    mailbox_send(resolver, SHARD, &question->message);
+}
+
+static void answer_host(struct host_request *request)
+{
+    struct host_facts *facts = calloc(1, sizeof *facts);
+
+    atomic_init(&facts->references, 1);
+    facts->began_ms = clock_boot_ms();
+    request->facts = facts;
+    request->message.kind = MESSAGE_HOST_DONE;
+    mailbox_send(shard, SHARD, &request->message);
+}
+
+/* Carries messages until nothing moves; host requests are held until hosts_answer. */
+static void run(void)
+{
+    struct message *message;
+    bool moved = true;
+
+    while (moved) {
+        moved = false;
+        while ((message = mailbox_receive(resolver)) != NULL) {
+            answer_mx(container_of(message, struct dns_question, message));
+            moved = true;
+        }
+        while ((message = mailbox_receive(shard)) != NULL) {
+            moved = true;
+            if (message->kind == MESSAGE_DOMAIN_ASK) {
+                domains_ask(domains, container_of(message, struct domain_request, message));
+            } else if (message->kind == MESSAGE_DNS_DOMAIN) {
+                domains_dns(domains, container_of(message, struct dns_question, message));
+            } else if (message->kind == MESSAGE_HOST_DONE) {
+                domains_host(domains, container_of(message, struct host_request, message));
+            } else {
+                ck_assert_int_eq(message->kind, MESSAGE_HOST_ASK);
+                hosts_asked++;
+                held[held_count++] = container_of(message, struct host_request, message);
+            }
+        }
+    }
+}
+
+static void hosts_answer(void)
+{
+    while (held_count > 0)
+        answer_host(held[--held_count]);
+    run();
+}
+
+static void ask(unsigned which, const char *next_hop, uint64_t not_before_ms)
+{
+    struct domain_request *request = &requests[which];
+
+    *request = (struct domain_request){.message.kind = MESSAGE_DOMAIN_ASK,
+                                       .not_before_ms = not_before_ms,
+                                       .deadline_ms = clock_boot_ms() + 10000,
+                                       .priority = PRIORITY_LIVE};
+    ck_assert_int_eq(next_hop_parse(&request->next_hop, next_hop, strlen(next_hop)), NAME_OK);
+    mailbox_send(front, SHARD, &request->message);
+    run();
+}
+
+/* How many requests came home; checks that each carries facts, and drops them. */
+static unsigned came_home(void)
+{
+    struct message *message;
+    unsigned count = 0;
+
+    while ((message = mailbox_receive(front)) != NULL) {
+        const struct domain_request *request =
+            container_of(message, struct domain_request, message);
+
+        ck_assert_int_eq(message->kind, MESSAGE_DOMAIN_DONE);
+        ck_assert_ptr_nonnull(request->facts);
+        published_before_answer = published > 0;
+        domain_facts_drop(request->facts);
+        count++;
+    }
+    return count;
+}
+
+static void sleep_ms(long ms)
+{
+    nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
+}
+
+START_TEST(a_verdict_is_published_and_then_given_to_whoever_asked)
+{
+    ask(0, "s.lab", 0);
+    ck_assert_uint_eq(came_home(), 0);
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 1);
+    ck_assert(published_before_answer);
+    ck_assert_uint_eq(published, 1);
+    ck_assert_uint_eq(requests[0].facts->verdict.config_epoch, 7);
+    ck_assert_uint_eq(domains_running(domains), 0);
+}
+END_TEST
+
+START_TEST(forty_askers_cost_one_mx_question_and_one_host_request)
+{
+    for (unsigned i = 0; i < 40; i++)
+        ask(i, i % 2 ? "S.Lab." : "s.lab", 0); /* NAME-02: one key */
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 40);
+    ck_assert_uint_eq(mx_asked, 1);
+    ck_assert_uint_eq(hosts_asked, 1);
+}
+END_TEST
+
+START_TEST(known_facts_serve_until_they_are_too_old_for_the_request_FRESH_03)
+{
+    ask(0, "s.lab", 0);
+    hosts_answer();
+    ask(1, "s.lab", 0);
+    ck_assert_uint_eq(came_home(), 2);
+    ck_assert_uint_eq(mx_asked, 1);
+    sleep_ms(3);
+    ask(2, "s.lab", clock_boot_ms());
+    ck_assert_uint_eq(came_home(), 0);
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 1);
+    ck_assert_uint_eq(mx_asked, 2);
+}
+END_TEST
+
+START_TEST(live_requests_during_two_rounds_share_the_third)
+{
+    for (unsigned i = 0; i < 20; i++) {
+        ask(i, "s.lab", clock_boot_ms());
+        sleep_ms(2);
+    }
+    ck_assert_uint_eq(hosts_asked, 2);
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 2);
+    ck_assert_uint_eq(hosts_asked, 3);
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 18);
+    ck_assert_uint_eq(hosts_asked, 3);
+}
+END_TEST
+
+START_TEST(our_own_failure_replaces_nothing_that_was_known_law_3)
+{
+    ask(0, "s.lab", 0);
+    hosts_answer();
+    came_home();
+    sleep_ms(3);
+    next_cause = CAUSE_OURS;
+    ask(1, "s.lab", clock_boot_ms());
+    hosts_answer();
+    ck_assert_int_eq(requests[1].facts->verdict.cause, CAUSE_OURS);
+    ck_assert_uint_eq(came_home(), 1);
+    ck_assert_uint_eq(published, 1);
+    ask(2, "s.lab", 0);
+    ck_assert_int_eq(requests[2].facts->verdict.cause, CAUSE_ENCRYPTED);
+    ck_assert_uint_eq(came_home(), 1);
+}
+END_TEST
+
+START_TEST(a_bracketed_host_is_not_asked_for_mx_MX_16)
+{
+    ask(0, "[mx.s.lab]:587", 0);
+    ck_assert_uint_eq(mx_asked, 0);
+    ck_assert_uint_eq(held[0]->port, 587);
+    ck_assert_str_eq(held[0]->host.text, "mx.s.lab");
+    ck_assert(!held[0]->literal);
+    hosts_answer();
+    ck_assert_int_eq(requests[0].facts->route.state, ROUTE_HOST);
+    ck_assert(requests[0].facts->route.secure);
+    ck_assert_uint_eq(came_home(), 1);
+}
+END_TEST
+
+START_TEST(an_address_literal_has_no_look_up_and_no_secure_name_NAME_07)
+{
+    ask(0, "[192.0.2.1]", 0);
+    ck_assert_uint_eq(mx_asked, 0);
+    ck_assert(held[0]->literal);
+    ck_assert_uint_eq(held[0]->address.bytes[3], 1);
+    hosts_answer();
+    ck_assert(!requests[0].facts->route.secure);
+    ck_assert_uint_eq(came_home(), 1);
+}
+END_TEST
+
+START_TEST(a_route_without_hosts_is_answered_without_asking_any_MX_08)
+{
+    next_route = ROUTE_NULL_MX;
+    next_host_count = 0;
+    ask(0, "null.lab", 0);
+    ck_assert_uint_eq(came_home(), 1);
+    ck_assert_uint_eq(hosts_asked, 0);
+    ck_assert_uint_eq(published, 1);
+}
+END_TEST
+
+START_TEST(without_room_the_answer_is_temporary_and_ours)
+{
+    char name[16];
+    unsigned ours = 0;
+
+    for (unsigned i = 0; i < 20; i++) {
+        snprintf(name, sizeof name, "d%u.lab", i);
+        ask(i, name, 0);
+        ours += requests[i].facts != NULL && requests[i].facts->verdict.cause == CAUSE_OURS &&
+                requests[i].facts->verdict.conclusion == CONCLUSION_TEMPORARY;
+    }
+    ck_assert_uint_eq(ours, 4);
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 20);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("domain jobs");
+    TCase *cases = tcase_create("order of events");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    suite_add_tcase(suite, cases);
+    tcase_add_checked_fixture(cases, set_up, tear_down);
+    tcase_add_test(cases, a_verdict_is_published_and_then_given_to_whoever_asked);
+    tcase_add_test(cases, forty_askers_cost_one_mx_question_and_one_host_request);
+    tcase_add_test(cases, known_facts_serve_until_they_are_too_old_for_the_request_FRESH_03);
+    tcase_add_test(cases, live_requests_during_two_rounds_share_the_third);
+    tcase_add_test(cases, our_own_failure_replaces_nothing_that_was_known_law_3);
+    tcase_add_test(cases, a_bracketed_host_is_not_asked_for_mx_MX_16);
+    tcase_add_test(cases, an_address_literal_has_no_look_up_and_no_secure_name_NAME_07);
+    tcase_add_test(cases, a_route_without_hosts_is_answered_without_asking_any_MX_08);
+    tcase_add_test(cases, without_room_the_answer_is_temporary_and_ours);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
