@@ -43,7 +43,7 @@ void politeness_ended(struct politeness *politeness, const struct address *addre
 /* True if the outcome means "slow down" (421, 450, 4.7.x texts, RATE_LIMITED). Pure. */
 bool politeness_is_rate_signal(const struct evidence *evidence);
 uint32_t politeness_tracked(const struct politeness *politeness);
-/* For tests and `status`: when the address may be asked again (0: now). */
+/* For tests and `status`: when a back-off of the address or its prefix ends (0 or past: none). */
 uint64_t politeness_backed_off_until(const struct politeness *politeness,
                                      const struct address *address);
 
