@@ -464,7 +464,7 @@ const char *frame_enforce_name(unsigned enforce)
     static const char *const names[] = {
         [ENFORCE_NOTHING] = "nothing",     [ENFORCE_ENCRYPT] = "encrypt",
         [ENFORCE_DANE] = "dane",           [ENFORCE_DANE_ONLY] = "dane-only",
-        [ENFORCE_SECURE_MATCH] = "secure",
+        [ENFORCE_SECURE_MATCH] = "secure", [ENFORCE_DANE_ELSE_ENCRYPT] = "dane-else-encrypt",
     };
 
     return enforce < sizeof names / sizeof names[0] ? names[enforce] : "?";

@@ -1,0 +1,168 @@
+/*
+ * serve.c - the native socket as one object for the daemon's main(): see serve.h.
+ *
+ * Main thread. Owns the socket's file, the front's thread and the hand-over of work. Settings are
+ * bounded here by limits.h. Failure: nothing is left behind, and `why` is for the operator.
+ */
+#include "ipc/serve/serve.h"
+
+#include "engine/base/limits.h"
+#include "ipc/serve/front.h"
+#include "ipc/serve/listener.h"
+#include "ipc/serve/rights.h"
+#include "ipc/serve/work.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct serve {
+    struct listener listener;
+    struct work work;
+    struct front *front;
+    pthread_t thread;
+    bool running;
+};
+
+static uint32_t bounded(uint64_t value, uint32_t least, uint32_t most)
+{
+    return value < least ? least : value > most ? most : (uint32_t)value;
+}
+
+static struct front_settings settings_of(const struct listen_settings *listen)
+{
+    uint64_t idle_ms = listen->idle_ms ? listen->idle_ms : UINT32_MAX;
+
+    return (struct front_settings){
+        .native = {.connections = bounded(listen->connections, 1, LIMIT_CLIENTS),
+                   .connections_per_user = bounded(listen->connections_per_user, 1, LIMIT_CLIENTS),
+                   .requests = bounded(listen->requests_per_connection, 1, LIMIT_CLIENT_REQUESTS),
+                   .idle_ms = idle_ms,
+                   .frame_ms = idle_ms < LIMIT_CLIENT_FRAME_MS ? idle_ms : LIMIT_CLIENT_FRAME_MS,
+                   .stall_ms = idle_ms < LIMIT_CLIENT_STALL_MS ? idle_ms : LIMIT_CLIENT_STALL_MS},
+        .requests = LIMIT_FRONT_REQUESTS,
+        .requests_per_user = LIMIT_FRONT_REQUESTS / 2,
+    };
+}
+
+static int open_listener(struct serve *serve, const struct configuration *configuration, char *why,
+                         size_t why_size)
+{
+    const struct listen_settings *listen = &configuration->listen;
+    char path[512];
+
+    if (listen->socket)
+        snprintf(path, sizeof path, "%s", listen->socket);
+    else
+        snprintf(path, sizeof path, "%s/mxward.sock", configuration->daemon.run_directory);
+    return listener_open(&serve->listener, path, (mode_t)(listen->mode & 0777), listen->group,
+                         (int)bounded(listen->connections, 16, LIMIT_CLIENTS), why, why_size);
+}
+
+static int start_front(struct serve *serve, struct engine *engine,
+                       const struct configuration *configuration, struct rights *rights, char *why,
+                       size_t why_size)
+{
+    struct front_settings settings = settings_of(&configuration->listen);
+    int error = front_create(&serve->front, engine, &settings, serve->listener.descriptor, rights,
+                             &serve->work);
+
+    if (error) {
+        rights_free(rights);
+        snprintf(why, why_size, "no memory for the native socket");
+        return error;
+    }
+    error = -pthread_create(&serve->thread, NULL, front_run, serve->front);
+    if (error) {
+        snprintf(why, why_size, "cannot start the front thread: %s", strerror(-error));
+        return error;
+    }
+    pthread_setname_np(serve->thread, "front");
+    error = front_started(serve->front, why, why_size);
+    if (error)
+        pthread_join(serve->thread, NULL);
+    else
+        serve->running = true;
+    return error;
+}
+
+int serve_start(struct serve **out, struct engine *engine,
+                const struct configuration *configuration, char *why, size_t why_size)
+{
+    struct serve *serve = calloc(1, sizeof *serve);
+    struct rights *rights = NULL;
+    int error;
+
+    if (!serve) {
+        snprintf(why, why_size, "no memory for the native socket");
+        return -ENOMEM;
+    }
+    serve->listener.descriptor = -1;
+    error = rights_load(&rights, &configuration->listen, why, why_size);
+    if (!error) {
+        error = work_open(&serve->work);
+        if (error)
+            snprintf(why, why_size, "cannot make a socket pair: %s", strerror(-error));
+    }
+    if (!error)
+        error = open_listener(serve, configuration, why, why_size);
+    if (error)
+        rights_free(rights);
+    else
+        error = start_front(serve, engine, configuration, rights, why, why_size);
+    if (error) {
+        serve_free(serve);
+        return error;
+    }
+    *out = serve;
+    return 0;
+}
+
+int serve_reload(struct serve *serve, const struct configuration *configuration, char *why,
+                 size_t why_size)
+{
+    struct rights *rights;
+    int error = rights_load(&rights, &configuration->listen, why, why_size);
+
+    if (!error)
+        front_set_rights(serve->front, rights);
+    return error;
+}
+
+void serve_stop(struct serve *serve)
+{
+    if (!serve || !serve->running)
+        return;
+    front_stop(serve->front);
+    pthread_join(serve->thread, NULL);
+    serve->running = false;
+    listener_close(&serve->listener);
+}
+
+void serve_free(struct serve *serve)
+{
+    if (!serve)
+        return;
+    serve_stop(serve);
+    listener_close(&serve->listener);
+    front_destroy(serve->front);
+    work_close(&serve->work);
+    free(serve);
+}
+
+int serve_work_descriptor(const struct serve *serve)
+{
+    return serve->work.main_end;
+}
+
+enum serve_work serve_work_take(struct serve *serve)
+{
+    return work_take(&serve->work);
+}
+
+void serve_work_done(struct serve *serve, bool good, const char *text, size_t size)
+{
+    work_done(&serve->work, good, text, size);
+}

@@ -1,0 +1,1084 @@
+/*
+ * serve_test.c - the native socket, driven by raw clients, over an engine that a test can hold.
+ *
+ * Everything is real but the engine: socket file, ring, front thread, frames. Bounds are made small
+ * so that they are reached. Waiting is always for a thing that happens, with a limit of some
+ * seconds; nothing depends on being quick.
+ */
+#include "tests/serve_standin.h"
+
+#include "ipc/serve/explain.h"
+#include "ipc/serve/front.h"
+#include "ipc/serve/listener.h"
+#include "ipc/serve/rights.h"
+
+#include <check.h>
+#include <errno.h>
+#include <grp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#define WAIT_MS 10000
+
+/* --- a raw client --- */
+
+struct client {
+    int fd;
+    size_t start, end;
+    uint8_t bytes[4 * FRAME_ANSWER_MAX];
+};
+
+static int connect_to(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
+        close(fd);
+        return -errno;
+    }
+    return fd;
+}
+
+static void client_open(struct client *client, const struct standin *s)
+{
+    client->fd = connect_to(s->socket);
+    client->start = client->end = 0;
+    ck_assert_int_ge(client->fd, 0);
+}
+
+static void client_write(struct client *client, const void *bytes, size_t size)
+{
+    size_t sent = 0;
+
+    while (sent < size) {
+        ssize_t n = send(client->fd, (const uint8_t *)bytes + sent, size - sent, MSG_NOSIGNAL);
+
+        ck_assert_int_gt(n, 0);
+        sent += (size_t)n;
+    }
+}
+
+static void client_ask(struct client *client, uint8_t kind, uint64_t id, const void *message)
+{
+    uint8_t bytes[FRAME_REQUEST_MAX];
+    size_t size = frame_encode(bytes, sizeof bytes, kind, 0, id, message);
+
+    ck_assert_uint_gt(size, 0);
+    client_write(client, bytes, size);
+}
+
+static void client_question(struct client *client, uint8_t kind, uint64_t id, const char *domain)
+{
+    struct frame_question question = {.deadline_ms = 30000};
+
+    snprintf(question.next_hop, sizeof question.next_hop, "%s", domain);
+    client_ask(client, kind, id, &question);
+}
+
+/* 1: more bytes; 0: end of stream; -1: nothing in time. */
+static int client_fill(struct client *client, int wait_ms)
+{
+    struct pollfd poll_fd = {.fd = client->fd, .events = POLLIN};
+    ssize_t n;
+
+    memmove(client->bytes, client->bytes + client->start, client->end - client->start);
+    client->end -= client->start;
+    client->start = 0;
+    if (poll(&poll_fd, 1, wait_ms) <= 0)
+        return -1;
+    n = recv(client->fd, client->bytes + client->end, sizeof client->bytes - client->end, 0);
+    if (n <= 0)
+        return 0;
+    client->end += (size_t)n;
+    return 1;
+}
+
+/* The next frame; false: end of stream. Fails the test when nothing comes. */
+static bool client_next(struct client *client, struct frame *frame)
+{
+    size_t used;
+
+    for (;;) {
+        enum frame_status status = frame_take(frame, client->bytes + client->start,
+                                              client->end - client->start, FRAME_ANSWER_MAX, &used);
+        int filled;
+
+        ck_assert_int_ne(status, FRAME_LOST);
+        if (status == FRAME_WHOLE) {
+            client->start += used;
+            return true;
+        }
+        filled = client_fill(client, WAIT_MS);
+        ck_assert_msg(filled >= 0, "nothing came in time");
+        if (filled == 0)
+            return false;
+    }
+}
+
+static void expect_end(struct client *client)
+{
+    struct frame frame;
+
+    ck_assert(!client_next(client, &frame));
+    close(client->fd);
+}
+
+static void expect_fault(struct client *client, uint64_t id, enum frame_error code)
+{
+    struct frame frame;
+    struct frame_fault fault;
+
+    ck_assert(client_next(client, &frame));
+    ck_assert_uint_eq(frame.kind, FRAME_ERROR);
+    ck_assert_uint_eq(frame.id, id);
+    ck_assert(frame_decode(&fault, &frame, NULL));
+    ck_assert_str_eq(frame_error_name(fault.code), frame_error_name((uint8_t)code));
+    ck_assert_str_ne(fault.sentence, "");
+}
+
+static enum class expect_verdict(struct client *client, uint64_t id) {
+    struct frame frame; struct frame_verdict verdict;
+
+    ck_assert(client_next(client, &frame));
+    ck_assert_uint_eq(frame.kind, FRAME_VERDICT);
+    ck_assert_uint_eq(frame.id, id);
+    ck_assert(frame_decode(&verdict, &frame, NULL));
+    return verdict.verdict.class;
+}
+
+/* All parts of a document, NUL-terminated; the caller frees. */
+static char *expect_document(struct client *client, uint64_t id)
+{
+    char *text = calloc(1, FRAME_DOCUMENT_MAX + 1);
+    size_t size = 0;
+    struct frame_document part;
+    struct frame frame;
+
+    do {
+        ck_assert(client_next(client, &frame));
+        ck_assert_uint_eq(frame.kind, FRAME_DOCUMENT);
+        ck_assert_uint_eq(frame.id, id);
+        ck_assert(frame_decode(&part, &frame, NULL));
+        ck_assert_uint_le(size + part.part_size, part.size);
+        memcpy(text + size, part.part, part.part_size);
+        size += part.part_size;
+    } while (frame.flags & FRAME_GOES_ON);
+    ck_assert_uint_eq(size, part.size);
+    return text;
+}
+
+static void expect_round_trip(struct client *client, uint64_t id)
+{
+    client_question(client, FRAME_CHECK, id, "dane.example");
+    ck_assert_int_eq(expect_verdict(client, id), CLASS_DANE);
+}
+
+/* A number in the status document, by the text before it. */
+static unsigned long status_number(const struct standin *s, const char *object, const char *key)
+{
+    struct client *client = malloc(sizeof *client);
+    struct frame_empty nothing = {0};
+    char *text, *at, quoted[64];
+    unsigned long number;
+
+    client_open(client, s);
+    client_ask(client, FRAME_STATUS, 1, &nothing);
+    text = expect_document(client, 1);
+    snprintf(quoted, sizeof quoted, "\"%s\":{", object);
+    at = strstr(text, quoted);
+    ck_assert_msg(at, "%s not in %s", quoted, text);
+    snprintf(quoted, sizeof quoted, "\"%s\":", key);
+    at = strstr(at, quoted);
+    ck_assert_ptr_nonnull(at);
+    number = strtoul(at + strlen(quoted), NULL, 10);
+    free(text);
+    close(client->fd);
+    free(client);
+    return number;
+}
+
+static void wait_until_status(const struct standin *s, const char *object, const char *key,
+                              unsigned long value)
+{
+    unsigned long seen = 0;
+
+    for (int i = 0; i < WAIT_MS / 10; i++, usleep(10000)) {
+        seen = status_number(s, object, key);
+        if (seen == value)
+            return;
+    }
+    ck_abort_msg("%s.%s is %lu, not %lu", object, key, seen, value);
+}
+
+static void wait_until_kept(const struct standin *s, unsigned count)
+{
+    for (int i = 0; i < WAIT_MS && atomic_load(&s->engine->kept) != count; i++)
+        usleep(1000);
+    ck_assert_uint_eq(atomic_load(&s->engine->kept), count);
+}
+
+static struct standin standin;
+static struct client one, two;
+
+static void set_up(void)
+{
+    standin_prepare(&standin);
+}
+
+static void tear_down(void)
+{
+    standin_close(&standin);
+}
+
+/* --- questions and answers --- */
+
+START_TEST(the_welcome_tells_rights_and_bounds)
+{
+    struct frame_hello hello = {.program = "serve_test"};
+    struct frame_welcome welcome;
+    struct frame frame;
+
+    standin_open(&standin, 64);
+    client_open(&one, &standin);
+    client_ask(&one, FRAME_HELLO, 99, &hello);
+    ck_assert(client_next(&one, &frame));
+    ck_assert_uint_eq(frame.kind, FRAME_WELCOME);
+    ck_assert_uint_eq(frame.id, 99);
+    ck_assert(frame_decode(&welcome, &frame, NULL));
+    ck_assert_uint_eq(welcome.rights, RIGHT_QUERY | RIGHT_SWITCH | RIGHT_ADMIN);
+    ck_assert_uint_eq(welcome.requests, 256);
+    ck_assert_uint_eq(welcome.config_epoch, 7);
+    ck_assert_uint_eq(welcome.process, (uint32_t)getpid());
+    close(one.fd);
+}
+END_TEST
+
+START_TEST(answers_come_by_id_in_the_order_they_are_known)
+{
+    standin_open(&standin, 64);
+    client_open(&one, &standin);
+    client_question(&one, FRAME_CHECK, 1, "slow-1500.example");
+    client_question(&one, FRAME_CHECK, 2, "user@dane.example");
+    client_question(&one, FRAME_CHECK, 3, "slow-500.example");
+    ck_assert_int_eq(expect_verdict(&one, 2), CLASS_DANE);
+    client_question(&one, FRAME_CHECK, 4, "none.example");
+    ck_assert_int_eq(expect_verdict(&one, 4), CLASS_NONE);
+    ck_assert_int_eq(expect_verdict(&one, 3), CLASS_UNKNOWN);
+    ck_assert_int_eq(expect_verdict(&one, 1), CLASS_UNKNOWN);
+    close(one.fd);
+}
+END_TEST
+
+START_TEST(a_verdict_carries_all_its_fields_and_words)
+{
+    struct frame_verdict v;
+    struct frame frame;
+
+    standin_open(&standin, 64);
+    client_open(&one, &standin);
+    client_question(&one, FRAME_CHECK, 5, "DANE.Example.");
+    ck_assert(client_next(&one, &frame));
+    ck_assert(frame_decode(&v, &frame, NULL));
+    ck_assert_str_eq(v.next_hop, "dane.example");
+    ck_assert_int_eq(v.verdict.level, LEVEL_AUTHENTICATED);
+    ck_assert_int_eq(v.verdict.enforce, ENFORCE_DANE_ONLY);
+    ck_assert_uint_eq(v.verdict.flags, VERDICT_MX_SECURE);
+    ck_assert_uint_eq(v.verdict.tls_version, 0x0304);
+    ck_assert_str_eq(v.verdict.host, "mx1.example.net");
+    ck_assert_str_ne(v.cause, "");
+    ck_assert_str_ne(v.sentence, "");
+    ck_assert_uint_ge(v.now_ms, v.verdict.began_ms);
+    ck_assert(!v.from_table);
+    close(one.fd);
+}
+END_TEST
+
+START_TEST(a_thousand_questions_with_queues_of_one_all_come_back)
+{
+    uint8_t seen[1000] = {0};
+    int asked = 0, got = 0;
+
+    standin_open(&standin, 1);
+    client_open(&one, &standin);
+    while (got < 1000) {
+        struct frame frame;
+
+        for (; asked < 1000 && asked - got < 200; asked++)
+            client_question(&one, FRAME_CHECK, (uint64_t)asked, "dane.example");
+        ck_assert(client_next(&one, &frame));
+        ck_assert_uint_eq(frame.kind, FRAME_VERDICT);
+        ck_assert_uint_lt(frame.id, 1000);
+        ck_assert_uint_eq(seen[frame.id]++, 0);
+        got++;
+    }
+    ck_assert_uint_eq(atomic_load(&standin.engine->asked), 1000);
+    close(one.fd);
+}
+END_TEST
+
+START_TEST(a_client_that_writes_no_more_still_gets_its_answers)
+{
+    standin_open(&standin, 64);
+    client_open(&one, &standin);
+    client_question(&one, FRAME_CHECK, 1, "slow-200.example");
+    client_question(&one, FRAME_CHECK, 2, "dane.example");
+    shutdown(one.fd, SHUT_WR);
+    expect_verdict(&one, 2);
+    expect_verdict(&one, 1);
+    expect_end(&one);
+}
+END_TEST
+
+START_TEST(a_question_out_after_its_deadline_is_answered_late)
+{
+    struct frame_question question = {.next_hop = "hold.example", .deadline_ms = 50};
+
+    standin_open(&standin, 64);
+    atomic_store(&standin.engine->hold, true);
+    client_open(&one, &standin);
+    client_ask(&one, FRAME_CHECK, 1, &question);
+    expect_fault(&one, 1, FRAME_ERROR_LATE);
+    expect_round_trip(&one, 2);
+    ck_assert_uint_eq(status_number(&standin, "front", "outstanding"), 2); /* it, and status */
+    atomic_store(&standin.engine->hold, false);
+    wait_until_status(&standin, "front", "outstanding", 1);
+    expect_round_trip(&one, 3); /* and nothing came of the late one */
+    close(one.fd);
+}
+END_TEST
+
+/* --- what is malformed --- */
+
+START_TEST(a_malformed_frame_gets_an_error_and_the_connection_lives)
+{
+    uint8_t bytes[64] = {20, 0, 0, 0, FRAME_VERSION, FRAME_CHECK, 0, 0, 42};
+
+    standin_open(&standin, 64);
+    client_open(&one, &standin);
+    bytes[16] = 1; /* a field that reaches beyond its frame */
+    bytes[18] = 200;
+    client_write(&one, bytes, 20);
+    expect_fault(&one, 42, FRAME_ERROR_MALFORMED);
+    bytes[5] = 0x3f;
+    client_write(&one, bytes, 20);
+    expect_fault(&one, 42, FRAME_ERROR_KIND);
+    bytes[5] = FRAME_VERDICT; /* an answer is no request */
+    client_write(&one, bytes, 20);
+    expect_fault(&one, 42, FRAME_ERROR_KIND);
+    bytes[4] = FRAME_VERSION + 1;
+    client_write(&one, bytes, 20);
+    expect_fault(&one, 42, FRAME_ERROR_VERSION);
+    client_question(&one, FRAME_CHECK, 7, "a..b");
+    expect_fault(&one, 7, FRAME_ERROR_NAME);
+    client_question(&one, FRAME_EXPLAIN, 8, "[192.0.2.300]");
+    expect_fault(&one, 8, FRAME_ERROR_NAME);
+    expect_round_trip(&one, 9);
+    close(one.fd);
+}
+END_TEST
+
+START_TEST(lost_framing_gets_an_error_and_closes)
+{
+    static const uint8_t sizes[][4] = {{0, 0, 0, 0}, {15, 0, 0, 0}, {0xff, 0xff, 0xff, 0xff}};
+
+    standin_open(&standin, 64);
+    for (size_t i = 0; i < 3; i++) {
+        client_open(&one, &standin);
+        expect_round_trip(&one, 1);
+        client_write(&one, sizes[i], 4);
+        expect_fault(&one, 0, FRAME_ERROR_LOST);
+        expect_end(&one);
+    }
+    ck_assert_uint_eq(status_number(&standin, "socket", "lost"), 3);
+}
+END_TEST
+
+START_TEST(a_frame_may_come_byte_by_byte)
+{
+    struct frame_question question = {.next_hop = "dane.example"};
+    uint8_t bytes[FRAME_REQUEST_MAX];
+    size_t size = frame_encode(bytes, sizeof bytes, FRAME_CHECK, 0, 3, &question);
+
+    standin_open(&standin, 64);
+    client_open(&one, &standin);
+    for (size_t i = 0; i < size; i++) {
+        client_write(&one, bytes + i, 1);
+        usleep(500);
+    }
+    ck_assert_int_eq(expect_verdict(&one, 3), CLASS_DANE);
+    close(one.fd);
+}
+END_TEST
+
+/* --- time limits --- */
+
+START_TEST(an_idle_connection_is_closed)
+{
+    standin.configuration.listen.idle_ms = 200;
+    standin_open(&standin, 64);
+    client_open(&one, &standin);
+    expect_round_trip(&one, 1);
+    expect_end(&one);
+    ck_assert_uint_eq(status_number(&standin, "socket", "idle"), 1);
+}
+END_TEST
+
+START_TEST(an_unfinished_frame_is_cut_off)
+{
+    standin.configuration.listen.idle_ms = 200;
+    standin_open(&standin, 64);
+    client_open(&one, &standin);
+    client_write(&one, "\x14\0\0\0\x01", 5);
+    expect_end(&one);
+    ck_assert_uint_eq(status_number(&standin, "socket", "cut_off"), 1);
+}
+END_TEST
+
+START_TEST(a_question_that_takes_long_is_not_idleness)
+{
+    standin.configuration.listen.idle_ms = 200;
+    standin_open(&standin, 64);
+    client_open(&one, &standin);
+    client_question(&one, FRAME_CHECK, 1, "slow-900.example");
+    expect_verdict(&one, 1);
+    expect_end(&one);
+}
+END_TEST
+
+/* It asks and never reads; meanwhile the others are served, and it loses its connection. */
+START_TEST(a_slow_reader_is_cut_off_and_nobody_else_notices)
+{
+    int size = 4096;
+    bool closed = false;
+
+    standin.configuration.listen.idle_ms = 400;
+    standin_open(&standin, 64);
+    client_open(&one, &standin);
+    setsockopt(one.fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    for (uint64_t id = 0; !closed && id < 20000; id++) {
+        struct frame_question question = {.next_hop = "dane.example"};
+        uint8_t bytes[FRAME_REQUEST_MAX];
+        size_t length = frame_encode(bytes, sizeof bytes, FRAME_EXPLAIN, 0, id, &question);
+        struct pollfd writable = {.fd = one.fd, .events = POLLOUT};
+
+        if (poll(&writable, 1, 50) > 0 && (writable.revents & (POLLHUP | POLLERR)))
+            closed = true;
+        else if (send(one.fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno == EPIPE)
+            closed = true;
+        if (id % 500 == 0) {
+            client_open(&two, &standin);
+            expect_round_trip(&two, id);
+            close(two.fd);
+        }
+    }
+    ck_assert(closed);
+    close(one.fd);
+    wait_until_status(&standin, "socket", "connections", 1); /* the one that asks for status */
+    wait_until_status(&standin, "front", "outstanding", 1);
+    ck_assert_uint_ge(status_number(&standin, "socket", "cut_off"), 1);
+}
+END_TEST
+
+/* --- bounds --- */
+
+START_TEST(outstanding_requests_of_a_connection_are_bounded_by_not_reading_it)
+{
+    standin.configuration.listen.requests_per_connection = 4;
+    standin_open(&standin, 64);
+    atomic_store(&standin.engine->hold, true);
+    client_open(&one, &standin);
+    for (uint64_t id = 0; id < 100; id++)
+        client_question(&one, FRAME_CHECK, id, "hold.example");
+    wait_until_kept(&standin, 4);
+    usleep(100000);
+    ck_assert_uint_eq(atomic_load(&standin.engine->asked), 4);
+    atomic_store(&standin.engine->hold, false);
+    for (int i = 0; i < 100; i++) {
+        struct frame frame;
+
+        ck_assert(client_next(&one, &frame));
+        ck_assert_uint_eq(frame.kind, FRAME_VERDICT);
+    }
+    close(one.fd);
+}
+END_TEST
+
+START_TEST(connections_of_a_user_are_bounded)
+{
+    struct client *clients = calloc(4, sizeof *clients);
+
+    standin.configuration.listen.connections_per_user = 3;
+    standin_open(&standin, 64);
+    for (int i = 0; i < 3; i++) {
+        client_open(&clients[i], &standin);
+        expect_round_trip(&clients[i], 1);
+    }
+    client_open(&clients[3], &standin);
+    expect_fault(&clients[3], 0, FRAME_ERROR_BUSY);
+    expect_end(&clients[3]);
+    close(clients[0].fd);
+    for (int i = 0; i < WAIT_MS / 10; i++) { /* until the place is free again */
+        struct frame frame;
+
+        usleep(10000);
+        client_open(&clients[3], &standin);
+        client_question(&clients[3], FRAME_CHECK, 5, "dane.example");
+        ck_assert(client_next(&clients[3], &frame));
+        close(clients[3].fd);
+        if (frame.kind == FRAME_VERDICT)
+            break;
+        ck_assert_uint_eq(frame.kind, FRAME_ERROR);
+        ck_assert_int_lt(i, WAIT_MS / 10 - 1);
+    }
+    close(clients[1].fd);
+    close(clients[2].fd);
+    free(clients);
+}
+END_TEST
+
+START_TEST(connections_in_all_are_bounded)
+{
+    standin.configuration.listen.connections = 1;
+    standin_open(&standin, 64);
+    client_open(&one, &standin);
+    expect_round_trip(&one, 1);
+    client_open(&two, &standin);
+    expect_fault(&two, 0, FRAME_ERROR_BUSY);
+    expect_end(&two);
+    expect_round_trip(&one, 2);
+    close(one.fd);
+}
+END_TEST
+
+/* The front with eight slots, so that all thresholds are near. */
+START_TEST(overload_sheds_scans_first_and_answers_at_once)
+{
+    struct front_settings settings = {.native = {.connections = 8,
+                                                 .connections_per_user = 8,
+                                                 .requests = 100,
+                                                 .idle_ms = 60000,
+                                                 .frame_ms = 10000,
+                                                 .stall_ms = 10000},
+                                      .requests = 16,
+                                      .requests_per_user = 100};
+    struct frame_question scan = {.next_hop = "hold.example", .priority = FRAME_SCAN};
+    struct frame_question asked = {.next_hop = "hold.example"};
+    struct frame_question live = {.next_hop = "hold.example", .freshness = FRESHNESS_LIVE};
+    struct listener listener;
+    struct rights *rights;
+    struct work work;
+    struct front *front;
+    pthread_t thread;
+    char why[256];
+
+    standin.engine = standin_start(64);
+    atomic_store(&standin.engine->hold, true);
+    ck_assert_int_eq(rights_load(&rights, &standin.configuration.listen, why, sizeof why), 0);
+    ck_assert_int_eq(work_open(&work), 0);
+    ck_assert_int_eq(listener_open(&listener, standin.socket, 0600, NULL, 8, why, sizeof why), 0);
+    ck_assert_int_eq(
+        front_create(&front, standin.engine, &settings, listener.descriptor, rights, &work), 0);
+    ck_assert_int_eq(pthread_create(&thread, NULL, front_run, front), 0);
+    ck_assert_int_eq(front_started(front, why, sizeof why), 0);
+
+    client_open(&one, &standin);
+    for (uint64_t id = 0; id < 13; id++) /* three quarters of 16 are 12 */
+        client_ask(&one, FRAME_CHECK, id, &scan);
+    expect_fault(&one, 12, FRAME_ERROR_BUSY);
+    for (uint64_t id = 20; id < 24; id++) /* fifteen sixteenths are 15 */
+        client_ask(&one, FRAME_CHECK, id, &asked);
+    expect_fault(&one, 23, FRAME_ERROR_BUSY);
+    client_ask(&one, FRAME_CHECK, 30, &live);
+    client_ask(&one, FRAME_CHECK, 31, &live);
+    expect_fault(&one, 31, FRAME_ERROR_BUSY);
+    wait_until_kept(&standin, 16);
+    ck_assert_uint_eq(atomic_load(&standin.engine->scans), 12);
+    atomic_store(&standin.engine->hold, false);
+    for (int i = 0; i < 16; i++) {
+        struct frame frame;
+
+        ck_assert(client_next(&one, &frame));
+        ck_assert_uint_eq(frame.kind, FRAME_VERDICT);
+    }
+    expect_round_trip(&one, 40);
+    close(one.fd);
+    front_stop(front);
+    pthread_join(thread, NULL);
+    front_destroy(front);
+    listener_close(&listener);
+    work_close(&work);
+    standin_stop(standin.engine);
+    rmdir(standin.directory);
+}
+END_TEST
+
+START_TEST(requests_of_a_user_are_bounded_also_after_it_vanished)
+{
+    struct frame_fault fault;
+    struct frame frame;
+    unsigned busy = 0;
+
+    standin.configuration.listen.requests_per_connection = LIMIT_CLIENT_REQUESTS;
+    standin_open(&standin, 1024);
+    atomic_store(&standin.engine->hold, true);
+    for (int i = 0; i < 2; i++) { /* twice 4096 are half of all: what one user may have */
+        client_open(&one, &standin);
+        for (uint64_t id = 0; id < LIMIT_CLIENT_REQUESTS; id++)
+            client_question(&one, FRAME_CHECK, id, "hold.example");
+        wait_until_kept(&standin, (unsigned)(i + 1) * LIMIT_CLIENT_REQUESTS);
+        close(one.fd);
+    }
+    client_open(&one, &standin);
+    client_question(&one, FRAME_CHECK, 1, "dane.example");
+    ck_assert(client_next(&one, &frame));
+    ck_assert_uint_eq(frame.kind, FRAME_ERROR);
+    ck_assert(frame_decode(&fault, &frame, NULL));
+    busy = fault.code;
+    ck_assert_uint_eq(busy, FRAME_ERROR_BUSY);
+    ck_assert_uint_gt(fault.retry_ms, 0);
+    atomic_store(&standin.engine->hold, false);
+    wait_until_kept(&standin, 0);
+    wait_until_status(&standin, "front", "outstanding", 1);
+    expect_round_trip(&one, 2);
+    close(one.fd);
+}
+END_TEST
+
+START_TEST(one_that_floods_does_not_keep_another_waiting)
+{
+    struct frame_hello hello = {.program = "flood"};
+    uint8_t bytes[64];
+    size_t size = frame_encode(bytes, sizeof bytes, FRAME_HELLO, 0, 1, &hello);
+    uint64_t before_ms;
+
+    standin_open(&standin, 64);
+    client_open(&one, &standin);
+    client_open(&two, &standin);
+    for (int round = 0; round < 50; round++) {
+        for (int i = 0; i < 200; i++) /* until its socket is full */
+            if (send(one.fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL) <= 0)
+                break;
+        before_ms = clock_boot_ms();
+        expect_round_trip(&two, (uint64_t)round);
+        ck_assert_uint_lt(clock_boot_ms() - before_ms, 1000);
+        client_fill(&one, 0);
+        one.start = one.end = 0;
+    }
+    close(one.fd);
+    close(two.fd);
+}
+END_TEST
+
+/* --- clients that vanish --- */
+
+START_TEST(a_client_may_vanish_with_requests_outstanding)
+{
+    standin_open(&standin, 64);
+    atomic_store(&standin.engine->hold, true);
+    for (int i = 0; i < 20; i++) {
+        client_open(&one, &standin);
+        for (uint64_t id = 0; id < 10; id++)
+            client_question(&one, id % 2 ? FRAME_EXPLAIN : FRAME_CHECK, id, "hold.example");
+        wait_until_kept(&standin, (unsigned)(i + 1) * 10);
+        close(one.fd);
+    }
+    wait_until_status(&standin, "socket", "connections", 1);
+    ck_assert_uint_eq(status_number(&standin, "front", "outstanding"), 201);
+    atomic_store(&standin.engine->hold, false);
+    wait_until_status(&standin, "front", "outstanding", 1);
+    ck_assert_uint_eq(status_number(&standin, "front", "vanished"), 200);
+    client_open(&one, &standin);
+    expect_round_trip(&one, 1);
+    close(one.fd);
+}
+END_TEST
+
+START_TEST(a_client_may_vanish_in_the_middle_of_a_document)
+{
+    standin_open(&standin, 64);
+    for (int i = 0; i < 40; i++) { /* more often than there are document buffers */
+        client_open(&one, &standin);
+        for (uint64_t id = 0; id < 40; id++)
+            client_question(&one, FRAME_EXPLAIN, id, "dane.example");
+        usleep(2000 * (useconds_t)(i % 4));
+        close(one.fd);
+    }
+    wait_until_status(&standin, "front", "outstanding", 1);
+    client_open(&one, &standin);
+    client_question(&one, FRAME_EXPLAIN, 1, "dane.example");
+    free(expect_document(&one, 1));
+    close(one.fd);
+}
+END_TEST
+
+START_TEST(stopping_ends_with_clients_and_questions_there)
+{
+    standin_open(&standin, 64);
+    client_open(&one, &standin);
+    client_question(&one, FRAME_CHECK, 1, "slow-300.example");
+    client_open(&two, &standin);
+    wait_until_kept(&standin, 1);
+    serve_stop(standin.serve);
+    expect_end(&one);
+    expect_end(&two);
+    ck_assert_int_lt(connect_to(standin.socket), 0);
+}
+END_TEST
+
+/* --- documents --- */
+
+START_TEST(explain_is_one_json_object)
+{
+    char *text;
+
+    standin_open(&standin, 64);
+    client_open(&one, &standin);
+    client_question(&one, FRAME_EXPLAIN, 6, "dane.example");
+    text = expect_document(&one, 6);
+    ck_assert_ptr_nonnull(strstr(text, "\"next_hop\":\"dane.example\""));
+    ck_assert_ptr_nonnull(strstr(text, "\"class\":\"dane\""));
+    ck_assert_ptr_nonnull(strstr(text, "\"address\":\"192.0.2.25\""));
+    ck_assert_ptr_nonnull(strstr(text, "S: 220 mx1 ESMTP\\nC: EHLO mxward.example\\n"));
+    ck_assert_int_eq(text[strlen(text) - 1], '}');
+    free(text);
+    close(one.fd);
+}
+END_TEST
+
+START_TEST(more_documents_than_buffers_all_arrive)
+{
+    enum { CLIENTS = 20 };
+    struct client *clients = calloc(CLIENTS, sizeof *clients);
+
+    standin_open(&standin, 64);
+    for (int i = 0; i < CLIENTS; i++) {
+        int size = 4096;
+
+        client_open(&clients[i], &standin);
+        setsockopt(clients[i].fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+        for (uint64_t id = 0; id < 100; id++)
+            client_question(&clients[i], FRAME_EXPLAIN, id, "dane.example");
+    }
+    for (int i = CLIENTS - 1; i >= 0; i--) {
+        for (int k = 0; k < 100; k++) {
+            struct frame frame;
+
+            do
+                ck_assert(client_next(&clients[i], &frame));
+            while (frame.flags & FRAME_GOES_ON);
+            ck_assert_uint_eq(frame.kind, FRAME_DOCUMENT);
+        }
+        close(clients[i].fd);
+    }
+    free(clients);
+    wait_until_status(&standin, "front", "outstanding", 1);
+}
+END_TEST
+
+/* Plays the main thread. */
+static enum serve_work take_work(void)
+{
+    struct pollfd poll_fd = {.fd = serve_work_descriptor(standin.serve), .events = POLLIN};
+    enum serve_work what = SERVE_NOTHING;
+
+    for (int i = 0; what == SERVE_NOTHING && i < 20; i++) {
+        ck_assert_int_gt(poll(&poll_fd, 1, WAIT_MS), 0);
+        what = serve_work_take(standin.serve);
+    }
+    return what;
+}
+
+START_TEST(reload_and_config_are_done_by_the_main_thread)
+{
+    struct frame_empty nothing = {0};
+    struct frame_config config = {.form = CONFIG_EFFECTIVE};
+    struct frame_done done;
+    struct frame frame;
+    char *big = malloc(300000), *text;
+
+    standin_open(&standin, 64);
+    client_open(&one, &standin);
+    client_open(&two, &standin);
+    client_ask(&one, FRAME_RELOAD, 1, &nothing);
+    ck_assert_int_eq(take_work(), SERVE_RELOAD);
+    client_ask(&two, FRAME_RELOAD, 2, &nothing);
+    expect_fault(&two, 2, FRAME_ERROR_BUSY);
+    serve_work_done(standin.serve, true, "all settings are in force", 25);
+    ck_assert(client_next(&one, &frame));
+    ck_assert_uint_eq(frame.kind, FRAME_DONE);
+    ck_assert(frame_decode(&done, &frame, NULL));
+    ck_assert_str_eq(done.sentence, "all settings are in force");
+    client_ask(&one, FRAME_RELOAD, 3, &nothing);
+    ck_assert_int_eq(take_work(), SERVE_RELOAD);
+    serve_work_done(standin.serve, false, "x.conf:3: no", 12);
+    expect_fault(&one, 3, FRAME_ERROR_CONFIGURATION);
+    memset(big, 'c', 300000);
+    client_ask(&one, FRAME_CONFIG, 4, &config);
+    ck_assert_int_eq(take_work(), SERVE_CONFIG_EFFECTIVE);
+    serve_work_done(standin.serve, true, big, 300000);
+    text = expect_document(&one, 4);
+    ck_assert_uint_eq(strlen(text), 300000);
+    free(text);
+    client_ask(&one, FRAME_CONFIG, 5, &config); /* asks, and vanishes meanwhile */
+    ck_assert_int_eq(take_work(), SERVE_CONFIG_EFFECTIVE);
+    close(one.fd);
+    wait_until_status(&standin, "socket", "connections", 2);
+    serve_work_done(standin.serve, true, big, 300000);
+    wait_until_status(&standin, "front", "outstanding", 1);
+    client_ask(&two, FRAME_RELOAD, 6, &nothing);
+    ck_assert_int_eq(take_work(), SERVE_RELOAD);
+    serve_work_done(standin.serve, true, "ok", 2);
+    ck_assert(client_next(&two, &frame));
+    ck_assert_uint_eq(frame.kind, FRAME_DONE);
+    close(two.fd);
+    free(big);
+}
+END_TEST
+
+/* --- the socket's file --- */
+
+START_TEST(the_socket_has_the_mode_and_group_asked_for)
+{
+    struct stat st;
+    char group[16];
+
+    snprintf(group, sizeof group, "%u", getegid());
+    standin.configuration.listen.mode = 0620;
+    standin.configuration.listen.group = group;
+    standin_open(&standin, 64);
+    ck_assert_int_eq(stat(standin.socket, &st), 0);
+    ck_assert(S_ISSOCK(st.st_mode));
+    ck_assert_uint_eq(st.st_mode & 0777, 0620);
+    ck_assert_uint_eq(st.st_gid, getegid());
+    serve_stop(standin.serve);
+    ck_assert_int_eq(stat(standin.socket, &st), -1);
+}
+END_TEST
+
+START_TEST(a_stale_socket_is_replaced_and_nothing_else_is)
+{
+    struct listener first, second;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char why[512] = "";
+    FILE *file;
+    int stale;
+
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", standin.socket);
+    stale = socket(AF_UNIX, SOCK_STREAM, 0);
+    ck_assert_int_eq(bind(stale, (struct sockaddr *)&address, sizeof address), 0);
+    close(stale); /* the file stays, nobody listens */
+    ck_assert_int_eq(listener_open(&first, standin.socket, 0600, NULL, 8, why, sizeof why), 0);
+    ck_assert_int_eq(listener_open(&second, standin.socket, 0600, NULL, 8, why, sizeof why),
+                     -EADDRINUSE);
+    ck_assert_ptr_nonnull(strstr(why, "another daemon listens"));
+    ck_assert_int_ge(stale = connect_to(standin.socket), 0);
+    close(stale);
+    listener_close(&first);
+    file = fopen(standin.socket, "w");
+    fclose(file);
+    ck_assert_int_eq(listener_open(&first, standin.socket, 0600, NULL, 8, why, sizeof why),
+                     -EEXIST);
+    ck_assert_int_eq(access(standin.socket, F_OK), 0);
+    unlink(standin.socket);
+    ck_assert_int_eq(
+        listener_open(&first, standin.socket, 0600, "no-such-group", 8, why, sizeof why), -ENOENT);
+    ck_assert_ptr_nonnull(strstr(why, "no-such-group"));
+    ck_assert_int_ne(access(standin.socket, F_OK), 0);
+    ck_assert_int_lt(listener_open(&first, "/no/such/directory/s", 0600, NULL, 8, why, sizeof why),
+                     0);
+    memset(address.sun_path, 'x', sizeof address.sun_path - 1);
+    ck_assert_int_eq(listener_open(&first, standin.socket, 0600, NULL, 8, why, sizeof why), 0);
+    listener_close(&first);
+    rmdir(standin.directory);
+}
+END_TEST
+
+/* --- rights --- */
+
+static struct option_list list_of(const char *const *texts, size_t count)
+{
+    return (struct option_list){count, (char **)(uintptr_t)texts};
+}
+
+START_TEST(rights_follow_users_groups_and_everybody)
+{
+    const char *query[] = {"@4242", "1001"}, *switches[] = {"1002"}, *admins[] = {"@4343"},
+               *all[] = {"*"};
+    struct listen_settings settings = {.query_users = list_of(query, 2),
+                                       .switch_users = list_of(switches, 1),
+                                       .admin_users = list_of(admins, 1)};
+    const uint32_t everything = RIGHT_QUERY | RIGHT_SWITCH | RIGHT_ADMIN;
+    gid_t groups[] = {1, 4242, 7};
+    struct rights *rights;
+    char why[256];
+
+    ck_assert_int_eq(rights_load(&rights, &settings, why, sizeof why), 0);
+    ck_assert_uint_eq(rights_of(rights, 0, 0, NULL, 0), everything);
+    ck_assert_uint_eq(rights_of(rights, geteuid(), 9, NULL, 0), everything);
+    ck_assert_uint_eq(rights_of(rights, 5555, 5555, NULL, 0), 0);
+    ck_assert_uint_eq(rights_of(rights, 1001, 5555, NULL, 0), RIGHT_QUERY);
+    ck_assert_uint_eq(rights_of(rights, 5555, 1001, NULL, 0), 0); /* a gid is no uid */
+    ck_assert_uint_eq(rights_of(rights, 5555, 4242, NULL, 0), RIGHT_QUERY);
+    ck_assert_uint_eq(rights_of(rights, 5555, 5555, groups, 3), RIGHT_QUERY);
+    ck_assert_uint_eq(rights_of(rights, 5555, 5555, groups, 1), 0);
+    ck_assert_uint_eq(rights_of(rights, 1002, 1, NULL, 0), RIGHT_QUERY | RIGHT_SWITCH);
+    ck_assert_uint_eq(rights_of(rights, 5555, 4343, NULL, 0), everything);
+    rights_free(rights);
+    settings = (struct listen_settings){.query_users = list_of(all, 1)};
+    ck_assert_int_eq(rights_load(&rights, &settings, why, sizeof why), 0);
+    ck_assert_uint_eq(rights_of(rights, 5555, 5555, NULL, 0), RIGHT_QUERY);
+    rights_free(rights);
+}
+END_TEST
+
+START_TEST(a_name_that_nobody_has_refuses_the_settings)
+{
+    const char *users[] = {"no-such-user-here"}, *groups[] = {"@no-such-group-here"};
+    struct listen_settings settings = {.query_users = list_of(users, 1)};
+    struct rights *rights;
+    char why[256];
+
+    ck_assert_int_eq(rights_load(&rights, &settings, why, sizeof why), -ENOENT);
+    ck_assert_str_eq(why, "listen.query_users: there is no user 'no-such-user-here'");
+    settings = (struct listen_settings){.admin_users = list_of(groups, 1)};
+    ck_assert_int_eq(rights_load(&rights, &settings, why, sizeof why), -ENOENT);
+    ck_assert_str_eq(why, "listen.admin_users: there is no group '@no-such-group-here'");
+}
+END_TEST
+
+/* In a child that is another user: what the daemon answers to `kind` (0: nothing, it closed). */
+static int as_user(uid_t uid, uint8_t kind)
+{
+    pid_t child = fork();
+    int status;
+
+    if (child == 0) {
+        struct frame_question question = {.next_hop = "dane.example"};
+        struct frame_config config = {0};
+        uint8_t bytes[FRAME_REQUEST_MAX];
+        size_t size = frame_encode(bytes, sizeof bytes, kind, 0, 1,
+                                   kind == FRAME_CHECK ? (void *)&question : &config);
+        struct frame frame;
+        struct frame_fault fault;
+
+        if (setgroups(0, NULL) != 0 || setresgid(uid, uid, uid) != 0 ||
+            setresuid(uid, uid, uid) != 0)
+            _exit(99);
+        client_open(&two, &standin);
+        (void)!send(two.fd, bytes, size, MSG_NOSIGNAL); /* may be turned away already */
+        if (!client_next(&two, &frame))
+            _exit(0);
+        if (frame.kind == FRAME_ERROR && frame_decode(&fault, &frame, NULL))
+            _exit(100 + fault.code);
+        _exit(1);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+START_TEST(the_kernel_says_who_asks_and_the_lists_what_they_may)
+{
+    const char *query[] = {"64001"}, *both[] = {"64001", "64002"};
+    struct configuration changed;
+    char why[256];
+
+    if (geteuid() != 0) /* another user cannot be played; rights_of is tested above */
+        return;
+    standin.configuration.listen.mode = 0666;
+    standin.configuration.listen.query_users = list_of(query, 1);
+    standin_open(&standin, 64);
+    ck_assert_int_eq(as_user(64001, FRAME_CHECK), 1);
+    ck_assert_int_eq(as_user(64001, FRAME_RELOAD), 100 + FRAME_ERROR_NOT_PERMITTED);
+    ck_assert_int_eq(as_user(64001, FRAME_CONFIG), 100 + FRAME_ERROR_NOT_PERMITTED);
+    ck_assert_int_eq(as_user(64002, FRAME_CHECK), 100 + FRAME_ERROR_NOT_PERMITTED);
+    changed = standin.configuration;
+    changed.listen.query_users = list_of(both, 2);
+    ck_assert_int_eq(serve_reload(standin.serve, &changed, why, sizeof why), 0);
+    for (int i = 0; i < 100 && as_user(64002, FRAME_CHECK) != 1; i++)
+        usleep(10000);
+    ck_assert_int_eq(as_user(64002, FRAME_CHECK), 1);
+}
+END_TEST
+
+static void add(TCase *tcase, Suite *suite)
+{
+    tcase_set_timeout(tcase, 120);
+    suite_add_tcase(suite, tcase);
+}
+
+static void add_questions(Suite *suite)
+{
+    TCase *tcase = tcase_create("questions");
+
+    tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_add_test(tcase, the_welcome_tells_rights_and_bounds);
+    tcase_add_test(tcase, answers_come_by_id_in_the_order_they_are_known);
+    tcase_add_test(tcase, a_verdict_carries_all_its_fields_and_words);
+    tcase_add_test(tcase, a_thousand_questions_with_queues_of_one_all_come_back);
+    tcase_add_test(tcase, a_client_that_writes_no_more_still_gets_its_answers);
+    tcase_add_test(tcase, a_question_out_after_its_deadline_is_answered_late);
+    tcase_add_test(tcase, a_malformed_frame_gets_an_error_and_the_connection_lives);
+    tcase_add_test(tcase, lost_framing_gets_an_error_and_closes);
+    tcase_add_test(tcase, a_frame_may_come_byte_by_byte);
+    tcase_add_test(tcase, explain_is_one_json_object);
+    tcase_add_test(tcase, more_documents_than_buffers_all_arrive);
+    tcase_add_test(tcase, reload_and_config_are_done_by_the_main_thread);
+    add(tcase, suite);
+}
+
+static void add_bounds(Suite *suite)
+{
+    TCase *tcase = tcase_create("bounds");
+
+    tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_add_test(tcase, an_idle_connection_is_closed);
+    tcase_add_test(tcase, an_unfinished_frame_is_cut_off);
+    tcase_add_test(tcase, a_question_that_takes_long_is_not_idleness);
+    tcase_add_test(tcase, a_slow_reader_is_cut_off_and_nobody_else_notices);
+    tcase_add_test(tcase, outstanding_requests_of_a_connection_are_bounded_by_not_reading_it);
+    tcase_add_test(tcase, connections_of_a_user_are_bounded);
+    tcase_add_test(tcase, connections_in_all_are_bounded);
+    tcase_add_test(tcase, requests_of_a_user_are_bounded_also_after_it_vanished);
+    tcase_add_test(tcase, one_that_floods_does_not_keep_another_waiting);
+    tcase_add_test(tcase, a_client_may_vanish_with_requests_outstanding);
+    tcase_add_test(tcase, a_client_may_vanish_in_the_middle_of_a_document);
+    tcase_add_test(tcase, stopping_ends_with_clients_and_questions_there);
+    tcase_add_test(tcase, the_socket_has_the_mode_and_group_asked_for);
+    tcase_add_test(tcase, the_kernel_says_who_asks_and_the_lists_what_they_may);
+    add(tcase, suite);
+}
+
+static void add_parts(Suite *suite)
+{
+    TCase *tcase = tcase_create("parts");
+
+    tcase_add_checked_fixture(tcase, set_up, NULL);
+    tcase_add_test(tcase, overload_sheds_scans_first_and_answers_at_once);
+    tcase_add_test(tcase, a_stale_socket_is_replaced_and_nothing_else_is);
+    add(tcase, suite);
+    tcase = tcase_create("rights");
+    tcase_add_test(tcase, rights_follow_users_groups_and_everybody);
+    tcase_add_test(tcase, a_name_that_nobody_has_refuses_the_settings);
+    add(tcase, suite);
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("serve");
+    SRunner *runner;
+    int failed;
+
+    add_questions(suite);
+    add_bounds(suite);
+    add_parts(suite);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
