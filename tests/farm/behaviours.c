@@ -178,7 +178,6 @@ static const struct behaviour rows[BEHAVIOUR_COUNT] = {
 
     [56] = {.label = "sni",
             .what = "the right certificate only for names it knows",
-            .certificate = "wrong-name",
             .flags = FARM_NEEDS_NAME},
 
     /* --- below the floor --- */
@@ -213,6 +212,17 @@ static const struct behaviour rows[BEHAVIOUR_COUNT] = {
             .tls_maximum = TLS1_2_VERSION,
             .ciphers = "eNULL",
             .flags = FARM_MAY_DROP},
+
+    [66] = {.label = "static-rsa",
+            .what = "key exchange without forward secrecy only",
+            .certificate = "rsa2048",
+            .tls_maximum = TLS1_2_VERSION,
+            .ciphers = "AES128-GCM-SHA256:AES128-SHA"},
+    [67] = {.label = "cbc",
+            .what = "TLS 1.2 with ECDHE, AES-CBC and SHA-1 only: old, but not weak",
+            .certificate = "rsa2048",
+            .tls_maximum = TLS1_2_VERSION,
+            .ciphers = "ECDHE-RSA-AES256-SHA"},
 
     /* --- greeting --- */
     [70] = {.label = "never-greets", .what = "accepts, never greets", .greeting = SAY(SILENCE)},

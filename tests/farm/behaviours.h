@@ -66,7 +66,7 @@ enum {
         1 << 7,             /* reads the first 64 cipher suites only, and fails if there are more */
     FARM_MAY_DROP = 1 << 8, /* whoever leaves without QUIT is excused: no dialogue was possible */
     FARM_KEEPS_TICKETS = 1 << 9, /* sends session tickets */
-    FARM_NEEDS_NAME = 1 << 10, /* its certificate for SNI "sni.…", another one for anything else */
+    FARM_NEEDS_NAME = 1 << 10,   /* a wrong certificate unless SNI begins with "sni." */
 };
 
 struct behaviour {

@@ -1,19 +1,23 @@
 /*
  * farm.c - mail hosts and name servers that misbehave, for the lab and the benchmarks.
  *
- *   farm --certificates DIR [--port 25] [--wildcard] [--processes N] [--report FILE] [--lifetime S]
+ *   farm --certificates DIR [--port 25] [--wildcard | --more N] [--processes N] [--report FILE]
+ *        [--lifetime SECONDS]
+ *   farm --watch DIRECTORY --more N     reads N records of the table there until SIGTERM (watch.h)
  *   farm --dns ADDRESS [--port 53]      relay in front of the name server at ADDRESS (dns.h)
  *   farm --list | --list-dns            the rows, tab-separated
  *
  * Prints "ready" on standard output once everything listens. SIGUSR1 writes the report of counters,
  * SIGTERM writes it and ends. Without --wildcard it listens on the addresses of its rows only, so
  * that real mail servers can live beside it; with it on every address, and all that have no row are
- * good hosts. The parent opens the sockets, forks the processes, and only waits.
+ * good hosts. --more N adds variants 5 to N + 4 of row 1 (good) and row 5 (slow), for storms. The
+ * parent opens the sockets, forks the processes, and only waits.
  */
 #include "tests/farm/counters.h"
 #include "tests/farm/dns.h"
 #include "tests/farm/mail.h"
 #include "tests/farm/tls.h"
+#include "tests/farm/watch.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -29,11 +33,12 @@
 
 #define PROCESSES_MAX 64
 #define VARIANTS      4
-#define LISTENERS_MAX (BEHAVIOUR_COUNT * VARIANTS * 2)
+#define MORE_MAX      250
+#define LISTENERS_MAX (BEHAVIOUR_COUNT * VARIANTS * 2 + 2 * MORE_MAX)
 
 struct arguments {
-    const char *certificates, *report, *dns;
-    unsigned port, processes, lifetime_s;
+    const char *certificates, *report, *dns, *watch;
+    unsigned port, processes, lifetime_s, more;
     bool wildcard;
 };
 
@@ -105,24 +110,31 @@ static void listen_and_drop(const char *text, unsigned port)
     }
 }
 
+static bool listen_at(const struct arguments *arguments, unsigned number, unsigned variant,
+                      bool ipv6, int *listeners, size_t *count)
+{
+    char text[64];
+    int s = listen_on(behaviour_address(number, variant, ipv6, text), arguments->port, 1024);
+    if (s >= 0)
+        listeners[(*count)++] = s;
+    else if (!ipv6) /* which may be missing on this machine */
+        fprintf(stderr, "farm: %s port %u: %s\n", text, arguments->port, strerror(errno));
+    return s >= 0 || ipv6;
+}
+
 static size_t listen_on_rows(const struct arguments *arguments, bool first, int *listeners)
 {
     size_t count = 0;
     for (unsigned n = 0; n < BEHAVIOUR_COUNT; n++) {
         const struct behaviour *row = behaviour_row(n);
-        for (unsigned v = 0; row && v < VARIANTS * 2; v++) {
+        unsigned last = n == 1 || n == 5 ? VARIANTS + arguments->more : VARIANTS;
+        for (unsigned v = 1; row && v <= last; v++) {
             char text[64];
-            behaviour_address(n, v / 2 + 1, v % 2, text);
             if (row->flags & FARM_DROPS_SYN) {
                 if (first)
-                    listen_and_drop(text, arguments->port);
-                continue;
-            }
-            int s = listen_on(text, arguments->port, 1024);
-            if (s >= 0)
-                listeners[count++] = s;
-            else if (v % 2 == 0) { /* IPv6 may be missing on this machine */
-                fprintf(stderr, "farm: %s port %u: %s\n", text, arguments->port, strerror(errno));
+                    listen_and_drop(behaviour_address(n, v, false, text), arguments->port);
+            } else if (!listen_at(arguments, n, v, false, listeners, &count) ||
+                       (v <= VARIANTS && !listen_at(arguments, n, v, true, listeners, &count))) {
                 return 0;
             }
         }
@@ -220,7 +232,8 @@ static int parse(int argc, char **argv, struct arguments *arguments)
         {"wildcard", no_argument, NULL, 'w'},           {"processes", required_argument, NULL, 'n'},
         {"report", required_argument, NULL, 'r'},       {"lifetime", required_argument, NULL, 't'},
         {"dns", required_argument, NULL, 'd'},          {"list", no_argument, NULL, 'l'},
-        {"list-dns", no_argument, NULL, 'L'},           {0}};
+        {"list-dns", no_argument, NULL, 'L'},           {"more", required_argument, NULL, 'm'},
+        {"watch", required_argument, NULL, 'W'},        {0}};
     int o;
     while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (o) {
@@ -242,6 +255,12 @@ static int parse(int argc, char **argv, struct arguments *arguments)
         case 't':
             arguments->lifetime_s = (unsigned)strtoul(optarg, NULL, 10);
             break;
+        case 'm':
+            arguments->more = (unsigned)strtoul(optarg, NULL, 10);
+            break;
+        case 'W':
+            arguments->watch = optarg;
+            break;
         case 'd':
             arguments->dns = optarg;
             break;
@@ -255,7 +274,8 @@ static int parse(int argc, char **argv, struct arguments *arguments)
             return -1;
         }
     }
-    return optind == argc && (arguments->certificates || arguments->dns) ? 0 : -1;
+    return optind == argc && (arguments->certificates || arguments->dns || arguments->watch) ? 0
+                                                                                             : -1;
 }
 
 int main(int argc, char **argv)
@@ -263,9 +283,10 @@ int main(int argc, char **argv)
     struct arguments arguments = {.processes = 1, .lifetime_s = 120};
     struct rlimit files;
     if (parse(argc, argv, &arguments) != 0 || arguments.processes < 1 ||
-        arguments.processes > PROCESSES_MAX) {
-        fprintf(stderr, "usage: farm --certificates DIR [--port N] [--wildcard] [--processes N]\n"
-                        "            [--report FILE] [--lifetime SECONDS]\n"
+        arguments.processes > PROCESSES_MAX || arguments.more > MORE_MAX) {
+        fprintf(stderr, "usage: farm --certificates DIR [--port N] [--wildcard | --more N]\n"
+                        "            [--processes N] [--report FILE] [--lifetime SECONDS]\n"
+                        "       farm --watch DIRECTORY --more N\n"
                         "       farm --dns ADDRESS [--port N]\n"
                         "       farm --list | --list-dns\n");
         return 64;
@@ -276,6 +297,8 @@ int main(int argc, char **argv)
     }
     catch_signals();
     prctl(PR_SET_PDEATHSIG, SIGTERM); /* the lab is gone: so are we */
+    if (arguments.watch)
+        return watch_table(arguments.watch, arguments.more, &stop);
     if (arguments.dns)
         return dns_run(arguments.dns, arguments.port ? arguments.port : 53, &stop, stdout) ? 1 : 0;
     arguments.port = arguments.port ? arguments.port : 25;

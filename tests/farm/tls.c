@@ -6,6 +6,8 @@
 #include <openssl/err.h>
 #include <string.h>
 
+#define ROW_WRONG_NAME 32
+
 static SSL_CTX *contexts[BEHAVIOUR_COUNT];
 
 static int name_warning(SSL *ssl, int *alert, void *unused)
@@ -15,13 +17,13 @@ static int name_warning(SSL *ssl, int *alert, void *unused)
     return SSL_TLSEXT_ERR_ALERT_WARNING;
 }
 
-/* Knows names that begin with "sni."; row 1 has the certificate for them. */
+/* Knows names that begin with "sni."; to all others it shows what the row `wrong-name` shows. */
 static int needs_name(SSL *ssl, int *alert, void *unused)
 {
     (void)alert, (void)unused;
     const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    if (name && strncmp(name, "sni.", 4) == 0)
-        SSL_set_SSL_CTX(ssl, contexts[1]);
+    if (!name || strncmp(name, "sni.", 4) != 0)
+        SSL_set_SSL_CTX(ssl, contexts[ROW_WRONG_NAME]);
     return SSL_TLSEXT_ERR_OK;
 }
 

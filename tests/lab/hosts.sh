@@ -34,7 +34,8 @@ start_name_servers() {
 }
 
 start_farm() {
-    "$farm" --certificates "$lab/certificates" --report "$live/farm.tsv" --lifetime 60 >"$live/farm.ready" &
+    "$farm" --certificates "$lab/certificates" --report "$live/farm.tsv" --more 200 --lifetime 60 \
+        >"$live/farm.ready" &
     farm_process=$!
     started="$started $!"
     until_ready 10 grep -q ready "$live/farm.ready"

@@ -119,6 +119,7 @@ $1 == "repeat" {
     sub(/^repeat [0-9]+ /, "")
     for (i = 0; i < times; i++) {
         line = $0
+        gsub(/##/, i + 5, line)
         gsub(/#/, sprintf("%03d", i), line)
         record(line)
     }
