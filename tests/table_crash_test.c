@@ -20,20 +20,24 @@ static void loaded(void);
 
 #include "tests/table_support.h"
 
+#include <setjmp.h>
 #include <sys/wait.h>
 
 #define DIED 42 /* exit status of a writer that the hook ended */
 #define KEYS 300
 #define GONE 20 /* keys that were removed again */
 
-static unsigned long stores, die_at; /* die_at 0: never */
-static void (*between)(void);        /* what the writer does after a load; NULL: nothing */
-static unsigned long loads, run_at;  /* run_at 0: after every load */
+static unsigned long stores, die_at, jump_at; /* 0: never */
+static jmp_buf stopped;
+static void (*between)(void);       /* what the writer does after a load; NULL: nothing */
+static unsigned long loads, run_at; /* run_at 0: after every load */
 
 static void stored(void)
 {
     if (++stores == die_at)
         _exit(DIED);
+    if (stores == jump_at)
+        longjmp(stopped, 1);
 }
 
 static void loaded(void)
@@ -415,48 +419,61 @@ static void remove_home_and_insert_elsewhere(void)
 struct interleaving {
     void (*run)(void);
     const uint64_t *subject;
-    bool may_miss; /* absent at some instant */
+    uint32_t before, after; /* versions; 0: not there */
+    bool may_miss;          /* absent at some instant */
 };
 static const struct interleaving interleavings[] = {
-    {replace_present, &present, false},
-    {replace_often, &present, false},
-    {replace_and_churn, &present, false},
-    {remove_present, &present, true},
-    {remove_and_churn, &present, true},
-    {remove_churn_and_insert, &present, true},
-    {evict_present, &present, true},
-    {insert_absent, &absent, true},
-    {insert_overflowing, &crowd[CROWD], true},
-    {replace_overflowed, &crowd[CROWD - 1], false},
-    {remove_overflowed, &crowd[CROWD - 1], true},
-    {remove_home_and_insert_elsewhere, &crowd[CROWD - 1], true},
+    {replace_present, &present, 1, 2, false},
+    {replace_often, &present, 1, 2, false},
+    {replace_and_churn, &present, 1, 2, false},
+    {remove_present, &present, 1, 0, true},
+    {remove_and_churn, &present, 1, 0, true},
+    {remove_churn_and_insert, &present, 1, 2, true},
+    {evict_present, &present, 1, 0, true},
+    {insert_absent, &absent, 0, 2, true},
+    {insert_overflowing, &crowd[CROWD], 0, 2, true},
+    {replace_overflowed, &crowd[CROWD - 1], 1, 2, false},
+    {remove_overflowed, &crowd[CROWD - 1], 1, 0, true},
+    {remove_home_and_insert_elsewhere, &crowd[CROWD - 1], 1, 2, true},
 };
 #define INTERLEAVINGS (sizeof interleavings / sizeof *interleavings)
 
-/* One read with the writer running after the n-th load (0: after each). False when n was beyond its
- * last load. */
-static bool read_interleaved(const struct table_reader *reader,
-                             const struct interleaving *interleaving, unsigned long n)
+/* Reads the subject; its version, 0 for a miss. */
+static uint32_t read_subject(const struct table_reader *reader, uint64_t subject,
+                             enum table_outcome *outcome)
 {
     struct numbered numbered;
     struct verdict verdict;
 
-    numbered_key(&numbered, *interleaving->subject);
+    numbered_key(&numbered, subject);
+    *outcome = table_read(reader, &numbered.key, scratch.clock.boot_ms, &verdict);
+    if (*outcome != TABLE_HIT)
+        return 0;
+    ck_assert(value_is_of(&verdict, subject));
+    return verdict.config_epoch;
+}
+
+/* One read with the writer running after the n-th load (0: after each). Returns the loads. What is
+ * read is what was there at the last load: old only if the writer ran after all of them. */
+static unsigned long read_interleaved(const struct table_reader *reader,
+                                      const struct interleaving *interleaving, unsigned long n,
+                                      unsigned long undisturbed)
+{
+    enum table_outcome outcome;
+
     loads = 0;
     run_at = n;
     between = interleaving->run;
-    const enum table_outcome outcome =
-        table_read(reader, &numbered.key, scratch.clock.boot_ms, &verdict);
-    const bool ran = between == NULL || n == 0;
+    const uint32_t version = read_subject(reader, *interleaving->subject, &outcome);
     between = NULL;
-    ck_assert(outcome != TABLE_UNKNOWN || n == 0);
-    if (outcome == TABLE_MISS)
-        ck_assert(interleaving->may_miss);
-    if (outcome == TABLE_HIT) {
-        ck_assert(value_is_of(&verdict, *interleaving->subject));
-        ck_assert(verdict.config_epoch == 1 || verdict.config_epoch == 2);
+    if (n == 0) {
+        ck_assert(outcome != TABLE_MISS || interleaving->may_miss);
+        ck_assert(outcome != TABLE_HIT || version == 1 || version == 2);
+    } else {
+        ck_assert_int_ne(outcome, TABLE_UNKNOWN);
+        ck_assert_uint_eq(version, n < undisturbed ? interleaving->after : interleaving->before);
     }
-    return ran;
+    return loads;
 }
 
 /* As it was before the interleaving. */
@@ -469,20 +486,103 @@ static void reset_subject(void)
         put(crowd[i], 1);
 }
 
+static void rest(void) {}
+
+static unsigned long loads_undisturbed(const struct table_reader *reader, uint64_t subject)
+{
+    enum table_outcome outcome;
+
+    loads = 0;
+    run_at = 0;
+    between = rest;
+    read_subject(reader, subject, &outcome);
+    between = NULL;
+    return loads;
+}
+
 START_TEST(the_writer_may_run_between_any_two_loads)
 {
     const struct interleaving *interleaving = &interleavings[_i];
-    unsigned long n = 1;
 
     prepare();
     struct table_reader *reader = scratch_reader(&scratch);
-    for (bool ran = true; ran; n++) {
+    unsigned long undisturbed = 8; /* a head, seven cells, at least */
+    for (unsigned long n = 1; n <= undisturbed; n++) {
         reset_subject();
-        ran = read_interleaved(reader, interleaving, n);
+        undisturbed = loads_undisturbed(reader, *interleaving->subject);
+        ck_assert_uint_gt(undisturbed, 8);
+        if (n <= undisturbed)
+            read_interleaved(reader, interleaving, n, undisturbed);
     }
-    ck_assert_uint_gt(n, 10); /* a head, seven cells, at least */
     reset_subject();
-    read_interleaved(reader, interleaving, 0);
+    read_interleaved(reader, interleaving, 0, undisturbed);
+    table_reader_close(reader);
+    close_writer();
+}
+END_TEST
+
+/* The next record of this size class goes into this slot. */
+static void make_next(uint32_t slot)
+{
+    struct slot_class *class = writer_class_of(writer, slot);
+
+    while (class->free.first != slot)
+        slots_add_free(class, writer->notes, slots_take_free(class, writer->notes));
+}
+
+/* The slot a reader looks at becomes another key's, but the writer stops in the middle. */
+static unsigned long stop_at;
+
+static void reuse_and_stop(void)
+{
+    struct numbered numbered, other;
+    const struct verdict verdict = {.config_epoch = 77};
+    struct place place;
+    union record record;
+    uint64_t number = 2000000;
+
+    numbered_key(&numbered, present);
+    ck_assert(find(writer, &numbered.key, &place, &record));
+    put(present, 2);
+    make_next(place.slot);
+    do {
+        numbered_key(&other, number++);
+    } while (other.key.partition != numbered.key.partition);
+    stores = 0;
+    if (setjmp(stopped) == 0) {
+        jump_at = stop_at;
+        table_writer_put(writer, &other.key, &verdict);
+    }
+    jump_at = 0;
+}
+
+START_TEST(a_reader_resumes_while_its_slot_is_half_rewritten)
+{
+    struct numbered numbered;
+    const struct verdict small = {.config_epoch = 1};
+
+    numbered_key(&numbered, present);
+    prepare();
+    struct table_reader *reader = scratch_reader(&scratch);
+    table_writer_put(writer, &numbered.key, &small);
+    const unsigned long undisturbed = loads_undisturbed(reader, absent) + 20;
+    for (unsigned long n = 1; n <= undisturbed; n++) {
+        for (stop_at = 1; stop_at < 20; stop_at++) {
+            struct verdict verdict;
+            table_writer_put(writer, &numbered.key, &small);
+            loads = 0;
+            run_at = n;
+            between = reuse_and_stop;
+            const enum table_outcome outcome =
+                table_read(reader, &numbered.key, scratch.clock.boot_ms, &verdict);
+            between = NULL;
+            ck_assert_int_eq(outcome, TABLE_HIT);
+            ck_assert(verdict_same(&verdict, &(struct verdict){.config_epoch = 1}) ||
+                      (verdict.config_epoch == 2 && value_is_of(&verdict, present)));
+            close_writer(); /* its books are torn, the table is not */
+            open_again();
+        }
+    }
     table_reader_close(reader);
     close_writer();
 }
@@ -549,6 +649,7 @@ int main(void)
     tcase_set_timeout(cases, 240);
     tcase_add_loop_test(cases, a_writer_may_die_after_any_store, 0, OPERATIONS);
     tcase_add_loop_test(cases, the_writer_may_run_between_any_two_loads, 0, INTERLEAVINGS);
+    tcase_add_test(cases, a_reader_resumes_while_its_slot_is_half_rewritten);
     tcase_add_test(cases, a_slot_reused_65536_times_is_still_another_record);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
