@@ -100,7 +100,7 @@ static bool numbers_are_known(const struct record_fixed *fixed)
 {
     return fixed->class < CLASS_COUNT && fixed->level <= LEVEL_AUTHENTICATED &&
            fixed->conclusion < CONCLUSION_COUNT && fixed->cause < CAUSE_COUNT &&
-           fixed->enforce <= ENFORCE_SECURE_MATCH;
+           fixed->enforce < ENFORCE_COUNT;
 }
 
 bool record_unpack(const union record *record, struct verdict *verdict)

@@ -65,12 +65,16 @@ enum enforce {
     ENFORCE_DANE,         /* dane: hosts without TLSA fall to the MTA's opportunistic level */
     ENFORCE_DANE_ONLY,    /* only hosts with usable TLSA; needs a secure MX */
     ENFORCE_SECURE_MATCH, /* PKIX, certificate names one of `match` */
+    /* DANE at hosts with usable TLSA, TLS >= 1.2 at all others; Postfix cannot say that, Exim and
+     * libmxward can (policy/postfix says what Postfix gets instead) */
+    ENFORCE_DANE_ELSE_ENCRYPT,
+    ENFORCE_COUNT
 };
 
 enum {
     VERDICT_MX_SECURE = 1 << 0,
     VERDICT_IMPLICIT_MX = 1 << 1,
-    VERDICT_ALL_HOSTS_DANE = 1 << 2, /* every evaluated host has usable TLSA */
+    VERDICT_ALL_HOSTS_DANE = 1 << 2, /* every host that may get mail has usable TLSA */
     VERDICT_SOME_HOSTS_DANE = 1 << 3,
     VERDICT_HOSTS_CUT = 1 << 4,      /* MX-18: more hosts than evaluated */
     VERDICT_REQUIRETLS_ALL = 1 << 5, /* every host offers REQUIRETLS inside TLS */
@@ -80,6 +84,9 @@ enum {
         1 << 8, /* a TLSA record without data: Postfix 3.7.11 aborts on it */
     VERDICT_TLS13_ALL = 1 << 9,
     VERDICT_TLS12_ONLY_SOME = 1 << 10,
+    VERDICT_SOME_HOSTS_FAIL_DANE = 1 << 11, /* usable TLSA, and seen not to meet it */
+    VERDICT_TLSA_UNKNOWN_SOME = 1 << 12,    /* a host whose TLSA could not be looked up */
+    VERDICT_ALL_HOSTS_TLSA = 1 << 13, /* as ALL_HOSTS_DANE, unusable TLSA counted: TLS everywhere */
 };
 
 struct verdict {
@@ -97,8 +104,12 @@ struct verdict {
     uint64_t valid_until_ms; /* boot time: DNS part (MX-17, FRESH-01) */
     uint32_t config_epoch;
     char host[256]; /* the host that decided, canonical; "" if none */
-    char
-        match[VERDICT_MATCH_MAX]; /* ENFORCE_SECURE_MATCH: names joined by ':'; LDH only (PIT-23) */
+    /* Names that a certificate verified by PKIX may bear to stand for the domain, joined by ':',
+     * LDH only (PIT-23): what `secure` needs, given wherever it would lower nothing. */
+    char match[VERDICT_MATCH_MAX];
+    /* Of the host that decided; only for texts, not kept in the table. */
+    char address[46]; /* "" if none */
+    uint16_t port;    /* 0: not known */
 };
 
 #endif

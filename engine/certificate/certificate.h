@@ -77,6 +77,26 @@ int certificate_pkix(struct certificate_store *store, const struct certificate *
                      uint8_t count, int64_t now_s);
 const char *certificate_pkix_text(int result); /* OpenSSL's words */
 
+/* What is wrong, in the kinds that are told apart (TLS-25). */
+enum pkix_defect {
+    PKIX_FINE,
+    PKIX_EXPIRED,
+    PKIX_NOT_YET_VALID,
+    PKIX_SELF_SIGNED,
+    PKIX_WRONG_PURPOSE,
+    PKIX_REVOKED,
+    PKIX_WEAK,
+    PKIX_UNTRUSTED,  /* no path to a root, or a broken one */
+    PKIX_NOT_LOOKED, /* negative: ours */
+};
+enum pkix_defect certificate_pkix_defect(int result);
+const char *pkix_defect_name(enum pkix_defect defect); /* kebab case */
+
+static inline bool certificate_valid_at(const struct certificate *certificate, int64_t now_s)
+{
+    return certificate->not_before_s <= now_s && now_s < certificate->not_after_s;
+}
+
 /*
  * Does the certificate name `host`, a canonical name (DANE-34, TLS-22, STS-22)? A wildcard is the
  * whole left-most label, stands for exactly one, and at least two labels follow it; the CN counts

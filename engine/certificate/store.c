@@ -524,6 +524,51 @@ const char *certificate_pkix_text(int result)
     return result < 0 ? "not verified" : X509_verify_cert_error_string(result);
 }
 
+enum pkix_defect certificate_pkix_defect(int result)
+{
+    if (result < 0)
+        return PKIX_NOT_LOOKED;
+    switch (result) {
+    case X509_V_OK:
+        return PKIX_FINE;
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+        return PKIX_EXPIRED;
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        return PKIX_NOT_YET_VALID;
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+        return PKIX_SELF_SIGNED;
+    case X509_V_ERR_INVALID_PURPOSE:
+        return PKIX_WRONG_PURPOSE;
+    case X509_V_ERR_CERT_REVOKED:
+        return PKIX_REVOKED;
+    case X509_V_ERR_EE_KEY_TOO_SMALL:
+    case X509_V_ERR_CA_KEY_TOO_SMALL:
+    case X509_V_ERR_CA_MD_TOO_WEAK:
+        return PKIX_WEAK;
+    default:
+        return PKIX_UNTRUSTED;
+    }
+}
+
+const char *pkix_defect_name(enum pkix_defect defect)
+{
+    static const char *const names[] = {
+        [PKIX_FINE] = "fine",
+        [PKIX_EXPIRED] = "expired",
+        [PKIX_NOT_YET_VALID] = "not-yet-valid",
+        [PKIX_SELF_SIGNED] = "self-signed",
+        [PKIX_WRONG_PURPOSE] = "wrong-purpose",
+        [PKIX_REVOKED] = "revoked",
+        [PKIX_WEAK] = "weak",
+        [PKIX_UNTRUSTED] = "untrusted",
+        [PKIX_NOT_LOOKED] = "not-looked",
+    };
+
+    CHECK((size_t)defect < sizeof names / sizeof *names);
+    return names[defect];
+}
+
 struct certificate_store_counts certificate_store_counts(struct certificate_store *store)
 {
     struct certificate_store_counts counts = {

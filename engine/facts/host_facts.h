@@ -41,7 +41,8 @@ struct host_facts {
     uint32_t ttl_s; /* least over A, AAAA, CNAME, TLSA used (MX-17) */
 
     enum host_state state;
-    bool secure;          /* the whole chain of the used address records (or, DANE-08, the alias) */
+    bool secure;          /* the whole chain of the used address records (or, DANE-08, the alias);
+                             HOST_NO_ADDRESS: of all its denials */
     bool alias;           /* the name is a CNAME */
     struct name expanded; /* end of the CNAME chain if every hop is secure, else length 0 */
     struct name base;     /* TLSA base domain, if TLSA_PRESENT; also what SNI was sent */

@@ -1,11 +1,16 @@
 /*
- * verdict.h - from facts to a verdict. Pure: no clock, no socket, no memory of its own.
+ * verdict.h - from facts to a verdict. Pure: no clock, no socket, no memory of its own; any thread.
  *
  *   MX answer + facts of each host ─► finding per host ─► verdict of the domain
  *
- * Each rule stands in exactly one place: finding.c (one host: DANE-11..18, 24..33, TLS-21/22, RPT),
- * verdict.c (hosts together: MX-05..13, MX-18, DANE-17, DEC-01..03, classes and levels of the
- * design's section 6).
+ * Each rule stands in exactly one place: route.c (MX-01..09, MX-18), finding.c (one host:
+ * DANE-11..18, 24..33, TLS-21/22, RPT), verdict.c (hosts together: MX-05..13, MX-17, DANE-17,
+ * DEC-01..03, FRESH-01/02, classes and levels), words.c (every text).
+ *
+ * The class is what a sender without a demand experiences at the weakest host that may still get
+ * the mail; the level is the highest that can be enforced while some host that reaches it is seen
+ * to be there (or where the published TLSA records permit nothing less). What was not seen counts
+ * neither as secure nor as insecure. How each rule came out this way is said at the rule.
  */
 #ifndef MXWARD_POLICY_VERDICT_H
 #define MXWARD_POLICY_VERDICT_H
@@ -29,10 +34,13 @@ enum route_state {
 struct route {
     enum route_state state;
     bool secure;          /* of the MX answer or its denial; true for ROUTE_HOST */
-    struct name domain;   /* next-hop domain as asked, canonical */
+    bool ours;            /* ROUTE_TROUBLE: our own fault */
+    struct name domain;   /* next-hop domain as asked, canonical; length 0: [address] */
     struct name expanded; /* its CNAME-expanded form if secure and different (DANE-31), else 0 */
-    bool hosts_cut;       /* more hosts than LIMIT_MX_HOSTS, or unusable ones left out */
+    bool hosts_cut;       /* more hosts than LIMIT_MX_HOSTS: they are never "ok" (MX-18) */
+    bool hosts_unusable;  /* MX records that no host can have were left out: nobody can use them */
     uint32_t ttl_s;
+    uint64_t until_ms; /* boot time when the MX answer runs out; 0: it does not */
     uint8_t host_count;
     struct {
         uint16_t preference;
@@ -41,23 +49,26 @@ struct route {
     char why[128];
 };
 
-/* MX answer → route: MX-01..09, MX-18. `answer` is of type MX for `domain`. */
+/* MX answer → route. `answer` is of type MX for `domain`. */
 void route_from_mx(struct route *route, const struct name *domain, const struct dns_answer *answer);
 
-/* What one host is worth for this route. */
+/* What one host is worth for this route. Zero is "unknown". */
 enum finding_kind {
+    FINDING_UNKNOWN,       /* inconclusive, or ours, or not looked at */
     FINDING_DANE,          /* usable TLSA, matched; with an insecure MX: half */
     FINDING_DANE_ENFORCED, /* usable TLSA, inconclusive probe: the MTA will enforce, we did not see
                             */
-    FINDING_DANE_FAILS,    /* usable TLSA, no match, or no TLS: no mail will go there */
+    FINDING_DANE_FAILS,    /* TLSA asks for more than the host does: no mail will go there */
     FINDING_VERIFIED,      /* PKIX and a name that is vouched for */
     FINDING_ENCRYPTED,
     FINDING_WEAK,
     FINDING_CLEAR,    /* no TLS, or TLS that fails so that an opportunistic sender goes in clear */
-    FINDING_UNKNOWN,  /* inconclusive, or ours */
-    FINDING_EXCLUDED, /* definitively no mail goes there: no address, not a host name */
+    FINDING_EXCLUDED, /* no mail goes there: no address, not a host name */
     FINDING_TROUBLE,  /* address or TLSA look-up failed: must not be used now */
+    FINDING_KIND_COUNT
 };
+
+#define FINDING_NO_ENDPOINT 255
 
 struct finding {
     enum finding_kind kind;
@@ -65,14 +76,15 @@ struct finding {
     enum cause cause;
     enum outcome outcome;   /* of the endpoint that decided (the weakest that was seen) */
     enum tls_report report; /* TLS-RPT result type of a failure, REPORT_NONE if it is none */
-    uint8_t endpoint;       /* index of the endpoint that decided; 255: none */
+    uint8_t endpoint;       /* index of the endpoint that decided; FINDING_NO_ENDPOINT: none */
     bool conclusive;
     bool requiretls, tls_required_by_tlsa; /* DANE-12: TLSA present, unusable */
-    uint16_t tls_version;                  /* least among its endpoints */
-    char why[200];                         /* one sentence: which record, which name, which error */
+    uint16_t tls_version;                  /* least among its endpoints; 0: none encrypts */
+    struct name name; /* the reference identifier that its certificate bears, if that counted */
+    char why[200];    /* one sentence: which record, which name, which error */
 };
 
-/* Reference identifiers of a host for this route (DANE-31..33, TLS-21). Returns how many (<= 4). */
+/* Reference identifiers of a host for this route (DANE-31..33, TLS-21). */
 struct reference_names {
     uint8_t count;
     struct name names[4];
@@ -80,22 +92,32 @@ struct reference_names {
 void reference_names(struct reference_names *names, const struct route *route,
                      const struct host_facts *host);
 
+/* `host` NULL: it has no facts. */
 void finding_of_host(struct finding *finding, const struct route *route,
                      const struct host_facts *host, int64_t now_s);
 
-/* `hosts` and `findings`: route->host_count each, same order; a host that has no facts is NULL. */
+/* `hosts` and `findings`: route->host_count each, same order; a host that has no facts is NULL (its
+ * finding is not looked at). */
 void verdict_of_domain(struct verdict *verdict, const struct route *route,
                        const struct host_facts *const *hosts, const struct finding *findings,
                        uint64_t now_ms);
 
-/* One sentence for people: host, cause (CODE-01..07 words where Postfix has them). Returns length.
- */
+/* When to look again, in ms after began_ms (FRESH-02). */
+uint64_t verdict_refresh_ms(const struct verdict *verdict);
+
+/* --- words --- */
+
+/* One sentence for people: host, cause (CODE-01..07 words where Postfix has them). At most 511
+ * bytes, printable ASCII, no remote text. Returns its length. */
 size_t verdict_sentence(const struct verdict *verdict, char *text, size_t size);
 /* Enhanced status code that goes with it when mail is held or stopped: "4.7.4", "5.1.10", … */
 const char *verdict_status_code(const struct verdict *verdict);
+/* Which rule decided about the domain, and about one host: for `explain`. Return the length. */
+size_t verdict_explain(const struct verdict *verdict, char *text, size_t size);
+size_t finding_explain(const struct finding *finding, char *text, size_t size);
 const char *cause_name(enum cause cause);
 const char *finding_kind_name(enum finding_kind kind);
-/* When to look again: positive and negative max age (FRESH-02), in ms after began_ms. */
-uint64_t verdict_refresh_ms(const struct verdict *verdict);
+const char *enforce_name(enum enforce enforce);
+const char *route_state_name(enum route_state state);
 
 #endif

@@ -1,0 +1,21 @@
+/*
+ * words.h - sentences from tables, shared by the files of policy/.
+ *
+ * A phrase has room for two texts of ours: names in canonical form, addresses, OpenSSL's words,
+ * outcomes. Nothing that a peer said goes through here (CODE-12).
+ */
+#ifndef MXWARD_POLICY_WORDS_H
+#define MXWARD_POLICY_WORDS_H
+
+#include <stddef.h>
+
+struct phrase {
+    const char *before, *between, *after;
+};
+
+/* before, a, between, b, after; an empty text stands for itself. Cut to `size`, terminated;
+ * returns the length. */
+size_t phrase_fill(char *text, size_t size, const struct phrase *phrase, const char *a,
+                   const char *b);
+
+#endif
