@@ -6,6 +6,7 @@
 #include "engine/probe/tls.h"
 
 #include "engine/base/limits.h"
+#include "engine/probe/tls_hello.h"
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
@@ -212,20 +213,19 @@ static enum tls_status shake_in_pieces(struct tls *tls, struct server *server, s
     return status;
 }
 
-static struct tls *meet(struct server *server, enum tls_floor floor, enum tls_status expected)
+static struct tls *meet(struct server *server, enum tls_status expected)
 {
     server_begin(server);
-    struct tls *tls = tls_open(context, floor, &mx);
+    struct tls *tls = tls_open(context, &mx);
     ck_assert_ptr_nonnull(tls);
     enum tls_status status = shake_in_pieces(tls, server, 16384);
     ck_assert_msg(status == expected, "status %d, %s", status, tls_facts(tls)->why);
     return tls;
 }
 
-static struct tls_facts meet_and_leave(struct server *server, enum tls_floor floor,
-                                       enum tls_status expected)
+static struct tls_facts meet_and_leave(struct server *server, enum tls_status expected)
 {
-    struct tls *tls = meet(server, floor, expected);
+    struct tls *tls = meet(server, expected);
     struct tls_facts facts = *tls_facts(tls);
     tls_close(tls);
     return facts;
@@ -236,44 +236,58 @@ static struct tls_facts meet_and_leave(struct server *server, enum tls_floor flo
 START_TEST(tls_13_and_12_are_enough_TLS_14)
 {
     struct server *server = server_new(P256);
-    struct tls_facts facts = meet_and_leave(server, TLS_FLOOR_SECURE, TLS_DONE);
+    struct tls_facts facts = meet_and_leave(server, TLS_DONE);
     ck_assert_uint_eq(facts.version, 0x0304);
     ck_assert_str_eq(facts.cipher, "TLS_AES_256_GCM_SHA384");
     ck_assert_str_eq(facts.group, "x25519");
     ck_assert_str_eq(facts.signature, "ECDSA-SHA256");
-    ck_assert(facts.strong);
     ck_assert_int_eq(facts.failure, TLS_FAILURE_NONE);
 
     SSL_CTX_set_max_proto_version(server->ctx, TLS1_2_VERSION);
-    facts = meet_and_leave(server, TLS_FLOOR_SECURE, TLS_DONE);
+    facts = meet_and_leave(server, TLS_DONE);
     ck_assert_uint_eq(facts.version, 0x0303);
     ck_assert_str_eq(facts.cipher, "ECDHE-ECDSA-AES256-GCM-SHA384");
     ck_assert_str_eq(facts.group, "x25519");
-    ck_assert(facts.strong);
     server_free(server);
 }
 END_TEST
 
-START_TEST(older_versions_are_named_and_never_completed_at_the_floor_TLS_14)
+/* Asks as tls_hello.h does; the server answers for real. */
+static struct tls_hello ask(struct server *server, enum tls_answer expected)
 {
-    static const struct {
-        int version;
-        const char *name;
-    } old[] = {{TLS1_VERSION, "TLSv1"}, {TLS1_1_VERSION, "TLSv1.1"}};
+    static const uint8_t random[32] = "not secret, and need not be good";
+    uint8_t out[TLS_HELLO_MAX], bytes[4096];
+    struct tls_hello hello = {0};
+    server_begin(server);
+    size_t size = tls_hello_write(out, &mx, random);
+    ck_assert_int_eq(BIO_write(server->in, out, (int)size), (int)size);
+    ERR_clear_error();
+    SSL_do_handshake(server->ssl);
+    int got = BIO_read(server->out, bytes, sizeof bytes);
+    ck_assert_int_gt(got, 0);
+    ck_assert_int_eq(tls_hello_read(&hello, bytes, (size_t)got), expected);
+    return hello;
+}
+
+START_TEST(older_versions_are_never_completed_but_named_TLS_14)
+{
+    static const int old[] = {TLS1_VERSION, TLS1_1_VERSION};
     for (size_t i = 0; i < 2; i++) {
         struct server *server = server_new(RSA2048);
         SSL_CTX_set_cipher_list(server->ctx, "ALL:@SECLEVEL=0");
-        SSL_CTX_set_max_proto_version(server->ctx, old[i].version);
-        struct tls_facts facts = meet_and_leave(server, TLS_FLOOR_SECURE, TLS_BROKEN);
+        SSL_CTX_set_max_proto_version(server->ctx, old[i]);
+        struct tls_facts facts = meet_and_leave(server, TLS_BROKEN);
         /* This server knows TLS 1.3's way of offering versions, so it says why; see below for one
          * that just answers. */
         ck_assert_int_eq(facts.failure, TLS_FAILURE_ALERT);
         ck_assert_uint_eq(facts.alert, SSL_AD_PROTOCOL_VERSION);
         ck_assert_uint_eq(facts.version, 0);
 
-        facts = meet_and_leave(server, TLS_FLOOR_ANY, TLS_DONE);
-        ck_assert_uint_eq(facts.version, (unsigned)old[i].version);
-        ck_assert_str_eq(tls_version_name(facts.version), old[i].name);
+        struct tls_hello hello = ask(server, TLS_ANSWER_HELLO);
+        ck_assert_uint_eq(hello.version, (unsigned)old[i]);
+        ck_assert_str_eq(tls_suite_name(hello.suite), "ECDHE-RSA-AES256-SHA");
+        ck_assert(!tls_suite_is_weak(hello.suite)); /* the version is */
+        ck_assert_str_eq(server->asked_name, "mx.example");
         server_free(server);
     }
 }
@@ -284,21 +298,21 @@ START_TEST(no_key_exchange_without_forward_secrecy_unless_configured_TLS_15)
     struct server *server = server_new(RSA2048);
     SSL_CTX_set_max_proto_version(server->ctx, TLS1_2_VERSION);
     SSL_CTX_set_cipher_list(server->ctx, "AES256-GCM-SHA384");
-    struct tls_facts facts = meet_and_leave(server, TLS_FLOOR_SECURE, TLS_BROKEN);
+    struct tls_facts facts = meet_and_leave(server, TLS_BROKEN);
     ck_assert_int_eq(facts.failure, TLS_FAILURE_ALERT);
     ck_assert_uint_eq(facts.alert, SSL_AD_HANDSHAKE_FAILURE);
 
-    facts = meet_and_leave(server, TLS_FLOOR_ANY, TLS_DONE);
-    ck_assert_uint_eq(facts.version, 0x0303);
-    ck_assert(!facts.strong);
-    ck_assert_str_eq(facts.group, "");
-    ck_assert_str_eq(facts.signature, "");
+    struct tls_hello hello = ask(server, TLS_ANSWER_HELLO);
+    ck_assert_uint_eq(hello.version, 0x0303);
+    ck_assert(tls_suite_is_weak(hello.suite));
+    ck_assert_str_eq(tls_suite_name(hello.suite), "AES256-GCM-SHA384");
 
     struct tls_context *strict = context;
     char why[128];
     ck_assert_int_eq(tls_context_create(&context, true, why, sizeof why), 0);
-    facts = meet_and_leave(server, TLS_FLOOR_SECURE, TLS_DONE);
-    ck_assert(facts.strong);
+    facts = meet_and_leave(server, TLS_DONE);
+    ck_assert_str_eq(facts.group, "");
+    ck_assert_str_eq(facts.signature, "");
     tls_context_destroy(context);
     context = strict;
     server_free(server);
@@ -332,20 +346,26 @@ START_TEST(small_dh_and_sha1_signatures_are_below_the_floor_TLS_15)
     SSL_CTX_set_max_proto_version(server->ctx, TLS1_2_VERSION);
     SSL_CTX_set_cipher_list(server->ctx, "DHE-RSA-AES128-GCM-SHA256:@SECLEVEL=0");
     ck_assert_int_eq(SSL_CTX_set0_tmp_dh_pkey(server->ctx, oakley_group_2()), 1);
-    struct tls_facts facts = meet_and_leave(server, TLS_FLOOR_SECURE, TLS_BROKEN);
+    struct tls_facts facts = meet_and_leave(server, TLS_BROKEN);
     ck_assert_int_eq(facts.failure, TLS_FAILURE_BELOW);
     ck_assert_str_eq(facts.why, "dh key too small");
-    facts = meet_and_leave(server, TLS_FLOOR_ANY, TLS_DONE);
-    ck_assert_str_eq(facts.group, "DH 1024");
+    ck_assert_uint_eq(facts.chosen, 0x0303);
+    ck_assert_str_eq(facts.chosen_name, "DHE-RSA-AES128-GCM-SHA256");
     server_free(server);
 
     server = server_new(RSA2048);
     SSL_CTX_set_max_proto_version(server->ctx, TLS1_2_VERSION);
     SSL_CTX_set1_sigalgs_list(server->ctx, "RSA+SHA1");
-    facts = meet_and_leave(server, TLS_FLOOR_SECURE, TLS_BROKEN);
+    facts = meet_and_leave(server, TLS_BROKEN);
     ck_assert(facts.failure == TLS_FAILURE_ALERT || facts.failure == TLS_FAILURE_BELOW);
-    facts = meet_and_leave(server, TLS_FLOOR_ANY, TLS_DONE);
-    ck_assert_str_eq(facts.signature, "RSA-SHA1");
+    /* 2048 bits are enough. */
+    server_free(server);
+    server = server_new(RSA2048);
+    SSL_CTX_set_max_proto_version(server->ctx, TLS1_2_VERSION);
+    SSL_CTX_set_cipher_list(server->ctx, "DHE-RSA-AES128-GCM-SHA256");
+    SSL_CTX_set_dh_auto(server->ctx, 1);
+    facts = meet_and_leave(server, TLS_DONE);
+    ck_assert_str_eq(facts.group, "DH 2048");
     server_free(server);
 }
 END_TEST
@@ -354,15 +374,17 @@ START_TEST(anonymous_and_null_suites_are_not_offered_DANE_36)
 {
     static const char *const suites[] = {"ADH-AES256-GCM-SHA384:@SECLEVEL=0",
                                          "NULL-SHA256:@SECLEVEL=0"};
+    static const char *const names[] = {"ADH-AES256-GCM-SHA384", "NULL-SHA256"};
     for (size_t i = 0; i < 2; i++) {
         struct server *server = server_new(RSA2048);
         SSL_CTX_set_max_proto_version(server->ctx, TLS1_2_VERSION);
         ck_assert_int_eq(SSL_CTX_set_cipher_list(server->ctx, suites[i]), 1);
         SSL_CTX_set_dh_auto(server->ctx, 1);
-        struct tls_facts facts = meet_and_leave(server, TLS_FLOOR_SECURE, TLS_BROKEN);
+        struct tls_facts facts = meet_and_leave(server, TLS_BROKEN);
         ck_assert_int_eq(facts.failure, TLS_FAILURE_ALERT);
-        facts = meet_and_leave(server, TLS_FLOOR_ANY, TLS_DONE);
-        ck_assert(!facts.strong);
+        struct tls_hello hello = ask(server, TLS_ANSWER_HELLO);
+        ck_assert(tls_suite_is_weak(hello.suite));
+        ck_assert_str_eq(tls_suite_name(hello.suite), names[i]);
         server_free(server);
     }
 }
@@ -376,20 +398,20 @@ START_TEST(every_kind_of_key_authenticates_the_handshake)
         if (signatures[kind] == NULL)
             continue;
         struct server *server = server_new((enum key_kind)kind);
-        struct tls_facts facts = meet_and_leave(server, TLS_FLOOR_SECURE, TLS_DONE);
+        struct tls_facts facts = meet_and_leave(server, TLS_DONE);
         ck_assert_str_eq(facts.signature, signatures[kind]);
         SSL_CTX_set_max_proto_version(server->ctx, TLS1_2_VERSION);
-        facts = meet_and_leave(server, TLS_FLOOR_SECURE, TLS_DONE);
+        facts = meet_and_leave(server, TLS_DONE);
         ck_assert_uint_eq(facts.version, 0x0303);
         server_free(server);
     }
     struct server *server = server_new(PSS);
-    struct tls_facts facts = meet_and_leave(server, TLS_FLOOR_SECURE, TLS_DONE);
+    struct tls_facts facts = meet_and_leave(server, TLS_DONE);
     ck_assert_str_eq(facts.signature, "RSA-PSS-SHA256");
     server_free(server);
     /* Whether a short key is good enough is for policy, who sees its length; TLS is done. */
     server = server_new(RSA1024);
-    meet_and_leave(server, TLS_FLOOR_SECURE, TLS_DONE);
+    meet_and_leave(server, TLS_DONE);
     server_free(server);
 }
 END_TEST
@@ -407,7 +429,7 @@ START_TEST(a_forged_signature_breaks_the_handshake)
             X509 *x509 = SSL_CTX_get0_certificate(server->ctx);
             X509_set_pubkey(x509, other);
             X509_sign(x509, other, EVP_sha256());
-            struct tls_facts facts = meet_and_leave(server, TLS_FLOOR_SECURE, TLS_BROKEN);
+            struct tls_facts facts = meet_and_leave(server, TLS_BROKEN);
             ck_assert_int_eq(facts.failure, TLS_FAILURE_GARBLED);
             EVP_PKEY_free(other);
             server_free(server);
@@ -421,12 +443,12 @@ END_TEST
 START_TEST(the_server_name_is_sent_and_an_empty_one_is_not_TLS_17_DANE_35)
 {
     struct server *server = server_new(P256);
-    tls_close(meet(server, TLS_FLOOR_SECURE, TLS_DONE));
+    tls_close(meet(server, TLS_DONE));
     ck_assert_str_eq(server->asked_name, "mx.example");
 
     server_begin(server);
     struct name none = {.length = 0};
-    struct tls *tls = tls_open(context, TLS_FLOOR_SECURE, &none);
+    struct tls *tls = tls_open(context, &none);
     ck_assert_int_eq(shake_in_pieces(tls, server, 16384), TLS_DONE);
     ck_assert_str_eq(server->asked_name, "");
     tls_close(tls);
@@ -446,7 +468,7 @@ START_TEST(a_warning_about_the_name_is_no_failure)
     struct server *server = server_new(P256);
     SSL_CTX_set_max_proto_version(server->ctx, TLS1_2_VERSION);
     SSL_CTX_set_tlsext_servername_callback(server->ctx, name_unknown);
-    struct tls_facts facts = meet_and_leave(server, TLS_FLOOR_SECURE, TLS_DONE);
+    struct tls_facts facts = meet_and_leave(server, TLS_DONE);
     ck_assert_uint_eq(facts.alert, 0);
     server_free(server);
 }
@@ -463,7 +485,7 @@ START_TEST(a_fatal_alert_is_named_RPT_11)
 {
     struct server *server = server_new(P256);
     SSL_CTX_set_tlsext_servername_callback(server->ctx, name_refused);
-    struct tls_facts facts = meet_and_leave(server, TLS_FLOOR_SECURE, TLS_BROKEN);
+    struct tls_facts facts = meet_and_leave(server, TLS_BROKEN);
     ck_assert_int_eq(facts.failure, TLS_FAILURE_ALERT);
     ck_assert_uint_eq(facts.alert, SSL_AD_UNRECOGNIZED_NAME);
     ck_assert_str_eq(facts.why, "unrecognized name");
@@ -475,7 +497,7 @@ END_TEST
 
 static struct tls_facts answered_with(const void *bytes, size_t size)
 {
-    struct tls *tls = tls_open(context, TLS_FLOOR_SECURE, &mx);
+    struct tls *tls = tls_open(context, &mx);
     size_t out = 0;
     ck_assert_int_eq(tls_handshake(tls), TLS_WAIT);
     ck_assert_ptr_nonnull(tls_out(tls, &out));
@@ -515,14 +537,68 @@ START_TEST(a_peer_that_answers_with_an_old_version_is_named_TLS_14)
         ck_assert_int_eq(facts.failure, TLS_FAILURE_BELOW);
         ck_assert_uint_eq(facts.chosen, 0x0300u + minor);
         ck_assert_str_eq(facts.why, names[minor]);
+        ck_assert_uint_eq(facts.chosen_suite, 0x0005);
+        ck_assert_str_eq(facts.chosen_name, "RC4-SHA");
     }
+}
+END_TEST
+
+/* Whole, and byte by byte. */
+static struct tls_hello read_answer(const uint8_t *bytes, size_t size, enum tls_answer expected)
+{
+    struct tls_hello whole = {0}, cut = {0};
+    enum tls_answer answer = TLS_ANSWER_MORE;
+    ck_assert_int_eq(tls_hello_read(&whole, bytes, size), expected);
+    for (size_t i = 0; i < size && answer == TLS_ANSWER_MORE; i++)
+        answer = tls_hello_read(&cut, bytes + i, 1);
+    ck_assert_int_eq(answer, expected);
+    ck_assert_uint_eq(cut.version, whole.version);
+    ck_assert_uint_eq(cut.suite, whole.suite);
+    ck_assert_uint_eq(cut.alert, whole.alert);
+    return whole;
+}
+
+START_TEST(an_answer_to_the_old_hello_is_read_or_refused_at_any_cut)
+{
+    uint8_t hello[7 + 5 + 4 + 2 + 32 + 1 + 32 + 2 + 1] = {0x15, 3, 0, 0, 2,  1, 112, /* a warning */
+                                                          0x16, 3, 0, 0, 74, 2, 0,   0, 70, 3, 0};
+    size_t at_session = 7 + 5 + 4 + 2 + 32;
+    hello[at_session] = 32;
+    hello[at_session + 33] = 0x00;
+    hello[at_session + 34] = 0x03;
+    struct tls_hello read = read_answer(hello, sizeof hello, TLS_ANSWER_HELLO);
+    ck_assert_uint_eq(read.version, 0x0300);
+    ck_assert_str_eq(tls_suite_name(read.suite), "EXP-RC4-MD5");
+    read_answer(hello, at_session + 34, TLS_ANSWER_MORE);
+    hello[at_session] = 33;
+    read_answer(hello, sizeof hello, TLS_ANSWER_OTHER);
+
+    read = read_answer((const uint8_t *)"\x15\x03\x01\x00\x02\x02\x28", 7, TLS_ANSWER_REFUSED);
+    ck_assert_uint_eq(read.alert, 40);
+    read_answer((const uint8_t *)"\x15\x03\x01\x00\x02\x01\x00", 7, TLS_ANSWER_REFUSED);
+    read_answer((const uint8_t *)"220 hm", 6, TLS_ANSWER_OTHER);
+    read_answer((const uint8_t *)"\x16\x02", 2, TLS_ANSWER_OTHER);
+    read_answer((const uint8_t *)"\x16\x03\x01\x00\x05\x0b", 6, TLS_ANSWER_OTHER);
+    read_answer((const uint8_t *)"\x16\x03\x01\x00\x05\x02\x00\x00\x01\x07", 10, TLS_ANSWER_OTHER);
+}
+END_TEST
+
+START_TEST(the_longest_name_fits_the_old_hello)
+{
+    struct name longest = {.length = NAME_BYTES_MAX};
+    uint8_t out[TLS_HELLO_MAX];
+    static const uint8_t random[32] = {0};
+    memset(longest.text, 'a', NAME_BYTES_MAX);
+    ck_assert_uint_le(tls_hello_write(out, &longest, random), TLS_HELLO_MAX);
+    longest.length = 0;
+    ck_assert_uint_gt(tls_hello_write(out, &longest, random), 100);
 }
 END_TEST
 
 START_TEST(handshake_bytes_are_bounded)
 {
     /* Warnings for ever are legal TLS 1.2 and cost a naive client nothing but time. */
-    struct tls *tls = tls_open(context, TLS_FLOOR_SECURE, &mx);
+    struct tls *tls = tls_open(context, &mx);
     uint8_t warnings[7 * 100];
     size_t total = 0;
     int error = 0;
@@ -549,7 +625,7 @@ START_TEST(the_chain_is_handed_out_as_sent)
     ck_assert_int_eq(certificate_store_create(&store, 1 << 20), 0);
     struct server *server = server_new(P256);
     add_chain(server, 11, 0);
-    struct tls *tls = meet(server, TLS_FLOOR_SECURE, TLS_DONE);
+    struct tls *tls = meet(server, TLS_DONE);
     const struct certificate *chain[LIMIT_CHAIN];
     unsigned sent = 0;
     ck_assert_int_eq(tls_chain(tls, store, chain, &sent), LIMIT_CHAIN);
@@ -567,29 +643,11 @@ START_TEST(the_chain_is_handed_out_as_sent)
 }
 END_TEST
 
-START_TEST(an_anonymous_peer_has_no_chain)
-{
-    struct certificate_store *store;
-    ck_assert_int_eq(certificate_store_create(&store, 1 << 20), 0);
-    struct server *server = server_new(RSA2048);
-    SSL_CTX_set_max_proto_version(server->ctx, TLS1_2_VERSION);
-    SSL_CTX_set_cipher_list(server->ctx, "AECDH-AES256-SHA:@SECLEVEL=0");
-    struct tls *tls = meet(server, TLS_FLOOR_ANY, TLS_DONE);
-    const struct certificate *chain[LIMIT_CHAIN];
-    unsigned sent = 1;
-    ck_assert_int_eq(tls_chain(tls, store, chain, &sent), 0);
-    ck_assert_uint_eq(sent, 0);
-    tls_close(tls);
-    server_free(server);
-    certificate_store_destroy(store);
-}
-END_TEST
-
 START_TEST(a_huge_chain_is_refused_as_mail_programs_refuse_it)
 {
     struct server *server = server_new(P256);
     add_chain(server, 8, 15000);
-    struct tls_facts facts = meet_and_leave(server, TLS_FLOOR_SECURE, TLS_BROKEN);
+    struct tls_facts facts = meet_and_leave(server, TLS_BROKEN);
     ck_assert_int_eq(facts.failure, TLS_FAILURE_TOO_LARGE);
     server_free(server);
 }
@@ -609,7 +667,7 @@ static void expect_read(struct tls *tls, const char *text)
 START_TEST(bytes_go_both_ways_and_closing_is_seen)
 {
     struct server *server = server_new(P256);
-    struct tls *tls = meet(server, TLS_FLOOR_SECURE, TLS_DONE);
+    struct tls *tls = meet(server, TLS_DONE);
     char bytes[64];
     uint8_t read[64];
     size_t got;
@@ -630,7 +688,7 @@ START_TEST(bytes_go_both_ways_and_closing_is_seen)
     ck_assert_int_eq(SSL_get_shutdown(server->ssl) & SSL_RECEIVED_SHUTDOWN, SSL_RECEIVED_SHUTDOWN);
     tls_close(tls);
 
-    tls = meet(server, TLS_FLOOR_SECURE, TLS_DONE);
+    tls = meet(server, TLS_DONE);
     SSL_shutdown(server->ssl);
     carry_in(tls, server, 64, &error);
     ck_assert_int_eq(tls_read(tls, read, sizeof read, &got), TLS_ENDED);
@@ -642,7 +700,7 @@ END_TEST
 START_TEST(clear_text_behind_the_handshake_is_never_read_TLS_08)
 {
     struct server *server = server_new(P256);
-    struct tls *tls = meet(server, TLS_FLOOR_SECURE, TLS_DONE);
+    struct tls *tls = meet(server, TLS_DONE);
     uint8_t bytes[64];
     size_t got;
     int error;
@@ -660,7 +718,7 @@ START_TEST(a_renegotiation_is_refused_and_no_session_is_resumed_TLS_15_TLS_24)
 {
     struct server *server = server_new(P256);
     SSL_CTX_set_max_proto_version(server->ctx, TLS1_2_VERSION);
-    struct tls *tls = meet(server, TLS_FLOOR_SECURE, TLS_DONE);
+    struct tls *tls = meet(server, TLS_DONE);
     int error;
     uint8_t bytes[64];
     size_t got;
@@ -678,7 +736,7 @@ START_TEST(a_renegotiation_is_refused_and_no_session_is_resumed_TLS_15_TLS_24)
     tls_close(tls);
 
     for (int i = 0; i < 2; i++) {
-        tls = meet(server, TLS_FLOOR_SECURE, TLS_DONE);
+        tls = meet(server, TLS_DONE);
         ck_assert_int_eq(SSL_session_reused(server->ssl), 0);
         tls_close(tls);
     }
@@ -693,7 +751,7 @@ START_TEST(the_cut_of_the_bytes_changes_nothing)
         struct server *server = server_new(P256);
         add_chain(server, 2, 0);
         server_begin(server);
-        struct tls *tls = tls_open(context, TLS_FLOOR_SECURE, &mx);
+        struct tls *tls = tls_open(context, &mx);
         ck_assert_int_eq(shake_in_pieces(tls, server, pieces[i]), TLS_DONE);
         ck_assert_uint_eq(tls_facts(tls)->version, 0x0304);
         tls_close(tls);
@@ -707,7 +765,7 @@ START_TEST(a_strangers_error_is_not_read_as_ours)
 {
     struct server *server = server_new(P256);
     server_begin(server);
-    struct tls *tls = tls_open(context, TLS_FLOOR_SECURE, &mx);
+    struct tls *tls = tls_open(context, &mx);
     ERR_raise(ERR_LIB_SSL, SSL_R_UNSUPPORTED_PROTOCOL);
     ck_assert_int_eq(tls_handshake(tls), TLS_WAIT);
     ERR_raise(ERR_LIB_SSL, SSL_R_UNSUPPORTED_PROTOCOL);
@@ -733,11 +791,11 @@ START_TEST(memory_is_bounded_in_the_handshake_and_after_it)
     struct tls *held[HELD];
     uint8_t bytes[16384];
     add_chain(server, 1, 0);
-    tls_close(meet(server, TLS_FLOOR_SECURE, TLS_DONE)); /* what the library keeps for good */
+    tls_close(meet(server, TLS_DONE)); /* what the library keeps for good */
 
     size_t before = in_use(), size;
     for (int i = 0; i < HELD; i++) {
-        held[i] = tls_open(context, TLS_FLOOR_SECURE, &mx);
+        held[i] = tls_open(context, &mx);
         ck_assert_int_eq(tls_handshake(held[i]), TLS_WAIT);
         tls_out(held[i], &size);
         tls_sent(held[i], size);
@@ -749,7 +807,7 @@ START_TEST(memory_is_bounded_in_the_handshake_and_after_it)
     /* Stalled in the middle of the server's flight. */
     before = in_use();
     for (int i = 0; i < HELD; i++) {
-        held[i] = tls_open(context, TLS_FLOOR_SECURE, &mx);
+        held[i] = tls_open(context, &mx);
         tls_handshake(held[i]);
         server_begin(server);
         carry_out(held[i], server, 16384);
@@ -766,7 +824,7 @@ START_TEST(memory_is_bounded_in_the_handshake_and_after_it)
 
     before = in_use();
     for (int i = 0; i < HELD; i++)
-        held[i] = meet(server, TLS_FLOOR_SECURE, TLS_DONE);
+        held[i] = meet(server, TLS_DONE);
     SSL_free(server->ssl);
     server->ssl = NULL;
     size_t after = (in_use() - before) / HELD;
@@ -788,7 +846,7 @@ static Suite *suite(void)
     TCase *floors = tcase_create("floors");
     tcase_add_checked_fixture(floors, context_open, context_close);
     tcase_add_test(floors, tls_13_and_12_are_enough_TLS_14);
-    tcase_add_test(floors, older_versions_are_named_and_never_completed_at_the_floor_TLS_14);
+    tcase_add_test(floors, older_versions_are_never_completed_but_named_TLS_14);
     tcase_add_test(floors, no_key_exchange_without_forward_secrecy_unless_configured_TLS_15);
     tcase_add_test(floors, small_dh_and_sha1_signatures_are_below_the_floor_TLS_15);
     tcase_add_test(floors, anonymous_and_null_suites_are_not_offered_DANE_36);
@@ -804,9 +862,10 @@ static Suite *suite(void)
     tcase_add_test(peers, a_fatal_alert_is_named_RPT_11);
     tcase_add_test(peers, clear_text_instead_of_a_record_is_told_from_garbage);
     tcase_add_test(peers, a_peer_that_answers_with_an_old_version_is_named_TLS_14);
+    tcase_add_test(peers, an_answer_to_the_old_hello_is_read_or_refused_at_any_cut);
+    tcase_add_test(peers, the_longest_name_fits_the_old_hello);
     tcase_add_test(peers, handshake_bytes_are_bounded);
     tcase_add_test(peers, the_chain_is_handed_out_as_sent);
-    tcase_add_test(peers, an_anonymous_peer_has_no_chain);
     tcase_add_test(peers, a_huge_chain_is_refused_as_mail_programs_refuse_it);
     suite_add_tcase(suite, peers);
 

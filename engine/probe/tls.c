@@ -10,6 +10,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/limits.h"
+#include "engine/probe/tls_hello.h"
 #include "engine/probe/tls_library.h"
 
 #include <openssl/err.h>
@@ -22,24 +23,19 @@
 #include <string.h>
 
 /* What counts (TLS-15): forward secrecy, AEAD first, no anonymous, no NULL, nothing truncated. */
-#define CIPHERS_SECURE                                                       \
+#define CIPHERS                                                              \
     "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:ECDHE+AES:DHE+AES:" \
     "!aNULL:!eNULL:!PSK:!SRP:!DSS:!AESCCM"
 #define CIPHERS_STATIC_RSA ":kRSA+AESGCM:kRSA+AES:!AESCCM"
-/* Whatever may be met, in less than 64 suites: some old peers read no further. */
-#define CIPHERS_ANY                                                \
-    "ECDHE+AES:DHE+AES:RSA+AES:CHACHA20:3DES:RC4:aNULL+AES:eNULL:" \
-    "!PSK:!SRP:!AESCCM:!ARIA:!CAMELLIA"
-
 /* 112 bits: no SHA-1 signatures, no DH below 2048. */
-enum { SECURITY_SECURE = 2, SECURITY_ANY = 0 };
+enum { SECURITY_LEVEL = 2 };
 
 /* Bytes of a clear-text answer that go into `why`. */
 enum { CLEAR_KEPT = 60 };
 
 struct tls_context {
     struct tls_library *library;
-    SSL_CTX *floors[2]; /* by enum tls_floor */
+    SSL_CTX *ssl;
     BIO_METHOD *memory;
 };
 
@@ -127,6 +123,24 @@ static int chain_is_judged_later(X509_STORE_CTX *chain, void *nothing)
     return 1;
 }
 
+/* RFC 5246 section 7.4.1.3: type, length, version, random, session, suite. */
+enum { AT_VERSION = 4, AT_SESSION = 38 };
+
+static void note_server_hello(struct tls_facts *facts, SSL *ssl, const uint8_t *message,
+                              size_t size)
+{
+    size_t at_suite = AT_SESSION + 1u + message[AT_SESSION];
+
+    if (at_suite + 2 > size)
+        return;
+    facts->chosen = (uint16_t)(message[AT_VERSION] << 8 | message[AT_VERSION + 1]);
+    facts->chosen_suite = (uint16_t)(message[at_suite] << 8 | message[at_suite + 1]);
+    const SSL_CIPHER *cipher = SSL_CIPHER_find(ssl, message + at_suite);
+    const char *name =
+        cipher != NULL ? SSL_CIPHER_get_name(cipher) : tls_suite_name(facts->chosen_suite);
+    facts->chosen_name = name == NULL ? "" : name;
+}
+
 /* Alerts and ServerHellos, as they come in. */
 static void message_seen(int written, int version, int type, const void *bytes, size_t size,
                          SSL *ssl, void *argument)
@@ -137,8 +151,8 @@ static void message_seen(int written, int version, int type, const void *bytes, 
     (void)version;
     if (written || tls == NULL)
         return;
-    if (type == SSL3_RT_HANDSHAKE && size >= 6 && message[0] == SSL3_MT_SERVER_HELLO)
-        tls->facts.chosen = (uint16_t)(message[4] << 8 | message[5]);
+    if (type == SSL3_RT_HANDSHAKE && size > AT_SESSION && message[0] == SSL3_MT_SERVER_HELLO)
+        note_server_hello(&tls->facts, ssl, message, size);
     if (type == SSL3_RT_ALERT && size == 2) {
         /* In TLS 1.3 the level says nothing (RFC 8446 section 6); before a ServerHello it is no TLS
          * 1.3 yet, whatever SSL_version says. */
@@ -149,30 +163,25 @@ static void message_seen(int written, int version, int type, const void *bytes, 
     }
 }
 
-static SSL_CTX *make_floor(OSSL_LIB_CTX *library, enum tls_floor floor, bool static_rsa)
+static SSL_CTX *make_context(OSSL_LIB_CTX *library, bool static_rsa)
 {
-    bool secure = floor == TLS_FLOOR_SECURE;
-    const char *ciphers = !secure      ? CIPHERS_ANY
-                          : static_rsa ? CIPHERS_SECURE CIPHERS_STATIC_RSA
-                                       : CIPHERS_SECURE;
-    SSL_CTX *ctx = SSL_CTX_new_ex(library, NULL, TLS_client_method());
+    SSL_CTX *ssl = SSL_CTX_new_ex(library, NULL, TLS_client_method());
 
-    if (ctx == NULL)
+    if (ssl == NULL)
         return NULL;
-    SSL_CTX_set_security_level(ctx, secure ? SECURITY_SECURE : SECURITY_ANY);
-    SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |
-                                 SSL_OP_IGNORE_UNEXPECTED_EOF |
-                                 (secure ? 0 : SSL_OP_LEGACY_SERVER_CONNECT));
-    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
-    SSL_CTX_set_cert_verify_callback(ctx, chain_is_judged_later, NULL);
-    SSL_CTX_set_msg_callback(ctx, message_seen);
-    if (SSL_CTX_set_min_proto_version(ctx, secure ? TLS1_2_VERSION : TLS1_VERSION) == 1 &&
-        SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) == 1 &&
-        SSL_CTX_set_cipher_list(ctx, ciphers) == 1)
-        return ctx;
-    SSL_CTX_free(ctx);
+    SSL_CTX_set_security_level(ssl, SECURITY_LEVEL);
+    SSL_CTX_set_options(ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |
+                                 SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_verify(ssl, SSL_VERIFY_NONE, NULL);
+    SSL_CTX_set_cert_verify_callback(ssl, chain_is_judged_later, NULL);
+    SSL_CTX_set_msg_callback(ssl, message_seen);
+    if (SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) == 1 &&
+        SSL_CTX_set_max_proto_version(ssl, TLS1_3_VERSION) == 1 &&
+        SSL_CTX_set_cipher_list(ssl, static_rsa ? CIPHERS CIPHERS_STATIC_RSA : CIPHERS) == 1)
+        return ssl;
+    SSL_CTX_free(ssl);
     return NULL;
 }
 
@@ -185,12 +194,9 @@ int tls_context_create(struct tls_context **out, bool static_rsa, char *why, siz
     ERR_clear_error();
     context->library = tls_library_open();
     context->memory = memory_method();
-    if (context->library != NULL && context->memory != NULL) {
-        OSSL_LIB_CTX *library = tls_library_context(context->library);
-        context->floors[TLS_FLOOR_SECURE] = make_floor(library, TLS_FLOOR_SECURE, static_rsa);
-        context->floors[TLS_FLOOR_ANY] = make_floor(library, TLS_FLOOR_ANY, static_rsa);
-    }
-    if (context->floors[TLS_FLOOR_SECURE] != NULL && context->floors[TLS_FLOOR_ANY] != NULL) {
+    if (context->library != NULL && context->memory != NULL)
+        context->ssl = make_context(tls_library_context(context->library), static_rsa);
+    if (context->ssl != NULL) {
         *out = context;
         return 0;
     }
@@ -205,8 +211,7 @@ void tls_context_destroy(struct tls_context *context)
 {
     if (context == NULL)
         return;
-    SSL_CTX_free(context->floors[0]);
-    SSL_CTX_free(context->floors[1]);
+    SSL_CTX_free(context->ssl);
     BIO_meth_free(context->memory);
     tls_library_close(context->library);
     free(context);
@@ -226,8 +231,7 @@ static bool attach_memory(struct tls *tls)
     return true;
 }
 
-struct tls *tls_open(struct tls_context *context, enum tls_floor floor,
-                     const struct name *server_name)
+struct tls *tls_open(struct tls_context *context, const struct name *server_name)
 {
     struct tls *tls = calloc(1, sizeof *tls);
 
@@ -235,8 +239,8 @@ struct tls *tls_open(struct tls_context *context, enum tls_floor floor,
         return NULL;
     ERR_clear_error();
     tls->context = context;
-    tls->facts.cipher = "";
-    tls->ssl = SSL_new(context->floors[floor]);
+    tls->facts.cipher = tls->facts.chosen_name = "";
+    tls->ssl = SSL_new(context->ssl);
     if (tls->ssl != NULL && attach_memory(tls) &&
         (server_name->length == 0 ||
          SSL_set_tlsext_host_name(tls->ssl, (const void *)server_name->text) == 1)) {
@@ -396,18 +400,6 @@ void tls_sent(struct tls *tls, size_t size)
 
 /* --- facts of a completed handshake --- */
 
-static bool is_strong(const struct tls *tls, const SSL_CIPHER *cipher)
-{
-    const STACK_OF(SSL_CIPHER) *secure =
-        SSL_CTX_get_ciphers(tls->context->floors[TLS_FLOOR_SECURE]);
-
-    for (int i = 0; i < sk_SSL_CIPHER_num(secure); i++) {
-        if (SSL_CIPHER_get_id(sk_SSL_CIPHER_value(secure, i)) == SSL_CIPHER_get_id(cipher))
-            return true;
-    }
-    return false;
-}
-
 static void note_group(struct tls *tls)
 {
     char *out = tls->facts.group;
@@ -464,7 +456,6 @@ static enum tls_status completed(struct tls *tls)
     tls->taken = (uint32_t)(tls->in_size - tls->in_at);
     tls->facts.version = (uint16_t)SSL_version(tls->ssl);
     tls->facts.cipher = SSL_CIPHER_get_name(cipher);
-    tls->facts.strong = is_strong(tls, cipher);
     note_group(tls);
     note_signature(tls);
     ERR_clear_error(); /* asking for what is not there may have filled it */

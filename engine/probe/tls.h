@@ -8,16 +8,12 @@
  *
  * The handshake verifies nothing about the peer's names or issuers: it proves that the peer holds
  * the key of the certificate that it sent, and the chain is handed out as sent, for PKIX and DANE
- * to judge later. Two floors: TLS_FLOOR_SECURE is what counts as TLS (1.2 or better, forward
- * secrecy, 112 bits: TLS-14, TLS-15); TLS_FLOOR_ANY accepts what the library can do at all and
- * serves only to give a weak peer its name (TLS-16). No resumption, no renegotiation, no
- * compression, no tickets (TLS-24, DANE-40).
+ * to judge later. Nothing below the floor is completed: TLS 1.2, forward secrecy, 112 bits (TLS-14,
+ * TLS-15); what a weaker peer offers instead is named from its ServerHello, or by tls_hello.h. No
+ * resumption, no renegotiation, no compression, no tickets (TLS-24, DANE-40).
  *
  * A tls_context belongs to one thread at a time. Failure: peers' is enum tls_failure with a
  * sentence, ours is TLS_FAILURE_OURS or a NULL.
- *
- * Known weaknesses: peers that can only RC4, single DES or SSLv3 cannot be spoken to with this
- * library; they are recognised if they answer with a ServerHello, else their alert is the evidence.
  */
 #ifndef MXWARD_PROBE_TLS_H
 #define MXWARD_PROBE_TLS_H
@@ -31,8 +27,6 @@
 
 struct tls_context;
 struct tls;
-
-enum tls_floor { TLS_FLOOR_SECURE, TLS_FLOOR_ANY };
 
 enum tls_status {
     TLS_WAIT,   /* send what tls_out holds, then take more from the peer */
@@ -54,15 +48,15 @@ enum tls_failure {
 /* What is known of the connection; fills up as it goes. Texts are printable. */
 struct tls_facts {
     enum tls_failure failure;
-    char why[120];      /* one phrase, for a failure */
-    uint8_t alert;      /* fatal alert received: its description; 0: none */
-    uint16_t chosen;    /* version that the peer's ServerHello names; 0: none came */
-    bool answered;      /* any byte came */
-    uint16_t version;   /* of the completed handshake */
-    bool strong;        /* completed, with a cipher suite that TLS_FLOOR_SECURE would offer */
-    const char *cipher; /* constant text, "" before completion */
-    char group[32];     /* key exchange: "x25519", "DH 2048", "" for static RSA */
-    char signature[48]; /* of the handshake: "ECDSA-SHA256", "" for static RSA */
+    char why[120];                 /* one phrase, for a failure */
+    uint8_t alert;                 /* fatal alert received: its description; 0: none */
+    uint16_t chosen, chosen_suite; /* what the peer's ServerHello names; 0: none came */
+    const char *chosen_name;       /* of the suite; "" if nobody knows it */
+    bool answered;                 /* any byte came */
+    uint16_t version;              /* of the completed handshake */
+    const char *cipher;            /* constant text, "" before completion */
+    char group[32];                /* key exchange: "x25519", "DH 2048", "" for static RSA */
+    char signature[48];            /* of the handshake: "ECDSA-SHA256", "" for static RSA */
 };
 
 /* `static_rsa`: whether key exchange without forward secrecy counts as TLS (TLS-15). */
@@ -70,8 +64,7 @@ int tls_context_create(struct tls_context **context, bool static_rsa, char *why,
 void tls_context_destroy(struct tls_context *context);
 
 /* `server_name`: sent as SNI if its length is not 0 (DANE-35, TLS-17). NULL: no memory. */
-struct tls *tls_open(struct tls_context *context, enum tls_floor floor,
-                     const struct name *server_name);
+struct tls *tls_open(struct tls_context *context, const struct name *server_name);
 void tls_close(struct tls *tls); /* NULL is fine; says nothing to the peer */
 const struct tls_facts *tls_facts(const struct tls *tls);
 
