@@ -38,7 +38,8 @@ struct host_facts {
     uint16_t port;
     uint64_t began_ms; /* least of the endpoints' began_ms; the round's not_before if none */
     uint64_t ended_ms;
-    uint32_t ttl_s; /* least over A, AAAA, CNAME, TLSA used (MX-17) */
+    uint32_t ttl_s;        /* least over A, AAAA, CNAME, TLSA used (MX-17) */
+    uint64_t dns_until_ms; /* boot time: when the first of them runs out; UINT64_MAX: none used */
 
     enum host_state state;
     bool secure;          /* the whole chain of the used address records (or, DANE-08, the alias);

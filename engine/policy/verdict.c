@@ -426,7 +426,7 @@ static uint64_t host_until_ms(const struct host_facts *host, const struct findin
 {
     if (finding->kind == FINDING_TROUBLE)
         return host->ended_ms + TROUBLE_MS;
-    return host->ended_ms + (uint64_t)host->ttl_s * 1000; /* MX-17 */
+    return host->dns_until_ms; /* MX-17 */
 }
 
 static void verdict_times(struct verdict *verdict, const struct route *route,

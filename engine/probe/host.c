@@ -119,8 +119,12 @@ static const struct dns_answer *host_answer(struct host_round *round, unsigned w
 
 static void host_uses_ttl(struct host_facts *facts, const struct dns_answer *answer)
 {
+    uint64_t until_ms = answer->at_ms + (uint64_t)answer->ttl_s * 1000;
+
     if (answer->ttl_s < facts->ttl_s)
         facts->ttl_s = answer->ttl_s;
+    if (until_ms < facts->dns_until_ms)
+        facts->dns_until_ms = until_ms;
 }
 
 static void host_trouble(struct host_facts *facts, const char *doing,
@@ -156,6 +160,7 @@ static enum host_turn addresses_none(struct host_round *round)
     struct host_facts *facts = round->facts;
 
     facts->state = HOST_NO_ADDRESS;
+    facts->secure = true; /* of the denials */
     snprintf(facts->why, sizeof facts->why, "it has no address");
     for (unsigned i = 0; i < 2; i++) {
         const struct dns_answer *answer = round->addresses[i];
@@ -163,6 +168,7 @@ static enum host_turn addresses_none(struct host_round *round)
         if (answer == NULL)
             continue;
         host_uses_ttl(facts, answer);
+        facts->secure = facts->secure && dns_is_secure(answer->kind);
         if (dns_is_trouble(answer->kind)) {
             facts->state = HOST_TROUBLE;
             host_trouble(facts, "resolving its addresses", answer);
@@ -492,6 +498,7 @@ static struct host_facts *facts_begin(const struct host_job *job)
     facts->port = job->port;
     facts->began_ms = clock_boot_ms();
     facts->ttl_s = UINT32_MAX;
+    facts->dns_until_ms = UINT64_MAX;
     return facts;
 }
 
@@ -521,7 +528,7 @@ static void round_begin(struct hosts *hosts, struct host_job *job, struct waiter
 /* Keeps the facts for later requests; says until when. */
 static void job_learns(struct host_job *job, const struct host_facts *facts)
 {
-    uint64_t dns_until_ms = facts->ended_ms + (uint64_t)facts->ttl_s * 1000;
+    uint64_t dns_until_ms = facts->dns_until_ms;
     uint64_t good_until_ms = dns_until_ms;
 
     if (facts->state == HOST_TROUBLE || facts->tlsa_state == TLSA_TROUBLE)
