@@ -183,6 +183,8 @@ static int create(struct ub_ctx **context, const struct resolver_options *option
         return -ENOMEM;
     }
     (void)ub_ctx_debugout(*context, NULL); /* what it would print comes to us as why_bogus */
+    if (!base)
+        (void)ub_ctx_async(*context, 1);
     int error = set_all(*context, options, why, why_size);
     if (error == 0) {
         int refused = finalise(*context, base != NULL);

@@ -1,0 +1,305 @@
+/*
+ * dns_answer_bench.c - what does a validated look-up cost?
+ *
+ * Twin of tests/dns_resolver_test.c: the same name service (tests/dns_zones), the same resolver.
+ * The floor is libunbound's own asynchronous interface with its thread, with the same options, over
+ * the same names, with as many look-ups under way. A slice makes a resolver with an empty cache,
+ * fetches the keys of the top (not measured), looks everything up once (cold) and then again
+ * several times (warm). CPU is that of this process: asker and resolver, without the name servers,
+ * which are other processes.
+ *
+ * The names: a third each in signed domains of their own, in unsigned ones, and in one large domain
+ * with NSEC3; of each the MX, the address, and the TLSA records.
+ */
+#include "bench/common/bench.h"
+
+#include "engine/base/check.h"
+#include "engine/base/clock.h"
+#include "engine/base/keymap.h"
+#include "engine/base/limits.h"
+#include "engine/base/log.h"
+#include "engine/dns/resolver.h"
+#include "engine/dns/resolver_context.h"
+
+#include "tests/dns_zones/world.h"
+
+#include <unbound.h>
+
+enum {
+    DOMAINS = 250, /* of each kind */
+    LOOK_UPS = 9 * DOMAINS,
+    UNDER_WAY = LIMIT_DNS_INSIDE,
+    WARM_ROUNDS = 20,
+    PATIENCE_MS = 60000,
+    ASKER = 0,
+    RESOLVER = 1,
+};
+
+static struct world world;
+
+static struct work {
+    struct name name;
+    enum dns_type type;
+    bool secure;
+} work[LOOK_UPS];
+
+static void work_fill(void)
+{
+    static const struct {
+        const char *letter, *parent;
+    } owners[] = {{"s", "post"}, {"u", "post"}, {"n", "crowd.post"}};
+    static const struct {
+        const char *prefix;
+        enum dns_type type;
+    } rows[] = {{"", DNS_MX}, {"mx.", DNS_A}, {"_25._tcp.mx.", DNS_TLSA}};
+
+    for (unsigned i = 0; i < LOOK_UPS; i++) {
+        unsigned at =
+            (unsigned)((uint64_t)i * 1009 % LOOK_UPS); /* mixed; 1009 divides nothing here */
+        char text[64];
+        snprintf(text, sizeof text, "%s%s%u.%s", rows[i / 3 % 3].prefix, owners[i % 3].letter,
+                 i / 9 + 1, owners[i % 3].parent);
+        CHECK(name_parse(&work[at].name, text, strlen(text)) == NAME_OK);
+        work[at].type = rows[i / 3 % 3].type;
+        work[at].secure = i % 3 != 1;
+    }
+}
+
+/* What one slice cost, per look-up. */
+struct cost {
+    struct bench_spent cold, warm;
+};
+
+static struct resolver_options options(void)
+{
+    return (struct resolver_options){.root_hints = world.hints, .trust_anchor = world.anchor};
+}
+
+/* --- ours --- */
+
+struct ours {
+    struct ring *ring;
+    struct exchange *exchange;
+    struct mailbox *mailbox;
+    struct resolver *resolver;
+    int descriptors[2];
+    struct dns_question questions[UNDER_WAY];
+};
+
+static void ours_wake(void *context, uint16_t to)
+{
+    struct ours *o = context;
+    ring_wake(o->ring, o->descriptors[to]);
+}
+
+static void ours_completed(void *context, const struct ring_completion *completion)
+{
+    (void)context, (void)completion;
+}
+
+static void ours_ask(struct ours *o, struct dns_question *question, const struct work *w)
+{
+    question->name = w->name;
+    question->type = w->type;
+    question->token.slot = (uint32_t)(w - work);
+    question->deadline_ms = clock_boot_ms() + PATIENCE_MS;
+    question->answer = NULL;
+    mailbox_send(o->mailbox, RESOLVER, &question->message);
+}
+
+static void ours_check(struct dns_question *question)
+{
+    bool secure = work[question->token.slot].secure;
+    CHECK(question->answer->kind == (secure ? DNS_SECURE_DATA : DNS_INSECURE_DATA));
+    dns_answer_drop(question->answer);
+}
+
+static void ours_sleep(struct ours *o)
+{
+    mailbox_flush(o->mailbox);
+    uint64_t until_ms = mailbox_may_sleep(o->mailbox) ? clock_boot_ms() + PATIENCE_MS : 0;
+    CHECK(ring_turn(o->ring, until_ms, ours_completed, o) >= 0);
+    mailbox_awake(o->mailbox);
+}
+
+static void ours_round(struct ours *o)
+{
+    unsigned asked = 0, home = 0;
+
+    for (; asked < UNDER_WAY && asked < LOOK_UPS; asked++)
+        ours_ask(o, &o->questions[asked], &work[asked]);
+    while (home < LOOK_UPS) {
+        struct message *message;
+        while ((message = mailbox_receive(o->mailbox))) {
+            struct dns_question *question = container_of(message, struct dns_question, message);
+            ours_check(question);
+            home++;
+            if (asked < LOOK_UPS)
+                ours_ask(o, question, &work[asked++]);
+        }
+        if (home < LOOK_UPS)
+            ours_sleep(o);
+    }
+}
+
+static void ours_open(struct ours *o)
+{
+    struct ring_limits limits = {.submissions = 64};
+    struct resolver_options mine = options();
+    char why[256];
+
+    CHECK(ring_create(&o->ring, &limits) == 0);
+    CHECK(exchange_create(&o->exchange, 2, 1024) == 0);
+    o->mailbox = mailbox_open(o->exchange, ASKER, ours_wake, o);
+    o->descriptors[ASKER] = ring_descriptor(o->ring);
+    mine.ring_descriptors = o->descriptors;
+    CHECK(resolver_start(&o->resolver, &mine, o->exchange, RESOLVER, why) == 0);
+    o->descriptors[RESOLVER] = resolver_descriptor(o->resolver);
+}
+
+static void ours_prime(struct ours *o)
+{
+    struct work top = {.type = DNS_SOA};
+    struct dns_question *question = &o->questions[0];
+    struct message *message;
+
+    CHECK(name_parse(&top.name, "post", 4) == NAME_OK);
+    ours_ask(o, question, &top);
+    while (!(message = mailbox_receive(o->mailbox)))
+        ours_sleep(o);
+    CHECK(question->answer->kind == DNS_SECURE_DATA);
+    dns_answer_drop(question->answer);
+}
+
+static struct cost ours_slice(void)
+{
+    static struct ours o;
+    struct cost cost;
+
+    memset(&o, 0, sizeof o);
+    ours_open(&o);
+    ours_prime(&o);
+    struct bench_watch watch = bench_start(BENCH_OURS);
+    ours_round(&o);
+    cost.cold = bench_stop(&watch);
+    watch = bench_start(BENCH_OURS);
+    for (unsigned round = 0; round < WARM_ROUNDS; round++)
+        ours_round(&o);
+    cost.warm = bench_stop(&watch);
+    const struct resolver_counts *counts = resolver_counts(o.resolver);
+    bench_say("  ours: slowest per cent of answers %llu us and more",
+              (unsigned long long)histogram_quantile_us(&counts->answer_us, 0.99));
+    resolver_stop(o.resolver);
+    exchange_destroy(o.exchange);
+    ring_destroy(o.ring);
+    return cost;
+}
+
+/* --- libunbound's own --- */
+
+struct theirs {
+    struct ub_ctx *context;
+    unsigned asked, home;
+};
+static struct theirs *theirs_now; /* one at a time; the callbacks' argument is the work */
+
+static void theirs_called_back(void *argument, int error, struct ub_result *result)
+{
+    const struct work *w = argument;
+
+    CHECK(error == 0 && result->havedata && !result->bogus && !result->secure == !w->secure);
+    ub_resolve_free(result);
+    theirs_now->home++;
+}
+
+static void theirs_ask(struct theirs *t, struct work *w)
+{
+    CHECK(ub_resolve_async(t->context, w->name.text, (int)w->type, 1, w, theirs_called_back,
+                           NULL) == 0);
+    t->asked++;
+}
+
+static void theirs_round(struct theirs *t)
+{
+    struct pollfd answers = {.fd = ub_fd(t->context), .events = POLLIN};
+
+    t->asked = t->home = 0;
+    while (t->home < LOOK_UPS) {
+        while (t->asked < LOOK_UPS && t->asked - t->home < UNDER_WAY)
+            theirs_ask(t, &work[t->asked]);
+        CHECK(poll(&answers, 1, PATIENCE_MS) == 1);
+        CHECK(ub_process(t->context) == 0);
+    }
+}
+
+static struct cost theirs_slice(void)
+{
+    struct theirs t = {0};
+    struct resolver_options same = options();
+    struct ub_result *result;
+    struct cost cost;
+    char why[256];
+
+    theirs_now = &t;
+    CHECK(resolver_context_create(&t.context, &same, NULL, why, sizeof why) == 0);
+    CHECK(ub_resolve(t.context, "post", DNS_SOA, 1, &result) == 0 && result->secure);
+    ub_resolve_free(result);
+    struct bench_watch watch = bench_start(BENCH_FLOOR);
+    theirs_round(&t);
+    cost.cold = bench_stop(&watch);
+    watch = bench_start(BENCH_FLOOR);
+    for (unsigned round = 0; round < WARM_ROUNDS; round++)
+        theirs_round(&t);
+    cost.warm = bench_stop(&watch);
+    resolver_context_delete(t.context);
+    return cost;
+}
+
+/* --- comparing --- */
+
+enum { COLD_CPU, COLD_RATE, WARM_CPU, WARM_RATE, METRICS };
+
+/* The bars stand some per cent from what was measured (bench/README), so that a fifth more work
+ * makes one fall. */
+static const struct bench_case cases[METRICS] = {
+    [COLD_CPU] = {"dns_answer", "cold: CPU per look-up", "us", BENCH_AT_MOST, 0.95},
+    [COLD_RATE] = {"dns_answer", "cold: look-ups", "per s", BENCH_AT_LEAST, 1.0},
+    [WARM_CPU] = {"dns_answer", "warm: CPU per look-up", "us", BENCH_AT_MOST, 0.25},
+    [WARM_RATE] = {"dns_answer", "warm: look-ups", "per s", BENCH_AT_LEAST, 4.0},
+};
+
+static struct bench_pairs results[METRICS];
+
+static void keep(enum bench_side side, const struct cost *cost)
+{
+    const double cold = LOOK_UPS, warm = (double)LOOK_UPS * WARM_ROUNDS;
+
+    bench_add(&results[COLD_CPU], side, (double)cost->cold.cpu_ns / 1000 / cold);
+    bench_add(&results[COLD_RATE], side, cold * 1e9 / (double)cost->cold.wall_ns);
+    bench_add(&results[WARM_CPU], side, (double)cost->warm.cpu_ns / 1000 / warm);
+    bench_add(&results[WARM_RATE], side, warm * 1e9 / (double)cost->warm.wall_ns);
+    bench_say("%s: cold %.1f us CPU, %.0f/s; warm %.2f us CPU, %.0f/s",
+              side == BENCH_OURS ? "ours  " : "theirs", (double)cost->cold.cpu_ns / 1000 / cold,
+              cold * 1e9 / (double)cost->cold.wall_ns, (double)cost->warm.cpu_ns / 1000 / warm,
+              warm * 1e9 / (double)cost->warm.wall_ns);
+}
+
+int main(void)
+{
+    const char *why = world_open(&world, DOMAINS);
+    if (why)
+        return bench_impossible(why);
+    log_start(LOG_WARNING_LEVEL, "stderr");
+    work_fill();
+    for (unsigned pair = 0; pair < bench_pairs_wanted(); pair++) {
+        for (unsigned turn = 0; turn < 2; turn++) {
+            enum bench_side side = bench_side(pair, turn);
+            struct cost cost = side == BENCH_OURS ? ours_slice() : theirs_slice();
+            keep(side, &cost);
+        }
+    }
+    for (unsigned i = 0; i < METRICS; i++)
+        (void)bench_report(&cases[i], &results[i]);
+    world_close(&world);
+    return bench_finish();
+}
