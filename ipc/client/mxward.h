@@ -1,0 +1,172 @@
+/*
+ * mxward.h - asking mxward, for C and C++.
+ *
+ * A handle is one connection to the daemon's native socket. It belongs to one thread at a time;
+ * open as many as you like. Nothing is global. A handle connects when it is first needed, and again
+ * after the daemon went away; a call fails with a status, and mxw_reason says in a sentence what
+ * happened and what to do.
+ *
+ * One question at a time:          Many at once:
+ *
+ *   mxw_open(&m, NULL);              for (...) mxw_send(m, &question[i], &id);
+ *   mxw_check(m, &question,          while (mxw_outstanding(m) > 0)
+ *             &verdict, 5000);           if (mxw_receive(m, &result, 1000) == MXW_OK) ...
+ *   mxw_close(m);
+ *
+ * Structs begin with their size, so both sides may grow: set it with the MXW_…_INIT macros.
+ */
+#ifndef MXWARD_CLIENT_MXWARD_H
+#define MXWARD_CLIENT_MXWARD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MXW_STANDARD_SOCKET "/run/mxward/mxward.sock"
+
+struct mxw; /* a handle */
+
+enum mxw_status {
+    MXW_OK = 0,
+    MXW_UNREACHABLE = 1,   /* no daemon there, or it went away: ask again later */
+    MXW_NOT_PERMITTED = 2, /* this user may not connect, or may not ask that */
+    MXW_TIMEOUT = 3,       /* nothing came within the time given to the call */
+    MXW_BUSY = 4,          /* the daemon turned the question away: ask again after retry_ms */
+    MXW_LATE = 5,          /* not known before the question's deadline: temporary */
+    MXW_TROUBLE = 6,       /* the daemon could not, for want of resources: temporary */
+    MXW_INVALID = 7,       /* not a domain, address or next hop: final */
+    MXW_REFUSED = 8,       /* reload: the new configuration is bad, the old one goes on */
+    MXW_PROTOCOL = 9,      /* we and the daemon do not understand each other */
+    MXW_USAGE = 10,        /* the call is not possible now, see mxw_reason */
+    MXW_MEMORY = 11,
+    MXW_FULL = 12 /* mxw_send: receive some answers first; nothing was sent */
+};
+
+enum mxw_freshness {
+    MXW_ANY = 0,     /* whatever is still good */
+    MXW_MAX_AGE = 1, /* probes that began at most max_age_ms ago */
+    MXW_LIVE = 2     /* probes that begin after the question came */
+};
+
+enum mxw_right { MXW_MAY_QUERY = 1, MXW_MAY_SWITCH = 2, MXW_MAY_ADMINISTER = 4 };
+
+struct mxw_options {
+    size_t size;
+    const char *socket;  /* NULL: MXW_STANDARD_SOCKET */
+    const char *program; /* who asks, for the daemon's log; may be NULL */
+    int connect_ms;      /* for the connection and the first greeting; 0: 5000 */
+};
+#define MXW_OPTIONS_INIT                          \
+    {                                             \
+        sizeof(struct mxw_options), NULL, NULL, 0 \
+    }
+
+struct mxw_question {
+    size_t size;
+    const char *next_hop; /* domain, domain:port, [host], [address] or user@domain */
+    int freshness;        /* enum mxw_freshness */
+    uint32_t max_age_ms;
+    uint32_t deadline_ms; /* the daemon's, from the question's arrival; 0: its own */
+    int scan;             /* not 0: in bulk; served after all others */
+};
+#define MXW_QUESTION_INIT                                   \
+    {                                                       \
+        sizeof(struct mxw_question), NULL, MXW_ANY, 0, 0, 0 \
+    }
+
+/* What is known of a domain. Numbers and their words; words of later daemons may be "?". The
+ * *_name pointers are constants of the library. */
+struct mxw_verdict {
+    size_t size;
+    char next_hop[272]; /* canonical */
+    unsigned tls_class, level, conclusion, cause, enforce;
+    const char *class_name;      /* none weak unknown failing encrypted verified sts dane */
+    const char *level_name;      /* none opportunistic encrypt … authenticated */
+    const char *sign;            /* for people: "no SSL", "SSL ok", "DANE ok", "SSL ?" */
+    const char *conclusion_name; /* definite inconclusive temporary undeliverable */
+    const char *enforce_name;    /* nothing encrypt dane dane-only secure … */
+    char cause_name[64];
+    uint32_t flags;       /* VERDICT_* of shm/verdict.h; mxw_flag_name tells their names */
+    uint16_t tls_version; /* 0x0304 is TLSv1.3; 0: none */
+    const char *tls_name;
+    unsigned hosts, hosts_good, smtp_code;
+    uint64_t age_ms;      /* of the oldest evidence in it */
+    int64_t valid_for_ms; /* of its DNS part */
+    int64_t ended_s;      /* when it was known, UTC; 0: not told */
+    uint32_t config_epoch;
+    char host[256];       /* that decided; "" if none */
+    char match[512];      /* names for enforce_name "secure" */
+    char sentence[512];   /* why, for people */
+    char status_code[64]; /* "4.7.4", …; "" when mail may go */
+    char policy[768];     /* for Postfix; "" when there is none to give */
+    int limited;          /* not as fresh as asked: the politeness budget is spent */
+    int from_table;
+};
+
+struct mxw_result {
+    size_t size;
+    uint64_t id; /* as mxw_send gave it */
+    int status;  /* MXW_OK: verdict is filled; else `sentence` says why */
+    uint32_t retry_ms;
+    char sentence[512];
+    struct mxw_verdict verdict;
+};
+
+struct mxw_daemon { /* what the daemon told about itself */
+    size_t size;
+    char version[64];
+    uint32_t rights;   /* enum mxw_right, added */
+    uint32_t requests; /* that may be outstanding on this connection; more wait in the socket */
+    uint32_t config_epoch;
+    uint32_t process;
+};
+
+/* Makes a handle; does not connect yet. `options` may be NULL. */
+int mxw_open(struct mxw **handle, const struct mxw_options *options);
+void mxw_close(struct mxw *handle); /* NULL is fine */
+/* Connects now (also again, after mxw_disconnect), to know who is there. */
+int mxw_connect(struct mxw *handle);
+void mxw_disconnect(struct mxw *handle); /* outstanding questions are forgotten */
+/* Why the last call failed, in one sentence; valid until the next call. */
+const char *mxw_reason(const struct mxw *handle);
+const char *mxw_status_name(int status);
+const char *mxw_flag_name(unsigned index, uint32_t *bit);     /* index 0, 1, …; NULL: no more */
+const struct mxw_daemon *mxw_about(const struct mxw *handle); /* after a connection */
+
+/* One question, and waits. Reconnects once if the daemon was restarted meanwhile. */
+int mxw_check(struct mxw *handle, const struct mxw_question *question, struct mxw_verdict *verdict,
+              int wait_ms);
+
+/* Many: send as many as you like, receive answers in any order. A lost connection gives
+ * MXW_UNREACHABLE once; all questions then outstanding are to be asked again. */
+int mxw_send(struct mxw *handle, const struct mxw_question *question, uint64_t *id);
+int mxw_receive(struct mxw *handle, struct mxw_result *result, int wait_ms);
+unsigned mxw_outstanding(const struct mxw *handle);
+/* For poll: the socket, or -1. Readable: mxw_receive with wait_ms 0, until MXW_TIMEOUT. */
+int mxw_descriptor(const struct mxw *handle);
+
+/* All of `questions`, `window` of them outstanding at a time (0: a good number). `answer` is called
+ * for each, with the question's place in the array; returning other than 0 stops, and is returned
+ * negated. Busy questions are asked again. */
+typedef int mxw_answer(void *context, size_t place, const struct mxw_result *result);
+int mxw_check_many(struct mxw *handle, const struct mxw_question *questions, size_t count,
+                   unsigned window, int wait_ms, mxw_answer *answer, void *context);
+
+/* Documents: the text (NUL-terminated) is the handle's, valid until the next call. JSON, but for
+ * mxw_config. None of these while questions are outstanding. */
+int mxw_explain(struct mxw *handle, const struct mxw_question *question, const char **text,
+                size_t *length, int wait_ms);
+int mxw_daemon_status(struct mxw *handle, const char **text, size_t *length, int wait_ms);
+/* `sample` not 0: a commented file of all settings instead of those in force. Administrators. */
+int mxw_config(struct mxw *handle, int sample, const char **text, size_t *length, int wait_ms);
+/* MXW_OK or MXW_REFUSED; mxw_reason has the daemon's sentence in both cases. Administrators. */
+int mxw_reload(struct mxw *handle, int wait_ms);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
