@@ -82,8 +82,7 @@ static bool cell_examine(const struct rebuild *rebuild, uint64_t first_line, uns
 
     const uint32_t slot = writer_slot_at(writer, rebuild->partition, offset);
     if (slot == SLOT_NONE || writer->notes[slot].listed ||
-        !table_slot_copy(&writer->map, offset, table_load(&writer->map.header->allocated),
-                         &record) ||
+        !table_slot_copy(&writer->map, offset, table_allocated(&writer->map), &record) ||
         !record_is_sound(&record) || !table_cell_has_version(cell, record.fixed.sequence) ||
         !record_key(&record, &key) || !record_unpack(&record, &verdict))
         return false;
@@ -301,10 +300,8 @@ static int attach(struct table_writer *writer, const struct table_clock *clock,
 static void move_records(struct table_writer *writer, const struct table_map *old,
                          struct table_opened *opened)
 {
-    uint64_t allocated = table_load(&old->header->allocated);
+    const uint64_t allocated = table_allocated(old);
 
-    if (allocated > old->geometry.file_bytes)
-        allocated = old->geometry.file_bytes;
     for (uint64_t i = 0; i < TABLE_PARTITIONS * old->geometry.lines * TABLE_CELLS; i++) {
         const uint64_t cell = table_load(&old->lines[i / TABLE_CELLS].cells[i % TABLE_CELLS]);
         union record record;

@@ -35,7 +35,7 @@ enum look {
 static enum look look_at_record(const struct table_reader *reader, const struct table_key *key,
                                 const _Atomic uint64_t *cell, uint64_t value, union record *record)
 {
-    const uint64_t allocated = table_load(&reader->map.header->allocated);
+    const uint64_t allocated = table_allocated(&reader->map);
     const uint64_t offset = table_cell_offset(value);
 
     if (offset < reader->map.geometry.records_offset || offset + TABLE_SLOT_MIN > allocated)

@@ -60,6 +60,13 @@ static inline _Atomic uint64_t *table_slot(const struct table_map *map, uint64_t
     return (_Atomic uint64_t *)(void *)((char *)map->base + offset);
 }
 
+/* How far the file may be touched; never beyond the mapping, whatever the header says. */
+static inline uint64_t table_allocated(const struct table_map *map)
+{
+    const uint64_t allocated = table_load(&map->header->allocated);
+    return allocated < map->geometry.file_bytes ? allocated : map->geometry.file_bytes;
+}
+
 /*
  * Copies what should be a record at `offset`: a whole number of words, never from beyond
  * `allocated` or the largest class. Returns false if the lengths cannot be a record's. The copy may

@@ -1,0 +1,431 @@
+/*
+ * table_files_test.c - files that are truncated, of another version, or filled with anything: a
+ * clear error for a reader, a fresh or repaired table for a writer, never a crash, never a wrong
+ * record.
+ */
+#include "tests/table_support.h"
+
+#include "shm/table_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#define KEYS 2000
+
+static struct scratch scratch;
+
+static void set_up(void)
+{
+    struct table_writer *writer;
+
+    scratch = scratch_make();
+    writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, NULL);
+    for (uint64_t number = 0; number < KEYS; number++) {
+        struct numbered numbered;
+        struct verdict verdict;
+        numbered_key(&numbered, number);
+        value_of(&verdict, number, 1);
+        ck_assert_int_eq(table_writer_put(writer, &numbered.key, &verdict), 0);
+    }
+    table_writer_close(writer);
+}
+
+static void tear_down(void)
+{
+    scratch_remove(&scratch);
+}
+
+/* The first table's file, writable, as bytes. */
+static char *open_bytes(size_t *size)
+{
+    char path[128];
+    struct stat status;
+
+    snprintf(path, sizeof path, "%s/table.1", scratch.directory);
+    const int descriptor = open(path, O_RDWR | O_CLOEXEC);
+    ck_assert_int_ge(descriptor, 0);
+    ck_assert_int_eq(fstat(descriptor, &status), 0);
+    char *bytes =
+        mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
+    ck_assert_ptr_ne(bytes, MAP_FAILED);
+    close(descriptor);
+    *size = (size_t)status.st_size;
+    return bytes;
+}
+
+static void truncate_to(off_t size)
+{
+    char path[128];
+
+    snprintf(path, sizeof path, "%s/table.1", scratch.directory);
+    ck_assert_int_eq(truncate(path, size), 0);
+}
+
+/* Every hit is a value that was put. Returns the hits. */
+static unsigned read_all(const struct table_reader *reader, unsigned *unknown)
+{
+    unsigned hits = 0;
+
+    *unknown = 0;
+    for (uint64_t number = 0; number < KEYS + 100; number++) {
+        struct numbered numbered;
+        struct verdict verdict;
+        numbered_key(&numbered, number);
+        const enum table_outcome outcome =
+            table_read(reader, &numbered.key, scratch.clock.boot_ms, &verdict);
+        *unknown += outcome == TABLE_UNKNOWN;
+        if (outcome != TABLE_HIT)
+            continue;
+        ck_assert_uint_lt(number, KEYS);
+        ck_assert(value_is_of(&verdict, number) && verdict.config_epoch == 1);
+        hits++;
+    }
+    return hits;
+}
+
+static void expect_reader_refuses(const char *reason)
+{
+    struct table_reader *reader;
+    char why[256];
+
+    ck_assert_int_eq(table_reader_open(&reader, scratch.directory, &scratch.clock, why, sizeof why),
+                     -EPROTO);
+    ck_assert_msg(strstr(why, reason) != NULL, "'%s' does not say '%s'", why, reason);
+}
+
+/* The writer makes a new file, which works, and the bad one is gone. */
+static void expect_fresh(uint64_t kept)
+{
+    struct table_opened opened;
+    struct table_writer *writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, &opened);
+    struct table_reader *reader = scratch_reader(&scratch);
+    char path[128];
+    unsigned unknown;
+
+    ck_assert(!opened.attached);
+    ck_assert_uint_eq(opened.kept, kept);
+    ck_assert_uint_eq(read_all(reader, &unknown), kept);
+    ck_assert_uint_eq(unknown, 0);
+    snprintf(path, sizeof path, "%s/table.1", scratch.directory);
+    ck_assert_int_eq(access(path, F_OK), -1);
+    table_reader_close(reader);
+    table_writer_close(writer);
+}
+
+START_TEST(a_truncated_file_is_refused_and_replaced)
+{
+    static const off_t sizes[] = {0, 1, 63, 4095, 4096, 2 << 20, 5 << 20};
+
+    truncate_to(sizes[_i]);
+    expect_reader_refuses("is truncated");
+    expect_fresh(0);
+}
+END_TEST
+
+START_TEST(another_major_is_refused_and_told_its_successor)
+{
+    size_t size;
+    char *bytes = open_bytes(&size);
+    struct table_header *header = (void *)bytes;
+
+    header->major = TABLE_MAJOR + 1;
+    expect_reader_refuses("another layout");
+    expect_fresh(0);
+    ck_assert_uint_eq(table_load(&header->successor), 2);
+    munmap(bytes, size);
+}
+END_TEST
+
+START_TEST(another_format_is_refused)
+{
+    size_t size;
+    char *bytes = open_bytes(&size);
+
+    ((struct table_header *)(void *)bytes)->format ^= 1ULL << 20;
+    expect_reader_refuses("another layout");
+    expect_fresh(0);
+    munmap(bytes, size);
+}
+END_TEST
+
+START_TEST(a_flipped_bit_in_the_constant_header_is_noticed)
+{
+    size_t size;
+    char *bytes = open_bytes(&size);
+    struct table_reader *reader;
+    char why[256];
+
+    for (size_t bit = 0; bit < sizeof(struct table_header) * 8 && bit < 1024; bit++) {
+        if (bit / 8 >= offsetof(struct table_header, successor) &&
+            bit / 8 < offsetof(struct table_header, format))
+            continue; /* not constant, not used */
+        bytes[bit / 8] = (char)(bytes[bit / 8] ^ 1 << bit % 8);
+        ck_assert_int_eq(
+            table_reader_open(&reader, scratch.directory, &scratch.clock, why, sizeof why),
+            -EPROTO);
+        bytes[bit / 8] = (char)(bytes[bit / 8] ^ 1 << bit % 8);
+    }
+    reader = scratch_reader(&scratch);
+    table_reader_close(reader);
+    munmap(bytes, size);
+}
+END_TEST
+
+START_TEST(a_file_of_random_bytes_is_not_a_table)
+{
+    size_t size;
+    char *bytes = open_bytes(&size);
+
+    for (size_t i = 0; i < size; i += 8) {
+        const uint64_t word = scramble(i + (uint64_t)_i);
+        memcpy(bytes + i, &word, 8);
+    }
+    munmap(bytes, size);
+    expect_reader_refuses("is not a table");
+    expect_fresh(0);
+}
+END_TEST
+
+START_TEST(other_kinds_of_files_are_refused)
+{
+    char path[128];
+    struct table_reader *reader;
+    struct table_writer *writer;
+    char why[256];
+
+    snprintf(path, sizeof path, "%s/table.2", scratch.directory);
+    ck_assert_int_eq(mkfifo(path, 0640), 0);
+    ck_assert_int_eq(table_reader_open(&reader, scratch.directory, &scratch.clock, why, sizeof why),
+                     -EPROTO);
+    unlink(path);
+    ck_assert_int_eq(symlink("/etc/passwd", path), 0);
+    ck_assert_int_lt(table_reader_open(&reader, scratch.directory, &scratch.clock, why, sizeof why),
+                     0);
+    ck_assert_int_lt(table_writer_open(&writer, scratch.directory, TABLE_BYTES_SMALL,
+                                       &scratch.clock, NULL, why, sizeof why),
+                     0);
+    unlink(path);
+    /* Names that only look like generations are not considered. */
+    static const char *const others[] = {"table.", "table.0", "table.-1", "table.1x", "table.01"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        snprintf(path, sizeof path, "%s/%s", scratch.directory, others[i]);
+        ck_assert_int_eq(close(open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0640)), 0);
+    }
+    reader = scratch_reader(&scratch);
+    unsigned unknown;
+    ck_assert_uint_eq(read_all(reader, &unknown), KEYS);
+    table_reader_close(reader);
+}
+END_TEST
+
+/* --- damage behind a sound header --- */
+
+/* Where the table really has something: damage elsewhere proves little. */
+static void damage(char *bytes, uint64_t seed, unsigned count)
+{
+    const struct table_geometry geometry = table_geometry_fit(TABLE_BYTES_SMALL);
+    const struct table_header *header = (const void *)bytes;
+    const uint64_t allocated = table_load(&header->allocated);
+    const uint64_t starts[] = {sizeof *header, geometry.segments_offset, geometry.index_offset,
+                               geometry.index_offset, geometry.records_offset};
+    const uint64_t ends[] = {geometry.segments_offset,
+                             geometry.segments_offset + geometry.segments * 4,
+                             geometry.records_offset, geometry.records_offset, allocated};
+
+    for (unsigned i = 0; i < count; i++) {
+        const uint64_t random = scramble(seed * 1000 + i);
+        const unsigned region = (unsigned)(random % 5);
+        /* Segment words only now and then: one bad word condemns the file. */
+        if (region == 1 && random >> 60 != 0)
+            continue;
+        const uint64_t at = starts[region] + (random >> 8) % (ends[region] - starts[region]);
+        if (region == 2) /* a whole cell of nonsense in place of what is there */
+            memcpy(bytes + at / 8 * 8, &random, 8);
+        else
+            bytes[at] = (char)(bytes[at] ^ (char)(random >> 3 | 1));
+    }
+}
+
+START_TEST(damage_behind_the_header_never_gives_a_wrong_record)
+{
+    size_t size;
+    char *bytes = open_bytes(&size);
+    struct table_reader *reader = scratch_reader(&scratch);
+    struct table_opened opened;
+    unsigned unknown;
+
+    damage(bytes, (uint64_t)_i + 1, 50u << _i);
+    const unsigned hits = read_all(reader, &unknown);
+    ck_assert_uint_lt(hits, KEYS + 1);
+    struct table_writer *writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, &opened);
+    ck_assert_int_ge(table_reader_refresh(reader, &scratch.clock), 0);
+    ck_assert_uint_ge(read_all(reader, &unknown), hits);
+    ck_assert_uint_eq(unknown, 0);
+    /* Repaired: what is put is read, and the next attach has nothing to drop. */
+    for (uint64_t number = 0; number < KEYS; number++) {
+        struct numbered numbered;
+        struct verdict verdict;
+        numbered_key(&numbered, number);
+        value_of(&verdict, number, 1);
+        ck_assert_int_eq(table_writer_put(writer, &numbered.key, &verdict), 0);
+    }
+    ck_assert_uint_eq(read_all(reader, &unknown), KEYS);
+    table_writer_close(writer);
+    writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, &opened);
+    ck_assert(opened.attached);
+    ck_assert_uint_eq(opened.kept, KEYS);
+    ck_assert_uint_eq(opened.dropped + opened.repeated, 0);
+    table_writer_close(writer);
+    table_reader_close(reader);
+    munmap(bytes, size);
+}
+END_TEST
+
+START_TEST(an_impossible_allocation_is_not_followed)
+{
+    static const uint64_t lies[] = {UINT64_MAX, UINT64_MAX - 100, 1ULL << 40, 0,
+                                    100,        (2 << 20) + 1};
+    size_t size;
+    char *bytes = open_bytes(&size);
+    struct table_header *header = (void *)bytes;
+    const struct table_geometry geometry = table_geometry_fit(TABLE_BYTES_SMALL);
+    struct table_line *lines = (void *)(bytes + geometry.index_offset);
+    unsigned unknown;
+
+    table_store(&header->allocated, lies[_i]);
+    for (uint64_t i = 0; i < TABLE_PARTITIONS * geometry.lines; i++) {
+        for (unsigned cell = 0; cell < TABLE_CELLS; cell += 2) {
+            const uint64_t value = table_load(&lines[i].cells[cell]);
+            if (value != 0) /* to and beyond the end */
+                table_store(&lines[i].cells[cell],
+                            (value & ~0xffffffffULL) | (geometry.file_bytes / 64 - 3 + i % 8));
+        }
+    }
+    struct table_reader *reader = scratch_reader(&scratch);
+    read_all(reader, &unknown);
+    table_reader_close(reader);
+    struct table_opened opened;
+    struct table_writer *writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, &opened);
+    ck_assert(!opened.attached);
+    table_writer_close(writer);
+    munmap(bytes, size);
+}
+END_TEST
+
+/* --- duplicates --- */
+
+/* A second, weaker or stronger, record of a key, as no writer of ours leaves it. */
+static void plant_duplicate(char *bytes, const struct table_key *key, const struct verdict *verdict,
+                            uint64_t free_slot)
+{
+    const struct table_geometry geometry = table_geometry_fit(TABLE_BYTES_SMALL);
+    const struct table_header *header = (const void *)bytes;
+    struct table_line *lines = (void *)(bytes + geometry.index_offset);
+    const uint64_t mixed = table_mix(key->hash, header->seed);
+    struct table_line *home =
+        &lines[key->partition * geometry.lines + table_home(mixed, geometry.lines)];
+    union record record;
+
+    record_pack(&record, 1, key, verdict);
+    memcpy(bytes + free_slot, &record, TABLE_SLOT_MIN);
+    for (unsigned i = TABLE_CELLS; i-- > 0;) {
+        if (table_load(&home->cells[i]) == 0) {
+            table_store(&home->cells[i], table_cell(free_slot, table_tag(mixed), 1));
+            return;
+        }
+    }
+    ck_abort_msg("no free cell");
+}
+
+/* A slot of the smallest class that no record of the partition was ever in. */
+static uint64_t virgin_slot(char *bytes, uint16_t partition)
+{
+    const struct table_geometry geometry = table_geometry_fit(TABLE_BYTES_SMALL);
+    const uint32_t *segments = (const void *)(bytes + geometry.segments_offset);
+
+    for (uint64_t segment = 0; segment < geometry.segments; segment++) {
+        if (segments[segment] != table_segment_word(0, partition))
+            continue;
+        for (unsigned place = TABLE_SEGMENT_SLOTS; place-- > 0;) {
+            const uint64_t offset =
+                geometry.records_offset + segment * TABLE_SEGMENT_BYTES + place * TABLE_SLOT_MIN;
+            uint64_t sequence;
+            memcpy(&sequence, bytes + offset + 8, 8);
+            if (sequence == 0)
+                return offset;
+        }
+    }
+    ck_abort_msg("no free slot");
+}
+
+static void expect_stricter_stays(enum level level, uint64_t began_ms, bool replaced)
+{
+    size_t size;
+    char *bytes = open_bytes(&size);
+    struct numbered numbered;
+    struct verdict original, read;
+    struct table_opened opened;
+    const struct verdict duplicate = {.level = level, .began_ms = began_ms, .config_epoch = 99};
+    uint64_t number = 0;
+
+    /* A key whose original is in the middle of both orders. */
+    do {
+        value_of(&original, ++number, 1);
+    } while (original.level != LEVEL_ENCRYPT);
+    numbered_key(&numbered, number);
+    plant_duplicate(bytes, &numbered.key, &duplicate, virgin_slot(bytes, numbered.key.partition));
+    struct table_writer *writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, &opened);
+    ck_assert(opened.attached);
+    ck_assert_uint_eq(opened.repeated, 1);
+    ck_assert_uint_eq(opened.dropped, 0);
+    ck_assert_uint_eq(opened.kept, KEYS);
+    ck_assert(table_writer_get(writer, &numbered.key, &read));
+    ck_assert_uint_eq(read.config_epoch, replaced ? 99 : 1);
+    ck_assert(table_writer_remove(writer, &numbered.key));
+    ck_assert(!table_writer_get(writer, &numbered.key, &read));
+    table_writer_close(writer);
+    munmap(bytes, size);
+}
+
+START_TEST(of_two_records_of_a_key_the_stricter_stays)
+{
+    expect_stricter_stays(LEVEL_AUTHENTICATED, 0, true);
+}
+END_TEST
+START_TEST(of_two_records_of_a_key_the_laxer_goes)
+{
+    expect_stricter_stays(LEVEL_NONE, 500, false);
+}
+END_TEST
+START_TEST(of_two_equally_strict_records_the_later_stays)
+{
+    expect_stricter_stays(LEVEL_ENCRYPT, 500, true);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("table files");
+    TCase *cases = tcase_create("files");
+
+    tcase_add_checked_fixture(cases, set_up, tear_down);
+    tcase_set_timeout(cases, 120);
+    tcase_add_loop_test(cases, a_truncated_file_is_refused_and_replaced, 0, 7);
+    tcase_add_test(cases, another_major_is_refused_and_told_its_successor);
+    tcase_add_test(cases, another_format_is_refused);
+    tcase_add_test(cases, a_flipped_bit_in_the_constant_header_is_noticed);
+    tcase_add_loop_test(cases, a_file_of_random_bytes_is_not_a_table, 0, 2);
+    tcase_add_test(cases, other_kinds_of_files_are_refused);
+    tcase_add_loop_test(cases, damage_behind_the_header_never_gives_a_wrong_record, 0, 12);
+    tcase_add_loop_test(cases, an_impossible_allocation_is_not_followed, 0, 6);
+    tcase_add_test(cases, of_two_records_of_a_key_the_stricter_stays);
+    tcase_add_test(cases, of_two_records_of_a_key_the_laxer_goes);
+    tcase_add_test(cases, of_two_equally_strict_records_the_later_stays);
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,164 @@
+/*
+ * table_full_test.c - a tmpfs that runs full is an error code in the writer, and nothing in
+ * readers.
+ *
+ * Needs a small tmpfs of its own: a mount namespace, as root or inside a user namespace. Where
+ * neither is allowed it says so and exits 77.
+ */
+#include "tests/table_support.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+
+static struct scratch scratch;
+
+static bool write_text(const char *path, const char *text)
+{
+    const int descriptor = open(path, O_WRONLY | O_CLOEXEC);
+    const bool written =
+        descriptor >= 0 && write(descriptor, text, strlen(text)) == (ssize_t)strlen(text);
+
+    if (descriptor >= 0)
+        close(descriptor);
+    return written;
+}
+
+/* A mount namespace in which we may mount. */
+static bool enter_namespace(void)
+{
+    char map[64];
+    const unsigned user = geteuid(), group = getegid();
+
+    if (unshare(CLONE_NEWNS) == 0)
+        return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
+        return false;
+    snprintf(map, sizeof map, "0 %u 1", user);
+    if (!write_text("/proc/self/setgroups", "deny") || !write_text("/proc/self/uid_map", map))
+        return false;
+    snprintf(map, sizeof map, "0 %u 1", group);
+    return write_text("/proc/self/gid_map", map) &&
+           mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+}
+
+static void mount_small(const char *size)
+{
+    char options[64];
+
+    scratch = scratch_make();
+    snprintf(options, sizeof options, "size=%s,mode=0700", size);
+    ck_assert_int_eq(mount("tmpfs", scratch.directory, "tmpfs", 0, options), 0);
+}
+
+static void unmount_small(void)
+{
+    ck_assert_int_eq(umount2(scratch.directory, MNT_DETACH), 0);
+    rmdir(scratch.directory);
+}
+
+START_TEST(no_room_for_the_index_is_enospc_and_leaves_nothing)
+{
+    struct table_writer *writer;
+    char why[256], path[128];
+
+    mount_small("3m");
+    ck_assert_int_eq(table_writer_open(&writer, scratch.directory, 64u << 20, &scratch.clock, NULL,
+                                       why, sizeof why),
+                     -ENOSPC);
+    ck_assert_str_ne(why, "");
+    snprintf(path, sizeof path, "%s/table.new", scratch.directory);
+    ck_assert_int_eq(access(path, F_OK), -1);
+    unmount_small();
+}
+END_TEST
+
+/* No SIGBUS, no wrong record, and what is dear still displaces what is cheap. */
+START_TEST(a_tmpfs_that_runs_full_evicts_or_refuses)
+{
+    struct table_facts facts;
+    uint64_t hits = 0;
+    unsigned refused = 0;
+
+    mount_small("24m");
+    struct table_writer *writer = scratch_writer(&scratch, 64u << 20, NULL);
+    struct table_reader *reader = scratch_reader(&scratch);
+    table_reader_facts(reader, &facts);
+    for (uint64_t number = 0; number < facts.capacity; number++) {
+        struct numbered numbered;
+        struct verdict verdict;
+        numbered_key(&numbered, number);
+        value_of(&verdict, number, 1);
+        const int status = table_writer_put(writer, &numbered.key, &verdict);
+        ck_assert(status == 0 || status == -ENOSPC);
+        refused += status == -ENOSPC;
+    }
+    for (uint64_t number = 0; number < facts.capacity; number++) {
+        struct numbered numbered;
+        struct verdict verdict;
+        numbered_key(&numbered, number);
+        const enum table_outcome outcome =
+            table_read(reader, &numbered.key, scratch.clock.boot_ms, &verdict);
+        ck_assert_int_ne(outcome, TABLE_UNKNOWN);
+        ck_assert(outcome == TABLE_MISS || value_is_of(&verdict, number));
+        hits += outcome == TABLE_HIT;
+    }
+    table_reader_facts(reader, &facts);
+    ck_assert_uint_eq(hits, facts.records);
+    ck_assert_uint_gt(hits, 30000);
+    ck_assert_uint_lt(facts.allocated_bytes, facts.file_bytes);
+    ck_assert_uint_gt(facts.evicted, 1000);
+    ck_assert_uint_eq(facts.refused, refused);
+    table_reader_close(reader);
+    table_writer_close(writer);
+    unmount_small();
+}
+END_TEST
+
+START_TEST(a_successor_that_does_not_fit_leaves_the_old_table_in_place)
+{
+    struct table_writer *writer;
+    char why[256];
+    struct numbered numbered;
+    struct verdict verdict;
+
+    mount_small("12m");
+    writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, NULL);
+    numbered_key(&numbered, 1);
+    value_of(&verdict, 1, 1);
+    ck_assert_int_eq(table_writer_put(writer, &numbered.key, &verdict), 0);
+    table_writer_close(writer);
+    ck_assert_int_eq(table_writer_open(&writer, scratch.directory, 256u << 20, &scratch.clock, NULL,
+                                       why, sizeof why),
+                     -ENOSPC);
+    struct table_reader *reader = scratch_reader(&scratch);
+    ck_assert_int_eq(table_read(reader, &numbered.key, scratch.clock.boot_ms, &verdict), TABLE_HIT);
+    table_reader_close(reader);
+    writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, NULL);
+    ck_assert(table_writer_get(writer, &numbered.key, &verdict));
+    table_writer_close(writer);
+    unmount_small();
+}
+END_TEST
+
+int main(void)
+{
+    if (!enter_namespace()) {
+        fputs("no mount namespace for a small tmpfs\n", stderr);
+        return 77;
+    }
+    Suite *suite = suite_create("table on a full tmpfs");
+    TCase *cases = tcase_create("full");
+    tcase_set_timeout(cases, 120);
+    tcase_add_test(cases, no_room_for_the_index_is_enospc_and_leaves_nothing);
+    tcase_add_test(cases, a_tmpfs_that_runs_full_evicts_or_refuses);
+    tcase_add_test(cases, a_successor_that_does_not_fit_leaves_the_old_table_in_place);
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
