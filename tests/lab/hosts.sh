@@ -1,7 +1,8 @@
 # hosts.sh - starts what lives in the lab: name servers, farm, Postfix, Exim. Sourced by tests/lab/run
 # inside the namespaces, with $lab (kept files), $live (a tmpfs, gone afterwards), $farm and $ids set.
-# Each function starts one thing, waits until it serves, and puts the process into $started.
-# shellcheck shell=sh disable=SC2154
+# start_X starts one thing and puts its process into $started (77: it cannot be had here); ready_X waits
+# until it serves. Everything is started first, so that all get ready together.
+# shellcheck shell=sh disable=SC2154,SC2034
 
 started=''
 
@@ -28,6 +29,8 @@ start_name_servers() {
     done
     "$farm" --dns 127.0.0.55 >"$live/relay.ready" &
     started="$started $!"
+}
+ready_name_servers() {
     until_ready 5 dig +time=1 +tries=1 +short @127.0.0.53 . NS &&
         until_ready 5 sh -c 'dig +time=1 +tries=1 +short @127.0.0.55 dane-ee.lab MX | grep -q mx' &&
         until_ready 5 grep -q ready "$live/relay.ready"
@@ -38,6 +41,8 @@ start_farm() {
         >"$live/farm.ready" &
     farm_process=$!
     started="$started $!"
+}
+ready_farm() {
     until_ready 10 grep -q ready "$live/farm.ready"
 }
 
@@ -108,6 +113,8 @@ start_postfix() {
         chown postfix public private active incoming maildrop && chgrp postdrop public maildrop)
     MAIL_CONFIG=$live/postfix /usr/lib/postfix/sbin/master -c "$live/postfix" -d 2>>"$live/postfix/stderr" &
     started="$started $!"
+}
+ready_postfix() {
     until_ready 10 listens 127.25.0.8 25
 }
 
@@ -151,6 +158,8 @@ start_exim() {
     LD_LIBRARY_PATH=$lab/exim/usr/lib/$(uname -m)-linux-gnu $within "$lab/exim/usr/sbin/exim4" \
         -bdf -C "$live/exim/exim.conf" 2>"$live/exim.stderr" &
     started="$started $!"
+}
+ready_exim() {
     until_ready 10 listens 127.26.0.1 25
 }
 

@@ -1,0 +1,199 @@
+# phases.sh - what tests/lab/check.sh runs and demo.sh shows. Each function is one claim; it says what is
+# wrong on standard output and returns 1. Sourced inside the lab.
+# shellcheck shell=sh disable=SC2154,SC2086,SC2119,SC2120
+
+ctl() {
+    "$BUILD/mxwardctl" -s "$live/run/mxward.sock" "$@"
+}
+
+# Domains that cannot be tested here, as a pattern for compare.awk.
+skip_pattern() {
+    pattern=
+    case $skipped in *postfix:*) pattern="^postfix-" ;; esac
+    case $skipped in *exim:*) pattern="${pattern:+$pattern|}^exim\\." ;; esac
+    printf '%s' "$pattern"
+}
+
+domains_to_test() {
+    pattern=$(skip_pattern)
+    awk -F'\t' -v skip="$pattern" '!/^#/ && NF > 1 && (skip == "" || $1 !~ skip) { print $1 }' "$here/expected.tsv"
+}
+
+explain_all() {
+    domains_to_test >"$live/domains"
+    # All at once first, so that the domains are looked at side by side.
+    ctl scan --json "$live/domains" >"$live/scan.jsonl" || return 1
+    tr '\n' '\0' <"$live/domains" | xargs -0 "$BUILD/mxwardctl" -s "$live/run/mxward.sock" explain --json \
+        >"$live/explained.jsonl"
+}
+
+compare() { # [show]
+    awk -f "$here/compare.awk" -v skip="$(skip_pattern)" -v show="${1:-}" "$here/expected.tsv" \
+        "$live/explained.jsonl"
+}
+
+table_agrees() {
+    explain_all
+    compare
+}
+
+# --- what the farm saw ---
+
+farm_report() {
+    rm -f "$live/farm.tsv"
+    kill -USR1 "$farm_process"
+    until_ready 5 test -f "$live/farm.tsv"
+}
+
+# The farm's report columns that must be zero, whatever the host did. 4: connections at once to an
+# address, as the lab's mxward.conf allows.
+farm_was_treated_politely() {
+    farm_report || return 1
+    awk -F'\t' '
+        /^#/ { next }
+        NR == 1 { for (i = 1; i <= NF; i++) name[i] = $i; next }
+        {
+            for (i = 6; i <= 11; i++)
+                if ($i > 0) { printf "  %s: %s %d\n", $1, name[i], $i; wrong = 1 }
+            if ($12 > 4) { printf "  %s: %d connections at once to one address\n", $1, $12; wrong = 1 }
+            connections += $2
+        }
+        END {
+            if (connections < 100) { print "  the farm was hardly visited: " connections + 0; wrong = 1 }
+            exit wrong
+        }' "$live/farm.tsv"
+}
+
+farm_connections() {
+    farm_report && awk -F'\t' '!/^#/ && NR > 1 { n += $2 } END { print n + 0 }' "$live/farm.tsv"
+}
+
+# --- freshness ---
+
+class_of() { # OPTIONS DOMAIN
+    ctl check --json "$@" | sed -n 's/.*"class":"\([^"]*\)".*/\1/p'
+}
+
+live_sees_what_changed() {
+    before=$(farm_connections)
+    [ "$(class_of offers-first.secure.lab)" = verified ] || { echo "  what was learned is not used"; return 1; }
+    [ "$(farm_connections)" = "$before" ] || { echo "  fresh evidence did not save a probe"; return 1; }
+    [ "$(class_of --live offers-first.secure.lab)" = none ] || { echo "  live: still not stripped"; return 1; }
+    [ "$(class_of --live offers-second.secure.lab)" = verified ] || { echo "  live: still stripped"; return 1; }
+}
+
+# --- storms ---
+
+storm_names() { # ZONE…
+    for zone; do awk -v zone="$zone" 'BEGIN { for (i = 0; i < 200; i++) printf "d%03d.%s\n", i, zone }'; done
+}
+
+# Live scans one after the other until the file `storm` is gone; what is answered goes to storm.jsonl.
+storm() {
+    while [ -e "$live/storm" ]; do
+        ctl scan --json --live "$live/storm" >>"$live/storm.jsonl" 2>>"$live/storm.log" || sleep 0.1
+    done
+}
+
+watched() { # NAME: a count of the watcher
+    awk -v name="$1" '$1 == name { print $2 }' "$live/watch"
+}
+
+killed_in_a_storm() {
+    storm_names storm.lab >"$live/storm"
+    : >"$live/storm.jsonl"
+    "$farm" --watch "$live/run" --more 200 >"$live/watch" 2>"$live/watch.log" &
+    watcher=$!
+    storm &
+    storming=$!
+    for shards in 3 1 2; do
+        sleep 3
+        kill -9 $daemon
+        wait $daemon 2>/dev/null
+        sleep 1
+        start_daemon $shards || { echo "  does not start again with $shards shards"; break; }
+    done
+    sleep 3
+    cp "$live/storm" "$live/again"
+    rm "$live/storm"
+    wait $storming
+    kill $watcher
+    wait $watcher
+    torn=$?
+    ctl scan --json "$live/again" >"$live/again.jsonl"
+    good=$(grep -c '"class":"dane"' "$live/again.jsonl")
+    wrong=0
+    [ $torn = 0 ] || { echo "  readers saw a wrong record:"; cat "$live/watch.log"; wrong=1; }
+    [ "$(watched hits)" -gt 1000 ] || { echo "  readers hardly saw a record"; wrong=1; }
+    [ "$(watched renewals)" -gt 4 ] || { echo "  records were not renewed after the restarts"; wrong=1; }
+    [ "$good" = 200 ] || { echo "  only $good of 200 domains are served after the last restart"; wrong=1; }
+    return $wrong
+}
+
+# Whatever came out of it: "dane", or nothing found, and that by our own fault.
+stopped_in_a_storm() {
+    storm_names storm.lab slow.lab >"$live/storm"
+    : >"$live/storm.jsonl"
+    storm &
+    storming=$!
+    sleep 3
+    kill -STOP $daemon
+    sleep 10
+    kill -CONT $daemon
+    sleep 4
+    rm "$live/storm"
+    wait $storming
+    awk '
+        { answers++ }
+        /"class":"dane"/ { next }
+        /"class":"unknown"/ && /"cause":"(ours|not-looked)"/ { ours++; next }
+        { print "  " substr($0, 1, 300); wrong++ }
+        END {
+            if (answers < 400) { print "  only " answers + 0 " answers"; wrong++ }
+            exit wrong > 0
+        }' "$live/storm.jsonl"
+}
+
+# --- no setting, no connection ---
+
+# A second daemon without allow_reserved: every address of the lab is reserved, so it connects nowhere.
+reserved_addresses_are_refused() {
+    before=$(farm_connections)
+    mkdir -p "$live/run2" "$live/state2"
+    sed -e 's/allow_reserved = yes/allow_reserved = no/' -e "s#$live/run#$live/run2#; s#$live/state#$live/state2#" \
+        "$live/mxward.conf" >"$live/mxward2.conf"
+    "$BUILD/mxward" -c "$live/mxward2.conf" 2>>"$live/mxward2.log" &
+    second=$!
+    started="$started $second"
+    until_ready 20 test -S "$live/run2/mxward.sock" || { echo "  does not start"; return 1; }
+    "$BUILD/mxwardctl" -s "$live/run2/mxward.sock" check --json dane-ee.lab tls13.plain.lab no-starttls.secure.lab \
+        >"$live/reserved.jsonl"
+    kill $second
+    wait $second
+    if grep -v '"class":"unknown"' "$live/reserved.jsonl" || [ "$(wc -l <"$live/reserved.jsonl")" != 3 ]; then
+        echo "  is not what is known of an address one may not look at"
+        return 1
+    fi
+    [ "$(farm_connections)" = "$before" ] || { echo "  the farm was connected to"; return 1; }
+}
+
+# --- the lab can fail ---
+
+# A table that is wrong in one word, an impolite client: both must be noticed, or nothing above means
+# anything.
+the_lab_notices() {
+    for change in 's/^dane-ee.lab\tdane/dane-ee.lab\tencrypted/' 's/^\(null-mx.lab\t.*\)null-mx/\1no-host/' \
+        's/^\(454.secure.lab\t.*\)starttls-not-supported/\1validation-failure/' '/^rollover.lab/d'; do
+        sed "$change" "$here/expected.tsv" >"$live/wrong.tsv"
+        if awk -f "$here/compare.awk" -v skip="$(skip_pattern)" "$live/wrong.tsv" "$live/explained.jsonl" >/dev/null; then
+            echo "  a table changed by $change still agrees"
+            return 1
+        fi
+    done
+    # Talks before the greeting; then leaves without QUIT.
+    timeout 3 openssl s_client -connect 127.64.16.2:25 </dev/null >/dev/null 2>&1
+    timeout 3 openssl s_client -connect 127.64.2.2:25 -starttls smtp </dev/null >/dev/null 2>&1
+    farm_report || return 1
+    awk -F'\t' '$1 == "synchronization" && $6 > 0 { early = 1 } $1 == "tls12" && $7 > 0 { quit = 1 }
+        END { exit !(early && quit) }' "$live/farm.tsv" || { echo "  the farm does not notice rudeness"; return 1; }
+}
