@@ -321,18 +321,20 @@ START_TEST(a_silent_server_ends_at_our_deadline_DNS_13)
     struct asker a;
     struct resolver_options options = world_options();
     asker_open(&a, &options, 16);
+    const struct resolver_counts *counts = resolver_counts(a.resolver);
     expect(&a, "post", DNS_SOA, DNS_SECURE_DATA); /* past the start */
     for (uint64_t budget_ms = 100; budget_ms <= 900; budget_ms += 400) {
         uint64_t start_ms = clock_boot_ms();
         const struct dns_answer *answer = ask_within(&a, "silent.post", DNS_MX, budget_ms);
         uint64_t took_ms = clock_boot_ms() - start_ms;
-        ck_assert_int_eq(answer->trouble, DNS_TROUBLE_TIMEOUT);
+        /* On a machine so busy that the thread itself is late, it takes the blame. */
+        if (counted(&counts->late) == 0)
+            ck_assert_int_eq(answer->trouble, DNS_TROUBLE_TIMEOUT);
         ck_assert_uint_ge(took_ms, budget_ms - 1);
-        ck_assert_uint_le(took_ms, budget_ms + 200);
+        ck_assert_uint_le(took_ms, budget_ms + 2000);
         dns_answer_drop(answer);
     }
-    const struct resolver_counts *counts = resolver_counts(a.resolver);
-    ck_assert_uint_eq(counted(&counts->timed_out), 3);
+    ck_assert_uint_eq(counted(&counts->timed_out) + counted(&counts->late), 3);
     /* All three shared one look-up, which goes on without them. */
     ck_assert_uint_eq(counted(&counts->shared), 2);
     asker_close(&a);
@@ -544,6 +546,46 @@ START_TEST(stopping_answers_what_is_outstanding)
 }
 END_TEST
 
+/* Stops this process for a while. */
+static void stand_still(unsigned ms)
+{
+    pid_t me = getpid(), helper = fork();
+    if (helper == 0) {
+        kill(me, SIGSTOP);
+        nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
+        kill(me, SIGCONT);
+        _exit(0);
+    }
+    waitpid(helper, NULL, 0);
+}
+
+START_TEST(a_daemon_that_was_stopped_blames_nobody)
+{
+    struct asker a;
+    struct resolver_options options = world_options();
+    asker_open(&a, &options, CROWD);
+    expect(&a, "post", DNS_SOA, DNS_SECURE_DATA);
+    for (unsigned i = 0; i < 300; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "n%u.%s", i, i % 3 ? "silent.post" : "secure.post");
+        crowd[i] = question_of(name, DNS_A, 1500);
+        send_question(&a, &crowd[i]);
+    }
+    mailbox_flush(a.mailbox);
+    stand_still(3000);
+    ck_assert_uint_eq(receive_until(&a, 300, clock_boot_ms() + 2000), 300);
+    for (unsigned i = 0; i < 300; i++) {
+        enum dns_trouble trouble = crowd[i].answer->trouble;
+        ck_assert_msg(trouble == DNS_TROUBLE_NONE || trouble == DNS_TROUBLE_OURS, "%s: %s",
+                      crowd[i].name.text, dns_trouble_name(trouble));
+    }
+    crowd_drop();
+    ck_assert_uint_eq(counted(&resolver_counts(a.resolver)->timed_out), 0);
+    expect(&a, "secure.post", DNS_MX, DNS_SECURE_DATA);
+    asker_close(&a);
+}
+END_TEST
+
 START_TEST(a_question_without_time_is_refused)
 {
     struct asker a;
@@ -723,6 +765,7 @@ int main(void)
     tcase_add_test(tests, more_than_the_cap_is_refused_at_once_and_the_rest_served);
     tcase_add_test(tests, dead_names_do_not_keep_the_places_inside);
     tcase_add_test(tests, stopping_answers_what_is_outstanding);
+    tcase_add_test(tests, a_daemon_that_was_stopped_blames_nobody);
     tcase_add_test(tests, a_question_without_time_is_refused);
     tcase_add_test(tests, resolvers_beside_each_other_do_not_disturb_each_other);
     tcase_add_test(tests, the_self_test_passes_where_validation_works_DNS_08);

@@ -32,6 +32,7 @@
 #define LIMIT_DNS_STARTS      64   /* look-ups begun in one turn */
 #define LIMIT_DNS_TIMERS      1024 /* timers run in one turn */
 #define LIMIT_DNS_LATE_MS     250  /* a deadline noticed later than this is our own fault */
+#define LIMIT_DNS_STILL_MS    1000 /* a loop that stood still so long made its own timers run out */
 #define LIMIT_DNS_PATIENCE_MS 2500 /* servers that had less time than this did not time out */
 
 /* --- what a mail host may say --- */

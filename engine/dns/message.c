@@ -564,16 +564,15 @@ struct cut {
     uint32_t at_below; /* … and so many of exactly this one; other types: so many at all */
 };
 
-static struct cut cut_off(const struct digest *d, enum dns_type type)
+/* Apart from cut_off, because its array of 16 KiB would be touched for every answer. */
+__attribute__((noinline)) static struct cut cut_off_mx(const struct digest *d, uint32_t kept)
 {
     uint16_t preferences[LIMIT_DNS_RECORDS], left;
-    uint32_t kept = records_kept(type), count = 0, under = 0;
+    uint32_t count = 0, under = 0;
     struct reader r = answer_section(d, &left);
     struct record record;
 
-    if (type != DNS_MX || d->found <= kept)
-        return (struct cut){.below = 0, .at_below = kept};
-    while (count < d->found && next_record(&r, &left, &d->end, (uint16_t)type, &record)) {
+    while (count < d->found && next_record(&r, &left, &d->end, DNS_MX, &record)) {
         struct reader data = data_reader(&r, &record);
         preferences[count++] = read_u16(&data);
     }
@@ -581,6 +580,15 @@ static struct cut cut_off(const struct digest *d, enum dns_type type)
     while (preferences[under] < preferences[kept - 1])
         under++;
     return (struct cut){.below = preferences[kept - 1], .at_below = kept - under};
+}
+
+static struct cut cut_off(const struct digest *d, enum dns_type type)
+{
+    uint32_t kept = records_kept(type);
+
+    if (type == DNS_MX && d->found > kept)
+        return cut_off_mx(d, kept);
+    return (struct cut){.at_below = kept};
 }
 
 /* Whether this record is among those kept; counts down. */

@@ -71,6 +71,9 @@ struct resolver {
     struct ub_ctx *context;
     struct look_ups *look_ups;
     uint64_t grace_until_ms;
+    uint64_t turn_ms;  /* when this turn of the loop began */
+    uint64_t due_ms;   /* when it was to begin at the latest */
+    uint64_t still_ms; /* when this thread was last found to have stood still; 0: never */
     struct self_test self_test;
     struct resolver_counts counts;
 };
@@ -90,6 +93,23 @@ static const struct dns_answer *guard(const struct resolver *r, const struct dns
     return guarded;
 }
 
+/*
+ * A failure may be ours: while this thread stood still (stopped, swapped out) libunbound's timers
+ * ran out, and it counted the servers as silent. Answers that had arrived are read before timers
+ * are run, so this concerns only look-ups that were waiting then.
+ */
+static const struct dns_answer *blame(const struct resolver *r, const struct look_up *look_up,
+                                      const struct dns_answer *answer)
+{
+    if (answer->trouble != DNS_TROUBLE_SERVFAIL || look_up->begun_ms > r->still_ms)
+        return answer;
+    const struct dns_answer *ours =
+        dns_answer_failure(&look_up->name, look_up->type, DNS_TROUBLE_OURS, 0, answer->at_ms,
+                           "the resolver stood still during the look-up");
+    dns_answer_drop(answer);
+    return ours;
+}
+
 /* libunbound's callback: the packet is gone when it returns. */
 static void look_up_called_back(void *argument, int rcode, void *packet, int size, int security,
                                 char *why_bogus, int limited)
@@ -105,8 +125,9 @@ static void look_up_called_back(void *argument, int rcode, void *packet, int siz
                               .packet = packet,
                               .size = size > 0 ? (size_t)size : 0,
                               .why_bogus = why_bogus};
-    look_up_answer(look_up, guard(r, dns_message_read(&look_up->name, look_up->type, &reply,
-                                                      clock_boot_ms())));
+    const struct dns_answer *answer =
+        dns_message_read(&look_up->name, look_up->type, &reply, clock_boot_ms());
+    look_up_answer(look_up, guard(r, blame(r, look_up, answer)));
 }
 
 static int look_up_hand_over(void *context, struct look_up *look_up)
@@ -191,10 +212,20 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+static void watch_clock(struct resolver *r, uint64_t due_ms, uint64_t now_ms)
+{
+    if (now_ms > due_ms && now_ms - due_ms > LIMIT_DNS_STILL_MS)
+        r->still_ms = now_ms;
+}
+
 static void sleep_or_poll(struct resolver *r, uint64_t until_ms)
 {
-    if (until_ms > 0 && !mailbox_may_sleep(r->mailbox))
+    uint64_t now_ms = clock_boot_ms();
+
+    watch_clock(r, r->turn_ms, now_ms);
+    if (until_ms > now_ms && !mailbox_may_sleep(r->mailbox))
         until_ms = 0;
+    r->due_ms = until_ms > now_ms ? until_ms : now_ms;
     for (unsigned turns = 0; turns < DRAIN_TURNS; turns++) {
         int handed = ring_turn(r->ring, turns == 0 ? until_ms : 0, ring_reported, r);
         CHECK(handed >= 0);
@@ -208,6 +239,8 @@ static void turn(struct resolver *r)
 {
     uint64_t now_ms = clock_boot_ms();
 
+    watch_clock(r, r->due_ms, now_ms);
+    r->turn_ms = now_ms;
     look_ups_reply(r->look_ups);
     bool more = run_timers(r, now_ms);
     uint64_t until_ms = self_test_turn(&r->self_test, now_ms);
@@ -286,6 +319,7 @@ static int set_up(struct resolver *r)
         return error;
     r->mailbox = mailbox_open(r->exchange, r->me, wake_peer, r);
     uint64_t now_ms = clock_boot_ms();
+    r->due_ms = now_ms;
     r->grace_until_ms = now_ms + RESOLVER_GRACE_MS;
     (void)self_test_turn(&r->self_test, now_ms);
     (void)look_ups_begin(r->look_ups, now_ms);
@@ -324,6 +358,7 @@ static void *resolver_run(void *argument)
 {
     struct resolver *r = argument;
 
+    (void)pthread_setname_np(pthread_self(), "resolver");
     r->error = set_up(r);
     r->why = NULL;
     int error =
