@@ -356,9 +356,10 @@ static int succeed(struct table_writer *writer, const char *directory, uint64_t 
 /* --- opening --- */
 
 /* The old file, locked, in writer->map; -EPROTO if it is not a table of this layout. */
-static int old_open(struct table_writer *writer, char *why, size_t why_size)
+static int old_open(struct table_writer *writer, uint64_t generation, char *why, size_t why_size)
 {
-    writer->descriptor = table_file_map(&writer->map, writer->path, true, why, why_size);
+    writer->descriptor =
+        table_file_map(&writer->map, writer->path, generation, true, why, why_size);
     if (writer->descriptor < 0)
         return writer->descriptor;
     const int status = table_file_lock(writer->descriptor);
@@ -379,7 +380,7 @@ static int open_newest(struct table_writer *writer, const char *directory,
     }
     int status = table_file_path(writer->path, sizeof writer->path, directory, (uint64_t)newest);
     if (status == 0)
-        status = newest > 0 ? old_open(writer, why, why_size) : -EPROTO;
+        status = newest > 0 ? old_open(writer, (uint64_t)newest, why, why_size) : -EPROTO;
     if (status < 0 && status != -EPROTO)
         return status;
     const bool readable = status == 0 && memcmp(writer->map.header->boot_id, clock->boot_id,

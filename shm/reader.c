@@ -168,7 +168,7 @@ static int map_generation(struct table_map *map, const char *directory, uint64_t
 
     if (status < 0)
         return status;
-    status = table_file_map(map, path, false, why, why_size);
+    status = table_file_map(map, path, generation, false, why, why_size);
     if (status < 0)
         return status;
     close(status); /* the mapping stays */

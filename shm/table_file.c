@@ -23,7 +23,8 @@
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25 /* Linux 6.1; older kernels answer EINVAL */
 #endif
-#define TABLE_MODE 0640
+#define TABLE_MODE     0640
+#define GENERATION_END 1000000000000000LL /* names beyond are not ours */
 
 void table_why(char *why, size_t why_size, const char *format, ...)
 {
@@ -93,7 +94,7 @@ static int64_t generation_of(const char *name)
         return 0;
     errno = 0;
     const long long generation = strtoll(name, &end, 10);
-    return errno == 0 && *end == '\0' && generation < LLONG_MAX ? generation : 0;
+    return errno == 0 && *end == '\0' && generation < GENERATION_END ? generation : 0;
 }
 
 int64_t table_file_newest(const char *directory)
@@ -232,8 +233,8 @@ static const char *header_read(int descriptor, struct table_header *header)
     return header_fault(header, (uint64_t)status.st_size);
 }
 
-int table_file_map(struct table_map *map, const char *path, bool writable, char *why,
-                   size_t why_size)
+int table_file_map(struct table_map *map, const char *path, uint64_t generation, bool writable,
+                   char *why, size_t why_size)
 {
     struct table_header header;
     const int access = writable ? O_RDWR : O_RDONLY;
@@ -245,6 +246,8 @@ int table_file_map(struct table_map *map, const char *path, bool writable, char 
         return -error;
     }
     const char *fault = header_read(descriptor, &header);
+    if (fault == NULL && header.generation != generation)
+        fault = "is a renamed table";
     if (fault != NULL) {
         table_why(why, why_size, "%s %s", path, fault);
         close(descriptor);

@@ -11,18 +11,19 @@
 
 #include "shm/record.h"
 
-/* The highest generation in the directory, 0 if there is none, or a negative errno. Generations
- * above INT64_MAX do not exist. */
+/* The highest generation in the directory, 0 if there is none, or a negative errno. Names that
+ * are not quite a generation are not looked at. */
 int64_t table_file_newest(const char *directory);
 /* DIRECTORY/table.GENERATION; -ENAMETOOLONG. */
 int table_file_path(char *path, size_t size, const char *directory, uint64_t generation);
 
 /*
- * Opens and maps what is at `path`. For readers (`writable` false) everything is read-only. Returns
- * the descriptor, or -ENOENT, or -EPROTO if it is not a table of this layout, or another error.
+ * Opens and maps what is at `path`, the name of `generation`. For readers (`writable` false)
+ * everything is read-only. Returns the descriptor, or -ENOENT, or -EPROTO if it is not a table of
+ * this layout, or another error.
  */
-int table_file_map(struct table_map *map, const char *path, bool writable, char *why,
-                   size_t why_size);
+int table_file_map(struct table_map *map, const char *path, uint64_t generation, bool writable,
+                   char *why, size_t why_size);
 void table_file_unmap(struct table_map *map);
 
 /* Makes table.new with an empty table in it, mapped; all that readers may touch is allocated.

@@ -149,7 +149,8 @@ START_TEST(keys_that_overflow_their_line_are_found)
     uint64_t number = 0;
     for (; number < TABLE_PARTITIONS * geometry.lines * 2; number++)
         put_class(writer, number, CLASS_NONE, number);
-    const int descriptor = table_file_map(&map, table_writer_path(writer), false, why, sizeof why);
+    const int descriptor =
+        table_file_map(&map, table_writer_path(writer), 1, false, why, sizeof why);
     ck_assert_int_ge(descriptor, 0);
     for (uint64_t line = 0; line < TABLE_PARTITIONS * geometry.lines; line++)
         overflowing += (table_load(&map.lines[line].head) & TABLE_HEAD_COUNTS) != 0;
