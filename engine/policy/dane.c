@@ -16,6 +16,7 @@
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/x509v3.h>
 #include <xxhash.h>
 
 #include <errno.h>
@@ -124,10 +125,11 @@ static bool outclassed(const struct dns_answer *tlsa, const struct tlsa_result *
 /* --- one chain, looked at as often as the records need --- */
 
 struct path {
-    bool verified; /* the rest is known */
-    bool reached;  /* the anchor stands in the path built */
-    int result;    /* X509_V_* */
-    uint8_t depth; /* of the anchor, if reached */
+    bool verified;    /* the rest is known */
+    bool reached;     /* the anchor stands in the path built */
+    int result;       /* X509_V_* */
+    int anchor_dates; /* X509_V_*, of the dates of an anchor that is an intermediate */
+    uint8_t depth;    /* of the anchor, if reached */
 };
 
 struct matching {
@@ -148,25 +150,46 @@ static int matching_parse(struct matching *matching)
 }
 
 /*
- * Builds and verifies the path from the leaf with `anchor` as all that is trusted (NULL: nothing).
- * `seen` learns where the path went, before the context goes.
+ * Dates are checked below the anchor (DANE-28), and of a self-signed one: an intermediate that is
+ * an anchor is trusted for its key. So OpenSSL's own DANE has it, by which the MTA delivers.
  */
+static int dates_of_anchor(int ok, X509_STORE_CTX *context)
+{
+    const STACK_OF(X509) *built = X509_STORE_CTX_get0_chain(context);
+    int error = X509_STORE_CTX_get_error(context);
+    X509 *current = X509_STORE_CTX_get_current_cert(context);
+
+    if (ok || current == NULL || built == NULL ||
+        X509_STORE_CTX_get_error_depth(context) != sk_X509_num(built) - 1 ||
+        (error != X509_V_ERR_CERT_HAS_EXPIRED && error != X509_V_ERR_CERT_NOT_YET_VALID) ||
+        X509_check_issued(current, current) == X509_V_OK)
+        return ok;
+    *(int *)X509_STORE_CTX_get_app_data(context) = error;
+    return 1;
+}
+
+/* Builds and verifies the path from the leaf with `anchor` as all that is trusted (NULL: nothing);
+ * `last` learns where it ended. */
 static int path_verify(struct matching *matching, X509 *anchor, struct path *path, X509 **last)
 {
     X509_STORE *store = X509_STORE_new();
     X509_STORE_CTX *context = X509_STORE_CTX_new();
-    int result = -ENOMEM;
+    int result = -ENOMEM, anchor_dates = X509_V_OK;
 
     if (store != NULL && context != NULL &&
         (anchor == NULL || X509_STORE_add_cert(store, anchor) == 1) &&
-        X509_STORE_CTX_init(context, store, sk_X509_value(matching->sent, 0), matching->sent) == 1)
+        X509_STORE_CTX_init(context, store, sk_X509_value(matching->sent, 0), matching->sent) ==
+            1 &&
+        X509_STORE_CTX_set_app_data(context, &anchor_dates) == 1) {
+        X509_STORE_CTX_set_verify_cb(context, dates_of_anchor);
         result = certificate_verify(context, X509_LEVEL_DANE, matching->now_s,
                                     X509_V_FLAG_PARTIAL_CHAIN);
+    }
     if (result >= 0) {
         const STACK_OF(X509) *built = X509_STORE_CTX_get0_chain(context);
         int count = built == NULL ? 0 : sk_X509_num(built);
 
-        *path = (struct path){.verified = true, .result = result};
+        *path = (struct path){.verified = true, .result = result, .anchor_dates = anchor_dates};
         for (int i = count - 1; i >= 0 && anchor != NULL && !path->reached; i--) {
             path->reached = X509_cmp(sk_X509_value(built, i), anchor) == 0;
             path->depth = (uint8_t)i;
@@ -310,7 +333,9 @@ static int match_bare_key(struct matching *matching, const struct dns_tlsa *reco
     if (error == 0 && X509_verify(sk_X509_value(matching->sent, matching->topmost), key) == 1) {
         error = path_to_sent(matching, (unsigned)matching->topmost);
         if (error == 0) {
-            result->verify = matching->paths[matching->topmost].result;
+            const struct path *path = &matching->paths[matching->topmost];
+
+            result->verify = path->result != X509_V_OK ? path->result : path->anchor_dates;
             result->fate = result->verify == X509_V_OK ? TLSA_MATCH : TLSA_CHAIN_FAILS;
             result->depth = matching->topmost_depth;
         }
