@@ -19,6 +19,35 @@
 
 #define NOW_MS 1000000
 
+/* --- memory that runs out --- */
+
+/* Allocations that still succeed; -1: all. Only this thread allocates here. The sanitizers bring
+ * their own malloc, so there the tests of this run without it. */
+static long allocations_left = -1;
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define CAN_RUN_OUT 1
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+
+static bool runs_out(void)
+{
+    return allocations_left >= 0 && allocations_left-- == 0;
+}
+
+void *malloc(size_t size)
+{
+    return runs_out() ? NULL : __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+    return runs_out() ? NULL : __libc_calloc(count, size);
+}
+#else
+#define CAN_RUN_OUT 0
+#endif
+
 /* --- a message being put together --- */
 
 struct wire {
@@ -1076,6 +1105,48 @@ START_TEST(an_answer_lives_until_the_last_drop)
 }
 END_TEST
 
+/* Every sort of reply, again and again with the n-th allocation failing: always an answer, always
+ * ours, never data, never absence. */
+START_TEST(without_memory_every_reply_is_still_answered_as_ours)
+{
+    static const struct {
+        int rcode, security;
+        bool limited;
+    } replies[] = {{0, 2, false}, {0, 1, false}, {2, 0, false}, {0, 0, true}};
+    struct name name = named("a.example");
+    put_everything();
+    for (size_t i = 0; i < sizeof replies / sizeof *replies; i++) {
+        struct dns_reply reply = {.rcode = replies[i].rcode,
+                                  .security = replies[i].security,
+                                  .limited = replies[i].limited,
+                                  .packet = wire.bytes,
+                                  .size = wire.size};
+        const struct dns_answer *whole = dns_message_read(&name, DNS_MX, &reply, NOW_MS);
+        for (long n = 0; n < 2; n++) {
+            allocations_left = n;
+            const struct dns_answer *answer = dns_message_read(&name, DNS_MX, &reply, NOW_MS);
+            bool ran_out = allocations_left < 0;
+            allocations_left = -1;
+            ck_assert_int_eq(answer->type, DNS_MX);
+            ck_assert_int_eq(answer->kind, ran_out ? DNS_ERROR : whole->kind);
+            ck_assert(!ran_out || answer->trouble == DNS_TROUBLE_OURS);
+            ck_assert(n > 0 || ran_out);
+            dns_answer_drop(answer);
+        }
+        dns_answer_drop(whole);
+    }
+    for (int i = 0; i < 10000; i++) { /* the static answer is never used up */
+        allocations_left = 0;
+        const struct dns_answer *answer =
+            dns_answer_failure(&name, DNS_TLSA, DNS_TROUBLE_TIMEOUT, 0, NOW_MS, "late");
+        allocations_left = -1;
+        ck_assert_int_eq(answer->trouble, DNS_TROUBLE_OURS);
+        ck_assert_int_eq(answer->type, DNS_TLSA);
+        dns_answer_drop(answer);
+    }
+}
+END_TEST
+
 START_TEST(a_failure_of_ours_is_not_for_keeping)
 {
     struct name name = named("mx.example");
@@ -1140,6 +1211,10 @@ int main(void)
     tcase_add_test(tests, a_message_with_any_bit_turned_ends_in_some_answer);
     tcase_add_test(tests, the_worst_message_is_read_in_time);
     tcase_add_test(tests, an_answer_lives_until_the_last_drop);
+    if (CAN_RUN_OUT)
+        tcase_add_test(tests, without_memory_every_reply_is_still_answered_as_ours);
+    else
+        fprintf(stderr, "the tests without memory need a malloc of their own: not in this build\n");
     tcase_add_test(tests, a_failure_of_ours_is_not_for_keeping);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

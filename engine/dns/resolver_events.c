@@ -128,7 +128,7 @@ static void event_disarm(struct event *event)
 
 /* --- timers --- */
 
-/* Rounded up: never early. */
+/* Rounded up; what the clock has already used of this millisecond (under one) may be missing. */
 static uint64_t milliseconds(const struct timeval *tv)
 {
     return (uint64_t)tv->tv_sec * 1000 + ((uint64_t)tv->tv_usec + 999) / 1000;
