@@ -103,9 +103,9 @@ void option_print_sample(const struct option_table *table, FILE *out)
             if (i > 0)
                 fputc('\n', out);
             print_prose(row->help, "    #", out);
-            fputs("    # (", out);
+            fputs("    # Value: ", out);
             option_value_print_domain(row, out);
-            fprintf(out, "%s)\n    #%s = ", row->live ? "" : "; needs a restart", row->name);
+            fprintf(out, ".%s\n    #%s = ", row->live ? "" : " Needs a restart.", row->name);
             print_standard(row, out);
             fputc('\n', out);
         }
@@ -144,7 +144,10 @@ static void print_mdoc_row(const struct option_row *row, FILE *out)
     fputs("Value: ", memory);
     option_value_print_domain(row, memory);
     fputs(". Default: ", memory);
-    print_standard(row, memory);
+    if (row->type == OPTION_TEXT && row->standard == NULL)
+        fputs("none", memory);
+    else
+        print_standard(row, memory);
     fputs(row->live ? "." : ". Takes effect at a restart.", memory);
     if (fclose(memory) == 0) {
         fprintf(out, ".It Ic %s\n", row->name);
@@ -172,7 +175,7 @@ void option_print_help(const struct option_table *table, FILE *out)
 {
     for (size_t p = 0; p < table->part_count; p++) {
         const struct option_module *module = table->parts[p].module;
-        fprintf(out, "%s%s { }\n", p == 0 ? "" : "\n", module->section);
+        fprintf(out, "%s%s:", p == 0 ? "" : "\n", module->section);
         print_prose(module->help, "", out);
         for (size_t i = 0; i < module->row_count; i++) {
             const struct option_row *row = &module->rows[i];
