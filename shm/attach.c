@@ -88,10 +88,9 @@ static bool cell_examine(const struct rebuild *rebuild, uint64_t first_line, uns
         return false;
     const unsigned size_class =
         writer->segments[(slot - 1) / TABLE_SEGMENT_SLOTS].class_plus_one - 1u;
-    const uint64_t mixed = table_mix(key.hash, writer->map.header->seed);
-    const uint64_t home = table_home(mixed, geometry->lines);
+    const uint64_t home = table_home(key.hash, writer->map.header->seed, geometry->lines);
     if (record.fixed.record_bytes > table_class_bytes[size_class] ||
-        key.partition != rebuild->partition || table_tag(mixed) != table_cell_tag(cell) ||
+        key.partition != rebuild->partition || table_tag(key.hash) != table_cell_tag(cell) ||
         home / TABLE_GROUP != first_line / TABLE_GROUP)
         return false;
     *found = (struct found){

@@ -8,16 +8,23 @@
 
 #include <string.h>
 
-/* `[name]:port`, `name:port` or `name`: only a bracketed literal has more than one colon. */
+/* `[name]`, `[name]:port`, `name:port` or `name`. A name nearly always ends in a letter: one look.
+ */
 static size_t name_part(const char **name, const char *text, size_t length)
 {
-    const bool bracketed = length > 0 && text[0] == '[';
-    const char *from = bracketed ? text + 1 : text;
-    const size_t rest = length - (size_t)(from - text);
-    const char *end = memchr(from, bracketed ? ']' : ':', rest);
+    size_t digits = 0;
 
-    *name = from;
-    return end != NULL ? (size_t)(end - from) : rest;
+    *name = text;
+    if (length > 0 && text[0] == '[') {
+        const char *end = memchr(text, ']', length);
+        *name = text + 1;
+        return end != NULL ? (size_t)(end - *name) : length - 1;
+    }
+    while (digits < length && text[length - digits - 1] >= '0' && text[length - digits - 1] <= '9')
+        digits++;
+    if (digits > 0 && digits < length && text[length - digits - 1] == ':')
+        return length - digits - 1;
+    return length;
 }
 
 uint16_t table_key_partition(const char *text, size_t length)

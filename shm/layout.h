@@ -27,8 +27,8 @@
  *   index_offset       index lines           64 bytes each, `lines` a partition    (2 MiB aligned)
  *   records_offset     segments              4 KiB each, cut into slots of one size class (aligned)
  *
- *   Partition: the top 8 bits of the XXH3-64 of the key's name part (key.h). Line: key hash mixed
- *   with the table's secret seed, so nobody can choose names that crowd one line. Eight lines
+ *   Partition: the top 8 bits of the XXH3-64 of the key's name part (key.h). Line: key hash
+ *   times the table's secret seed, so nobody can choose names that crowd one line. Eight lines
  *   (512 bytes, aligned) are a group: a key lives in its home line or, if that was full, in
  *   another line of the group.
  *
@@ -173,7 +173,7 @@ struct table_header {
     uint64_t reserved[3];
     /* Constant since creation, under `checksum`. */
     uint64_t format;
-    uint64_t seed;  /* secret of who may read: mixed into key hashes */
+    uint64_t seed;  /* odd; secret of who may read: table_home */
     uint64_t quota; /* segments a partition may have; all geometry follows from it */
     uint8_t boot_id[16];
     uint64_t reserved_constant[2];
@@ -294,21 +294,15 @@ static inline uint64_t table_head_one(unsigned away)
 }
 static_assert(TABLE_CELLS <= 15 && (TABLE_GROUP - 1) * 4 == 28, "counts fit under the version");
 
-/* Where a key lives: a bijection of its hash, unpredictable without the seed. */
-static inline uint64_t table_mix(uint64_t hash, uint64_t seed)
+/* Where a key lives. Multiplying by a secret odd number is a universal hash: whoever does not know
+ * it finds no two names that share a line more often than by chance. */
+static inline uint64_t table_home(uint64_t hash, uint64_t seed, uint64_t lines)
 {
-    uint64_t x = hash ^ seed;
-    x = (x ^ x >> 32) * 0xd6e8feb86659fd93ULL;
-    x = (x ^ x >> 32) * 0xd6e8feb86659fd93ULL;
-    return x ^ x >> 32;
+    return (hash * seed >> 32) * lines >> 32;
 }
-static inline uint16_t table_tag(uint64_t mixed)
+static inline uint16_t table_tag(uint64_t hash)
 {
-    return (uint16_t)mixed;
-}
-static inline uint64_t table_home(uint64_t mixed, uint64_t lines)
-{
-    return (mixed >> 32) * lines >> 32;
+    return (uint16_t)hash;
 }
 
 static inline uint32_t table_segment_word(unsigned size_class, unsigned partition)

@@ -75,10 +75,10 @@ static enum look look_in_line(const struct table_reader *reader, const struct ta
 }
 
 static const struct table_line *home_of(const struct table_reader *reader,
-                                        const struct table_key *key, uint64_t mixed)
+                                        const struct table_key *key)
 {
     const uint64_t lines = reader->map.geometry.lines;
-    return &reader->map.lines[key->partition * lines + table_home(mixed, lines)];
+    return &reader->map.lines[key->partition * lines + table_home(key->hash, reader->seed, lines)];
 }
 
 /* Step 1 of layout.h; LOOK_OTHER is a miss that counts. */
@@ -104,13 +104,12 @@ enum table_outcome table_read(const struct table_reader *reader, const struct ta
                               uint64_t now_ms, struct verdict *verdict)
 {
     union record record;
-    const uint64_t mixed = table_mix(key->hash, reader->seed);
-    const struct table_line *home = home_of(reader, key, mixed);
+    const struct table_line *home = home_of(reader, key);
 
     if (!reader->clocks_agree)
         return TABLE_UNKNOWN;
     for (unsigned attempt = 0; attempt < TABLE_READ_ATTEMPTS; attempt++) {
-        const enum look look = look_once(reader, key, home, table_tag(mixed), &record);
+        const enum look look = look_once(reader, key, home, table_tag(key->hash), &record);
         if (look == LOOK_AGAIN)
             continue;
         if (look == LOOK_OTHER)
@@ -125,7 +124,7 @@ enum table_outcome table_read(const struct table_reader *reader, const struct ta
 
 void table_prefetch(const struct table_reader *reader, const struct table_key *key)
 {
-    __builtin_prefetch(home_of(reader, key, table_mix(key->hash, reader->seed)));
+    __builtin_prefetch(home_of(reader, key));
 }
 
 bool table_reader_complete(const struct table_reader *reader, const struct table_key *key)

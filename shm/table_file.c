@@ -307,7 +307,7 @@ static int header_write(struct table_map *map, uint64_t generation, uint64_t hug
     header->file_bytes = map->geometry.file_bytes;
     header->generation = generation;
     header->format = TABLE_FORMAT;
-    header->seed = seed;
+    header->seed = seed | 1;
     header->quota = map->geometry.quota;
     memcpy(header->boot_id, clock->boot_id, sizeof header->boot_id);
     header->checksum = header_checksum(header);

@@ -187,12 +187,11 @@ static struct table_line *line_of(const struct table_writer *writer, struct tabl
 static struct place place_of(const struct table_writer *writer, const struct table_key *key)
 {
     const struct table_geometry *geometry = &writer->map.geometry;
-    const uint64_t mixed = table_mix(key->hash, writer->map.header->seed);
+    const uint64_t home = table_home(key->hash, writer->map.header->seed, geometry->lines);
 
     return (struct place){
-        .home = &writer->map
-                     .lines[key->partition * geometry->lines + table_home(mixed, geometry->lines)],
-        .tag = table_tag(mixed),
+        .home = &writer->map.lines[key->partition * geometry->lines + home],
+        .tag = table_tag(key->hash),
     };
 }
 

@@ -322,16 +322,15 @@ static void plant_duplicate(char *bytes, const struct table_key *key, const stru
     const struct table_geometry geometry = table_geometry_fit(TABLE_BYTES_SMALL);
     const struct table_header *header = (const void *)bytes;
     struct table_line *lines = (void *)(bytes + geometry.index_offset);
-    const uint64_t mixed = table_mix(key->hash, header->seed);
-    struct table_line *home =
-        &lines[key->partition * geometry.lines + table_home(mixed, geometry.lines)];
+    struct table_line *home = &lines[key->partition * geometry.lines +
+                                     table_home(key->hash, header->seed, geometry.lines)];
     union record record;
 
     record_pack(&record, 1, key, verdict);
     memcpy(bytes + free_slot, &record, TABLE_SLOT_MIN);
     for (unsigned i = TABLE_CELLS; i-- > 0;) {
         if (table_load(&home->cells[i]) == 0) {
-            table_store(&home->cells[i], table_cell(free_slot, table_tag(mixed), 1));
+            table_store(&home->cells[i], table_cell(free_slot, table_tag(key->hash), 1));
             return;
         }
     }
