@@ -248,7 +248,7 @@ static void route_direct(struct route *route, const struct next_hop *next_hop)
 
 static void round_takes_waiters(struct domain_round *round, struct waiters *waiters)
 {
-    round->priority = PRIORITY_REFRESH;
+    round->priority = PRIORITY_SCAN;
     for (struct waiter *w = waiters->first; w != NULL; w = w->next) {
         const struct domain_request *request = container_of(w, struct domain_request, waiter);
 

@@ -16,6 +16,7 @@
 #include "engine/base/log.h"
 #include "engine/facts/age.h"
 #include "engine/loop/registry.h"
+#include "engine/schedule/admission.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -45,9 +46,9 @@ struct endpoints {
     struct wheel *wheel;
     struct prober *prober;
     struct politeness *politeness;
-    struct endpoint_jobs ready[PRIORITY_REFRESH + 1];
+    struct endpoint_jobs ready[PRIORITIES];
     struct registry *jobs;
-    uint32_t probes_allowed;
+    struct admission admission; /* of probes; shrinks as the loop's lag grows */
     bool stopping;
     struct evidence *exhausted; /* the answer when nothing can be taken */
     struct endpoints_counts counts;
@@ -173,7 +174,7 @@ static void job_leave(struct endpoints *endpoints, struct endpoint_job *job)
 static void job_to_ready(struct endpoints *endpoints, struct endpoint_job *job)
 {
     job_leave(endpoints, job);
-    job->priority = PRIORITY_REFRESH;
+    job->priority = PRIORITY_SCAN;
     for (const struct waiter *w = job->waiters.first; w != NULL; w = w->next) {
         enum priority priority = container_of(w, struct endpoint_request, waiter)->priority;
 
@@ -277,12 +278,20 @@ static void job_start(struct endpoints *endpoints, struct endpoint_job *job)
     counter_add(&endpoints->counts.probes, 1);
 }
 
+static const enum admission_class admission_of[PRIORITIES] = {
+    [PRIORITY_LIVE] = ADMIT_LIVE,
+    [PRIORITY_ASKED] = ADMIT_ASKED,
+    [PRIORITY_REFRESH] = ADMIT_REFRESH,
+    [PRIORITY_SCAN] = ADMIT_SCAN,
+};
+
 static void endpoints_start_ready(struct endpoints *endpoints)
 {
-    for (int priority = PRIORITY_LIVE; priority <= PRIORITY_REFRESH; priority++) {
+    for (int priority = PRIORITY_LIVE; priority < PRIORITIES; priority++) {
         struct endpoint_job *job;
 
-        while (prober_running(endpoints->prober) < endpoints->probes_allowed &&
+        while (prober_running(endpoints->prober) <
+                   admission_allowed(&endpoints->admission, admission_of[priority]) &&
                (job = TAILQ_FIRST(&endpoints->ready[priority])) != NULL) {
             job_leave(endpoints, job);
             job_start(endpoints, job);
@@ -447,9 +456,10 @@ void endpoints_ask(struct endpoints *endpoints, struct endpoint_request *request
 
 /* --- start and stop --- */
 
-void endpoints_allow(struct endpoints *endpoints, uint32_t probes)
+void endpoints_observe(struct endpoints *endpoints, uint64_t lag_ms)
 {
-    endpoints->probes_allowed = probes;
+    admission_observe(&endpoints->admission, lag_ms, prober_running(endpoints->prober),
+                      clock_boot_ms());
 }
 
 int endpoints_create(struct endpoints **out, struct mailbox *mailbox, struct wheel *wheel,
@@ -465,8 +475,8 @@ int endpoints_create(struct endpoints **out, struct mailbox *mailbox, struct whe
     endpoints->wheel = wheel;
     endpoints->prober = prober;
     endpoints->politeness = politeness;
-    endpoints->probes_allowed = probes_max;
-    for (int priority = 0; priority <= PRIORITY_REFRESH; priority++)
+    admission_start(&endpoints->admission, probes_max, clock_boot_ms());
+    for (int priority = 0; priority < PRIORITIES; priority++)
         TAILQ_INIT(&endpoints->ready[priority]);
     error = registry_create(&endpoints->jobs, &job_kind, jobs_max);
     if (error == 0 && (endpoints->exhausted = calloc(1, sizeof *endpoints->exhausted)) == NULL)

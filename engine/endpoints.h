@@ -36,8 +36,9 @@ void endpoints_ask(struct endpoints *endpoints, struct endpoint_request *request
 void endpoints_due(struct endpoints *endpoints, struct wheel_timer *timer);
 /* Takes the probes that have ended and answers; starts what may start now. Once a turn. */
 void endpoints_turn(struct endpoints *endpoints);
-/* How many probes may run: shrinks as the loop's lag grows. */
-void endpoints_allow(struct endpoints *endpoints, uint32_t probes);
+/* How long the loop let something wait in this turn: fewer probes may run as it grows. Once a turn.
+ */
+void endpoints_observe(struct endpoints *endpoints, uint64_t lag_ms);
 /* From now on every request is answered at once with OURS_CANCELLED, and so are those waiting. */
 void endpoints_stop(struct endpoints *endpoints);
 const struct endpoints_counts *endpoints_counts(const struct endpoints *endpoints);

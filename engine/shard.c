@@ -36,7 +36,8 @@ struct shard {
     struct endpoints *endpoints;
     struct hosts *hosts;
     struct domains *domains;
-    uint64_t seen_ms; /* the last look at the clock */
+    uint64_t seen_ms;       /* the last look at the clock */
+    uint64_t turn_began_us; /* first completion, or message, after the sleep; 0: not yet */
     uint64_t heartbeat_due_ms;
     bool drained; /* the last ring turn took everything that was there */
     bool draining;
@@ -76,6 +77,8 @@ static void shard_completed(void *context, const struct ring_completion *complet
     struct shard *shard = context;
     uint8_t operation = completion->token.operation;
 
+    if (shard->turn_began_us == 0)
+        shard->turn_began_us = clock_boot_us();
     shard_look(shard);
     CHECK(operation >= PROBER_OPERATION_FIRST && operation <= PROBER_OPERATION_LAST);
     prober_completed(shard->prober, completion);
@@ -164,18 +167,52 @@ static bool shard_obey(struct shard *shard)
     return wish == WISH_EXIT && shard_in_work(shard) == 0;
 }
 
-static bool shard_turn(struct shard *shard)
+static void shard_messages(struct shard *shard)
 {
-    uint64_t began_us = clock_boot_us(), until_ms;
     struct message *message;
-    bool busy, ends;
-    int taken;
 
     for (unsigned i = 0; i < LIMIT_TURN_MESSAGES; i++) {
         if ((message = mailbox_receive(shard->mailbox)) == NULL)
-            break;
+            return;
         shard_message(shard, message);
     }
+}
+
+/* How long this turn took, without the sleep: what anything that arrived meanwhile had to wait. */
+static void shard_lag(struct shard *shard)
+{
+    uint64_t turn_us = clock_boot_us() - shard->turn_began_us;
+
+    shard->turn_began_us = 0;
+    endpoints_observe(shard->endpoints, turn_us / 1000);
+    counter_add(&shard->report.turns, 1);
+    if (turn_us > counter_read(&shard->report.longest_turn_us))
+        atomic_store_explicit(&shard->report.longest_turn_us, turn_us, memory_order_relaxed);
+}
+
+static bool shard_sleep(struct shard *shard, bool busy)
+{
+    uint64_t until_ms = wheel_next_ms(shard->wheel);
+    int taken;
+
+    if (until_ms > shard->seen_ms + LIMIT_SLEEP_MS)
+        until_ms = shard->seen_ms + LIMIT_SLEEP_MS;
+    if (busy || !shard->drained || !mailbox_may_sleep(shard->mailbox))
+        until_ms = 0;
+    taken = ring_turn(shard->ring, until_ms, shard_completed, shard);
+    CHECK(taken >= 0);
+    mailbox_awake(shard->mailbox);
+    return taken < RING_BATCH;
+}
+
+/* False: the thread ends. */
+static bool shard_turn(struct shard *shard)
+{
+    bool busy, ends;
+
+    if (shard->turn_began_us == 0)
+        shard->turn_began_us = clock_boot_us();
+    shard_messages(shard);
     if (shard->drained)
         shard_timers(shard);
     busy = prober_run_heavy(shard->prober);
@@ -184,20 +221,8 @@ static bool shard_turn(struct shard *shard)
     shard_heartbeat(shard);
     ends = shard_obey(shard);
     mailbox_flush(shard->mailbox);
-
-    until_ms = wheel_next_ms(shard->wheel);
-    if (until_ms > shard->seen_ms + LIMIT_SLEEP_MS)
-        until_ms = shard->seen_ms + LIMIT_SLEEP_MS;
-    if (busy || !shard->drained || !mailbox_may_sleep(shard->mailbox))
-        until_ms = 0;
-    counter_add(&shard->report.turns, 1);
-    if (clock_boot_us() - began_us > counter_read(&shard->report.longest_turn_us))
-        atomic_store_explicit(&shard->report.longest_turn_us, clock_boot_us() - began_us,
-                              memory_order_relaxed);
-    taken = ring_turn(shard->ring, until_ms, shard_completed, shard);
-    mailbox_awake(shard->mailbox);
-    CHECK(taken >= 0);
-    shard->drained = taken < RING_BATCH;
+    shard_lag(shard);
+    shard->drained = shard_sleep(shard, busy);
     return !ends;
 }
 

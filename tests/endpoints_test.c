@@ -327,22 +327,58 @@ START_TEST(a_full_prober_is_ours_and_temporary)
 }
 END_TEST
 
+/* Eight probes run and fill the window; three more wait. */
+static void fill_the_window(void)
+{
+    for (unsigned i = 0; i < 8; i++)
+        ask(i, (uint8_t)(100 + i), 0, 1000, PRIORITY_LIVE);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(started, 8);
+    ask(8, 1, 0, 1000, PRIORITY_SCAN);
+    ask(9, 2, 0, 1000, PRIORITY_ASKED);
+    ask(10, 3, 0, 1000, PRIORITY_LIVE);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(started, 8);
+}
+
 START_TEST(when_room_is_scarce_live_goes_before_scan)
 {
-    endpoints_allow(endpoints, 0);
-    ask(0, 1, 0, 1000, PRIORITY_SCAN);
-    ask(1, 2, 0, 1000, PRIORITY_ASKED);
-    ask(2, 3, 0, 1000, PRIORITY_LIVE);
-    endpoints_allow(endpoints, 8);
+    fill_the_window();
+    for (unsigned i = 0; i < 8; i++)
+        probe_ends(i, OUTCOME_TLS_OK);
     endpoints_turn(endpoints);
-    ck_assert_uint_eq(started, 3);
-    ck_assert_uint_eq(order[0].bytes[3], 3);
-    ck_assert_uint_eq(order[1].bytes[3], 2);
-    ck_assert_uint_eq(order[2].bytes[3], 1);
-    for (unsigned i = 0; i < 3; i++)
+    ck_assert_uint_eq(came_home(OUTCOME_TLS_OK), 8);
+    ck_assert_uint_eq(started, 11);
+    ck_assert_uint_eq(order[8].bytes[3], 3);
+    ck_assert_uint_eq(order[9].bytes[3], 2);
+    ck_assert_uint_eq(order[10].bytes[3], 1);
+    for (unsigned i = 8; i < 11; i++)
         probe_ends(i, OUTCOME_TLS_OK);
     endpoints_turn(endpoints);
     ck_assert_uint_eq(came_home(OUTCOME_TLS_OK), 3);
+}
+END_TEST
+
+START_TEST(a_loop_that_lags_starts_fewer_probes)
+{
+    for (unsigned i = 0; i < 8; i++)
+        ask(i, (uint8_t)(100 + i), 0, 1000, PRIORITY_LIVE);
+    endpoints_turn(endpoints);
+    for (unsigned i = 0; i < 20; i++) {
+        sleep_ms(60);
+        endpoints_observe(endpoints, 2000);
+    }
+    for (unsigned i = 0; i < 8; i++)
+        probe_ends(i, OUTCOME_TLS_OK);
+    for (unsigned i = 8; i < 16; i++)
+        ask(i, (uint8_t)(100 + i), 0, 1000, PRIORITY_LIVE);
+    endpoints_turn(endpoints);
+    ck_assert_uint_ge(started, 9); /* never none */
+    ck_assert_uint_lt(started, 16);
+    endpoints_stop(endpoints);
+    for (unsigned i = 8; i < started; i++)
+        probe_ends(i, OUTCOME_OURS_CANCELLED);
+    endpoints_turn(endpoints);
 }
 END_TEST
 
@@ -350,8 +386,7 @@ START_TEST(stopping_answers_everybody_and_starts_nothing)
 {
     ask(0, 1, 0, 1000, PRIORITY_ASKED);
     endpoints_turn(endpoints);
-    endpoints_allow(endpoints, 0);
-    ask(1, 2, 0, 1000, PRIORITY_ASKED);
+    ask(1, 2, 0, 1000, PRIORITY_ASKED); /* ready, not started yet */
     endpoints_stop(endpoints);
     ck_assert_uint_eq(cancelled, 1);
     ck_assert_uint_eq(came_home(OUTCOME_OURS_CANCELLED), 1);
@@ -398,6 +433,7 @@ int main(void)
     tcase_add_test(cases, every_request_is_answered_at_its_deadline_while_the_probe_goes_on);
     tcase_add_test(cases, a_full_prober_is_ours_and_temporary);
     tcase_add_test(cases, when_room_is_scarce_live_goes_before_scan);
+    tcase_add_test(cases, a_loop_that_lags_starts_fewer_probes);
     tcase_add_test(cases, stopping_answers_everybody_and_starts_nothing);
     tcase_add_test(cases, jobs_that_nobody_waits_for_make_room_for_new_ones);
     srunner_run_all(runner, CK_NORMAL);

@@ -475,7 +475,7 @@ static void request_answer(struct hosts *hosts, struct waiter *waiter,
 
 static void round_takes_waiters(struct host_round *round, struct waiters *waiters)
 {
-    round->priority = PRIORITY_REFRESH;
+    round->priority = PRIORITY_SCAN;
     for (struct waiter *w = waiters->first; w != NULL; w = w->next) {
         const struct host_request *request = container_of(w, struct host_request, waiter);
 

@@ -32,7 +32,8 @@ enum message_kind {
 };
 
 /* Who is served first when there is not room for all. */
-enum priority { PRIORITY_LIVE, PRIORITY_ASKED, PRIORITY_SCAN, PRIORITY_REFRESH };
+enum priority { PRIORITY_LIVE, PRIORITY_ASKED, PRIORITY_REFRESH, PRIORITY_SCAN };
+#define PRIORITIES (PRIORITY_SCAN + 1)
 
 struct endpoint_request {
     struct message message;
