@@ -12,11 +12,6 @@
 
 static uint64_t boot_ms = WORLD_START_MS;
 
-void world_clock_begin(void)
-{
-    boot_ms = WORLD_START_MS;
-}
-
 void world_clock_set(uint64_t now_ms)
 {
     boot_ms = now_ms;

@@ -29,7 +29,7 @@ struct host {
     struct bytes heard, said; /* as on the wire */
     struct bytes told;        /* by the client, after decryption */
     uint64_t wait_until_ms;
-    bool accepted, waiting, closed, reset, endless;
+    bool accepted, waiting, closed, reset, endless, may_quit;
     char line_text[2048];
     SSL *ssl;
     BIO *in, *out;
@@ -133,12 +133,13 @@ static size_t unescape(char *text)
 
 /* --- create --- */
 
-struct host *host_create(const char *script)
+struct host *host_create(const char *script, bool may_quit)
 {
     struct host *host = calloc(1, sizeof *host);
 
     CHECK(host != NULL);
     host->line = script;
+    host->may_quit = may_quit;
     if (line_is(host, "connect")) {
         const char *how = argument(host);
         host->connect = strcmp(how, "refused") == 0       ? HOST_REFUSES
@@ -313,7 +314,9 @@ static bool hear_line(struct host *host)
     size_t length = strlen(expected);
     bool prefix = length > 0 && expected[length - 1] == '*';
     world_note("C", bytes->at, size);
-    if (size < 2 || bytes->at[size - 2] != '\r')
+    if (host->may_quit && size == 6 && memcmp(bytes->at, "QUIT\r\n", 6) == 0)
+        host->line = "QUIT\nS: 221 bye\nclose"; /* goes on behind the first line */
+    else if (size < 2 || bytes->at[size - 2] != '\r')
         world_fail("the client ends a line without CR LF");
     else if (prefix ? size - 2 < length - 1 || memcmp(bytes->at, expected, length - 1) != 0
                     : size - 2 != length || memcmp(bytes->at, expected, length) != 0)

@@ -50,6 +50,7 @@ struct ring {
 
 static struct {
     struct world_options options;
+    uint64_t began_ms;
     struct ring *ring;
     struct file files[FILES_MAX];
     struct operation waiting[OPERATIONS_MAX]; /* in the order of submission */
@@ -100,7 +101,7 @@ void world_begin(const struct world_options *options)
     memset(&world, 0, sizeof world);
     world.ring = ring;
     world.options = *options;
-    world_clock_begin();
+    world.began_ms = clock_boot_ms();
 }
 
 void world_end(void)
@@ -146,7 +147,7 @@ void world_note(const char *who, const void *bytes, size_t size)
 {
     size_t room = sizeof world.transcript - world.transcript_size - 1;
     int wrote = snprintf(world.transcript + world.transcript_size, room, "%6llu %s: %.*s\n",
-                         (unsigned long long)(clock_boot_ms() - WORLD_START_MS), who,
+                         (unsigned long long)(clock_boot_ms() - world.began_ms), who,
                          (int)(size < 200 ? size : 200), (const char *)bytes);
 
     world.transcript_size += (size_t)wrote < room ? (size_t)wrote : 0;
@@ -405,7 +406,7 @@ static void meet_host(struct file *file)
     while (last + 1 < WORLD_SCRIPTS && world.options.scripts[last + 1] != NULL)
         last++;
     CHECK(n < FILES_MAX);
-    file->host = host_create(world.options.scripts[n < last ? n : last]);
+    file->host = host_create(world.options.scripts[n < last ? n : last], world.options.may_quit);
     world.hosts[world.connections++] = file->host;
 }
 

@@ -64,9 +64,11 @@ struct world_options {
     size_t send_max;                    /* bytes a send takes at most; 0: all */
     enum world_trouble trouble;
     unsigned trouble_at; /* n of the operation, from 1 */
+    bool may_quit;       /* the client may say QUIT instead of what the script expects */
 };
 
-void world_begin(const struct world_options *options); /* forgets everything before */
+/* Forgets everything before, but the clock goes on: a prober may live through many plays. */
+void world_begin(const struct world_options *options);
 /* Why the play failed, or NULL. */
 const char *world_failed(void);
 void world_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -98,7 +100,7 @@ struct host; /* the other end of one connection */
 
 enum host_connect { HOST_ACCEPTS, HOST_REFUSES, HOST_UNREACHABLE, HOST_SILENT };
 
-struct host *host_create(const char *script);
+struct host *host_create(const char *script, bool may_quit);
 void host_free(struct host *host);
 enum host_connect host_connects(const struct host *host);
 void host_accept(struct host *host, uint64_t now_ms);
@@ -113,7 +115,6 @@ SSL_CTX *host_tls_server(const char *name);
 void host_tls_servers_free(void);
 
 void world_note(const char *who, const void *bytes, size_t size); /* into the transcript */
-void world_clock_begin(void);
 void world_clock_set(uint64_t now_ms);
 
 #endif
