@@ -48,7 +48,7 @@ static int grow(void **memory, size_t *capacity, size_t need, size_t element)
     if (need <= *capacity)
         return 0;
     size_t fresh = *capacity * 2 > need ? *capacity * 2 : need + 256;
-    void *moved = reallocarray(*memory, fresh, element);
+    void *moved = realloc(*memory, fresh * element); /* both bounded by limits.h */
     if (moved == NULL)
         return -1;
     *memory = moved;
