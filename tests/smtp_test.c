@@ -94,7 +94,7 @@ START_TEST(a_reply_is_three_digits_and_perhaps_a_text_TLS_01)
     ck_assert_int_eq(o.event, SMTP_REPLY);
     ck_assert_uint_eq(o.smtp.code, 220);
     ck_assert_str_eq(o.joined, "mx.example ESMTP ready");
-    ck_assert(o.smtp.enhanced_esmtp);
+    ck_assert(o.smtp.says_esmtp);
     ck_assert_uint_eq(o.left, 0);
 
     static const char *const bare[] = {"250\r\n", "250 \r\n", "250\n", "250 \n"};
@@ -106,7 +106,7 @@ START_TEST(a_reply_is_three_digits_and_perhaps_a_text_TLS_01)
     }
     o = play(SMTP_GREETING, "220 laposte\r\n");
     ck_assert_int_eq(o.event, SMTP_REPLY);
-    ck_assert(!o.smtp.enhanced_esmtp);
+    ck_assert(!o.smtp.says_esmtp);
 }
 END_TEST
 

@@ -41,6 +41,7 @@
 #define LIMIT_SMTP_REPLY        65536  /* bytes of one reply */
 #define LIMIT_SMTP_DIALOGUE     98304  /* bytes read of one connection before TLS, all included */
 #define LIMIT_HANDSHAKE_BYTES   262144 /* read in one TLS handshake */
+#define LIMIT_PROBE_LATE_MS     250    /* a deadline noticed later than this is our own fault */
 #define LIMIT_TLS_OUT           65536  /* bytes of ours that wait for one connection */
 #define LIMIT_CHAIN             8      /* certificates looked at; more is a finding's detail */
 #define LIMIT_CERTIFICATE_BYTES 65536

@@ -23,7 +23,9 @@ struct probe_settings {
     uint64_t parallel;       /* probes at once in the whole daemon */
     uint64_t heavy_per_turn; /* handshake steps in one turn of a shard */
     bool ipv4, ipv6, allow_reserved;
-    bool weak_check; /* a second handshake below the floor, to name the version (WEAK) */
+    bool
+        weak_check; /* one more connection to a peer that refuses TLS 1.2, to name what it offers */
+    bool static_rsa; /* key exchange without forward secrecy counts as TLS (TLS-15) */
     char *ca_file, *ca_directory;
     uint64_t port; /* of MX hosts; 25 */
 };
@@ -33,7 +35,10 @@ extern const struct option_module
 struct prober_counts {
     counter started, ended[OUTCOME_COUNT], bytes_in, bytes_out, stale_completions;
     struct histogram step_us[ENDPOINT_STEP_COUNT], whole_us;
-    counter in_flight, handshakes, timeouts_ours;
+    counter in_flight;     /* operations of the ring now */
+    counter handshakes;    /* completed */
+    counter timeouts_ours; /* findings that were not made because the loop was late (law 3) */
+    counter weak_checks;   /* second connections */
 };
 
 struct prober;
@@ -48,24 +53,27 @@ int prober_create(struct prober **prober, struct ring *ring, struct wheel *wheel
                   uint32_t probes_max, char *why, size_t why_size);
 /* Nothing may be in flight: prober_cancel_all and turn until prober_running() == 0 first. */
 void prober_destroy(struct prober *prober);
-uint32_t prober_running(const struct prober *prober);
+uint32_t prober_running(const struct prober *prober); /* also the ended ones that were not taken */
 const struct prober_counts *prober_counts(const struct prober *prober);
 void prober_reload(struct prober *prober, const struct probe_settings *settings);
 
-/* Starts a probe for `job` (opaque to the prober: the shard's number). 0; -EAGAIN: no slot (ours).
- * `tlsa` may be NULL; the prober takes its own reference. */
+/* Starts a probe for `job` (opaque to the prober: the shard's number). 0; -EAGAIN: no slot;
+ * -ENOMEM: both ours. `tlsa` may be NULL; the prober takes its own reference. */
 int prober_start(struct prober *prober, const struct endpoint_key *key,
                  const struct dns_answer *tlsa, uint64_t job);
 void prober_cancel_all(struct prober *prober); /* every probe ends with OURS_CANCELLED */
 
 void prober_completed(struct prober *prober, const struct ring_completion *completion);
 void prober_due(struct prober *prober, struct wheel_timer *timer);
-/* The loop overslept or was stopped until `until_ms`: what fails in a probe that was running then
- * is ours, not the peer's (law 3). */
+/* The loop overslept or was stopped from `since_ms` until `until_ms`: what fails in a probe that
+ * was running then is ours, not the peer's (law 3). To be called before the completions and timers
+ * that came in that time are handed over. */
 void prober_loop_was_late(struct prober *prober, uint64_t since_ms, uint64_t until_ms);
 /* Runs at most settings.heavy_per_turn parked handshake steps; true if some are left (do not
  * sleep). */
 bool prober_run_heavy(struct prober *prober);
+/* "connect", "greeting", …: what evidence.step and the histograms are numbered by. */
+const char *endpoint_step_name(unsigned step);
 /* An ended probe: its evidence (one reference for the caller) and job, or NULL. */
 const struct evidence *prober_take_ended(struct prober *prober, uint64_t *job);
 

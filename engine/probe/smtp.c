@@ -170,18 +170,24 @@ static void read_keyword(struct smtp *smtp, const char *text)
         smtp->masked = true;
 }
 
-static void read_first_line(struct smtp *smtp, const char *text)
+static void read_text(struct smtp *smtp, const char *text)
 {
-    read_enhanced(smtp, text);
+    bool first = smtp->lines == 0;
+
+    if (first)
+        read_enhanced(smtp, text);
     if (smtp->question == SMTP_GREETING) {
-        smtp->masked = is_masked_greeting(text);
-        smtp->enhanced_esmtp = contains_lower(text, "esmtp");
+        smtp->masked |= first && is_masked_greeting(text);
+        smtp->says_esmtp |= contains_lower(text, "esmtp"); /* a teaser may come before it */
     }
+    if (smtp->question == SMTP_EHLO && !first && smtp->code / 100 == 2)
+        read_keyword(smtp, text);
 }
 
 static enum smtp_event refuse(struct smtp *smtp, enum smtp_event event, const char *why)
 {
     smtp->ended = true;
+    smtp->line[smtp->line_kept] = '\0';
     smtp->why = why;
     return event;
 }
@@ -212,11 +218,7 @@ static enum smtp_event line_ends(struct smtp *smtp)
     else if (code != smtp->code)
         return refuse(smtp, SMTP_MALFORMED, "lines of one reply with different codes");
 
-    if (smtp->lines == 0)
-        read_first_line(smtp, smtp_text(smtp));
-    else if (smtp->question == SMTP_EHLO && code == 250)
-        read_keyword(smtp, smtp_text(smtp));
-
+    read_text(smtp, smtp_text(smtp));
     smtp->lines++;
     if (kept > SEPARATOR_AT && smtp->line[SEPARATOR_AT] == '-') {
         if (smtp->lines >= LIMIT_SMTP_LINES)

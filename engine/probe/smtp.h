@@ -42,7 +42,7 @@ struct smtp {
     bool ended;             /* MALFORMED or TOO_LONG was said */
     bool masked;            /* a keyword or a greeting that a middlebox has overwritten */
     bool bare_lf;           /* some line of the dialogue ended without CR */
-    bool enhanced_esmtp;    /* the greeting says ESMTP */
+    bool says_esmtp;        /* the greeting says ESMTP */
     uint32_t keywords;      /* KEYWORD_* of facts/evidence.h, of the last EHLO reply */
     uint16_t lines;         /* complete ones of this reply */
     uint16_t line_size;     /* bytes of the current line so far, its end included */

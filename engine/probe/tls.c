@@ -288,11 +288,9 @@ static bool is_below_the_floor(int reason)
     case SSL_R_WRONG_SSL_VERSION:
     case SSL_R_DH_KEY_TOO_SMALL:
     case SSL_R_WRONG_SIGNATURE_TYPE:
-    case SSL_R_WRONG_SIGNATURE_SIZE:
     case SSL_R_WRONG_CIPHER_RETURNED:
     case SSL_R_UNKNOWN_CIPHER_RETURNED:
     case SSL_R_UNSAFE_LEGACY_RENEGOTIATION_DISABLED:
-    case SSL_R_EE_KEY_TOO_SMALL:
     case SSL_R_WRONG_CURVE:
         return true;
     default:
@@ -321,7 +319,9 @@ static enum tls_status explain(struct tls *tls)
         return fail(tls, TLS_FAILURE_GARBLED, text);
     if (tls->facts.chosen != 0 && tls->facts.chosen < TLS1_2_VERSION)
         return fail(tls, TLS_FAILURE_BELOW, tls_version_name(tls->facts.chosen));
-    if (is_below_the_floor(reason))
+    /* In TLS 1.3 nothing weak can be chosen, only what was not offered. */
+    if (is_below_the_floor(reason) && tls->facts.chosen_suite >> 8 != 0x13 &&
+        tls->facts.chosen != 0)
         return fail(tls, TLS_FAILURE_BELOW, text);
     if (reason == SSL_R_EXCESSIVE_MESSAGE_SIZE)
         return fail(tls, TLS_FAILURE_TOO_LARGE, "a certificate chain over 100 KiB");
