@@ -365,19 +365,19 @@ START_TEST(a_document_is_written_as_it_is_nested)
     struct json json;
 
     json_start(&json, out, sizeof out);
-    json_text(&json, "name", "mx\"1\"\\\n\t");
-    json_array(&json, "list");
-    json_number(&json, NULL, -5);
-    json_unsigned(&json, NULL, UINT64_MAX);
-    json_object(&json, NULL);
+    json_put_text(&json, "name", "mx\"1\"\\\n\t");
+    json_put_array(&json, "list");
+    json_put_number(&json, NULL, -5);
+    json_put_unsigned(&json, NULL, UINT64_MAX);
+    json_put_object(&json, NULL);
     json_end(&json);
-    json_array(&json, NULL);
+    json_put_array(&json, NULL);
     json_end(&json);
     json_end(&json);
-    json_boolean(&json, "yes", true);
-    json_text(&json, "nothing", NULL);
-    json_hex(&json, "hex", (const uint8_t *)"\x00\xff\x1a", 3);
-    json_decimal(&json, "half", 0.5);
+    json_put_boolean(&json, "yes", true);
+    json_put_text(&json, "nothing", NULL);
+    json_put_hex(&json, "hex", (const uint8_t *)"\x00\xff\x1a", 3);
+    json_put_decimal(&json, "half", 0.5);
     json_finish(&json);
     ck_assert_str_eq(out,
                      "{\"name\":\"mx\\\"1\\\"\\\\\\n\\u0009\",\"list\":[-5,18446744073709551615,"
@@ -391,10 +391,10 @@ START_TEST(hostile_bytes_become_replacement_characters)
     struct json json;
 
     json_start(&json, out, sizeof out);
-    json_text(&json, "a", "gr\xc3\xbc\xc3\x9f");       /* good */
-    json_text(&json, "b", "\xc0\xaf\xed\xa0\x80");     /* overlong, surrogate */
-    json_text(&json, "c", "\xf4\x90\x80\x80\xe2\x82"); /* too great, cut off */
-    json_bytes(&json, "d", "\x7f\0x", 3);
+    json_put_text(&json, "a", "gr\xc3\xbc\xc3\x9f");       /* good */
+    json_put_text(&json, "b", "\xc0\xaf\xed\xa0\x80");     /* overlong, surrogate */
+    json_put_text(&json, "c", "\xf4\x90\x80\x80\xe2\x82"); /* too great, cut off */
+    json_put_bytes(&json, "d", "\x7f\0x", 3);
     json_finish(&json);
 #define R "\xef\xbf\xbd"
     ck_assert_str_eq(out, "{\"a\":\"gr\xc3\xbc\xc3\x9f\",\"b\":\"" R R R R R
@@ -416,11 +416,11 @@ START_TEST(a_truncated_document_is_still_one_object)
 
         json_start(&json, out, size);
         for (int i = 0; i < 3; i++) {
-            json_object(&json, i == 0 ? "first" : i == 1 ? "second" : "third");
-            json_text(&json, "text", "0123456789");
-            json_array(&json, "list");
+            json_put_object(&json, i == 0 ? "first" : i == 1 ? "second" : "third");
+            json_put_text(&json, "text", "0123456789");
+            json_put_array(&json, "list");
             for (int k = 0; k < 4; k++)
-                json_number(&json, NULL, 1000 + k);
+                json_put_number(&json, NULL, 1000 + k);
             json_end(&json);
             json_end(&json);
         }
@@ -451,11 +451,11 @@ START_TEST(nesting_too_deep_is_left_out)
 
     json_start(&json, out, sizeof out);
     for (int i = 0; i < JSON_DEPTH_MAX + 5; i++)
-        json_array(&json, i ? NULL : "deep");
-    json_number(&json, NULL, 1);
+        json_put_array(&json, i ? NULL : "deep");
+    json_put_number(&json, NULL, 1);
     for (int i = 0; i < JSON_DEPTH_MAX + 5; i++)
         json_end(&json);
-    json_number(&json, "after", 2);
+    json_put_number(&json, "after", 2);
     json_finish(&json);
     ck_assert_str_eq(out,
                      "{\"deep\":[[[[[[[[[[[[[[[]]]]]]]]]]]]]]],\"after\":2,\"truncated\":true}");

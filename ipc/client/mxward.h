@@ -100,7 +100,7 @@ struct mxw_verdict {
     char host[256];       /* that decided; "" if none */
     char match[512];      /* names for enforce_name "secure" */
     char sentence[512];   /* why, for people */
-    char status_code[64]; /* "4.7.4", …; "" when mail may go */
+    char status_code[64]; /* "4.7.4", …: goes with it if mail is held or stopped */
     char policy[768];     /* for Postfix; "" when there is none to give */
     int limited;          /* not as fresh as asked: the politeness budget is spent */
     int from_table;

@@ -101,23 +101,23 @@ static void write_time(struct json *json, const char *key, int64_t wall_s)
 
     if (wall_s == 0 || !gmtime_r(&when, &parts) ||
         strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
-        json_null(json, key);
+        json_put_null(json, key);
     else
-        json_text(json, key, text);
+        json_put_text(json, key, text);
 }
 
 static void write_age(struct explain *explain, const char *key, uint64_t since_ms)
 {
     if (since_ms == 0 || since_ms > explain->now_ms)
-        json_null(&explain->json, key);
+        json_put_null(&explain->json, key);
     else
-        json_unsigned(&explain->json, key, explain->now_ms - since_ms);
+        json_put_unsigned(&explain->json, key, explain->now_ms - since_ms);
 }
 
 /* A name, or null when there is none. */
 static void write_name(struct json *json, const char *key, const struct name *name)
 {
-    json_text(json, key, name->length ? name->text : NULL);
+    json_put_text(json, key, name->length ? name->text : NULL);
 }
 
 /* --- the verdict --- */
@@ -132,50 +132,50 @@ static void write_verdict(struct explain *explain, const struct domain_facts *fa
     uint32_t bit;
 
     reply_facts(&words, facts, explain->now_ms);
-    json_text(json, "next_hop", words.next_hop);
-    json_text(json, "kind", WORD(next_hop_kinds, facts->next_hop.kind));
-    json_unsigned(json, "port", facts->next_hop.port);
-    json_text(json, "class", class_name(v->class));
-    json_text(json, "level", level_name(v->level));
-    json_text(json, "sign", sign_name(class_sign(v->class)));
-    json_text(json, "conclusion", frame_conclusion_name(v->conclusion));
-    json_text(json, "cause", words.cause);
+    json_put_text(json, "next_hop", words.next_hop);
+    json_put_text(json, "kind", WORD(next_hop_kinds, facts->next_hop.kind));
+    json_put_unsigned(json, "port", facts->next_hop.port);
+    json_put_text(json, "class", class_name(v->class));
+    json_put_text(json, "level", level_name(v->level));
+    json_put_text(json, "sign", sign_name(class_sign(v->class)));
+    json_put_text(json, "conclusion", frame_conclusion_name(v->conclusion));
+    json_put_text(json, "cause", words.cause);
     verdict_explain(v, rule, sizeof rule);
-    json_text(json, "rule", rule);
-    json_text(json, "host", v->host[0] ? v->host : NULL);
-    json_text(json, "sentence", words.sentence);
-    json_text(json, "status_code", words.status_code[0] ? words.status_code : NULL);
-    json_text(json, "enforce", frame_enforce_name(v->enforce));
-    json_text(json, "match", v->match[0] ? v->match : NULL);
-    json_text(json, "policy", words.policy[0] ? words.policy : NULL);
-    json_text(json, "tls", v->tls_version ? frame_tls_name(v->tls_version) : NULL);
-    json_unsigned(json, "smtp_code", v->smtp_code);
-    json_unsigned(json, "hosts_evaluated", v->hosts);
-    json_unsigned(json, "hosts_good", v->hosts_good);
-    json_array(json, "flags");
+    json_put_text(json, "rule", rule);
+    json_put_text(json, "host", v->host[0] ? v->host : NULL);
+    json_put_text(json, "sentence", words.sentence);
+    json_put_text(json, "status_code", words.status_code[0] ? words.status_code : NULL);
+    json_put_text(json, "enforce", frame_enforce_name(v->enforce));
+    json_put_text(json, "match", v->match[0] ? v->match : NULL);
+    json_put_text(json, "policy", words.policy[0] ? words.policy : NULL);
+    json_put_text(json, "tls", v->tls_version ? frame_tls_name(v->tls_version) : NULL);
+    json_put_unsigned(json, "smtp_code", v->smtp_code);
+    json_put_unsigned(json, "hosts_evaluated", v->hosts);
+    json_put_unsigned(json, "hosts_good", v->hosts_good);
+    json_put_array(json, "flags");
     for (unsigned i = 0; (flag = frame_flag_name(i, &bit)); i++)
         if (v->flags & bit)
-            json_text(json, NULL, flag);
+            json_put_text(json, NULL, flag);
     json_end(json);
-    json_boolean(json, "limited", facts->limited);
-    json_unsigned(json, "config_epoch", v->config_epoch);
+    json_put_boolean(json, "limited", facts->limited);
+    json_put_unsigned(json, "config_epoch", v->config_epoch);
     write_age(explain, "age_ms", v->began_ms);
-    json_number(json, "valid_for_ms", (int64_t)(v->valid_until_ms - explain->now_ms));
+    json_put_number(json, "valid_for_ms", (int64_t)(v->valid_until_ms - explain->now_ms));
     write_time(json, "ended", facts->ended_wall_s);
 }
 
 static void write_route(struct json *json, const struct route *route)
 {
-    json_object(json, "route");
-    json_text(json, "state", route_state_name(route->state));
-    json_boolean(json, "secure", route->secure);
+    json_put_object(json, "route");
+    json_put_text(json, "state", route_state_name(route->state));
+    json_put_boolean(json, "secure", route->secure);
     write_name(json, "domain", &route->domain);
     write_name(json, "expanded", &route->expanded);
-    json_unsigned(json, "ttl_s", route->ttl_s);
-    json_boolean(json, "hosts_cut", route->hosts_cut);
-    json_boolean(json, "hosts_unusable", route->hosts_unusable);
-    json_boolean(json, "ours", route->ours);
-    json_text(json, "why", route->why[0] ? route->why : NULL);
+    json_put_unsigned(json, "ttl_s", route->ttl_s);
+    json_put_boolean(json, "hosts_cut", route->hosts_cut);
+    json_put_boolean(json, "hosts_unusable", route->hosts_unusable);
+    json_put_boolean(json, "ours", route->ours);
+    json_put_text(json, "why", route->why[0] ? route->why : NULL);
     json_end(json);
 }
 
@@ -185,25 +185,25 @@ static void write_finding(struct json *json, const struct finding *finding)
 {
     char rule[FRAME_SENTENCE_MAX];
 
-    json_object(json, "finding");
-    json_text(json, "kind", finding_kind_name(finding->kind));
-    json_text(json, "level", level_name(finding->level));
-    json_text(json, "cause", cause_name(finding->cause));
-    json_text(json, "outcome",
-              finding->endpoint != FINDING_NO_ENDPOINT ? outcome_name(finding->outcome) : NULL);
+    json_put_object(json, "finding");
+    json_put_text(json, "kind", finding_kind_name(finding->kind));
+    json_put_text(json, "level", level_name(finding->level));
+    json_put_text(json, "cause", cause_name(finding->cause));
+    json_put_text(json, "outcome",
+                  finding->endpoint != FINDING_NO_ENDPOINT ? outcome_name(finding->outcome) : NULL);
     if (finding->endpoint != FINDING_NO_ENDPOINT)
-        json_unsigned(json, "endpoint", finding->endpoint);
+        json_put_unsigned(json, "endpoint", finding->endpoint);
     else
-        json_null(json, "endpoint");
-    json_text(json, "tls_report",
-              finding->report != REPORT_NONE ? tls_report_name(finding->report) : NULL);
-    json_boolean(json, "conclusive", finding->conclusive);
-    json_boolean(json, "requiretls", finding->requiretls);
-    json_boolean(json, "tls_required_by_tlsa", finding->tls_required_by_tlsa);
-    json_text(json, "tls", finding->tls_version ? frame_tls_name(finding->tls_version) : NULL);
-    json_text(json, "why", finding->why[0] ? finding->why : NULL);
+        json_put_null(json, "endpoint");
+    json_put_text(json, "tls_report",
+                  finding->report != REPORT_NONE ? tls_report_name(finding->report) : NULL);
+    json_put_boolean(json, "conclusive", finding->conclusive);
+    json_put_boolean(json, "requiretls", finding->requiretls);
+    json_put_boolean(json, "tls_required_by_tlsa", finding->tls_required_by_tlsa);
+    json_put_text(json, "tls", finding->tls_version ? frame_tls_name(finding->tls_version) : NULL);
+    json_put_text(json, "why", finding->why[0] ? finding->why : NULL);
     finding_explain(finding, rule, sizeof rule);
-    json_text(json, "rule", rule);
+    json_put_text(json, "rule", rule);
     json_end(json);
 }
 
@@ -211,21 +211,21 @@ static void write_tlsa(struct json *json, const struct host_facts *host)
 {
     const struct dns_answer *answer = host->tlsa;
 
-    json_object(json, "tlsa");
-    json_text(json, "state", WORD(tlsa_states, host->tlsa_state));
+    json_put_object(json, "tlsa");
+    json_put_text(json, "state", WORD(tlsa_states, host->tlsa_state));
     write_name(json, "base", &host->base);
-    json_unsigned(json, "usable", host->usable);
-    json_array(json, "records");
+    json_put_unsigned(json, "usable", host->usable);
+    json_put_array(json, "records");
     for (unsigned i = 0; answer && i < answer->count && i < LIMIT_TLSA; i++) {
         const struct dns_tlsa *record = &answer->tlsa[i];
 
-        json_object(json, NULL);
-        json_unsigned(json, "usage", record->usage);
-        json_unsigned(json, "selector", record->selector);
-        json_unsigned(json, "matching_type", record->matching_type);
-        json_hex(json, "data", record->data, record->size < 128 ? record->size : 128);
-        json_unsigned(json, "data_bytes", record->size);
-        json_boolean(json, "usable", dane_record_usable(record));
+        json_put_object(json, NULL);
+        json_put_unsigned(json, "usage", record->usage);
+        json_put_unsigned(json, "selector", record->selector);
+        json_put_unsigned(json, "matching_type", record->matching_type);
+        json_put_hex(json, "data", record->data, record->size < 128 ? record->size : 128);
+        json_put_unsigned(json, "data_bytes", record->size);
+        json_put_boolean(json, "usable", dane_record_usable(record));
         json_end(json);
     }
     json_end(json);
@@ -236,17 +236,17 @@ static void write_tlsa(struct json *json, const struct host_facts *host)
 
 static void write_smtp(struct json *json, const struct evidence *e)
 {
-    json_object(json, "smtp");
-    json_text(json, "greeting", e->greeting[0] ? e->greeting : NULL);
-    json_boolean(json, "esmtp", e->greeted_esmtp);
-    json_boolean(json, "offered_starttls", e->offered_starttls);
-    json_array(json, "keywords");
+    json_put_object(json, "smtp");
+    json_put_text(json, "greeting", e->greeting[0] ? e->greeting : NULL);
+    json_put_boolean(json, "esmtp", e->greeted_esmtp);
+    json_put_boolean(json, "offered_starttls", e->offered_starttls);
+    json_put_array(json, "keywords");
     for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++)
         if (e->keywords & keywords[i].bit)
-            json_text(json, NULL, keywords[i].name);
+            json_put_text(json, NULL, keywords[i].name);
     json_end(json);
-    json_unsigned(json, "code", e->smtp_code);
-    json_text(json, "text", e->smtp_text[0] ? e->smtp_text : NULL);
+    json_put_unsigned(json, "code", e->smtp_code);
+    json_put_text(json, "text", e->smtp_text[0] ? e->smtp_text : NULL);
     json_end(json);
 }
 
@@ -254,33 +254,33 @@ static void write_tls(struct explain *explain, const struct evidence *e)
 {
     struct json *json = &explain->json;
 
-    json_object(json, "tls");
-    json_text(json, "version", e->tls_version ? frame_tls_name(e->tls_version) : NULL);
-    json_text(json, "cipher", e->cipher[0] ? e->cipher : NULL);
-    json_text(json, "group", e->group[0] ? e->group : NULL);
-    json_text(json, "signature", e->signature[0] ? e->signature : NULL);
-    json_unsigned(json, "alert", e->alert);
+    json_put_object(json, "tls");
+    json_put_text(json, "version", e->tls_version ? frame_tls_name(e->tls_version) : NULL);
+    json_put_text(json, "cipher", e->cipher[0] ? e->cipher : NULL);
+    json_put_text(json, "group", e->group[0] ? e->group : NULL);
+    json_put_text(json, "signature", e->signature[0] ? e->signature : NULL);
+    json_put_unsigned(json, "alert", e->alert);
     if (e->pkix < 0) {
-        json_null(json, "pkix");
+        json_put_null(json, "pkix");
     } else {
-        json_object(json, "pkix");
-        json_unsigned(json, "code", (uint64_t)e->pkix);
-        json_text(json, "text", certificate_pkix_text(e->pkix));
+        json_put_object(json, "pkix");
+        json_put_unsigned(json, "code", (uint64_t)e->pkix);
+        json_put_text(json, "text", certificate_pkix_text(e->pkix));
         json_end(json);
     }
-    json_array(json, "chain");
+    json_put_array(json, "chain");
     for (unsigned i = 0; i < e->chain_count && i < LIMIT_CHAIN; i++)
         if (e->chain[i])
-            json_unsigned(json, NULL, certificate_place(&explain->certificates, e->chain[i]));
+            json_put_unsigned(json, NULL, certificate_place(&explain->certificates, e->chain[i]));
     json_end(json);
-    json_array(json, "tlsa");
+    json_put_array(json, "tlsa");
     for (unsigned i = 0; i < e->tlsa_count && i < LIMIT_TLSA; i++) {
-        json_object(json, NULL);
-        json_text(json, "fate", WORD(tlsa_fates, e->tlsa[i].fate));
-        json_unsigned(json, "depth", e->tlsa[i].depth);
-        json_text(json, "verify",
-                  e->tlsa[i].fate == TLSA_CHAIN_FAILS ? certificate_pkix_text(e->tlsa[i].verify)
-                                                      : NULL);
+        json_put_object(json, NULL);
+        json_put_text(json, "fate", WORD(tlsa_fates, e->tlsa[i].fate));
+        json_put_unsigned(json, "depth", e->tlsa[i].depth);
+        json_put_text(json, "verify",
+                      e->tlsa[i].fate == TLSA_CHAIN_FAILS ? certificate_pkix_text(e->tlsa[i].verify)
+                                                          : NULL);
         json_end(json);
     }
     json_end(json);
@@ -289,10 +289,10 @@ static void write_tls(struct explain *explain, const struct evidence *e)
 
 static void write_steps(struct json *json, const struct evidence *e)
 {
-    json_unsigned(json, "step", e->step);
-    json_array(json, "step_us");
+    json_put_unsigned(json, "step", e->step);
+    json_put_array(json, "step_us");
     for (unsigned i = 0; i < ENDPOINT_STEP_COUNT; i++)
-        json_unsigned(json, NULL, e->step_us[i]);
+        json_put_unsigned(json, NULL, e->step_us[i]);
     json_end(json);
 }
 
@@ -302,22 +302,22 @@ static void write_endpoint(struct explain *explain, const struct host_endpoint *
     const struct evidence *e = endpoint->evidence;
     char text[ADDRESS_TEXT_MAX];
 
-    json_object(json, NULL);
-    json_text(json, "address", address_text(&e->key.address, text));
-    json_unsigned(json, "port", e->key.port);
-    json_boolean(json, "secure", endpoint->secure);
+    json_put_object(json, NULL);
+    json_put_text(json, "address", address_text(&e->key.address, text));
+    json_put_unsigned(json, "port", e->key.port);
+    json_put_boolean(json, "secure", endpoint->secure);
     write_name(json, "server_name", &e->key.server_name);
-    json_text(json, "outcome", outcome_name(e->outcome));
-    json_text(json, "says", WORD(says_words, outcome_says(e->outcome)));
-    json_text(json, "detail", e->detail[0] ? e->detail : NULL);
-    json_number(json, "error", e->error);
+    json_put_text(json, "outcome", outcome_name(e->outcome));
+    json_put_text(json, "says", WORD(says_words, outcome_says(e->outcome)));
+    json_put_text(json, "detail", e->detail[0] ? e->detail : NULL);
+    json_put_number(json, "error", e->error);
     write_age(explain, "age_ms", e->began_ms);
-    json_unsigned(json, "took_ms", e->ended_ms - e->began_ms);
+    json_put_unsigned(json, "took_ms", e->ended_ms - e->began_ms);
     write_steps(json, e);
     write_smtp(json, e);
     write_tls(explain, e);
-    json_bytes(json, "transcript", e->transcript,
-               e->transcript_size < LIMIT_TRANSCRIPT ? e->transcript_size : LIMIT_TRANSCRIPT);
+    json_put_bytes(json, "transcript", e->transcript,
+                   e->transcript_size < LIMIT_TRANSCRIPT ? e->transcript_size : LIMIT_TRANSCRIPT);
     json_end(json);
 }
 
@@ -327,9 +327,9 @@ static void write_reference_names(struct json *json, const struct route *route,
     struct reference_names names;
 
     reference_names(&names, route, host);
-    json_array(json, "reference_names");
+    json_put_array(json, "reference_names");
     for (unsigned i = 0; i < names.count; i++)
-        json_text(json, NULL, names.names[i].text);
+        json_put_text(json, NULL, names.names[i].text);
     json_end(json);
 }
 
@@ -338,19 +338,19 @@ static void write_host_facts(struct explain *explain, const struct route *route,
 {
     struct json *json = &explain->json;
 
-    json_text(json, "state", WORD(host_states, host->state));
-    json_unsigned(json, "port", host->port);
-    json_boolean(json, "secure", host->secure);
-    json_boolean(json, "alias", host->alias);
+    json_put_text(json, "state", WORD(host_states, host->state));
+    json_put_unsigned(json, "port", host->port);
+    json_put_boolean(json, "secure", host->secure);
+    json_put_boolean(json, "alias", host->alias);
     write_name(json, "expanded", &host->expanded);
-    json_unsigned(json, "ttl_s", host->ttl_s);
-    json_boolean(json, "bogus", host->bogus);
+    json_put_unsigned(json, "ttl_s", host->ttl_s);
+    json_put_boolean(json, "bogus", host->bogus);
     write_age(explain, "age_ms", host->began_ms);
-    json_text(json, "why", host->why[0] ? host->why : NULL);
+    json_put_text(json, "why", host->why[0] ? host->why : NULL);
     write_reference_names(json, route, host);
     write_tlsa(json, host);
-    json_unsigned(json, "endpoints_dropped", host->endpoints_dropped);
-    json_array(json, "endpoints");
+    json_put_unsigned(json, "endpoints_dropped", host->endpoints_dropped);
+    json_put_array(json, "endpoints");
     for (unsigned i = 0; i < host->endpoint_count && i < LIMIT_ADDRESSES; i++)
         write_endpoint(explain, &host->endpoints[i]);
     json_end(json);
@@ -360,12 +360,12 @@ static void write_hosts(struct explain *explain, const struct domain_facts *fact
 {
     struct json *json = &explain->json;
 
-    json_array(json, "hosts");
+    json_put_array(json, "hosts");
     for (unsigned i = 0; i < facts->route.host_count && i < LIMIT_MX_HOSTS; i++) {
-        json_object(json, NULL);
-        json_text(json, "name", facts->route.hosts[i].name.text);
-        json_unsigned(json, "preference", facts->route.hosts[i].preference);
-        json_boolean(json, "evaluated", facts->hosts[i] != NULL);
+        json_put_object(json, NULL);
+        json_put_text(json, "name", facts->route.hosts[i].name.text);
+        json_put_unsigned(json, "preference", facts->route.hosts[i].preference);
+        json_put_boolean(json, "evaluated", facts->hosts[i] != NULL);
         if (facts->hosts[i]) {
             write_finding(json, &facts->findings[i]);
             write_host_facts(explain, &facts->route, facts->hosts[i]);
@@ -379,24 +379,24 @@ static void write_hosts(struct explain *explain, const struct domain_facts *fact
 
 static void write_certificate(struct json *json, const struct certificate *c)
 {
-    json_object(json, NULL);
-    json_text(json, "subject", c->subject);
-    json_text(json, "issuer", c->issuer);
-    json_array(json, "names");
+    json_put_object(json, NULL);
+    json_put_text(json, "subject", c->subject);
+    json_put_text(json, "issuer", c->issuer);
+    json_put_array(json, "names");
     for (unsigned i = 0; i < c->name_count && i < LIMIT_CERTIFICATE_NAMES; i++)
-        json_text(json, NULL, c->names[i]);
+        json_put_text(json, NULL, c->names[i]);
     json_end(json);
-    json_boolean(json, "alternative_names", c->has_alternative_names);
-    json_unsigned(json, "names_dropped", c->names_dropped);
-    json_text(json, "key", WORD(key_types, c->key_type));
-    json_unsigned(json, "key_bits", c->key_bits);
-    json_text(json, "signature", c->signature);
+    json_put_boolean(json, "alternative_names", c->has_alternative_names);
+    json_put_unsigned(json, "names_dropped", c->names_dropped);
+    json_put_text(json, "key", WORD(key_types, c->key_type));
+    json_put_unsigned(json, "key_bits", c->key_bits);
+    json_put_text(json, "signature", c->signature);
     write_time(json, "not_before", c->not_before_s);
     write_time(json, "not_after", c->not_after_s);
-    json_boolean(json, "ca", c->is_ca);
-    json_boolean(json, "self_issued", c->self_issued);
-    json_hex(json, "sha256", c->sha256, sizeof c->sha256);
-    json_hex(json, "spki_sha256", c->spki_sha256, sizeof c->spki_sha256);
+    json_put_boolean(json, "ca", c->is_ca);
+    json_put_boolean(json, "self_issued", c->self_issued);
+    json_put_hex(json, "sha256", c->sha256, sizeof c->sha256);
+    json_put_hex(json, "spki_sha256", c->spki_sha256, sizeof c->spki_sha256);
     json_end(json);
 }
 
@@ -408,7 +408,7 @@ size_t explain_write(char *out, size_t size, const struct domain_facts *facts, u
     write_verdict(&explain, facts);
     write_route(&explain.json, &facts->route);
     write_hosts(&explain, facts);
-    json_array(&explain.json, "certificates");
+    json_put_array(&explain.json, "certificates");
     for (uint32_t i = 0; i < explain.certificates.count; i++)
         write_certificate(&explain.json, explain.certificates.list[i]);
     json_end(&explain.json);

@@ -322,15 +322,10 @@ static bool has_room(const struct front *front, const struct native_user *user,
 
     if (native_user_requests(user) >= front->settings.requests_per_user)
         return false;
-    switch (priority) {
-    case PRIORITY_LIVE:
+    if (priority == PRIORITY_LIVE)
         return used < slots;
-    case PRIORITY_ASKED:
+    if (priority == PRIORITY_ASKED)
         return used < slots - slots / 16;
-    case PRIORITY_SCAN:
-    case PRIORITY_REFRESH:
-        break;
-    }
     return used < slots - slots / 4;
 }
 

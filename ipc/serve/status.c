@@ -108,9 +108,9 @@ static uint64_t counter_at(const void *counts, size_t offset)
 static void write_rows(struct json *json, const char *key, const struct row *rows, size_t count,
                        const void *counts)
 {
-    json_object(json, key);
+    json_put_object(json, key);
     for (size_t i = 0; i < count; i++)
-        json_unsigned(json, rows[i].name, counter_at(counts, rows[i].offset));
+        json_put_unsigned(json, rows[i].name, counter_at(counts, rows[i].offset));
     json_end(json);
 }
 
@@ -133,29 +133,29 @@ static uint64_t sum(const struct engine *engine, report_part *part, size_t offse
 static void write_sums(struct json *json, const char *key, const struct row *rows, size_t count,
                        const struct engine *engine, report_part *part)
 {
-    json_object(json, key);
+    json_put_object(json, key);
     for (size_t i = 0; i < count; i++)
-        json_unsigned(json, rows[i].name, sum(engine, part, rows[i].offset));
+        json_put_unsigned(json, rows[i].name, sum(engine, part, rows[i].offset));
     json_end(json);
 }
 
 static void write_classes(struct json *json, const struct engine *engine)
 {
-    json_object(json, "classes");
+    json_put_object(json, "classes");
     for (unsigned i = 0; i < CLASS_COUNT; i++)
-        json_unsigned(json, class_name((enum class)i),
-                      sum(engine, domains_part,
-                          offsetof(struct domains_counts, classes) + i * sizeof(counter)));
+        json_put_unsigned(json, class_name((enum class)i),
+                          sum(engine, domains_part,
+                              offsetof(struct domains_counts, classes) + i * sizeof(counter)));
     json_end(json);
-    json_object(json, "conclusions");
+    json_put_object(json, "conclusions");
     for (unsigned i = 0; i < CONCLUSION_COUNT; i++)
-        json_unsigned(json, frame_conclusion_name(i),
-                      sum(engine, domains_part,
-                          offsetof(struct domains_counts, conclusions) + i * sizeof(counter)));
+        json_put_unsigned(json, frame_conclusion_name(i),
+                          sum(engine, domains_part,
+                              offsetof(struct domains_counts, conclusions) + i * sizeof(counter)));
     json_end(json);
-    json_object(json, "outcomes");
+    json_put_object(json, "outcomes");
     for (unsigned i = 0; i < OUTCOME_COUNT; i++)
-        json_unsigned(
+        json_put_unsigned(
             json, outcome_name((enum outcome)i),
             sum(engine, prober_part, offsetof(struct prober_counts, ended) + i * sizeof(counter)));
     json_end(json);
@@ -174,14 +174,14 @@ static void write_histogram(struct json *json, const char *name,
         if (parts[i])
             histogram_merge(&all, parts[i]);
     number = histogram_count(&all);
-    json_object(json, NULL);
-    json_text(json, "name", name);
-    json_unsigned(json, "count", number);
-    json_unsigned(json, "mean_us", number ? counter_read(&all.total_us) / number : 0);
-    json_unsigned(json, "p50_us", histogram_quantile_us(&all, 0.5));
-    json_unsigned(json, "p90_us", histogram_quantile_us(&all, 0.9));
-    json_unsigned(json, "p99_us", histogram_quantile_us(&all, 0.99));
-    json_unsigned(json, "p999_us", histogram_quantile_us(&all, 0.999));
+    json_put_object(json, NULL);
+    json_put_text(json, "name", name);
+    json_put_unsigned(json, "count", number);
+    json_put_unsigned(json, "mean_us", number ? counter_read(&all.total_us) / number : 0);
+    json_put_unsigned(json, "p50_us", histogram_quantile_us(&all, 0.5));
+    json_put_unsigned(json, "p90_us", histogram_quantile_us(&all, 0.9));
+    json_put_unsigned(json, "p99_us", histogram_quantile_us(&all, 0.99));
+    json_put_unsigned(json, "p999_us", histogram_quantile_us(&all, 0.999));
     json_end(json);
 }
 
@@ -206,7 +206,7 @@ static void write_histograms(struct json *json, const struct engine *engine,
     const struct histogram *answer = &front->answer_us, *parts[LIMIT_RESOLVERS];
     uint16_t resolvers = engine_owners(engine).resolvers;
 
-    json_array(json, "times");
+    json_put_array(json, "times");
     write_histogram(json, "answer to a client", &answer, 1);
     write_shards_histogram(json, "domain round", engine, domains_part,
                            offsetof(struct domains_counts, round_us));
@@ -232,19 +232,19 @@ static void write_shards(struct json *json, const struct engine *engine, uint64_
 {
     uint16_t shards = engine_owners(engine).shards;
 
-    json_array(json, "shards");
+    json_put_array(json, "shards");
     for (uint16_t i = 0; i < shards; i++) {
         const struct shard_report *report = engine_shard_report(engine, i);
         uint64_t beat_ms = counter_read(&report->heartbeat_ms);
 
-        json_object(json, NULL);
-        json_unsigned(json, "silent_ms", beat_ms < now_ms ? now_ms - beat_ms : 0);
-        json_unsigned(json, "turns", counter_read(&report->turns));
-        json_unsigned(json, "messages", counter_read(&report->messages));
-        json_unsigned(json, "late_turns", counter_read(&report->late_turns));
-        json_unsigned(json, "longest_turn_us", counter_read(&report->longest_turn_us));
-        json_unsigned(json, "probes_in_flight",
-                      report->prober ? counter_read(&report->prober->in_flight) : 0);
+        json_put_object(json, NULL);
+        json_put_unsigned(json, "silent_ms", beat_ms < now_ms ? now_ms - beat_ms : 0);
+        json_put_unsigned(json, "turns", counter_read(&report->turns));
+        json_put_unsigned(json, "messages", counter_read(&report->messages));
+        json_put_unsigned(json, "late_turns", counter_read(&report->late_turns));
+        json_put_unsigned(json, "longest_turn_us", counter_read(&report->longest_turn_us));
+        json_put_unsigned(json, "probes_in_flight",
+                          report->prober ? counter_read(&report->prober->in_flight) : 0);
         json_end(json);
     }
     json_end(json);
@@ -254,23 +254,24 @@ static void write_resolvers(struct json *json, const struct engine *engine)
 {
     uint16_t resolvers = engine_owners(engine).resolvers;
 
-    json_object(json, "dns");
+    json_put_object(json, "dns");
     for (size_t row = 0; row < COUNT_OF(resolver_rows); row++) {
         uint64_t total = 0;
 
         for (uint16_t i = 0; i < resolvers; i++)
             total += counter_at(engine_resolver_counts(engine, i), resolver_rows[row].offset);
-        json_unsigned(json, resolver_rows[row].name, total);
+        json_put_unsigned(json, resolver_rows[row].name, total);
     }
     json_end(json);
-    json_array(json, "resolvers");
+    json_put_array(json, "resolvers");
     for (uint16_t i = 0; i < resolvers; i++) {
         const struct resolver_counts *counts = engine_resolver_counts(engine, i);
 
-        json_object(json, NULL);
-        json_unsigned(json, "held", atomic_load_explicit(&counts->held, memory_order_relaxed));
-        json_unsigned(json, "inside", atomic_load_explicit(&counts->inside, memory_order_relaxed));
-        json_unsigned(json, "answered", counter_read(&counts->answered));
+        json_put_object(json, NULL);
+        json_put_unsigned(json, "held", atomic_load_explicit(&counts->held, memory_order_relaxed));
+        json_put_unsigned(json, "inside",
+                          atomic_load_explicit(&counts->inside, memory_order_relaxed));
+        json_put_unsigned(json, "answered", counter_read(&counts->answered));
         json_end(json);
     }
     json_end(json);
@@ -281,19 +282,19 @@ static void write_self_tests(struct json *json, const struct engine *engine)
 {
     uint16_t resolvers = engine_owners(engine).resolvers;
 
-    json_array(json, "self_tests");
+    json_put_array(json, "self_tests");
     for (uint16_t i = 0; i < resolvers; i++) {
         const struct resolver_counts *counts = engine_resolver_counts(engine, i);
         uint32_t state = atomic_load_explicit(&counts->self_test, memory_order_relaxed);
 
-        json_object(json, NULL);
-        json_text(json, "name", "DNSSEC validation");
-        json_unsigned(json, "resolver", i);
+        json_put_object(json, NULL);
+        json_put_text(json, "name", "DNSSEC validation");
+        json_put_unsigned(json, "resolver", i);
         if (state == SELF_TEST_PENDING)
-            json_null(json, "good");
+            json_put_null(json, "good");
         else
-            json_boolean(json, "good", state == SELF_TEST_PASSED);
-        json_text(json, "text", engine_self_test_text(engine, i));
+            json_put_boolean(json, "good", state == SELF_TEST_PASSED);
+        json_put_text(json, "text", engine_self_test_text(engine, i));
         json_end(json);
     }
     json_end(json);
@@ -303,14 +304,14 @@ static void write_certificates(struct json *json, const struct engine *engine)
 {
     struct certificate_store_counts counts = engine_certificate_counts(engine);
 
-    json_object(json, "certificates");
-    json_unsigned(json, "kept", counts.kept);
-    json_unsigned(json, "bytes", counts.bytes);
-    json_unsigned(json, "interned", counts.interned);
-    json_unsigned(json, "parsed", counts.parsed);
-    json_unsigned(json, "evicted", counts.evicted);
-    json_unsigned(json, "pkix_asked", counts.pkix_asked);
-    json_unsigned(json, "pkix_verified", counts.pkix_verified);
+    json_put_object(json, "certificates");
+    json_put_unsigned(json, "kept", counts.kept);
+    json_put_unsigned(json, "bytes", counts.bytes);
+    json_put_unsigned(json, "interned", counts.interned);
+    json_put_unsigned(json, "parsed", counts.parsed);
+    json_put_unsigned(json, "evicted", counts.evicted);
+    json_put_unsigned(json, "pkix_asked", counts.pkix_asked);
+    json_put_unsigned(json, "pkix_verified", counts.pkix_verified);
     json_end(json);
 }
 
@@ -319,24 +320,25 @@ static void write_table(struct json *json, const struct engine *engine, uint64_t
     struct table_facts facts;
 
     if (!engine_table(engine)) {
-        json_null(json, "table");
+        json_put_null(json, "table");
         return;
     }
     table_writer_facts(engine_table(engine), &facts);
-    json_object(json, "table");
-    json_text(json, "path", table_writer_path(engine_table(engine)));
-    json_unsigned(json, "generation", facts.generation);
-    json_unsigned(json, "file_bytes", facts.file_bytes);
-    json_unsigned(json, "allocated_bytes", facts.allocated_bytes);
-    json_unsigned(json, "huge_bytes", facts.huge_bytes);
-    json_unsigned(json, "records", facts.records);
-    json_unsigned(json, "capacity", facts.capacity);
-    json_unsigned(json, "evicted", facts.evicted);
-    json_unsigned(json, "refused", facts.refused);
-    json_unsigned(json, "writers", facts.writers);
-    json_unsigned(json, "complete_partitions", facts.complete);
-    json_unsigned(json, "silent_ms", facts.heartbeat_ms < now_ms ? now_ms - facts.heartbeat_ms : 0);
-    json_boolean(json, "clocks_agree", facts.clocks_agree);
+    json_put_object(json, "table");
+    json_put_text(json, "path", table_writer_path(engine_table(engine)));
+    json_put_unsigned(json, "generation", facts.generation);
+    json_put_unsigned(json, "file_bytes", facts.file_bytes);
+    json_put_unsigned(json, "allocated_bytes", facts.allocated_bytes);
+    json_put_unsigned(json, "huge_bytes", facts.huge_bytes);
+    json_put_unsigned(json, "records", facts.records);
+    json_put_unsigned(json, "capacity", facts.capacity);
+    json_put_unsigned(json, "evicted", facts.evicted);
+    json_put_unsigned(json, "refused", facts.refused);
+    json_put_unsigned(json, "writers", facts.writers);
+    json_put_unsigned(json, "complete_partitions", facts.complete);
+    json_put_unsigned(json, "silent_ms",
+                      facts.heartbeat_ms < now_ms ? now_ms - facts.heartbeat_ms : 0);
+    json_put_boolean(json, "clocks_agree", facts.clocks_agree);
     json_end(json);
 }
 
@@ -344,15 +346,15 @@ static void write_head(struct json *json, const struct engine *engine)
 {
     struct owners owners = engine_owners(engine);
 
-    json_text(json, "version", MXWARD_VERSION);
-    json_number(json, "process", getpid());
-    json_number(json, "started", engine_started_wall_s(engine));
-    json_number(json, "up_s", clock_wall_s() - engine_started_wall_s(engine));
-    json_unsigned(json, "config_epoch", engine_config_epoch(engine));
-    json_object(json, "threads");
-    json_unsigned(json, "shards", owners.shards);
-    json_unsigned(json, "resolvers", owners.resolvers);
-    json_unsigned(json, "front", 1);
+    json_put_text(json, "version", MXWARD_VERSION);
+    json_put_number(json, "process", getpid());
+    json_put_number(json, "started", engine_started_wall_s(engine));
+    json_put_number(json, "up_s", clock_wall_s() - engine_started_wall_s(engine));
+    json_put_unsigned(json, "config_epoch", engine_config_epoch(engine));
+    json_put_object(json, "threads");
+    json_put_unsigned(json, "shards", owners.shards);
+    json_put_unsigned(json, "resolvers", owners.resolvers);
+    json_put_unsigned(json, "front", 1);
     json_end(json);
 }
 

@@ -136,7 +136,7 @@ struct frame_verdict {
     char next_hop[NEXT_HOP_TEXT_MAX]; /* canonical: the key */
     char cause[FRAME_WORD_MAX];       /* its name, for clients older than the cause */
     char sentence[FRAME_SENTENCE_MAX];
-    char status_code[FRAME_WORD_MAX]; /* "4.7.4"; "" when mail may go */
+    char status_code[FRAME_WORD_MAX]; /* "4.7.4": goes with it if mail is held or stopped */
     char policy[FRAME_POLICY_MAX];    /* for Postfix; "" when there is none to give */
     uint64_t now_ms;                  /* the daemon's boot time clock at the answer */
     int64_t ended_wall_s;             /* when the evidence was complete, UTC */

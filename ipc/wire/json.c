@@ -99,12 +99,12 @@ static void json_open(struct json *json, const char *key, const char *begin, cha
     json->empty = true;
 }
 
-void json_object(struct json *json, const char *key)
+void json_put_object(struct json *json, const char *key)
 {
     json_open(json, key, "{", '}');
 }
 
-void json_array(struct json *json, const char *key)
+void json_put_array(struct json *json, const char *key)
 {
     json_open(json, key, "[", ']');
 }
@@ -173,7 +173,7 @@ static bool put_text(struct json *json, const uint8_t *s, size_t size)
     return fits && put(json, "\"", 1);
 }
 
-void json_bytes(struct json *json, const char *key, const void *bytes, size_t size)
+void json_put_bytes(struct json *json, const char *key, const void *bytes, size_t size)
 {
     size_t start = json->used;
 
@@ -181,15 +181,15 @@ void json_bytes(struct json *json, const char *key, const void *bytes, size_t si
         settle(json, start, put_key(json, key) && put_text(json, bytes, size));
 }
 
-void json_text(struct json *json, const char *key, const char *text)
+void json_put_text(struct json *json, const char *key, const char *text)
 {
     if (text)
-        json_bytes(json, key, text, strlen(text));
+        json_put_bytes(json, key, text, strlen(text));
     else
-        json_null(json, key);
+        json_put_null(json, key);
 }
 
-void json_hex(struct json *json, const char *key, const uint8_t *bytes, size_t size)
+void json_put_hex(struct json *json, const char *key, const uint8_t *bytes, size_t size)
 {
     static const char digits[] = "0123456789abcdef";
     size_t start = json->used;
@@ -206,7 +206,7 @@ void json_hex(struct json *json, const char *key, const uint8_t *bytes, size_t s
     settle(json, start, fits && put(json, "\"", 1));
 }
 
-void json_number(struct json *json, const char *key, int64_t number)
+void json_put_number(struct json *json, const char *key, int64_t number)
 {
     char text[24];
 
@@ -214,7 +214,7 @@ void json_number(struct json *json, const char *key, int64_t number)
     put_plain(json, key, text);
 }
 
-void json_unsigned(struct json *json, const char *key, uint64_t number)
+void json_put_unsigned(struct json *json, const char *key, uint64_t number)
 {
     char text[24];
 
@@ -222,24 +222,24 @@ void json_unsigned(struct json *json, const char *key, uint64_t number)
     put_plain(json, key, text);
 }
 
-void json_decimal(struct json *json, const char *key, double number)
+void json_put_decimal(struct json *json, const char *key, double number)
 {
     char text[40];
 
     if (!isfinite(number) || fabs(number) > 1e15) {
-        json_null(json, key);
+        json_put_null(json, key);
         return;
     }
     snprintf(text, sizeof text, "%.3f", number);
     put_plain(json, key, text);
 }
 
-void json_boolean(struct json *json, const char *key, bool value)
+void json_put_boolean(struct json *json, const char *key, bool value)
 {
     put_plain(json, key, value ? "true" : "false");
 }
 
-void json_null(struct json *json, const char *key)
+void json_put_null(struct json *json, const char *key)
 {
     put_plain(json, key, "null");
 }

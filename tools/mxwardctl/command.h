@@ -1,0 +1,117 @@
+/*
+ * command.h - mxwardctl's commands and options as two tables, and what a command is given.
+ *
+ * Parsing, usage texts and shell completion all read the same rows. A command is a function that
+ * takes the parsed invocation and returns an exit code (sysexits, ecosystem of mail programs).
+ */
+#ifndef MXWARDCTL_COMMAND_H
+#define MXWARDCTL_COMMAND_H
+
+#include "ipc/client/mxward.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* Exit codes. */
+enum {
+    DONE = 0,           /* all answered, and all meet what was required */
+    NOT_MET = 1,        /* some do not meet the class required */
+    USAGE = 64,         /* the command line, or a name on it, is wrong */
+    UNREACHABLE = 69,   /* no daemon */
+    INTERNAL = 70,      /* a fault of ours, or of the machine */
+    UNDECIDED = 75,     /* temporary: ask again later */
+    NOT_PERMITTED = 77, /* this user may not */
+    CONFIGURATION = 78, /* reload: the configuration is bad */
+};
+
+/* Options, as bits: a command says which it takes. */
+enum option_bit {
+    OPTION_SOCKET = 1 << 0,
+    OPTION_WAIT = 1 << 1,
+    OPTION_JSON = 1 << 2,
+    OPTION_COLOR = 1 << 3,
+    OPTION_LIVE = 1 << 4,
+    OPTION_AGE = 1 << 5,
+    OPTION_REQUIRE = 1 << 6,
+    OPTION_OUTPUT = 1 << 7,
+    OPTION_RESUME = 1 << 8,
+    OPTION_WINDOW = 1 << 9,
+    OPTION_DEFAULTS = 1 << 10,
+    OPTION_HELP = 1 << 11,
+};
+#define OPTIONS_ALL (OPTION_SOCKET | OPTION_WAIT | OPTION_COLOR | OPTION_HELP)
+#define OPTIONS_ASK (OPTIONS_ALL | OPTION_JSON | OPTION_LIVE | OPTION_AGE)
+
+enum when { WHEN_AUTO, WHEN_ALWAYS, WHEN_NEVER };
+
+struct command;
+
+struct invocation {
+    const struct command *command;
+    const char *socket;
+    int wait_ms; /* for one answer */
+    bool json, live, resume, defaults, help;
+    enum when color;
+    int64_t max_age_ms; /* -1: any */
+    int required_class; /* enum class; -1: none */
+    const char *output; /* NULL: standard output */
+    unsigned window;    /* questions outstanding in a scan; 0: what the daemon takes */
+    char **words;       /* what is left of the command line */
+    int word_count;
+};
+
+struct command {
+    const char *name;
+    const char *words; /* "DOMAIN…", for the usage line */
+    int words_least, words_most;
+    uint32_t options;
+    int (*run)(const struct invocation *);
+    const char *summary; /* half a line */
+    const char *help;    /* some lines more */
+};
+
+struct option_line {
+    enum option_bit bit;
+    char letter;          /* 0: none */
+    const char *name;     /* long */
+    const char *argument; /* NULL: takes none */
+    const char *help;
+    const char *choices; /* words for completion, separated by blanks; NULL: none */
+};
+
+extern const struct command commands[]; /* ends with name NULL */
+extern const struct option_line option_lines[];
+extern const size_t option_line_count;
+
+const struct command *command_find(const char *name); /* NULL */
+
+/* options.c: returns DONE, or USAGE after having said why. */
+int options_parse(struct invocation *invocation, int count, char **texts);
+bool duration_parse(const char *text, int64_t *ms); /* 500ms 10s 5m 2h 30d, or seconds */
+int class_parse(const char *text);                  /* -1 */
+
+/* help.c */
+void help_print(FILE *out);
+void help_print_command(const struct command *command, FILE *out);
+int help_run(const struct invocation *invocation);
+int completion_run(const struct invocation *invocation);
+int version_run(const struct invocation *invocation);
+
+/* The commands. */
+int check_run(const struct invocation *invocation);
+int explain_run(const struct invocation *invocation);
+int scan_run(const struct invocation *invocation);
+int status_run(const struct invocation *invocation);
+int reload_run(const struct invocation *invocation);
+int config_run(const struct invocation *invocation);
+
+/* ask.c: what the commands share in asking. */
+int ask_open(const struct invocation *invocation, struct mxw **handle); /* exit code, said */
+void ask_fill(const struct invocation *invocation, struct mxw_question *question,
+              const char *next_hop);
+int ask_exit_code(int status); /* of a mxw_status */
+/* Says on standard error what happened, and returns the exit code. */
+int ask_failed(const struct mxw *handle, int status);
+
+#endif

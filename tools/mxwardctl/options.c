@@ -1,0 +1,262 @@
+/*
+ * options.c - the table of options, and parsing by it (getopt_long, one run for each command).
+ *
+ * Called by main. An option may stand before the command or after it; each command takes those of
+ * its own row in the table of commands and refuses the others by name. Errors go to standard error
+ * with what to do.
+ */
+#include "tools/mxwardctl/command.h"
+
+#include "shm/level.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OPTIONS_MAX 16
+
+const struct option_line option_lines[] = {
+    {OPTION_SOCKET, 's', "socket", "PATH",
+     "the daemon's socket (else $MXWARD_SOCKET, else " MXW_STANDARD_SOCKET ")", NULL},
+    {OPTION_WAIT, 't', "timeout", "TIME", "how long to wait for one answer (standard: 60s)", NULL},
+    {OPTION_JSON, 'j', "json", NULL, "one JSON object a line, for programs", NULL},
+    {OPTION_COLOR, 0, "color", "WHEN", "auto, always or never (standard: auto; see NO_COLOR)",
+     "auto always never"},
+    {OPTION_LIVE, 'l', "live", NULL, "look anew now, whatever is known", NULL},
+    {OPTION_AGE, 'a', "max-age", "TIME", "look anew if what is known is older (60s, 10m, 2h)",
+     NULL},
+    {OPTION_REQUIRE, 'r', "require", "CLASS",
+     "exit 1 unless every domain has at least this class: encrypted, verified, sts, dane",
+     "encrypted verified sts dane"},
+    {OPTION_OUTPUT, 'o', "output", "FILE", "write results there instead of to standard output",
+     NULL},
+    {OPTION_RESUME, 0, "resume", NULL, "go on with the FILE of --output: skip what is in it", NULL},
+    {OPTION_WINDOW, 'w', "window", "NUMBER",
+     "questions outstanding at once (standard: what the daemon takes, at most 512)", NULL},
+    {OPTION_DEFAULTS, 0, "defaults", NULL,
+     "every setting with its explanation and standard value, as a file to start from", NULL},
+    {OPTION_HELP, 'h', "help", NULL, "what this command does", NULL},
+};
+const size_t option_line_count = sizeof option_lines / sizeof option_lines[0];
+
+bool duration_parse(const char *text, int64_t *ms)
+{
+    static const struct {
+        const char *unit;
+        int64_t ms;
+    } units[] = {{"ms", 1}, {"s", 1000}, {"", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
+    char *end;
+    unsigned long long number;
+
+    errno = 0;
+    number = strtoull(text, &end, 10);
+    if (errno || end == text || text[0] < '0' || text[0] > '9' || number > 1000000000)
+        return false;
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (strcmp(end, units[i].unit) == 0) {
+            *ms = (int64_t)number * units[i].ms;
+            return true;
+        }
+    }
+    return false;
+}
+
+int class_parse(const char *text)
+{
+    for (int i = 0; i < CLASS_COUNT; i++)
+        if (strcmp(text, class_name((enum class)i)) == 0)
+            return i;
+    return -1;
+}
+
+static int wrong(const char *option, const char *value, const char *wanted)
+{
+    fprintf(stderr, "mxwardctl: --%s: '%s' is not %s\n", option, value, wanted);
+    return USAGE;
+}
+
+static int take_time(const char *option, const char *value, int64_t least, int64_t most,
+                     int64_t *ms)
+{
+    if (!duration_parse(value, ms) || *ms < least || *ms > most)
+        return wrong(option, value, "a time like 500ms, 10s, 5m or 2h");
+    return DONE;
+}
+
+static int take_color(struct invocation *invocation, const char *value)
+{
+    static const char *const words[] = {"auto", "always", "never"};
+
+    for (unsigned i = 0; i < 3; i++) {
+        if (strcmp(value, words[i]) == 0) {
+            invocation->color = (enum when)i;
+            return DONE;
+        }
+    }
+    return wrong("color", value, "auto, always or never");
+}
+
+static int take_window(struct invocation *invocation, const char *value)
+{
+    char *end;
+    unsigned long number;
+
+    errno = 0;
+    number = strtoul(value, &end, 10);
+    if (errno || *end || end == value || number < 1 || number > 4096)
+        return wrong("window", value, "a number from 1 to 4096");
+    invocation->window = (unsigned)number;
+    return DONE;
+}
+
+static int take_class(struct invocation *invocation, const char *value)
+{
+    invocation->required_class = class_parse(value);
+    if (invocation->required_class < CLASS_ENCRYPTED)
+        return wrong("require", value, "one of encrypted, verified, sts, dane");
+    return DONE;
+}
+
+static int take_option(struct invocation *invocation, enum option_bit bit, const char *value)
+{
+    int64_t ms = 0;
+    int result = DONE;
+
+    switch (bit) {
+    case OPTION_SOCKET:
+        invocation->socket = value;
+        break;
+    case OPTION_WAIT:
+        result = take_time("timeout", value, 1, 3600000, &ms);
+        invocation->wait_ms = (int)ms;
+        break;
+    case OPTION_JSON:
+        invocation->json = true;
+        break;
+    case OPTION_COLOR:
+        return take_color(invocation, value);
+    case OPTION_LIVE:
+        invocation->live = true;
+        break;
+    case OPTION_AGE:
+        return take_time("max-age", value, 0, UINT32_MAX, &invocation->max_age_ms);
+    case OPTION_REQUIRE:
+        return take_class(invocation, value);
+    case OPTION_OUTPUT:
+        invocation->output = value;
+        break;
+    case OPTION_RESUME:
+        invocation->resume = true;
+        break;
+    case OPTION_WINDOW:
+        return take_window(invocation, value);
+    case OPTION_DEFAULTS:
+        invocation->defaults = true;
+        break;
+    case OPTION_HELP:
+        invocation->help = true;
+        break;
+    }
+    return result;
+}
+
+/* getopt's two forms of the options in `bits`; `letters` begins with "+": stop at the first word,
+ * or nothing: options and words may be mixed. */
+static void options_for(uint32_t bits, const char *begin, char letters[2 * OPTIONS_MAX + 4],
+                        struct option longs[OPTIONS_MAX + 1])
+{
+    size_t used = strlen(begin), count = 0;
+
+    memcpy(letters, begin, used);
+    letters[used++] = ':'; /* we say ourselves what is wrong */
+    for (size_t i = 0; i < option_line_count && i < OPTIONS_MAX; i++) {
+        const struct option_line *line = &option_lines[i];
+
+        if (!(bits & line->bit))
+            continue;
+        if (line->letter) {
+            letters[used++] = line->letter;
+            if (line->argument)
+                letters[used++] = ':';
+        }
+        longs[count++] = (struct option){
+            line->name, line->argument ? required_argument : no_argument, NULL, 1000 + (int)i};
+    }
+    letters[used] = 0;
+    longs[count] = (struct option){0};
+}
+
+static const struct option_line *line_of(int got)
+{
+    if (got >= 1000)
+        return &option_lines[got - 1000];
+    for (size_t i = 0; i < option_line_count; i++)
+        if (option_lines[i].letter == got)
+            return &option_lines[i];
+    return NULL;
+}
+
+/* One run of getopt over texts[0 … count-1], whose first is the program or command. */
+static int run(struct invocation *invocation, uint32_t bits, const char *begin, int count,
+               char **texts)
+{
+    char letters[2 * OPTIONS_MAX + 4];
+    struct option longs[OPTIONS_MAX + 1];
+    int got;
+
+    options_for(bits, begin, letters, longs);
+    optind = 0; /* GNU: begin anew */
+    opterr = 0;
+    while ((got = getopt_long(count, texts, letters, longs, NULL)) != -1) {
+        const struct option_line *line = line_of(got);
+        int result;
+
+        if (got == ':' || got == '?' || !line) {
+            fprintf(stderr, "mxwardctl%s%s: %s %s; see: mxwardctl help%s%s\n",
+                    invocation->command ? " " : "",
+                    invocation->command ? invocation->command->name : "", texts[optind - 1],
+                    got == ':' ? "wants a value" : "is not an option here",
+                    invocation->command ? " " : "",
+                    invocation->command ? invocation->command->name : "");
+            return USAGE;
+        }
+        result = take_option(invocation, line->bit, optarg);
+        if (result != DONE)
+            return result;
+    }
+    return DONE;
+}
+
+/* An option given before the command must be one of the command's, too. */
+int options_parse(struct invocation *invocation, int count, char **texts)
+{
+    const struct command *command;
+    int result = run(invocation, UINT32_MAX, "+", count, texts);
+
+    if (result != DONE)
+        return result;
+    if (optind >= count)
+        return DONE;
+    command = command_find(texts[optind]);
+    if (!command) {
+        fprintf(stderr, "mxwardctl: there is no command '%s'; see: mxwardctl help\n",
+                texts[optind]);
+        return USAGE;
+    }
+    invocation->command = command;
+    count -= optind;
+    texts += optind;
+    result = run(invocation, command->options, "", count, texts);
+    if (result != DONE)
+        return result;
+    invocation->words = texts + optind;
+    invocation->word_count = count - optind;
+    if (invocation->help || (invocation->word_count >= command->words_least &&
+                             invocation->word_count <= command->words_most))
+        return DONE;
+    fprintf(stderr, "usage: mxwardctl %s [options]%s%s; see: mxwardctl help %s\n", command->name,
+            command->words[0] ? " " : "", command->words, command->name);
+    return USAGE;
+}
