@@ -652,7 +652,7 @@ static int sysctl_io_uring_disabled(void)
         return 0; /* older than 6.6: no such switch */
     ssize_t got = read(descriptor, text, sizeof text - 1);
     close(descriptor);
-    return got > 0 ? atoi(text) : 0;
+    return got > 0 && text[0] >= '0' && text[0] <= '9' ? text[0] - '0' : 0;
 }
 
 const char *ring_why_unavailable(int error)

@@ -515,11 +515,23 @@ static const char *const complaints[] = {
     "slow down", "too fast",   "too frequent", "frequency", "exceeded",
 };
 
+/* ASCII only: strcasestr follows the locale. */
+static bool begins_with(const char *text, const char *lower_case)
+{
+    for (; *lower_case != '\0'; text++, lower_case++) {
+        char c = *text >= 'A' && *text <= 'Z' ? (char)(*text + ('a' - 'A')) : *text;
+        if (c != *lower_case)
+            return false;
+    }
+    return true;
+}
+
 static bool complains(const char *text)
 {
-    for (size_t i = 0; i < sizeof complaints / sizeof *complaints; i++)
-        if (strcasestr(text, complaints[i]) != NULL)
-            return true;
+    for (; *text != '\0'; text++)
+        for (size_t i = 0; i < sizeof complaints / sizeof *complaints; i++)
+            if (begins_with(text, complaints[i]))
+                return true;
     return false;
 }
 
