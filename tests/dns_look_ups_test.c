@@ -343,7 +343,7 @@ END_TEST
 
 START_TEST(an_abandoned_look_up_gives_its_place_away_and_can_be_joined_again)
 {
-    struct dns_question q[3];
+    struct dns_question q[4];
     open_world(10, 1, 5);
     ask(&q[0], "a.example", DNS_A, 100);
     go();
@@ -356,10 +356,15 @@ START_TEST(an_abandoned_look_up_gives_its_place_away_and_can_be_joined_again)
     go();
     ck_assert_uint_eq(f.begun_count, 2); /* joined, not asked again */
     ck_assert_uint_eq(atomic_load(&f.counts.inside), 2);
-    answer_begun(0, good_answer(f.begun[0]));
-    expect_good(&q[2]);
     answer_begun(1, good_answer(f.begun[1]));
     expect_good(&q[1]);
+    ask(&q[3], "c.example", DNS_A, 1000);
+    go();
+    ck_assert_uint_eq(f.begun_count, 2); /* the place is a's again */
+    answer_begun(0, good_answer(f.begun[0]));
+    expect_good(&q[2]);
+    answer_begun(2, good_answer(f.begun[2]));
+    expect_good(&q[3]);
     ck_assert_uint_eq(atomic_load(&f.counts.inside), 0);
     close_world();
 }

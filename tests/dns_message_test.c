@@ -883,6 +883,9 @@ START_TEST(compression_loops_end)
     begin("mx.example", DNS_A);
     put_a("@3", "\xc0\x00\x02\x01", 300); /* into the header */
     expect_malformed("mx.example", DNS_A);
+    begin("mx.example", DNS_A);
+    put_a("@0", "\xc0\x00\x02\x01", 300); /* the identifier is zero: the root, one could say */
+    expect_malformed("mx.example", DNS_A);
 
     begin("mx.example",
           DNS_A); /* the ladder: each pointer to the one before is legal, and bounded */

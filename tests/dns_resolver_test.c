@@ -670,6 +670,31 @@ START_TEST(with_a_wrong_trust_anchor_nothing_is_secure_and_nothing_absent_DNS_08
 }
 END_TEST
 
+START_TEST(where_the_root_is_insecure_no_insecure_answer_counts_DNS_08)
+{
+    struct asker a;
+    char path[160];
+    struct resolver_options options = world_options();
+    snprintf(path, sizeof path, "%s/elsewhere", world.folder);
+    FILE *file = fopen(path, "w"); /* an anchor, but not of the root */
+    fputs("elsewhere. IN DS 1 13 2 "
+          "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n",
+          file);
+    fclose(file);
+    options.trust_anchor = path;
+    asker_open(&a, &options, 16);
+    ck_assert_int_eq(self_test_result(&a, 5000), SELF_TEST_FAILED);
+    static const char *const names[] = {"secure.post", "insecure.post", "nobody.secure.post"};
+    for (int i = 0; i < 3; i++) {
+        const struct dns_answer *answer = ask(&a, names[i], DNS_MX);
+        ck_assert_int_eq(answer->kind, DNS_ERROR);
+        ck_assert_int_eq(answer->trouble, DNS_TROUBLE_OURS);
+        dns_answer_drop(answer);
+    }
+    asker_close(&a);
+}
+END_TEST
+
 START_TEST(without_a_trust_anchor_it_does_not_start_DNS_06)
 {
     struct resolver *resolver;
@@ -771,6 +796,7 @@ int main(void)
     tcase_add_test(tests, the_self_test_passes_where_validation_works_DNS_08);
     tcase_add_test(tests, the_self_test_fails_when_the_bogus_name_is_not_bogus_DNS_08);
     tcase_add_test(tests, with_a_wrong_trust_anchor_nothing_is_secure_and_nothing_absent_DNS_08);
+    tcase_add_test(tests, where_the_root_is_insecure_no_insecure_answer_counts_DNS_08);
     tcase_add_test(tests, without_a_trust_anchor_it_does_not_start_DNS_06);
     tcase_add_test(tests, a_forwarder_is_used_and_what_it_says_validated);
     tcase_add_test(tests, without_any_server_questions_still_end_in_time);
