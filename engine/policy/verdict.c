@@ -101,6 +101,7 @@ struct census {
     unsigned seen_good, seen, unseen, failing, trouble;
     unsigned need[NEED_UNKNOWN + 1];
     unsigned unseen_under_dane; /* of the unseen: TLSA protects them all the same */
+    unsigned failing_dane;      /* of the failing: those with usable TLSA records */
     bool forged_absence;        /* an excluded host whose absence is not proved */
     bool unsure;                /* a finding that says it is not conclusive */
     enum level best;            /* reached by any host */
@@ -121,6 +122,7 @@ static void census_add(struct census *census, unsigned i)
     census->may_go++;
     census->need[standing->need]++;
     census->failing += standing->failing;
+    census->failing_dane += standing->failing && standing->need == NEED_DANE;
     census->seen += standing->seen;
     census->seen_good += standing->seen && !standing->failing;
     census->unseen += !standing->seen;
@@ -159,26 +161,31 @@ static bool all_need_tls(const struct census *census)
 
 /* --- class, and the host that decided it --- */
 
-/* Hosts over the limit are unknown (MX-18); so is a name whose absence may be forged, if all else
- * would be called "DANE ok": the policy that goes with it would let mail go there in clear. */
-static enum class class_of_rest(const struct census *census, enum class class) {
-    if (census->route->hosts_cut && class > CLASS_UNKNOWN) return CLASS_UNKNOWN;
-    if (census->forged_absence && class == CLASS_DANE) return CLASS_UNKNOWN;
-    return class;
+/*
+ * Hosts over the limit are unknown (MX-18). So is a name whose absence may be forged, where others
+ * have TLSA records: what goes with those (`dane`, not `dane-only`) would let mail go there in
+ * clear.
+ */
+static bool rest_is_unknown(const struct census *census)
+{
+    return census->route->hosts_cut ||
+           (census->forged_absence && census->route->secure && census->need[NEED_DANE] > 0);
 }
 
-static enum class census_class(const struct census *census) {
-    enum class class = CLASS_DANE;
+/* Of the hosts that mail may reach. */
+static void census_class(const struct census *census, enum class *class)
+{
+    *class = CLASS_DANE;
+    for (unsigned i = 0; i < census->route->host_count; i++) {
+        const struct standing *standing = &census->standing[i];
 
-    if (census->may_go == 0) return CLASS_UNKNOWN;
-    if (census->seen_good == 0) return class_of_rest(census, census->unseen == 0 ? CLASS_FAILING
-                                                                                 : CLASS_UNKNOWN);
-    for (unsigned i = 0; i < census->route->host_count;
-         i++){const struct standing *standing = &census->standing[i];
-
-              if (standing->mail_may_go && !standing->failing && standing->class < class) class =
-                  standing->class;}
-return class_of_rest(census, class);
+        if (standing->mail_may_go && !standing->failing && standing->class < *class)
+            *class = standing->class;
+    }
+    if (census->seen_good == 0)
+        *class = census->may_go > 0 && census->unseen == 0 ? CLASS_FAILING : CLASS_UNKNOWN;
+    if (*class > CLASS_UNKNOWN && rest_is_unknown(census))
+        *class = CLASS_UNKNOWN;
 }
 
 static unsigned first_host(const struct census *census, enum class class, bool seen)
@@ -221,7 +228,7 @@ static bool match_is_allowed(const struct census *census)
     if (census->trouble > 0)
         return false;
     return census->route->secure ? census->need[NEED_DANE] == 0
-                                 : census->failing == 0 && census->unseen_under_dane == 0;
+                                 : census->failing_dane == 0 && census->unseen_under_dane == 0;
 }
 
 static void enforce(struct verdict *verdict, enum enforce enforce, enum level level)
@@ -372,7 +379,7 @@ static void verdict_flags(struct verdict *verdict, const struct census *census)
     flag_if(verdict, all_need_dane(census) && !census->forged_absence, VERDICT_ALL_HOSTS_DANE);
     flag_if(verdict, all_need_tls(census) && !census->forged_absence, VERDICT_ALL_HOSTS_TLSA);
     flag_if(verdict, census->need[NEED_DANE] > 0, VERDICT_SOME_HOSTS_DANE);
-    flag_if(verdict, census->failing > 0, VERDICT_SOME_HOSTS_FAIL_DANE);
+    flag_if(verdict, census->failing_dane > 0, VERDICT_SOME_HOSTS_FAIL_DANE);
     flag_if(verdict, census->trouble > 0, VERDICT_TLSA_UNKNOWN_SOME);
     flag_if(verdict, hosts_differ(census), VERDICT_MIXED);
     verdict_tls_flags(verdict, census);
@@ -479,7 +486,7 @@ static void verdict_from_census(struct verdict *verdict, const struct census *ce
 {
     unsigned decides;
 
-    verdict->class = census_class(census);
+    census_class(census, &verdict->class);
     verdict->conclusion = census_conclusion(census, verdict->class);
     verdict->cause = CAUSE_NOT_LOOKED;
     decides = census_decides(census, verdict->class);

@@ -1,0 +1,982 @@
+/*
+ * verdict_test.c - claims about verdicts, tried on every combination of up to four hosts.
+ *
+ * The oracle knows nothing of how verdict.c decides. It plays the policies instead: for each thing
+ * an MTA can be told to enforce, and each situation a host can be in, what is the worst that may
+ * happen to mail there, does anything go there as we saw it, and is a published TLSA record
+ * ignored? Level and enforcement must then be the strongest policy that is sound, respects DANE,
+ * and either delivers to a host that was seen or asks no more than the TLSA records do anyway.
+ * Properties of the four laws are tried on the same combinations.
+ */
+#include "engine/policy/verdict.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NOW_MS 10000000u
+
+static struct name name_of(const char *text)
+{
+    struct name name = {0};
+
+    name.length = (uint8_t)strlen(text);
+    memcpy(name.text, text, name.length + 1u);
+    return name;
+}
+
+/* --- the situations of a host --- */
+
+enum tlsa { NO_TLSA, USABLE, UNUSABLE, TLSA_FAILED };
+
+/* What a probe saw, from weak to strong. */
+enum sight { UNSEEN, FAILS, CLEAR, WEAK, ENCRYPTS, MEETS_DANE, VERIFIES };
+
+static const struct situation {
+    const char *name;
+    enum finding_kind kind;
+    enum tlsa tlsa;
+    enum sight sight;
+    bool excluded, proved; /* no address, by signed denial */
+    bool trouble;
+    bool no_facts;
+    bool not_conclusive;
+    bool only_insecure_mx;
+} situations[] = {
+    {"unknown", FINDING_UNKNOWN, NO_TLSA, UNSEEN, 0, 0, 0, 0, 0, 0},
+    {"unknown+unusable", FINDING_UNKNOWN, UNUSABLE, UNSEEN, 0, 0, 0, 0, 0, 0},
+    {"no-facts", FINDING_UNKNOWN, NO_TLSA, UNSEEN, 0, 0, 0, 1, 0, 0},
+    {"dane", FINDING_DANE, USABLE, MEETS_DANE, 0, 0, 0, 0, 0, 0},
+    {"dane-enforced", FINDING_DANE_ENFORCED, USABLE, UNSEEN, 0, 0, 0, 0, 0, 0},
+    {"dane-fails", FINDING_DANE_FAILS, USABLE, FAILS, 0, 0, 0, 0, 0, 0},
+    {"unusable-no-tls", FINDING_DANE_FAILS, UNUSABLE, FAILS, 0, 0, 0, 0, 0, 0},
+    {"verified", FINDING_VERIFIED, NO_TLSA, VERIFIES, 0, 0, 0, 0, 0, 0},
+    {"verified+dane", FINDING_VERIFIED, USABLE, VERIFIES, 0, 0, 0, 0, 0, 1},
+    {"verified+unusable", FINDING_VERIFIED, UNUSABLE, VERIFIES, 0, 0, 0, 0, 0, 0},
+    {"encrypted", FINDING_ENCRYPTED, NO_TLSA, ENCRYPTS, 0, 0, 0, 0, 0, 0},
+    {"encrypted, unsure", FINDING_ENCRYPTED, NO_TLSA, ENCRYPTS, 0, 0, 0, 0, 1, 0},
+    {"encrypted+unusable", FINDING_ENCRYPTED, UNUSABLE, ENCRYPTS, 0, 0, 0, 0, 0, 0},
+    {"weak", FINDING_WEAK, NO_TLSA, WEAK, 0, 0, 0, 0, 0, 0},
+    {"clear", FINDING_CLEAR, NO_TLSA, CLEAR, 0, 0, 0, 0, 0, 0},
+    {"excluded", FINDING_EXCLUDED, NO_TLSA, UNSEEN, 1, 1, 0, 0, 0, 0},
+    {"excluded, not proved", FINDING_EXCLUDED, NO_TLSA, UNSEEN, 1, 0, 0, 0, 0, 0},
+    {"address-trouble", FINDING_TROUBLE, TLSA_FAILED, UNSEEN, 0, 0, 1, 0, 0, 0},
+    {"tlsa-trouble", FINDING_TROUBLE, TLSA_FAILED, UNSEEN, 0, 0, 1, 0, 0, 0},
+};
+#define SITUATIONS (sizeof situations / sizeof *situations)
+#define HOSTS_MAX  4
+
+struct scene {
+    unsigned count;
+    unsigned which[HOSTS_MAX];
+    bool secure, cut;
+};
+
+static const struct situation *at(const struct scene *scene, unsigned i)
+{
+    return &situations[scene->which[i]];
+}
+
+static bool scene_is_possible(const struct scene *scene)
+{
+    for (unsigned i = 0; i < scene->count; i++)
+        if (scene->secure && at(scene, i)->only_insecure_mx)
+            return false;
+    return true;
+}
+
+static const char *scene_text(const struct scene *scene)
+{
+    static char text[256];
+
+    snprintf(text, sizeof text, "%s MX%s:", scene->secure ? "secure" : "insecure",
+             scene->cut ? ", cut" : "");
+    for (unsigned i = 0; i < scene->count; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), " {%s}", at(scene, i)->name);
+    return text;
+}
+
+/* --- from a scene to a verdict --- */
+
+static struct host_facts facts[SITUATIONS];
+static struct finding findings[2][SITUATIONS]; /* by secure */
+static struct dns_answer tlsa_answer;
+static struct evidence evidence;
+static struct name host_names[HOSTS_MAX], domain;
+
+static enum cause cause_for(const struct situation *situation, bool secure)
+{
+    switch (situation->kind) {
+    case FINDING_UNKNOWN:
+    case FINDING_DANE_ENFORCED:
+        return CAUSE_UNREACHABLE;
+    case FINDING_DANE:
+        return secure ? CAUSE_DANE : CAUSE_DANE_INSECURE_MX;
+    case FINDING_DANE_FAILS:
+        return situation->tlsa == USABLE ? CAUSE_DANE_FAILS : CAUSE_DANE_NO_TLS;
+    case FINDING_VERIFIED:
+        return CAUSE_VERIFIED;
+    case FINDING_ENCRYPTED:
+        return situation->tlsa == UNUSABLE ? CAUSE_ENCRYPTED_TLSA_UNUSABLE : CAUSE_ENCRYPTED;
+    case FINDING_WEAK:
+        return CAUSE_WEAK_TLS;
+    case FINDING_CLEAR:
+        return CAUSE_NO_STARTTLS;
+    case FINDING_EXCLUDED:
+        return CAUSE_NO_HOST;
+    case FINDING_TROUBLE:
+        return strcmp(situation->name, "tlsa-trouble") == 0 ? CAUSE_TLSA_TROUBLE
+                                                            : CAUSE_ADDRESS_TROUBLE;
+    case FINDING_KIND_COUNT:
+        break;
+    }
+    return CAUSE_NONE;
+}
+
+static void makings_make(void)
+{
+    domain = name_of("domain.example");
+    for (unsigned i = 0; i < HOSTS_MAX; i++) {
+        char text[32];
+
+        snprintf(text, sizeof text, "mx%u.host.example", i + 1);
+        host_names[i] = name_of(text);
+    }
+    evidence.smtp_code = 454;
+    evidence.key.address.family = 4;
+    evidence.key.address.bytes[0] = 192;
+    for (size_t i = 0; i < SITUATIONS; i++) {
+        const struct situation *situation = &situations[i];
+        struct host_facts *host = &facts[i];
+
+        host->port = 25;
+        host->began_ms = NOW_MS - 5000;
+        host->ended_ms = NOW_MS - 1000;
+        host->dns_until_ms = NOW_MS + 200000;
+        host->secure = situation->proved;
+        host->state = situation->excluded                               ? HOST_NO_ADDRESS
+                      : strcmp(situation->name, "address-trouble") == 0 ? HOST_TROUBLE
+                                                                        : HOST_RESOLVED;
+        host->tlsa_state = situation->tlsa == TLSA_FAILED ? TLSA_TROUBLE
+                           : situation->tlsa == NO_TLSA   ? TLSA_ABSENT
+                                                          : TLSA_PRESENT;
+        host->usable = situation->tlsa == USABLE;
+        host->tlsa = host->tlsa_state == TLSA_PRESENT ? &tlsa_answer : NULL;
+        host->endpoint_count = 1;
+        host->endpoints[0].evidence = &evidence;
+        for (unsigned secure = 0; secure < 2; secure++)
+            findings[secure][i] = (struct finding){
+                .kind = situation->kind,
+                .cause = cause_for(situation, secure != 0),
+                .conclusive = situation->sight != UNSEEN && !situation->not_conclusive,
+                .tls_version = situation->sight >= ENCRYPTS ? 0x0304 : 0,
+            };
+    }
+}
+
+static struct route scene_route(const struct scene *scene)
+{
+    struct route route = {.state = ROUTE_MX,
+                          .secure = scene->secure,
+                          .domain = domain,
+                          .hosts_cut = scene->cut,
+                          .ttl_s = 300,
+                          .until_ms = NOW_MS + 300000,
+                          .host_count = (uint8_t)scene->count};
+
+    for (unsigned i = 0; i < scene->count; i++)
+        route.hosts[i].name = host_names[i];
+    return route;
+}
+
+static struct verdict verdict_of(const struct scene *scene)
+{
+    struct route route = scene_route(scene);
+    const struct host_facts *hosts[LIMIT_MX_HOSTS] = {NULL};
+    struct finding found[LIMIT_MX_HOSTS];
+    struct verdict verdict;
+
+    memset(found, 0xa5, sizeof found); /* of a host without facts nothing is looked at */
+    for (unsigned i = 0; i < scene->count; i++) {
+        if (at(scene, i)->no_facts)
+            continue;
+        hosts[i] = &facts[scene->which[i]];
+        found[i] = findings[scene->secure][scene->which[i]];
+    }
+    verdict_of_domain(&verdict, &route, hosts, found, NOW_MS);
+    return verdict;
+}
+
+/* --- the oracle: playing policies --- */
+
+/* What may happen to mail at a host, from bad to good. */
+enum happens { IN_CLEAR, ENCRYPTED, HALF_DANE, VERIFIED, AUTHENTICATED, NOTHING_GOES };
+
+static enum happens under_dane(bool secure)
+{
+    return secure ? AUTHENTICATED : HALF_DANE;
+}
+
+/* The worst under this policy, whatever the host turns out to be at the delivery. */
+static enum happens worst(enum enforce policy, const struct situation *situation, bool secure)
+{
+    if (situation->excluded)
+        return NOTHING_GOES;
+    switch (policy) {
+    case ENFORCE_NOTHING: /* an MTA that honours TLSA records */
+    case ENFORCE_DANE:
+        return situation->tlsa == USABLE     ? under_dane(secure)
+               : situation->tlsa == UNUSABLE ? ENCRYPTED
+                                             : IN_CLEAR;
+    case ENFORCE_DANE_ONLY:
+        return secure ? AUTHENTICATED : NOTHING_GOES;
+    case ENFORCE_DANE_ELSE_ENCRYPT:
+        return situation->tlsa == USABLE ? under_dane(secure) : ENCRYPTED;
+    case ENFORCE_ENCRYPT:
+        return ENCRYPTED;
+    case ENFORCE_SECURE_MATCH:
+        return VERIFIED;
+    case ENFORCE_COUNT:
+        break;
+    }
+    return IN_CLEAR;
+}
+
+/* Would mail go there, if the host is as it was seen? */
+static bool goes(enum enforce policy, const struct situation *situation, bool secure)
+{
+    if (situation->excluded || situation->sight == UNSEEN || situation->sight == FAILS)
+        return false;
+    switch (policy) {
+    case ENFORCE_NOTHING:
+    case ENFORCE_DANE:
+        return true;
+    case ENFORCE_DANE_ONLY:
+        return secure && situation->tlsa == USABLE;
+    case ENFORCE_DANE_ELSE_ENCRYPT:
+    case ENFORCE_ENCRYPT:
+        return situation->sight >= ENCRYPTS;
+    case ENFORCE_SECURE_MATCH:
+        return situation->sight == VERIFIES;
+    case ENFORCE_COUNT:
+        break;
+    }
+    return false;
+}
+
+/* Does the policy put something else in the place of DANE at a host that has, or may have, it? */
+static bool ignores_tlsa(enum enforce policy, const struct situation *situation, bool secure)
+{
+    bool met = situation->sight == MEETS_DANE || situation->sight == VERIFIES;
+
+    if (situation->excluded || (situation->tlsa != USABLE && situation->tlsa != TLSA_FAILED))
+        return false;
+    if (policy == ENFORCE_ENCRYPT)
+        return true;
+    if (policy != ENFORCE_SECURE_MATCH)
+        return false;
+    /* Behind an unsigned MX the domain's own certificate is more than DANE at a host that meets it.
+     */
+    return situation->tlsa == TLSA_FAILED || secure || !met;
+}
+
+static const enum level level_of[] = {
+    [IN_CLEAR] = LEVEL_NONE,
+    [ENCRYPTED] = LEVEL_ENCRYPT,
+    [HALF_DANE] = LEVEL_DANE_INSECURE_MX,
+    [VERIFIED] = LEVEL_VERIFIED,
+    [AUTHENTICATED] = LEVEL_AUTHENTICATED,
+};
+
+/* The level that a policy guarantees for the whole; LEVEL_NONE with nobody to send to. */
+static enum level guaranteed(enum enforce policy, const struct scene *scene)
+{
+    static const struct situation unread = {"cut", FINDING_UNKNOWN, NO_TLSA, UNSEEN, 0, 0, 0, 0, 0,
+                                            0};
+    enum happens least = NOTHING_GOES;
+
+    for (unsigned i = 0; i < scene->count; i++)
+        if (worst(policy, at(scene, i), scene->secure) < least)
+            least = worst(policy, at(scene, i), scene->secure);
+    if (scene->cut && worst(policy, &unread, scene->secure) < least)
+        least = worst(policy, &unread, scene->secure);
+    return least == NOTHING_GOES ? LEVEL_NONE : level_of[least];
+}
+
+static bool respects(enum enforce policy, const struct scene *scene)
+{
+    for (unsigned i = 0; i < scene->count; i++)
+        if (ignores_tlsa(policy, at(scene, i), scene->secure))
+            return false;
+    return true;
+}
+
+static bool delivers(enum enforce policy, const struct scene *scene)
+{
+    for (unsigned i = 0; i < scene->count; i++)
+        if (goes(policy, at(scene, i), scene->secure))
+            return true;
+    return false;
+}
+
+static bool any(const struct scene *scene, enum tlsa tlsa)
+{
+    for (unsigned i = 0; i < scene->count; i++)
+        if (!at(scene, i)->excluded && at(scene, i)->tlsa == tlsa)
+            return true;
+    return false;
+}
+
+static bool any_sight(const struct scene *scene, enum sight sight)
+{
+    for (unsigned i = 0; i < scene->count; i++)
+        if (at(scene, i)->sight == sight)
+            return true;
+    return false;
+}
+
+struct enforcement {
+    enum level level;
+    enum enforce enforce;
+};
+
+static struct enforcement expected_enforcement(const struct scene *scene)
+{
+    /* Of equal level the simpler first. */
+    static const enum enforce policies[] = {ENFORCE_DANE_ONLY, ENFORCE_SECURE_MATCH,
+                                            ENFORCE_ENCRYPT, ENFORCE_DANE_ELSE_ENCRYPT};
+    struct enforcement best = {LEVEL_NONE, ENFORCE_NOTHING};
+
+    for (size_t i = 0; i < sizeof policies / sizeof *policies; i++) {
+        enum level level = guaranteed(policies[i], scene);
+        bool compelled = guaranteed(ENFORCE_NOTHING, scene) >= level;
+
+        if (level > best.level && respects(policies[i], scene) &&
+            (compelled || delivers(policies[i], scene)))
+            best = (struct enforcement){level, policies[i]};
+    }
+    if (best.level > LEVEL_NONE)
+        return best;
+    if (any(scene, USABLE) || any(scene, UNUSABLE))
+        return (struct enforcement){LEVEL_OPPORTUNISTIC, ENFORCE_DANE};
+    if (any_sight(scene, WEAK))
+        best.level = LEVEL_OPPORTUNISTIC;
+    return best;
+}
+
+/* What somebody without a demand meets at worst, as far as was seen. */
+static unsigned expected_class(const struct scene *scene)
+{
+    bool seen = false, failing = false, unseen = scene->cut, unproved = false;
+    unsigned least = CLASS_DANE;
+
+    for (unsigned i = 0; i < scene->count; i++) {
+        const struct situation *host = at(scene, i);
+        unsigned here;
+
+        unproved |= host->excluded && !host->proved;
+        failing |= host->sight == FAILS;
+        if (host->excluded || host->sight == FAILS)
+            continue;
+        seen |= host->sight != UNSEEN;
+        unseen |= host->sight == UNSEEN;
+        if (host->sight == CLEAR)
+            here = CLASS_NONE;
+        else if (host->sight == WEAK)
+            here = CLASS_WEAK;
+        else if (host->sight == ENCRYPTS)
+            here = CLASS_ENCRYPTED;
+        else if (host->sight == VERIFIES)
+            here = CLASS_VERIFIED;
+        else if (host->tlsa == USABLE) /* met, or bound to be */
+            here = scene->secure ? CLASS_DANE : CLASS_ENCRYPTED;
+        else
+            here = host->tlsa == UNUSABLE ? CLASS_ENCRYPTED : CLASS_UNKNOWN;
+        if (here < least)
+            least = here;
+    }
+    if (!seen)
+        least = failing && !unseen ? CLASS_FAILING : CLASS_UNKNOWN;
+    if (scene->cut || (unproved && scene->secure && any(scene, USABLE)))
+        return least < CLASS_UNKNOWN ? least : CLASS_UNKNOWN;
+    return least;
+}
+
+/* --- every combination --- */
+
+typedef void (*trial)(const struct scene *scene, const struct verdict *verdict);
+
+static unsigned long tried;
+
+static void try_scene(const struct scene *scene, trial trial_)
+{
+    struct verdict verdict;
+
+    if (!scene_is_possible(scene))
+        return;
+    verdict = verdict_of(scene);
+    trial_(scene, &verdict);
+    tried++;
+}
+
+static void every_scene(unsigned hosts, trial trial_)
+{
+    unsigned long combinations = 1;
+
+    for (unsigned i = 0; i < hosts; i++)
+        combinations *= SITUATIONS;
+    for (unsigned form = 0; form < 4; form++)
+        for (unsigned long n = 0; n < combinations; n++) {
+            struct scene scene = {.count = hosts, .secure = form % 2 != 0, .cut = form / 2 != 0};
+            unsigned long rest = n;
+
+            for (unsigned i = 0; i < hosts; i++, rest /= SITUATIONS)
+                scene.which[i] = (unsigned)(rest % SITUATIONS);
+            try_scene(&scene, trial_);
+        }
+}
+
+static void all_scenes(trial trial_)
+{
+    tried = 0;
+    for (unsigned hosts = 1; hosts <= 3; hosts++)
+        every_scene(hosts, trial_);
+    ck_assert_uint_gt(tried, 20000);
+}
+
+static void enforcement_is_expected(const struct scene *scene, const struct verdict *verdict)
+{
+    struct enforcement expected = expected_enforcement(scene);
+
+    ck_assert_msg(verdict->level == expected.level && verdict->enforce == expected.enforce,
+                  "%s: %s/%s, expected %s/%s", scene_text(scene), level_name(verdict->level),
+                  enforce_name(verdict->enforce), level_name(expected.level),
+                  enforce_name(expected.enforce));
+}
+
+START_TEST(the_level_is_the_strongest_policy_that_is_sound_and_delivers_or_is_asked_for_anyway)
+{
+    all_scenes(enforcement_is_expected);
+}
+END_TEST
+
+START_TEST(so_it_is_with_four_hosts)
+{
+    tried = 0;
+    every_scene(4, enforcement_is_expected);
+    ck_assert_uint_gt(tried, 400000);
+}
+END_TEST
+
+static void class_is_expected(const struct scene *scene, const struct verdict *verdict)
+{
+    unsigned expected = expected_class(scene);
+
+    ck_assert_msg(verdict->class == expected, "%s: %s, expected %s", scene_text(scene),
+                  class_name(verdict->class), class_name((enum class)expected));
+}
+
+START_TEST(the_class_is_the_worst_that_a_sender_without_a_demand_meets)
+{
+    all_scenes(class_is_expected);
+}
+END_TEST
+
+/* --- the laws --- */
+
+/* Law 4: no promise beyond what the policy does at any host, seen or not. */
+static void claims_no_more(const struct scene *scene, const struct verdict *verdict)
+{
+    if (verdict->level >= LEVEL_ENCRYPT)
+        ck_assert_msg(guaranteed(verdict->enforce, scene) >= verdict->level, "%s",
+                      scene_text(scene));
+    ck_assert_msg(respects(verdict->enforce, scene), "%s", scene_text(scene));
+    if (verdict->enforce == ENFORCE_DANE_ONLY)
+        ck_assert_msg(scene->secure, "%s", scene_text(scene));
+    if (verdict->class == CLASS_DANE)
+        ck_assert_msg(scene->secure && any_sight(scene, MEETS_DANE) && !scene->cut, "%s",
+                      scene_text(scene));
+    if (!scene->secure)
+        ck_assert_int_ne(verdict->level, LEVEL_AUTHENTICATED); /* MX-13, PIT-05 */
+}
+
+START_TEST(no_more_is_claimed_than_is_enforced)
+{
+    all_scenes(claims_no_more);
+}
+END_TEST
+
+static unsigned situation_like(enum tlsa tlsa, enum sight sight, unsigned from)
+{
+    for (unsigned i = 0; i < SITUATIONS; i++)
+        if (situations[i].tlsa == tlsa && situations[i].sight == sight && !situations[i].excluded &&
+            !situations[i].trouble && !situations[i].no_facts && !situations[i].not_conclusive)
+            return i;
+    return from;
+}
+
+/* Law 2, one half: what is not seen stands for nothing. */
+static void hiding_raises_nothing(const struct scene *scene, const struct verdict *verdict)
+{
+    for (unsigned i = 0; i < scene->count; i++) {
+        struct scene hidden = *scene;
+        struct verdict then;
+
+        if (at(scene, i)->excluded || at(scene, i)->sight == UNSEEN)
+            continue;
+        hidden.which[i] = situation_like(at(scene, i)->tlsa, UNSEEN, scene->which[i]);
+        then = verdict_of(&hidden);
+        ck_assert_msg(then.level <= verdict->level, "hiding %u of %s: %s above %s", i,
+                      scene_text(scene), level_name(then.level), level_name(verdict->level));
+        ck_assert_msg(then.class <= verdict->class || then.class <= CLASS_UNKNOWN,
+                      "hiding %u of %s: %s", i, scene_text(scene), class_name(then.class));
+        ck_assert_msg(then.conclusion != CONCLUSION_DEFINITE || then.class == verdict->class,
+                      "hiding %u of %s", i, scene_text(scene));
+    }
+}
+
+START_TEST(making_a_host_inconclusive_never_raises_class_or_level)
+{
+    all_scenes(hiding_raises_nothing);
+}
+END_TEST
+
+/* The class is that of hosts that get mail: one that failed and now does not may be the weakest of
+ * them, so only its level is bound. */
+static void strength_lowers_nothing(const struct scene *scene, const struct verdict *verdict)
+{
+    for (unsigned i = 0; i < scene->count; i++)
+        for (enum sight sight = at(scene, i)->sight; sight <= VERIFIES; sight++) {
+            struct scene stronger = *scene;
+            struct verdict then;
+
+            if (at(scene, i)->excluded || at(scene, i)->trouble || at(scene, i)->no_facts ||
+                (at(scene, i)->sight == UNSEEN && sight < ENCRYPTS))
+                continue;
+            stronger.which[i] = situation_like(at(scene, i)->tlsa, sight, scene->which[i]);
+            if (!scene_is_possible(&stronger))
+                continue;
+            then = verdict_of(&stronger);
+            ck_assert_msg(then.level >= verdict->level, "%u to %s in %s", i, at(&stronger, i)->name,
+                          scene_text(scene));
+            if (at(scene, i)->sight != FAILS)
+                ck_assert_msg(then.class >= verdict->class, "%u to %s in %s", i,
+                              at(&stronger, i)->name, scene_text(scene));
+        }
+}
+
+START_TEST(evidence_of_strength_never_lowers)
+{
+    all_scenes(strength_lowers_nothing);
+}
+END_TEST
+
+/* A verdict is definite only if nothing that hides could make it another. */
+static void definite_is_definite(const struct scene *scene, const struct verdict *verdict)
+{
+    if (verdict->class == CLASS_UNKNOWN)
+        ck_assert_msg(verdict->conclusion != CONCLUSION_DEFINITE, "%s", scene_text(scene));
+    if (verdict->conclusion != CONCLUSION_DEFINITE)
+        return;
+    for (unsigned i = 0; i < scene->count; i++) {
+        if (at(scene, i)->sight != UNSEEN || at(scene, i)->excluded)
+            continue;
+        for (enum sight sight = FAILS; sight <= VERIFIES; sight++) {
+            struct scene seen = *scene;
+            struct verdict then;
+
+            seen.which[i] = situation_like(at(scene, i)->tlsa, sight, scene->which[i]);
+            if (!scene_is_possible(&seen))
+                continue;
+            then = verdict_of(&seen);
+            ck_assert_msg(then.class == verdict->class && then.level == verdict->level,
+                          "%u as %s in %s", i, at(&seen, i)->name, scene_text(scene));
+        }
+    }
+}
+
+START_TEST(a_definite_verdict_depends_on_nothing_unseen)
+{
+    all_scenes(definite_is_definite);
+}
+END_TEST
+
+static void conclusion_is_expected(const struct scene *scene, const struct verdict *verdict)
+{
+    unsigned may_go = 0, trouble = 0;
+
+    for (unsigned i = 0; i < scene->count; i++) {
+        may_go += !at(scene, i)->excluded;
+        trouble += at(scene, i)->trouble;
+    }
+    ck_assert_msg((verdict->conclusion == CONCLUSION_UNDELIVERABLE) == (may_go == 0 && !scene->cut),
+                  "%s", scene_text(scene));
+    ck_assert_msg((verdict->conclusion == CONCLUSION_TEMPORARY) ==
+                      (may_go > 0 && may_go == trouble),
+                  "%s", scene_text(scene));
+}
+
+START_TEST(look_up_trouble_is_temporary_and_only_all_hosts_excluded_is_final_MX_07)
+{
+    all_scenes(conclusion_is_expected);
+}
+END_TEST
+
+static void order_is_nothing(const struct scene *scene, const struct verdict *verdict)
+{
+    struct scene other = *scene;
+    struct verdict then;
+
+    for (unsigned i = 0; i < scene->count; i++)
+        other.which[i] = scene->which[scene->count - 1 - i];
+    then = verdict_of(&other);
+    ck_assert_msg(then.class == verdict->class && then.level == verdict->level &&
+                      then.enforce == verdict->enforce && then.conclusion == verdict->conclusion &&
+                      then.flags == verdict->flags && then.hosts_good == verdict->hosts_good,
+                  "%s", scene_text(scene));
+}
+
+START_TEST(preference_changes_nothing_because_an_attacker_chooses_it_DANE_17_PIT_13)
+{
+    all_scenes(order_is_nothing);
+}
+END_TEST
+
+static void the_rest_fits(const struct scene *scene, const struct verdict *verdict)
+{
+    bool good = false;
+    char text[1024];
+
+    if (verdict->cause == CAUSE_NOT_LOOKED)
+        ck_assert_msg(scene->cut || verdict->host[0] != '\0', "%s", scene_text(scene));
+    else
+        ck_assert_msg(verdict->host[0] != '\0', "%s", scene_text(scene));
+    for (unsigned i = 0; i < scene->count; i++)
+        good |= goes(verdict->enforce, at(scene, i), scene->secure);
+    if (verdict->level >= LEVEL_ENCRYPT)
+        ck_assert_msg((verdict->hosts_good > 0) == good, "%s: %u good", scene_text(scene),
+                      verdict->hosts_good);
+    ck_assert_msg((verdict->flags & VERDICT_ALL_HOSTS_DANE) == 0 || any(scene, USABLE), "%s",
+                  scene_text(scene));
+    ck_assert_uint_gt(verdict_sentence(verdict, text, sizeof text), 5);
+    ck_assert_uint_lt(strlen(text), 512);
+    ck_assert_uint_gt(verdict_explain(verdict, text, sizeof text), 5);
+    for (const char *c = text; *c != '\0'; c++)
+        ck_assert(*c >= 0x20 && *c < 0x7f);
+    ck_assert_uint_eq(strspn(verdict->match, "abcdefghijklmnopqrstuvwxyz0123456789-_.:"),
+                      strlen(verdict->match));
+    ck_assert_uint_ge(verdict->valid_until_ms, NOW_MS);
+    ck_assert_uint_le(verdict->valid_until_ms, NOW_MS + 200000);
+}
+
+START_TEST(host_counts_flags_and_texts_fit_the_rest)
+{
+    all_scenes(the_rest_fits);
+}
+END_TEST
+
+/* --- single claims --- */
+
+static struct verdict verdict_for(bool secure, const char *a, const char *b)
+{
+    struct scene scene = {.secure = secure};
+
+    for (unsigned i = 0; i < SITUATIONS; i++)
+        if (strcmp(situations[i].name, a) == 0)
+            scene.which[scene.count++] = i;
+    for (unsigned i = 0; b != NULL && i < SITUATIONS; i++)
+        if (strcmp(situations[i].name, b) == 0)
+            scene.which[scene.count++] = i;
+    ck_assert_uint_eq(scene.count, b != NULL ? 2 : 1);
+    return verdict_of(&scene);
+}
+
+START_TEST(an_unsigned_mx_to_a_signed_host_is_half_dane_and_never_dane_only_MX_13)
+{
+    struct verdict verdict = verdict_for(false, "dane", NULL);
+
+    ck_assert_int_eq(verdict.class, CLASS_ENCRYPTED);
+    ck_assert_int_eq(verdict.level, LEVEL_DANE_INSECURE_MX);
+    ck_assert_int_eq(verdict.enforce, ENFORCE_DANE_ELSE_ENCRYPT);
+    ck_assert_int_eq(verdict.cause, CAUSE_DANE_INSECURE_MX);
+}
+END_TEST
+
+START_TEST(a_dead_backup_host_is_unknown_unless_its_records_protect_it)
+{
+    ck_assert_int_eq(verdict_for(true, "dane", "unknown").class, CLASS_UNKNOWN);
+    ck_assert_int_eq(verdict_for(true, "dane", "dane-enforced").class, CLASS_DANE);
+    ck_assert_int_eq(verdict_for(true, "dane", "dane-enforced").conclusion, CONCLUSION_DEFINITE);
+    ck_assert_int_eq(verdict_for(true, "encrypted", "unknown").class, CLASS_UNKNOWN);
+}
+END_TEST
+
+START_TEST(one_broken_host_does_not_stop_a_domain)
+{
+    struct verdict verdict = verdict_for(true, "dane", "tlsa-trouble");
+
+    ck_assert_int_eq(verdict.level, LEVEL_AUTHENTICATED);
+    ck_assert_int_eq(verdict.enforce, ENFORCE_DANE_ONLY);
+    ck_assert_int_eq(verdict.conclusion, CONCLUSION_INCONCLUSIVE);
+    ck_assert_int_eq(verdict_for(true, "tlsa-trouble", NULL).conclusion, CONCLUSION_TEMPORARY);
+}
+END_TEST
+
+START_TEST(a_name_whose_absence_is_not_proved_forbids_dane_only_for_everybody)
+{
+    struct verdict proved = verdict_for(true, "dane", "excluded");
+    struct verdict not_proved = verdict_for(true, "dane", "excluded, not proved");
+
+    ck_assert_int_eq(proved.class, CLASS_DANE);
+    ck_assert_uint_ne(proved.flags & VERDICT_ALL_HOSTS_DANE, 0);
+    ck_assert_int_eq(not_proved.class, CLASS_UNKNOWN);
+    ck_assert_uint_eq(not_proved.flags & VERDICT_ALL_HOSTS_DANE, 0);
+    ck_assert_int_eq(not_proved.cause, CAUSE_NO_HOST);
+}
+END_TEST
+
+START_TEST(a_domain_fails_only_if_no_host_meets_its_records)
+{
+    ck_assert_int_eq(verdict_for(true, "dane-fails", NULL).class, CLASS_FAILING);
+    ck_assert_int_eq(verdict_for(true, "dane-fails", "dane-fails").class, CLASS_FAILING);
+    ck_assert_int_eq(verdict_for(true, "dane-fails", "dane").class, CLASS_DANE);
+    ck_assert_int_eq(verdict_for(true, "dane-fails", "clear").class, CLASS_NONE);
+    ck_assert_int_eq(verdict_for(true, "dane-fails", "dane-enforced").class, CLASS_UNKNOWN);
+    ck_assert_int_eq(verdict_for(true, "dane-fails", "excluded").class, CLASS_FAILING);
+}
+END_TEST
+
+START_TEST(the_names_for_secure_are_the_hosts_of_a_signed_mx_and_else_only_the_domain_PIT_23)
+{
+    ck_assert_str_eq(verdict_for(true, "verified", "encrypted").match,
+                     "mx1.host.example:mx2.host.example:domain.example");
+    ck_assert_str_eq(verdict_for(false, "verified", "encrypted").match, "domain.example");
+    ck_assert_str_eq(verdict_for(true, "verified", "dane-enforced").match, "");
+    ck_assert_str_eq(verdict_for(false, "verified", "dane-fails").match, "");
+    ck_assert_str_eq(verdict_for(true, "verified", "excluded").match,
+                     "mx1.host.example:domain.example");
+}
+END_TEST
+
+START_TEST(names_that_do_not_fit_are_not_claimed)
+{
+    struct scene scene = {.count = 3, .secure = true};
+    char text[NAME_BYTES_MAX + 1];
+    struct name saved[3];
+    struct verdict verdict;
+
+    memcpy(saved, host_names, sizeof saved);
+    for (unsigned i = 0; i < 3; i++) {
+        memset(text, 'a' + (int)i, sizeof text - 1);
+        text[sizeof text - 1] = '\0';
+        host_names[i] = name_of(text);
+        scene.which[i] = 7; /* verified */
+    }
+    ck_assert_str_eq(situations[7].name, "verified");
+    verdict = verdict_of(&scene);
+    ck_assert_str_eq(verdict.match, "");
+    ck_assert_int_eq(verdict.level, LEVEL_ENCRYPT);
+    ck_assert_int_eq(verdict.class, CLASS_VERIFIED);
+    memcpy(host_names, saved, sizeof saved);
+}
+END_TEST
+
+START_TEST(routes_without_hosts_have_their_own_ends_MX_08_MX_11_MX_12)
+{
+    static const struct {
+        enum route_state state;
+        enum conclusion conclusion;
+        enum cause cause;
+        const char *code;
+    } rows[] = {
+        {ROUTE_NULL_MX, CONCLUSION_UNDELIVERABLE, CAUSE_NULL_MX, "5.1.10"},
+        {ROUTE_NO_DOMAIN, CONCLUSION_UNDELIVERABLE, CAUSE_NO_DOMAIN, "5.1.2"},
+        {ROUTE_UNUSABLE, CONCLUSION_UNDELIVERABLE, CAUSE_NO_HOST, "4.4.4"},
+        {ROUTE_TROUBLE, CONCLUSION_TEMPORARY, CAUSE_MX_TROUBLE, "4.4.3"},
+        {ROUTE_BOGUS, CONCLUSION_TEMPORARY, CAUSE_MX_BOGUS, "4.4.3"},
+        {ROUTE_ALIAS_LOOP, CONCLUSION_TEMPORARY, CAUSE_ALIAS_LOOP, "4.4.6"},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct route route = {
+            .state = rows[i].state, .domain = domain, .until_ms = NOW_MS + 500000, .secure = true};
+        struct verdict verdict;
+        char text[512];
+
+        verdict_of_domain(&verdict, &route, NULL, NULL, NOW_MS);
+        ck_assert_int_eq(verdict.conclusion, rows[i].conclusion);
+        ck_assert_int_eq(verdict.cause, rows[i].cause);
+        ck_assert_int_eq(verdict.class, CLASS_UNKNOWN);
+        ck_assert_int_eq(verdict.level, LEVEL_NONE);
+        ck_assert_int_eq(verdict.enforce, ENFORCE_NOTHING);
+        ck_assert_str_eq(verdict_status_code(&verdict), rows[i].code);
+        ck_assert_uint_gt(verdict_sentence(&verdict, text, sizeof text), 5);
+        if (rows[i].conclusion == CONCLUSION_TEMPORARY) /* looked up again soon (DNS-09) */
+            ck_assert_uint_le(verdict.valid_until_ms, NOW_MS + 60000);
+        route.ours = true;
+        if (rows[i].state == ROUTE_TROUBLE) {
+            verdict_of_domain(&verdict, &route, NULL, NULL, NOW_MS);
+            ck_assert_int_eq(verdict.cause, CAUSE_OURS);
+        }
+    }
+}
+END_TEST
+
+START_TEST(a_verdict_ends_with_the_first_record_it_rests_on_MX_17_FRESH_01)
+{
+    struct verdict verdict = verdict_for(true, "dane", "verified");
+
+    ck_assert_uint_eq(verdict.valid_until_ms, NOW_MS + 200000);
+    ck_assert_uint_eq(verdict.began_ms, NOW_MS - 5000);
+    facts[7].dns_until_ms = NOW_MS + 60000; /* a TLSA record of a minute */
+    verdict = verdict_for(true, "dane", "verified");
+    ck_assert_uint_eq(verdict.valid_until_ms, NOW_MS + 60000);
+    facts[7].dns_until_ms = UINT64_MAX;
+    facts[3].dns_until_ms = UINT64_MAX;
+    verdict = verdict_for(true, "dane", "verified");
+    ck_assert_uint_eq(verdict.valid_until_ms, NOW_MS + 300000); /* the MX record's */
+    makings_make();
+}
+END_TEST
+
+START_TEST(success_is_looked_at_again_later_than_failure_FRESH_02)
+{
+    struct verdict good = verdict_for(true, "dane", NULL), bad = verdict_for(true, "clear", NULL),
+                   hidden = verdict_for(true, "unknown", NULL),
+                   trouble = verdict_for(true, "tlsa-trouble", NULL);
+
+    ck_assert_uint_gt(verdict_refresh_ms(&good), verdict_refresh_ms(&bad));
+    ck_assert_uint_eq(verdict_refresh_ms(&bad), verdict_refresh_ms(&hidden));
+    ck_assert_uint_lt(verdict_refresh_ms(&trouble), verdict_refresh_ms(&bad));
+}
+END_TEST
+
+/* --- words --- */
+
+static const char *sentence(enum cause cause, const char *host, const char *address)
+{
+    static char text[600];
+    struct verdict verdict = {.cause = cause, .port = 25};
+    size_t length;
+
+    snprintf(verdict.host, sizeof verdict.host, "%s", host);
+    snprintf(verdict.address, sizeof verdict.address, "%s", address);
+    verdict.smtp_code = 454;
+    length = verdict_sentence(&verdict, text, sizeof text);
+    ck_assert_uint_eq(length, strlen(text));
+    return text;
+}
+
+START_TEST(where_postfix_has_words_they_are_used_CODE_01_to_07)
+{
+    ck_assert_str_eq(sentence(CAUSE_NO_STARTTLS, "mx.example", "192.0.2.1"),
+                     "TLS is required, but was not offered by host mx.example[192.0.2.1]");
+    ck_assert_str_eq(sentence(CAUSE_STARTTLS_REFUSED, "mx.example", ""),
+                     "TLS is required, but host mx.example refused to start TLS: 454");
+    ck_assert_ptr_eq(
+        strstr(sentence(CAUSE_TLS_BROKEN, "mx.example", ""), "Cannot start TLS: handshake failure"),
+        sentence(CAUSE_TLS_BROKEN, "mx.example", ""));
+    ck_assert_str_eq(sentence(CAUSE_TLSA_TROUBLE, "mx.example", "192.0.2.1"),
+                     "TLSA lookup error for mx.example:25");
+    ck_assert_ptr_nonnull(
+        strstr(sentence(CAUSE_ENCRYPTED, "mx.example", ""), "Server certificate not verified"));
+    ck_assert_ptr_nonnull(
+        strstr(sentence(CAUSE_DANE_INSECURE_MX, "mx.example", ""), "non DNSSEC destination"));
+    ck_assert_ptr_nonnull(
+        strstr(sentence(CAUSE_ENCRYPTED_TLSA_UNUSABLE, "mx.example", ""), "TLSA records unusable"));
+}
+END_TEST
+
+START_TEST(every_cause_has_words_and_a_code_that_fit_together_CODE_12)
+{
+    for (unsigned cause = 0; cause < CAUSE_COUNT; cause++) {
+        struct verdict verdict = {.cause = (enum cause)cause};
+        const char *code = verdict_status_code(&verdict);
+        unsigned class_, subject, detail;
+
+        ck_assert_int_eq(sscanf(code, "%u.%u.%u", &class_, &subject, &detail), 3);
+        ck_assert(class_ == 4 || class_ == 5);
+        ck_assert_uint_le(strlen(code), 6);
+        ck_assert((class_ == 5) == (cause == CAUSE_NULL_MX || cause == CAUSE_NO_DOMAIN));
+        ck_assert_uint_gt(strlen(sentence((enum cause)cause, "", "")), 5);
+        for (unsigned other = 0; other < cause; other++)
+            ck_assert_str_ne(cause_name((enum cause)cause), cause_name((enum cause)other));
+    }
+}
+END_TEST
+
+START_TEST(a_small_buffer_gets_a_cut_sentence)
+{
+    struct verdict verdict = {.cause = CAUSE_NO_STARTTLS};
+    char text[20];
+
+    memset(verdict.host, 'a', sizeof verdict.host - 1);
+    ck_assert_uint_eq(verdict_sentence(&verdict, text, sizeof text), sizeof text - 1);
+    ck_assert_uint_eq(strlen(text), sizeof text - 1);
+}
+END_TEST
+
+START_TEST(mailbox_orgs_four_signs_are_those_of_the_design_S12)
+{
+    static const enum sign signs[] = {
+        [CLASS_NONE] = SIGN_NO_SSL,      [CLASS_WEAK] = SIGN_NO_SSL,
+        [CLASS_UNKNOWN] = SIGN_UNKNOWN,  [CLASS_FAILING] = SIGN_NO_SSL,
+        [CLASS_ENCRYPTED] = SIGN_SSL_OK, [CLASS_VERIFIED] = SIGN_SSL_OK,
+        [CLASS_STS] = SIGN_SSL_OK,       [CLASS_DANE] = SIGN_DANE_OK,
+    };
+
+    for (unsigned class = 0; class < CLASS_COUNT; class ++)
+        ck_assert_int_eq(class_sign((enum class) class), signs[class]);
+    ck_assert_str_eq(sign_name(SIGN_UNKNOWN), "SSL ?");
+    ck_assert_str_eq(class_name((enum class)CLASS_COUNT), "?"); /* from a newer daemon */
+    ck_assert_int_eq(class_sign((enum class)CLASS_COUNT), SIGN_UNKNOWN);
+    ck_assert_str_eq(level_name((enum level)99), "?");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("verdict");
+    TCase *all = tcase_create("every combination"), *single = tcase_create("claims"),
+          *words = tcase_create("words");
+    SRunner *runner;
+    int failed;
+
+    makings_make();
+    tcase_add_test(
+        all, the_level_is_the_strongest_policy_that_is_sound_and_delivers_or_is_asked_for_anyway);
+    tcase_add_test(all, so_it_is_with_four_hosts);
+    tcase_add_test(all, the_class_is_the_worst_that_a_sender_without_a_demand_meets);
+    tcase_add_test(all, no_more_is_claimed_than_is_enforced);
+    tcase_add_test(all, making_a_host_inconclusive_never_raises_class_or_level);
+    tcase_add_test(all, evidence_of_strength_never_lowers);
+    tcase_add_test(all, a_definite_verdict_depends_on_nothing_unseen);
+    tcase_add_test(all, look_up_trouble_is_temporary_and_only_all_hosts_excluded_is_final_MX_07);
+    tcase_add_test(all, preference_changes_nothing_because_an_attacker_chooses_it_DANE_17_PIT_13);
+    tcase_add_test(all, host_counts_flags_and_texts_fit_the_rest);
+    tcase_set_timeout(all, 120);
+    tcase_add_test(single, an_unsigned_mx_to_a_signed_host_is_half_dane_and_never_dane_only_MX_13);
+    tcase_add_test(single, a_dead_backup_host_is_unknown_unless_its_records_protect_it);
+    tcase_add_test(single, one_broken_host_does_not_stop_a_domain);
+    tcase_add_test(single, a_name_whose_absence_is_not_proved_forbids_dane_only_for_everybody);
+    tcase_add_test(single, a_domain_fails_only_if_no_host_meets_its_records);
+    tcase_add_test(
+        single, the_names_for_secure_are_the_hosts_of_a_signed_mx_and_else_only_the_domain_PIT_23);
+    tcase_add_test(single, names_that_do_not_fit_are_not_claimed);
+    tcase_add_test(single, routes_without_hosts_have_their_own_ends_MX_08_MX_11_MX_12);
+    tcase_add_test(single, a_verdict_ends_with_the_first_record_it_rests_on_MX_17_FRESH_01);
+    tcase_add_test(single, success_is_looked_at_again_later_than_failure_FRESH_02);
+    tcase_add_test(words, where_postfix_has_words_they_are_used_CODE_01_to_07);
+    tcase_add_test(words, every_cause_has_words_and_a_code_that_fit_together_CODE_12);
+    tcase_add_test(words, a_small_buffer_gets_a_cut_sentence);
+    tcase_add_test(words, mailbox_orgs_four_signs_are_those_of_the_design_S12);
+    suite_add_tcase(suite, all);
+    suite_add_tcase(suite, single);
+    suite_add_tcase(suite, words);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}
