@@ -51,6 +51,8 @@ struct tls {
     struct tls_facts facts;
 };
 
+static enum tls_status fail(struct tls *tls, enum tls_failure failure, const char *why);
+
 /* --- the BIO --- */
 
 static int memory_read(BIO *bio, char *bytes, size_t size, size_t *got)
@@ -84,8 +86,10 @@ static int memory_write(BIO *bio, const char *bytes, size_t size, size_t *writte
         return 0;
     if (tls->out_size + size > tls->out_room) {
         uint8_t *more = realloc(tls->out, tls->out_size + size);
-        if (more == NULL)
+        if (more == NULL) {
+            fail(tls, TLS_FAILURE_OURS, "no memory"); /* before OpenSSL finds a reason of its own */
             return 0;
+        }
         tls->out = more;
         tls->out_room = tls->out_size + size;
     }
@@ -298,21 +302,24 @@ static bool is_below_the_floor(int reason)
     }
 }
 
+static enum tls_status short_of_memory(struct tls *tls)
+{
+    ERR_clear_error();
+    return fail(tls, TLS_FAILURE_OURS, "no memory");
+}
+
 /* After a call that failed: reads and empties the thread's queue. */
 static enum tls_status explain(struct tls *tls)
 {
     unsigned long first = ERR_peek_error();
     int reason = ERR_GET_REASON(first);
     const char *text = ERR_reason_error_string(first);
-    bool no_memory = false;
-    unsigned long error;
 
-    while ((error = ERR_get_error()) != 0)
-        no_memory |= ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE;
+    ERR_clear_error();
     if (text == NULL)
         text = "no reason given";
-    if (no_memory)
-        return fail(tls, TLS_FAILURE_OURS, "no memory");
+    if (tls_library_ran_short())
+        return short_of_memory(tls);
     if (tls->facts.alert != 0)
         return fail(tls, TLS_FAILURE_ALERT, tls_alert_name(tls->facts.alert));
     if (ERR_GET_LIB(first) != ERR_LIB_SSL)
@@ -464,17 +471,25 @@ static enum tls_status completed(struct tls *tls)
 
 /* --- the calls that do something --- */
 
+static void begin(void)
+{
+    ERR_clear_error();
+    (void)tls_library_ran_short();
+}
+
 enum tls_status tls_handshake(struct tls *tls)
 {
     if (tls->facts.failure != TLS_FAILURE_NONE)
         return TLS_BROKEN;
-    ERR_clear_error();
+    begin();
     int result = SSL_do_handshake(tls->ssl);
-    if (result == 1)
+    int status = SSL_get_error(tls->ssl, result);
+    /* Even if OpenSSL could go on without: what the peer makes of that is not the peer's doing. */
+    if (tls_library_ran_short())
+        return short_of_memory(tls);
+    if (status == SSL_ERROR_NONE)
         return completed(tls);
-    if (SSL_get_error(tls->ssl, result) == SSL_ERROR_WANT_READ)
-        return TLS_WAIT;
-    return explain(tls);
+    return status == SSL_ERROR_WANT_READ ? TLS_WAIT : explain(tls);
 }
 
 enum tls_status tls_read(struct tls *tls, uint8_t *bytes, size_t size, size_t *got)
@@ -483,7 +498,7 @@ enum tls_status tls_read(struct tls *tls, uint8_t *bytes, size_t size, size_t *g
     *got = 0;
     if (tls->facts.failure != TLS_FAILURE_NONE)
         return TLS_BROKEN;
-    ERR_clear_error();
+    begin();
     int result = SSL_read_ex(tls->ssl, bytes, size, got);
     if (result == 1)
         return TLS_DONE;
@@ -504,7 +519,7 @@ int tls_write(struct tls *tls, const void *bytes, size_t size)
     CHECK(tls->complete);
     if (tls->facts.failure != TLS_FAILURE_NONE)
         return -EIO;
-    ERR_clear_error();
+    begin();
     if (SSL_write_ex(tls->ssl, bytes, size, &written) == 1)
         return 0;
     explain(tls);
