@@ -138,8 +138,9 @@ START_TEST(it_behaves_like_a_list_in_order_of_use)
         }
         order[count++] = key;
         ck_assert_uint_eq(find(key, key / 3)->key, key);
-        for (unsigned k = 0; k < KEYS; k++)
-            ck_assert_uint_eq(forgotten[k], k == lost);
+        for (unsigned k = 0; k < KEYS; k++) /* an assertion each would take minutes */
+            if (forgotten[k] != (k == lost))
+                ck_abort_msg("key %u was forgotten %u times", k, forgotten[k]);
         ck_assert_uint_eq(registry_count(registry), count);
     }
 }
