@@ -194,8 +194,7 @@ static const char *rule_of(const struct finding *finding)
         if (rules[i].kind == finding->kind &&
             (rules[i].cause == CAUSE_NONE || rules[i].cause == finding->cause))
             return rules[i].rule;
-    CHECK(!"every kind of finding has a rule");
-    return "";
+    check_failed(__FILE__, __LINE__, "every kind of finding has a rule");
 }
 
 size_t finding_explain(const struct finding *finding, char *text, size_t size)
