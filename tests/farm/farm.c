@@ -87,8 +87,11 @@ static int listen_on(const char *text, unsigned port, int backlog)
         return -1;
     setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     setsockopt(s, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
-    if (address.ss_family == AF_INET6)
+    if (address.ss_family == AF_INET6) {
         setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+        /* The lab routes fd00::/8 to itself without giving lo the addresses. */
+        setsockopt(s, IPPROTO_IPV6, IPV6_FREEBIND, &one, sizeof one);
+    }
     if (bind(s, (struct sockaddr *)&address, size) != 0 || listen(s, backlog) != 0) {
         close(s);
         return -1;

@@ -600,12 +600,12 @@ int mail_run(const struct mail_options *options)
     while (!*options->stop) {
         int n = epoll_wait(server->epoll, events, EVENTS, server->timers ? TICK_MS : 1000);
         server->now_ms = monotonic_ms();
-        for (int i = 0; i < n; i++) {
+        for (int i = 0; i < n; i++) /* who has left is counted out before who comes is counted in */
+            if (!(events[i].data.u64 & 1))
+                run(server, events[i].data.ptr);
+        for (int i = 0; i < n; i++)
             if (events[i].data.u64 & 1)
                 accept_all(server, options->listeners[events[i].data.u64 / 2]);
-            else
-                run(server, events[i].data.ptr);
-        }
         turn_wheel(server);
     }
     close(server->epoll);

@@ -176,7 +176,7 @@ dns {
     root_hints = $lab/root.hints
     trust_anchor = $lab/root.key
     bogus_name = wrong-ds.lab
-    look_up = 4s
+    deadline = 4s
 }
 probe {
     ehlo_name = probe.mxward.lab
@@ -191,7 +191,7 @@ probe {
 }
 politeness {
     per_address = 4
-    per_prefix = 64
+    per_prefix = 1000
     rate_address = 60000
     rate_prefix = 60000
     burst_address = 1000
