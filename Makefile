@@ -59,7 +59,7 @@ BENCHES  := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*_bench.c))
 FARM     := $(if $(wildcard tests/farm/*.c),$(BUILD)/tests/farm/farm)
 
 .PHONY: all programs tests farm demo check check-unit check-plays check-fuzz check-lab check-asan \
-        check-tsan lint fuzz fuzz-build fuzz-targets bench coverage install clean
+        check-tsan lint fuzz fuzz-build fuzz-targets bench coverage install clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 all: programs
@@ -72,11 +72,15 @@ $(BUILD)/%.o: %.c
 	$(if $(filter 0,$(V)),@echo "  cc    $<")
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+# The list beside each archive changes when a file comes or goes, and the archive is made again.
 define library
-$(BUILD)/lib$(1).a: $$(call object,$$(LIB_$(1)))
-	@mkdir -p $$(@D); rm -f $$@
-	$$(Q)ar rcsD $$@ $$^
+$(BUILD)/lib$(1).a: $$(call object,$$(LIB_$(1))) $(BUILD)/lib$(1).list
+	@rm -f $$@
+	$$(Q)ar rcsD $$@ $$(filter %.o,$$^)
+$(BUILD)/lib$(1).list: FORCE
+	@mkdir -p $$(@D); echo '$$(LIB_$(1))' | cmp -s - $$@ || echo '$$(LIB_$(1))' >$$@
 endef
+FORCE:
 $(foreach l,$(LIBRARIES),$(eval $(call library,$(l))))
 
 link = $(if $(filter 0,$(V)),@echo "  link  $@" &&) $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) \
