@@ -105,18 +105,18 @@ static void texts_are_read_by_postfix(const struct scene *scene, const struct ve
         struct reading reading;
 
         postfix_policy(&policy, verdict, (enum level)demand);
-        ck_assert_uint_gt(strlen(policy.rule), 5);
-        if (policy.answer != POSTFIX_POLICY) {
-            ck_assert_str_eq(policy.text, ""); /* an empty policy is an error to Postfix */
-            ck_assert_int_eq(policy.guarantees, LEVEL_NONE);
+        claim(strlen(policy.rule) > 5, "%s", scene_text(scene));
+        if (policy.answer != POSTFIX_POLICY) { /* an empty policy is an error to Postfix */
+            claim(policy.text[0] == '\0' && policy.guarantees == LEVEL_NONE, "%s",
+                  case_text(scene, (enum level)demand, &policy));
             continue;
         }
-        ck_assert_msg(read_policy(&reading, policy.text), "%s",
-                      case_text(scene, (enum level)demand, &policy));
+        claim(read_policy(&reading, policy.text), "%s",
+              case_text(scene, (enum level)demand, &policy));
         if (policy.guarantees >= LEVEL_ENCRYPT) /* S4, TLS-14 */
-            ck_assert_msg(reading.tls12, "%s", case_text(scene, (enum level)demand, &policy));
+            claim(reading.tls12, "%s", case_text(scene, (enum level)demand, &policy));
         if (reading.policy == ENFORCE_ENCRYPT || reading.policy == ENFORCE_SECURE_MATCH)
-            ck_assert_msg(reading.sni, "%s", case_text(scene, (enum level)demand, &policy));
+            claim(reading.sni, "%s", case_text(scene, (enum level)demand, &policy));
     }
 }
 
@@ -134,19 +134,18 @@ static void promises_are_kept(const struct scene *scene, const struct verdict *v
 
         postfix_policy(&policy, verdict, (enum level)demand);
         if (demand > LEVEL_OPPORTUNISTIC)
-            ck_assert_msg(policy.answer != POSTFIX_DEFAULT, "%s", /* would be clear text */
-                          case_text(scene, (enum level)demand, &policy));
+            claim(policy.answer != POSTFIX_DEFAULT, "%s", /* would be clear text */
+                  case_text(scene, (enum level)demand, &policy));
         if (policy.answer != POSTFIX_POLICY)
             continue;
-        ck_assert(read_policy(&reading, policy.text));
+        claim(read_policy(&reading, policy.text), "%s", policy.text);
         if (policy.guarantees > LEVEL_OPPORTUNISTIC)
-            ck_assert_msg(guaranteed(reading.policy, scene) >= policy.guarantees, "%s",
-                          case_text(scene, (enum level)demand, &policy));
+            claim(guaranteed(reading.policy, scene) >= policy.guarantees, "%s",
+                  case_text(scene, (enum level)demand, &policy));
         if (demand > LEVEL_OPPORTUNISTIC)
-            ck_assert_msg(policy.guarantees >= demand, "%s",
-                          case_text(scene, (enum level)demand, &policy));
+            claim(policy.guarantees >= demand, "%s", case_text(scene, (enum level)demand, &policy));
         if (reading.policy == ENFORCE_DANE_ONLY) /* it would stop all mail (DANE-18) */
-            ck_assert_msg(scene->secure, "%s", case_text(scene, (enum level)demand, &policy));
+            claim(scene->secure, "%s", case_text(scene, (enum level)demand, &policy));
     }
 }
 
@@ -165,18 +164,18 @@ static void nobody_loses_a_host(const struct scene *scene, const struct verdict 
 
     postfix_policy(&policy, verdict, LEVEL_NONE);
     if (policy.answer == POSTFIX_HOLD)
-        ck_assert_msg(verdict->conclusion == CONCLUSION_TEMPORARY, "%s",
-                      case_text(scene, LEVEL_NONE, &policy));
+        claim(verdict->conclusion == CONCLUSION_TEMPORARY, "%s",
+              case_text(scene, LEVEL_NONE, &policy));
     if (policy.answer != POSTFIX_POLICY)
         return;
-    ck_assert(read_policy(&reading, policy.text));
+    claim(read_policy(&reading, policy.text), "%s", policy.text);
     for (unsigned i = 0; i < scene->count; i++)
-        ck_assert_msg(!goes(ENFORCE_NOTHING, at(scene, i), scene->secure) ||
-                          goes(reading.policy, at(scene, i), scene->secure),
-                      "%s", case_text(scene, LEVEL_NONE, &policy));
+        claim(!goes(ENFORCE_NOTHING, at(scene, i), scene->secure) ||
+                  goes(reading.policy, at(scene, i), scene->secure),
+              "%s", case_text(scene, LEVEL_NONE, &policy));
     if (reading.policy == ENFORCE_DANE && reading.tls12) /* would turn TLS 1.0 into clear text */
-        ck_assert_msg(guaranteed(ENFORCE_DANE, scene) >= LEVEL_ENCRYPT, "%s",
-                      case_text(scene, LEVEL_NONE, &policy));
+        claim(guaranteed(ENFORCE_DANE, scene) >= LEVEL_ENCRYPT, "%s",
+              case_text(scene, LEVEL_NONE, &policy));
 }
 
 START_TEST(who_demands_nothing_loses_no_host)
@@ -196,14 +195,14 @@ static void dane_is_kept(const struct scene *scene, const struct verdict *verdic
         postfix_policy(&policy, verdict, (enum level)demand);
         if (policy.answer != POSTFIX_POLICY)
             continue;
-        ck_assert(read_policy(&reading, policy.text));
+        claim(read_policy(&reading, policy.text), "%s", policy.text);
         if (scene->secure)
-            ck_assert_msg(respects(reading.policy, scene), "%s",
-                          case_text(scene, (enum level)demand, &policy));
+            claim(respects(reading.policy, scene), "%s",
+                  case_text(scene, (enum level)demand, &policy));
         for (unsigned i = 0; i < scene->count; i++)
             if (at(scene, i)->tlsa == USABLE && at(scene, i)->sight == FAILS)
-                ck_assert_msg(!ignores_tlsa(reading.policy, at(scene, i), scene->secure), "%s",
-                              case_text(scene, (enum level)demand, &policy));
+                claim(!ignores_tlsa(reading.policy, at(scene, i), scene->secure), "%s",
+                      case_text(scene, (enum level)demand, &policy));
     }
 }
 
@@ -228,10 +227,10 @@ static void what_can_be_said_is_said(const struct scene *scene, const struct ver
         if (policy.answer == POSTFIX_POLICY)
             continue;
         for (size_t t = 0; t < sizeof texts / sizeof *texts; t++)
-            ck_assert_msg((texts[t] == ENFORCE_DANE && !scene->secure) ||               /* DEC-10 */
-                              (texts[t] == ENFORCE_DANE_ONLY && !any(scene, USABLE)) || /* nobody */
-                              guaranteed(texts[t], scene) < demand || !respects(texts[t], scene),
-                          "%s", case_text(scene, (enum level)demand, &policy));
+            claim((texts[t] == ENFORCE_DANE && !scene->secure) ||               /* DEC-10 */
+                      (texts[t] == ENFORCE_DANE_ONLY && !any(scene, USABLE)) || /* nobody */
+                      guaranteed(texts[t], scene) < demand || !respects(texts[t], scene),
+                  "%s", case_text(scene, (enum level)demand, &policy));
     }
 }
 
@@ -304,8 +303,8 @@ START_TEST(the_texts_are_exactly_these)
         struct postfix_policy policy;
 
         postfix_policy(&policy, &verdict, rows[i].demand);
-        ck_assert_msg(strcmp(policy.text, rows[i].text != NULL ? rows[i].text : "") == 0,
-                      "row %zu: \"%s\" (%s)", i, policy.text, policy.rule);
+        claim(strcmp(policy.text, rows[i].text != NULL ? rows[i].text : "") == 0,
+              "row %zu: \"%s\" (%s)", i, policy.text, policy.rule);
         ck_assert_int_eq(policy.answer, rows[i].text == NULL      ? POSTFIX_HOLD
                                         : rows[i].text[0] == '\0' ? POSTFIX_DEFAULT
                                                                   : POSTFIX_POLICY);
@@ -322,9 +321,10 @@ static void no_dane_text(const struct scene *scene, const struct verdict *verdic
         struct postfix_policy policy;
 
         postfix_policy(&policy, &unsafe, (enum level)demand);
-        ck_assert_msg(strncmp(policy.text, "dane", 4) != 0, "%s",
-                      case_text(scene, (enum level)demand, &policy));
-        ck_assert(policy.answer != POSTFIX_POLICY || policy.guarantees >= demand);
+        claim(strncmp(policy.text, "dane", 4) != 0, "%s",
+              case_text(scene, (enum level)demand, &policy));
+        claim(policy.answer != POSTFIX_POLICY || policy.guarantees >= demand, "%s",
+              case_text(scene, (enum level)demand, &policy));
     }
 }
 

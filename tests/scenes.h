@@ -17,6 +17,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A claim made a million times: Check itself writes a message for each assertion, even a true one.
+ */
+#define claim(condition, ...)          \
+    do {                               \
+        if (!(condition))              \
+            ck_abort_msg(__VA_ARGS__); \
+    } while (0)
+
 #define NOW_MS 10000000u
 
 static inline struct name name_of(const char *text)

@@ -79,10 +79,10 @@ static void enforcement_is_expected(const struct scene *scene, const struct verd
 {
     struct enforcement expected = expected_enforcement(scene);
 
-    ck_assert_msg(verdict->level == expected.level && verdict->enforce == expected.enforce,
-                  "%s: %s/%s, expected %s/%s", scene_text(scene), level_name(verdict->level),
-                  enforce_name(verdict->enforce), level_name(expected.level),
-                  enforce_name(expected.enforce));
+    claim(verdict->level == expected.level && verdict->enforce == expected.enforce,
+          "%s: %s/%s, expected %s/%s", scene_text(scene), level_name(verdict->level),
+          enforce_name(verdict->enforce), level_name(expected.level),
+          enforce_name(expected.enforce));
 }
 
 START_TEST(the_level_is_the_strongest_policy_that_is_sound_and_delivers_or_is_asked_for_anyway)
@@ -103,8 +103,8 @@ static void class_is_expected(const struct scene *scene, const struct verdict *v
 {
     unsigned expected = expected_class(scene);
 
-    ck_assert_msg(verdict->class == expected, "%s: %s, expected %s", scene_text(scene),
-                  class_name(verdict->class), class_name((enum class)expected));
+    claim(verdict->class == expected, "%s: %s, expected %s", scene_text(scene),
+          class_name(verdict->class), class_name((enum class)expected));
 }
 
 START_TEST(the_class_is_the_worst_that_a_sender_without_a_demand_meets)
@@ -119,16 +119,15 @@ END_TEST
 static void claims_no_more(const struct scene *scene, const struct verdict *verdict)
 {
     if (verdict->level >= LEVEL_ENCRYPT)
-        ck_assert_msg(guaranteed(verdict->enforce, scene) >= verdict->level, "%s",
-                      scene_text(scene));
-    ck_assert_msg(respects(verdict->enforce, scene), "%s", scene_text(scene));
+        claim(guaranteed(verdict->enforce, scene) >= verdict->level, "%s", scene_text(scene));
+    claim(respects(verdict->enforce, scene), "%s", scene_text(scene));
     if (verdict->enforce == ENFORCE_DANE_ONLY)
-        ck_assert_msg(scene->secure, "%s", scene_text(scene));
+        claim(scene->secure, "%s", scene_text(scene));
     if (verdict->class == CLASS_DANE)
-        ck_assert_msg(scene->secure && any_sight(scene, MEETS_DANE) && !scene->cut, "%s",
-                      scene_text(scene));
+        claim(scene->secure && any_sight(scene, MEETS_DANE) && !scene->cut, "%s",
+              scene_text(scene));
     if (!scene->secure)
-        ck_assert_int_ne(verdict->level, LEVEL_AUTHENTICATED); /* MX-13, PIT-05 */
+        claim(verdict->level != LEVEL_AUTHENTICATED, "%s", scene_text(scene)); /* MX-13, PIT-05 */
 }
 
 START_TEST(no_more_is_claimed_than_is_enforced)
@@ -157,12 +156,12 @@ static void hiding_raises_nothing(const struct scene *scene, const struct verdic
             continue;
         hidden.which[i] = situation_like(at(scene, i)->tlsa, UNSEEN, scene->which[i]);
         then = verdict_of(&hidden);
-        ck_assert_msg(then.level <= verdict->level, "hiding %u of %s: %s above %s", i,
-                      scene_text(scene), level_name(then.level), level_name(verdict->level));
-        ck_assert_msg(then.class <= verdict->class || then.class <= CLASS_UNKNOWN,
-                      "hiding %u of %s: %s", i, scene_text(scene), class_name(then.class));
-        ck_assert_msg(then.conclusion != CONCLUSION_DEFINITE || then.class == verdict->class,
-                      "hiding %u of %s", i, scene_text(scene));
+        claim(then.level <= verdict->level, "hiding %u of %s: %s above %s", i, scene_text(scene),
+              level_name(then.level), level_name(verdict->level));
+        claim(then.class <= verdict->class || then.class <= CLASS_UNKNOWN, "hiding %u of %s: %s", i,
+              scene_text(scene), class_name(then.class));
+        claim(then.conclusion != CONCLUSION_DEFINITE || then.class == verdict->class,
+              "hiding %u of %s", i, scene_text(scene));
     }
 }
 
@@ -188,11 +187,11 @@ static void strength_lowers_nothing(const struct scene *scene, const struct verd
             if (!scene_is_possible(&stronger))
                 continue;
             then = verdict_of(&stronger);
-            ck_assert_msg(then.level >= verdict->level, "%u to %s in %s", i, at(&stronger, i)->name,
-                          scene_text(scene));
+            claim(then.level >= verdict->level, "%u to %s in %s", i, at(&stronger, i)->name,
+                  scene_text(scene));
             if (at(scene, i)->sight != FAILS)
-                ck_assert_msg(then.class >= verdict->class, "%u to %s in %s", i,
-                              at(&stronger, i)->name, scene_text(scene));
+                claim(then.class >= verdict->class, "%u to %s in %s", i, at(&stronger, i)->name,
+                      scene_text(scene));
         }
 }
 
@@ -206,7 +205,7 @@ END_TEST
 static void definite_is_definite(const struct scene *scene, const struct verdict *verdict)
 {
     if (verdict->class == CLASS_UNKNOWN)
-        ck_assert_msg(verdict->conclusion != CONCLUSION_DEFINITE, "%s", scene_text(scene));
+        claim(verdict->conclusion != CONCLUSION_DEFINITE, "%s", scene_text(scene));
     if (verdict->conclusion != CONCLUSION_DEFINITE)
         return;
     for (unsigned i = 0; i < scene->count; i++) {
@@ -220,8 +219,8 @@ static void definite_is_definite(const struct scene *scene, const struct verdict
             if (!scene_is_possible(&seen))
                 continue;
             then = verdict_of(&seen);
-            ck_assert_msg(then.class == verdict->class && then.level == verdict->level,
-                          "%u as %s in %s", i, at(&seen, i)->name, scene_text(scene));
+            claim(then.class == verdict->class && then.level == verdict->level, "%u as %s in %s", i,
+                  at(&seen, i)->name, scene_text(scene));
         }
     }
 }
@@ -240,11 +239,10 @@ static void conclusion_is_expected(const struct scene *scene, const struct verdi
         may_go += !at(scene, i)->excluded;
         trouble += at(scene, i)->trouble;
     }
-    ck_assert_msg((verdict->conclusion == CONCLUSION_UNDELIVERABLE) == (may_go == 0 && !scene->cut),
-                  "%s", scene_text(scene));
-    ck_assert_msg((verdict->conclusion == CONCLUSION_TEMPORARY) ==
-                      (may_go > 0 && may_go == trouble),
-                  "%s", scene_text(scene));
+    claim((verdict->conclusion == CONCLUSION_UNDELIVERABLE) == (may_go == 0 && !scene->cut), "%s",
+          scene_text(scene));
+    claim((verdict->conclusion == CONCLUSION_TEMPORARY) == (may_go > 0 && may_go == trouble), "%s",
+          scene_text(scene));
 }
 
 START_TEST(look_up_trouble_is_temporary_and_only_all_hosts_excluded_is_final_MX_07)
@@ -261,10 +259,10 @@ static void order_is_nothing(const struct scene *scene, const struct verdict *ve
     for (unsigned i = 0; i < scene->count; i++)
         other.which[i] = scene->which[scene->count - 1 - i];
     then = verdict_of(&other);
-    ck_assert_msg(then.class == verdict->class && then.level == verdict->level &&
-                      then.enforce == verdict->enforce && then.conclusion == verdict->conclusion &&
-                      then.flags == verdict->flags && then.hosts_good == verdict->hosts_good,
-                  "%s", scene_text(scene));
+    claim(then.class == verdict->class && then.level == verdict->level &&
+              then.enforce == verdict->enforce && then.conclusion == verdict->conclusion &&
+              then.flags == verdict->flags && then.hosts_good == verdict->hosts_good,
+          "%s", scene_text(scene));
 }
 
 START_TEST(preference_changes_nothing_because_an_attacker_chooses_it_DANE_17_PIT_13)
@@ -279,25 +277,25 @@ static void the_rest_fits(const struct scene *scene, const struct verdict *verdi
     char text[1024];
 
     if (verdict->cause == CAUSE_NOT_LOOKED)
-        ck_assert_msg(scene->cut || verdict->host[0] != '\0', "%s", scene_text(scene));
+        claim(scene->cut || verdict->host[0] != '\0', "%s", scene_text(scene));
     else
-        ck_assert_msg(verdict->host[0] != '\0', "%s", scene_text(scene));
+        claim(verdict->host[0] != '\0', "%s", scene_text(scene));
     for (unsigned i = 0; i < scene->count; i++)
         good |= goes(verdict->enforce, at(scene, i), scene->secure);
     if (verdict->level >= LEVEL_ENCRYPT)
-        ck_assert_msg((verdict->hosts_good > 0) == good, "%s: %u good", scene_text(scene),
-                      verdict->hosts_good);
-    ck_assert_msg((verdict->flags & VERDICT_ALL_HOSTS_DANE) == 0 || any(scene, USABLE), "%s",
-                  scene_text(scene));
-    ck_assert_uint_gt(verdict_sentence(verdict, text, sizeof text), 5);
-    ck_assert_uint_lt(strlen(text), 512);
-    ck_assert_uint_gt(verdict_explain(verdict, text, sizeof text), 5);
+        claim((verdict->hosts_good > 0) == good, "%s: %u good", scene_text(scene),
+              verdict->hosts_good);
+    claim((verdict->flags & VERDICT_ALL_HOSTS_DANE) == 0 || any(scene, USABLE), "%s",
+          scene_text(scene));
+    claim(verdict_sentence(verdict, text, sizeof text) > 5 && strlen(text) < 512, "%s", text);
+    claim(verdict_explain(verdict, text, sizeof text) > 5, "%s", scene_text(scene));
     for (const char *c = text; *c != '\0'; c++)
-        ck_assert(*c >= 0x20 && *c < 0x7f);
-    ck_assert_uint_eq(strspn(verdict->match, "abcdefghijklmnopqrstuvwxyz0123456789-_.:"),
-                      strlen(verdict->match));
-    ck_assert_uint_ge(verdict->valid_until_ms, NOW_MS);
-    ck_assert_uint_le(verdict->valid_until_ms, NOW_MS + 200000);
+        claim(*c >= 0x20 && *c < 0x7f, "%s", text);
+    claim(strspn(verdict->match, "abcdefghijklmnopqrstuvwxyz0123456789-_.:") ==
+              strlen(verdict->match),
+          "%s", verdict->match);
+    claim(verdict->valid_until_ms >= NOW_MS && verdict->valid_until_ms <= NOW_MS + 200000, "%s",
+          scene_text(scene));
 }
 
 START_TEST(host_counts_flags_and_texts_fit_the_rest)
