@@ -394,9 +394,11 @@ static void shard_take_configuration(struct shard *shard)
     const struct configuration *fresh = atomic_load_explicit(&shard->fresh, memory_order_acquire);
     struct domain_settings domain =
         domain_settings_of(fresh, atomic_load_explicit(&shard->fresh_epoch, memory_order_relaxed));
+    struct host_settings host = host_settings_of(fresh);
     char why[256];
 
     prober_reload(shard->prober, &fresh->probe);
+    hosts_reload(shard->hosts, &host);
     domains_reload(shard->domains, &domain);
     if (politeness_reload(shard->politeness, &fresh->politeness, why, sizeof why) != 0)
         log_error("reload", "shard=%u kept its politeness: %s", shard->start.index, why);

@@ -27,7 +27,6 @@ struct probe_settings {
         weak_check; /* one more connection to a peer that refuses TLS 1.2, to name what it offers */
     bool static_rsa; /* key exchange without forward secrecy counts as TLS (TLS-15) */
     char *ca_file, *ca_directory;
-    uint64_t port; /* of MX hosts; 25 */
 };
 extern const struct option_module
     probe_option_module; /* section "probe"; offset filled by engine */

@@ -681,6 +681,11 @@ void hosts_destroy(struct hosts *hosts)
     free(hosts);
 }
 
+void hosts_reload(struct hosts *hosts, const struct host_settings *settings)
+{
+    hosts->settings = *settings;
+}
+
 uint32_t hosts_running(const struct hosts *hosts)
 {
     return pool_used(hosts->rounds);

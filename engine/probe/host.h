@@ -33,6 +33,7 @@ struct hosts_counts {
 int hosts_create(struct hosts **hosts, struct mailbox *mailbox, const struct owners *owners,
                  const struct host_settings *settings, uint32_t jobs_max, uint32_t rounds_max);
 void hosts_destroy(struct hosts *hosts);
+void hosts_reload(struct hosts *hosts, const struct host_settings *settings);
 /* A MESSAGE_HOST_ASK arrived: it is answered (maybe at once) with MESSAGE_HOST_DONE to
  * message.from. */
 void hosts_ask(struct hosts *hosts, struct host_request *request);

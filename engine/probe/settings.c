@@ -120,14 +120,6 @@ static const struct option_row rows[] = {
      .type = OPTION_TEXT,
      OFFSET(ca_directory),
      .help = "Directory with the certificate authorities to trust (c_rehash)."},
-    {.name = "port",
-     .type = OPTION_NUMBER,
-     OFFSET(port),
-     .minimum = 1,
-     .maximum = 65535,
-     .standard = "25",
-     .help = "The port of MX hosts. Anything but 25 is for a lab.",
-     .live = true},
 };
 
 const struct option_module probe_option_module = {
