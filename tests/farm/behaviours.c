@@ -256,7 +256,9 @@ static const struct behaviour rows[BEHAVIOUR_COUNT] = {
                 SAY("554 5.7.1 Service unavailable; client [127.0.0.1] blocked using "
                     "zen.spamhaus.org; https://www.spamhaus.org/query/ip/127.0.0.1\r\n" HANG_UP)},
     [78] = {.label = "closes", .what = "closes right after accepting", .greeting = SAY(HANG_UP)},
-    [79] = {.label = "resets", .what = "resets right after accepting", .greeting = SAY(RESET)},
+    [79] = {.label = "resets",
+            .what = "resets shortly after accepting",
+            .greeting = SAY(PAUSE_300MS RESET)},
     [80] = {.label = "endless-greeting",
             .what = "a multi-line greeting that never ends",
             .greeting = SAY("220-mx.farm.lab says\r\n" AGAIN),

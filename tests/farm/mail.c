@@ -50,7 +50,7 @@ struct connection {
     size_t fill_left;  /* of DIRECTION_FILL */
     uint64_t pause_ms; /* speak again at; 0: now */
     uint64_t end_ms;   /* lifetime or goodbye */
-    bool ipv6, dripping, quit, early, handshake_failed;
+    bool ipv6, dripping, quit, early, handshake_failed, counted_out;
     uint16_t line_size;
     char line[LINE_MAX_BYTES];
     uint64_t timer_ms; /* when the wheel looks at it again; 0: not in the wheel */
@@ -122,6 +122,14 @@ static void timer_set(struct server *server, struct connection *c)
 
 /* --- the end of a connection --- */
 
+/* An address has one connection less: the client has gone, or we have hung up. */
+static void count_out(struct server *server, struct connection *c)
+{
+    if (!c->counted_out)
+        counters_close(server->options->counters, c->ipv6, c->number, c->variant);
+    c->counted_out = true;
+}
+
 static void connection_free(struct server *server, struct connection *c)
 {
     timer_remove(server, c);
@@ -132,7 +140,7 @@ static void connection_free(struct server *server, struct connection *c)
         SSL_free(c->ssl);
     }
     close(c->descriptor);
-    counters_close(server->options->counters, c->ipv6, c->number, c->variant);
+    count_out(server, c);
     free(c);
 }
 
@@ -152,6 +160,7 @@ static void hang_up(struct server *server, struct connection *c)
         SSL_shutdown(c->ssl);
     }
     shutdown(c->descriptor, SHUT_WR);
+    count_out(server, c);
     c->state = SILENT;
     c->pause_ms = 0;
     c->end_ms = server->now_ms + GOODBYE_MS;
