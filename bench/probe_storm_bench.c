@@ -1,0 +1,433 @@
+/*
+ * probe_storm_bench.c - what does a probe cost, in processor time and in memory?
+ *
+ * Twin of tests/endpoint_test.c. Ours: full probes (connect, SMTP, STARTTLS, handshake,
+ * verification, EHLO, QUIT) against the farm, which is another process, from one loop. The floor:
+ * the client's half of a bare OpenSSL handshake with the same keys and chain, in memory, with
+ * OpenSSL's defaults; no socket, no SMTP, nothing verified. DNS is not in it.
+ *
+ * Memory: 10,000 connections held by the farm at the greeting, in the middle of the handshake, and
+ * after it; resident bytes each, pool, evidence and everything of OpenSSL included. Each in a
+ * process of its own, so that no case lives in what another has left.
+ *
+ * PROBE_STORM_PROBES=n runs n probes and prints nothing, for profilers.
+ */
+#include "bench/common/bench.h"
+
+#include "engine/base/check.h"
+#include "engine/base/clock.h"
+#include "engine/base/limits.h"
+#include "engine/policy/dane.h"
+#include "engine/probe/endpoint.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    PORT = 2625,
+    PROBES = 400,       /* of a slice */
+    AT_ONCE = 64,       /* probes under way in a slice */
+    HELD = 10000,       /* connections of a memory case */
+    HELD_AT_ONCE = 200, /* on their way to where they are held */
+    PATIENCE_MS = 300000,
+};
+
+/* Rows of the farm (tests/farm/behaviours.c). */
+enum {
+    ROW_GOOD = 1,
+    ROW_RSA = 3,
+    ROW_NEVER_GREETS = 70,
+    ROW_HALF_HELLO = 125,
+    ROW_TLS_SILENT = 133
+};
+
+static char directory[] = "/tmp/mxward-probe-storm.XXXXXX";
+static pid_t farm;
+
+/* --- the world around --- */
+
+static pid_t spawn(const char *const *arguments, int *output)
+{
+    int ends[2];
+    CHECK(pipe(ends) == 0);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
+        dup2(ends[1], STDOUT_FILENO);
+        close(ends[0]);
+        close(ends[1]);
+        execv(arguments[0], (char *const *)(uintptr_t)arguments);
+        _exit(127);
+    }
+    close(ends[1]);
+    *output = ends[0];
+    return child;
+}
+
+static bool make_certificates(void)
+{
+    const char *const command[] = {"/bin/sh", "tests/lab/certificates", directory, NULL};
+    int output, status;
+    pid_t child = spawn(command, &output);
+    close(output);
+    return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static bool start_farm(void)
+{
+    char program[512], port[16], word[6] = "";
+    const char *build = getenv("BUILD");
+    int output;
+    snprintf(program, sizeof program, "%s/tests/farm/farm", build == NULL ? "build" : build);
+    snprintf(port, sizeof port, "%d", PORT);
+    const char *const command[] = {program,      "--certificates", directory, "--port", port,
+                                   "--wildcard", "--processes",    "1",       NULL};
+    farm = spawn(command, &output);
+    bool ready = read(output, word, 5) == 5 && strcmp(word, "ready") == 0;
+    close(output);
+    return ready;
+}
+
+static void remove_directory(void)
+{
+    const char *const command[] = {"/bin/rm", "-rf", directory, NULL};
+    int output;
+    pid_t child = spawn(command, &output);
+    waitpid(child, NULL, 0);
+    close(output);
+}
+
+/* --- ours --- */
+
+struct storm {
+    struct ring *ring;
+    struct wheel *wheel;
+    struct certificate_store *store;
+    struct prober *prober;
+    struct probe_settings settings;
+    struct dns_answer tlsa;
+    struct dns_tlsa record;
+    uint8_t digest[SHA256_BYTES];
+    uint64_t ended[OUTCOME_COUNT];
+};
+
+static void storm_open(struct storm *storm, uint32_t probes)
+{
+    static char ca_file[600];
+    struct ring_limits limits = {
+        .submissions = 4096, .files = probes + 16, .receive_buffers = 1024, .receive_bytes = 4096};
+    char why[256] = "";
+    memset(storm, 0, sizeof *storm);
+    storm->settings = (struct probe_settings){.ehlo_name = (char *)(uintptr_t) "bench.example",
+                                              .connect_ms = PATIENCE_MS,
+                                              .greeting_ms = PATIENCE_MS,
+                                              .command_ms = PATIENCE_MS,
+                                              .handshake_ms = PATIENCE_MS,
+                                              .goodbye_ms = PATIENCE_MS,
+                                              .whole_ms = PATIENCE_MS,
+                                              .heavy_per_turn = 16,
+                                              .allow_reserved = true};
+    /* A record that is met: EE with the key's digest would be, any other is compared as well. */
+    storm->record = (struct dns_tlsa){
+        .usage = 3, .selector = 1, .matching_type = 1, .size = SHA256_BYTES, .data = storm->digest};
+    atomic_init(&storm->tlsa.references, 1);
+    storm->tlsa.kind = DNS_SECURE_DATA;
+    storm->tlsa.type = DNS_TLSA;
+    storm->tlsa.count = 1;
+    storm->tlsa.tlsa = &storm->record;
+    snprintf(ca_file, sizeof ca_file, "%s/root.crt", directory);
+    CHECK(ring_create(&storm->ring, &limits) == 0);
+    CHECK(wheel_create(&storm->wheel, clock_boot_ms()) == 0);
+    CHECK(certificate_store_create(&storm->store, 4 << 20) == 0);
+    CHECK(certificate_trust_load(storm->store, ca_file, NULL) == 0);
+    CHECK(prober_create(&storm->prober, storm->ring, storm->wheel, storm->store, &storm->settings,
+                        probes, why, sizeof why) == 0);
+}
+
+static void storm_close(struct storm *storm)
+{
+    prober_destroy(storm->prober);
+    certificate_store_destroy(storm->store);
+    wheel_destroy(storm->wheel);
+    ring_destroy(storm->ring);
+}
+
+static void storm_start(struct storm *storm, unsigned row, unsigned number)
+{
+    struct endpoint_key key = {.port = PORT};
+    char text[32];
+    snprintf(text, sizeof text, "127.64.%u.%u", row, number % 250 + 1);
+    CHECK(address_parse(&key.address, text, strlen(text)));
+    CHECK(name_parse(&key.server_name, "mx.farm.lab", 11) == NAME_OK);
+    CHECK(prober_start(storm->prober, &key, &storm->tlsa, 0) == 0);
+}
+
+static void completed(void *context, const struct ring_completion *done)
+{
+    struct storm *storm = context;
+    prober_completed(storm->prober, done);
+}
+
+/* One turn of the loop, as a shard does it; returns how many probes ended. */
+static unsigned storm_turn(struct storm *storm)
+{
+    struct wheel_timer *timer;
+    const struct evidence *evidence;
+    uint64_t job;
+    unsigned ended = 0;
+    bool busy = prober_run_heavy(storm->prober);
+    uint64_t now_ms = clock_boot_ms();
+    CHECK(ring_turn(storm->ring, busy ? 0 : now_ms + 100, completed, storm) >= 0);
+    while ((timer = wheel_take_due(storm->wheel, now_ms)) != NULL)
+        prober_due(storm->prober, timer);
+    while ((evidence = prober_take_ended(storm->prober, &job)) != NULL) {
+        storm->ended[evidence->outcome]++;
+        if (evidence->outcome == OUTCOME_TLS_OK)
+            CHECK(evidence->chain_count > 0 && evidence->pkix == 0 && evidence->tlsa_count == 1);
+        evidence_drop(evidence);
+        ended++;
+    }
+    return ended;
+}
+
+static void storm_run(struct storm *storm, unsigned row, unsigned probes)
+{
+    unsigned started = 0, ended = 0;
+    uint64_t before = storm->ended[OUTCOME_TLS_OK];
+    while (ended < probes) {
+        while (started < probes && started - ended < AT_ONCE)
+            storm_start(storm, row, started++);
+        ended += storm_turn(storm);
+    }
+    CHECK(storm->ended[OUTCOME_TLS_OK] - before == probes);
+}
+
+/* --- the floor --- */
+
+struct bare {
+    SSL_CTX *client, *server;
+    double clock_ns; /* what reading the clock costs, and is taken off */
+};
+
+static double thread_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+static void bare_open(struct bare *bare, const char *certificate)
+{
+    char path[600];
+    snprintf(path, sizeof path, "%s/%s.pem", directory, certificate);
+    bare->server = SSL_CTX_new(TLS_server_method());
+    bare->client = SSL_CTX_new(TLS_client_method());
+    CHECK(SSL_CTX_use_certificate_chain_file(bare->server, path) == 1);
+    CHECK(SSL_CTX_use_PrivateKey_file(bare->server, path, SSL_FILETYPE_PEM) == 1);
+    SSL_CTX_set_options(bare->server, SSL_OP_NO_TICKET);
+    SSL_CTX_set_num_tickets(bare->server, 0); /* as the farm */
+    double start = thread_ns();
+    for (int i = 0; i < 1000; i++)
+        (void)thread_ns();
+    bare->clock_ns = (thread_ns() - start) / 1001;
+}
+
+static void bare_close(struct bare *bare)
+{
+    SSL_CTX_free(bare->client);
+    SSL_CTX_free(bare->server);
+}
+
+static SSL *bare_new(SSL_CTX *ctx)
+{
+    SSL *ssl = SSL_new(ctx);
+    SSL_set_bio(ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+    return ssl;
+}
+
+static bool carry(SSL *from, SSL *to)
+{
+    char bytes[16384];
+    int size = BIO_read(SSL_get_wbio(from), bytes, sizeof bytes);
+    return size > 0 && BIO_write(SSL_get_rbio(to), bytes, size) == size;
+}
+
+/* Nanoseconds that the client's half took. */
+static double bare_handshake(const struct bare *bare)
+{
+    SSL *server = bare_new(bare->server);
+    SSL_set_accept_state(server);
+    double spent = -thread_ns();
+    SSL *client = bare_new(bare->client);
+    SSL_set_connect_state(client);
+    SSL_set_tlsext_host_name(client, (void *)(uintptr_t) "mx.farm.lab");
+    spent += thread_ns() - bare->clock_ns;
+    for (int i = 0; i < 4 && !(SSL_is_init_finished(client) && SSL_is_init_finished(server)); i++) {
+        spent -= thread_ns();
+        ERR_clear_error();
+        SSL_do_handshake(client);
+        carry(client, server);
+        spent += thread_ns() - bare->clock_ns;
+        SSL_do_handshake(server);
+        carry(server, client);
+    }
+    CHECK(SSL_is_init_finished(client) && SSL_is_init_finished(server));
+    spent -= thread_ns();
+    SSL_free(client);
+    spent += thread_ns() - bare->clock_ns;
+    SSL_free(server);
+    return spent;
+}
+
+/* --- processor time --- */
+
+static void measure_cpu(const char *name, unsigned row, const char *certificate)
+{
+    struct bench_pairs pairs = {0};
+    struct storm storm;
+    struct bare bare;
+    storm_open(&storm, AT_ONCE);
+    bare_open(&bare, certificate);
+    storm_run(&storm, row, 50); /* chains are known and verified, as in a daemon that has run */
+    for (unsigned i = 0; i < 50; i++)
+        (void)bare_handshake(&bare);
+    for (unsigned i = 0; i < bench_pairs_wanted(); i++) {
+        for (unsigned turn = 0; turn < 2; turn++) {
+            enum bench_side side = bench_side(i, turn);
+            if (side == BENCH_OURS) {
+                struct bench_watch watch = bench_start(side);
+                storm_run(&storm, row, PROBES);
+                bench_add(&pairs, side, (double)bench_stop(&watch).cpu_ns / 1000 / PROBES);
+            } else {
+                double spent = 0;
+                for (unsigned n = 0; n < PROBES; n++)
+                    spent += bare_handshake(&bare);
+                bench_add(&pairs, side, spent / 1000 / PROBES);
+            }
+        }
+    }
+    bench_report(&(struct bench_case){"probe_storm", name, "us CPU a probe", BENCH_AT_MOST, 1.35},
+                 &pairs);
+    bare_close(&bare);
+    storm_close(&storm);
+}
+
+/* --- memory --- */
+
+/* How many probes have come to where they are held: they have been in the step before. */
+static uint64_t arrived(const struct storm *storm, unsigned step_before)
+{
+    return histogram_count(&prober_counts(storm->prober)->step_us[step_before]);
+}
+
+/* In a child: resident bytes of each held connection. */
+static double hold(unsigned row, unsigned step_before)
+{
+    struct storm storm;
+    storm_open(&storm, HELD + AT_ONCE);
+    storm_run(&storm, ROW_GOOD, 200); /* what the library and the store keep for good */
+    uint64_t already = arrived(&storm, step_before);
+    uint64_t before = bench_resident_bytes();
+    uint64_t give_up_ms = clock_boot_ms() + PATIENCE_MS;
+    unsigned started = 0;
+    while (arrived(&storm, step_before) - already < HELD && clock_boot_ms() < give_up_ms) {
+        while (started < HELD && started - (arrived(&storm, step_before) - already) < HELD_AT_ONCE)
+            storm_start(&storm, row, started++);
+        CHECK(storm_turn(&storm) == 0); /* nobody may end */
+    }
+    CHECK(arrived(&storm, step_before) - already == HELD);
+    /* Whoever has just arrived still has something to send and to receive. */
+    for (uint64_t until_ms = clock_boot_ms() + 3000; clock_boot_ms() < until_ms;)
+        CHECK(storm_turn(&storm) == 0);
+    return (double)(bench_resident_bytes() - before) / HELD;
+}
+
+static void measure_memory(const char *name, unsigned row, unsigned step_before, double kib_most)
+{
+    int ends[2], status = 0;
+    double bytes = 0;
+    CHECK(pipe(ends) == 0);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        bytes = hold(row, step_before);
+        _exit(write(ends[1], &bytes, sizeof bytes) == sizeof bytes ? 0 : 1);
+    }
+    close(ends[1]);
+    bool said = read(ends[0], &bytes, sizeof bytes) == sizeof bytes;
+    close(ends[0]);
+    CHECK(waitpid(child, &status, 0) == child && said && status == 0);
+    bench_report_once(
+        &(struct bench_case){"probe_storm", name, "KiB resident", BENCH_AT_MOST, kib_most},
+        bytes / 1024 * bench_planted(), 0);
+}
+
+static bool raise_limit(void)
+{
+    struct rlimit limit = {.rlim_cur = HELD + 2000, .rlim_max = HELD + 2000};
+    struct rlimit now;
+    if (getrlimit(RLIMIT_NOFILE, &now) == 0 && now.rlim_cur >= limit.rlim_cur)
+        return true;
+    if (now.rlim_max > limit.rlim_max)
+        limit.rlim_max = now.rlim_max;
+    return setrlimit(RLIMIT_NOFILE, &limit) == 0;
+}
+
+static int run_for_profiler(unsigned probes)
+{
+    struct storm storm;
+    storm_open(&storm, AT_ONCE);
+    storm_run(&storm, ROW_GOOD, probes);
+    storm_close(&storm);
+    return 0;
+}
+
+static int run(void)
+{
+    const char *probes = getenv("PROBE_STORM_PROBES");
+    if (!make_certificates())
+        return bench_impossible("tests/lab/certificates failed");
+    if (!start_farm())
+        return bench_impossible("the farm does not start");
+    if (probes != NULL)
+        return run_for_profiler((unsigned)atoi(probes));
+    /* Memory first: the children are forked before this process has anything. */
+    if (raise_limit()) {
+        measure_memory("held at the greeting", ROW_NEVER_GREETS, 0, 6);
+        measure_memory("held in the handshake", ROW_HALF_HELLO, 3, 72);
+        measure_memory("held after the handshake", ROW_TLS_SILENT, 5, 36);
+    } else {
+        bench_say("not enough descriptors to be had: memory is not measured");
+    }
+    measure_cpu("probe, P-256", ROW_GOOD, "good");
+    measure_cpu("probe, RSA-2048", ROW_RSA, "rsa2048");
+    return bench_finish();
+}
+
+int main(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    if (mkdtemp(directory) == NULL)
+        return bench_impossible("no directory in /tmp");
+    int status = run();
+    if (farm > 0) {
+        kill(farm, SIGTERM);
+        waitpid(farm, NULL, 0);
+    }
+    remove_directory();
+    return status;
+}
