@@ -204,6 +204,11 @@ START_TEST(a_pkix_result_that_we_owe_is_not_conclusive)
     endpoint_with(-1, "mx.host.example", NULL);
     ck_assert_int_eq(kind(), FINDING_ENCRYPTED);
     ck_assert(!s.finding.conclusive);
+    s.evidence[0].pkix = 0;
+    s.bearing[0].names[0] = "other.example";
+    ck_assert(found()->conclusive);
+    s.bearing[0].certificate.names_dropped = 1; /* the name may be among those not read */
+    ck_assert(!found()->conclusive);
 }
 END_TEST
 

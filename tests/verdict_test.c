@@ -208,6 +208,8 @@ static void definite_is_definite(const struct scene *scene, const struct verdict
         claim(verdict->conclusion != CONCLUSION_DEFINITE, "%s", scene_text(scene));
     if (verdict->conclusion != CONCLUSION_DEFINITE)
         return;
+    for (unsigned i = 0; i < scene->count; i++)
+        claim(!at(scene, i)->not_conclusive, "%s", scene_text(scene));
     for (unsigned i = 0; i < scene->count; i++) {
         if (at(scene, i)->sight != UNSEEN || at(scene, i)->excluded)
             continue;

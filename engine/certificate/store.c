@@ -1,9 +1,11 @@
 /*
  * store.c - the shared store: each certificate once, bounded, and the memory of PKIX results.
  *
- * STRIPES small locks; a certificate's stripe and bucket come from its SHA-256 under a secret seed,
- * so that no peer can aim at a bucket. A lock covers a walk along a bucket, a list move, or an
- * eviction of at most EVICT_LOOK candidates; parsing, hashing and verifying are done outside.
+ * STRIPES small locks; a certificate is found by XXH3 of its DER under a secret seed, so that no
+ * peer can aim at a bucket, and compared whole; its SHA-256 is computed once, when it is parsed (a
+ * digest for each probe would cost more than all the rest here). A lock covers a walk along a
+ * bucket, a list move, or an eviction of at most EVICT_LOOK candidates; parsing, hashing and
+ * verifying are done outside.
  *
  * Why eviction is safe: under the stripe's lock a count of 1 is the store's own, and new references
  * come only from certificate_intern under that lock or from somebody who has one already. So an
@@ -155,11 +157,12 @@ static void stripe_link_newest(struct stripe *stripe, struct certificate_entry *
 }
 
 static struct certificate_entry *stripe_find(struct stripe *stripe, uint64_t bucket,
-                                             const uint8_t sha256[SHA256_BYTES])
+                                             const uint8_t *der, size_t size)
 {
     struct certificate_entry *entry = stripe->buckets[bucket];
 
-    while (entry != NULL && memcmp(entry->certificate.sha256, sha256, SHA256_BYTES) != 0)
+    while (entry != NULL &&
+           (entry->certificate.der_bytes != size || memcmp(entry->certificate.der, der, size) != 0))
         entry = entry->next;
     if (entry == NULL)
         return NULL;
@@ -169,10 +172,10 @@ static struct certificate_entry *stripe_find(struct stripe *stripe, uint64_t buc
     return entry;
 }
 
-static uint64_t bucket_of(const struct certificate_store *store, const uint8_t sha256[SHA256_BYTES],
+static uint64_t bucket_of(const struct certificate_store *store, const uint8_t *der, size_t size,
                           unsigned *stripe)
 {
-    uint64_t hash = XXH3_64bits_withSeed(sha256, SHA256_BYTES, store->seed);
+    uint64_t hash = XXH3_64bits_withSeed(der, size, store->seed);
 
     *stripe = (unsigned)(hash % STRIPES);
     return (hash / STRIPES) & store->bucket_mask;
@@ -182,8 +185,8 @@ static void stripe_evict(struct certificate_store *store, struct stripe *stripe,
                          struct certificate_entry *entry)
 {
     unsigned unused;
-    struct certificate_entry **at =
-        &stripe->buckets[bucket_of(store, entry->certificate.sha256, &unused)];
+    struct certificate_entry **at = &stripe->buckets[bucket_of(
+        store, entry->certificate.der, entry->certificate.der_bytes, &unused)];
 
     while (*at != entry)
         at = &(*at)->next;
@@ -225,16 +228,16 @@ static void stripe_add(struct stripe *stripe, uint64_t bucket, struct certificat
 
 /* --- interning --- */
 
-static const struct certificate *store_find(struct certificate_store *store,
-                                            const uint8_t sha256[SHA256_BYTES])
+static const struct certificate *store_find(struct certificate_store *store, const uint8_t *der,
+                                            size_t size)
 {
     unsigned which;
-    uint64_t bucket = bucket_of(store, sha256, &which);
+    uint64_t bucket = bucket_of(store, der, size, &which);
     struct stripe *stripe = &store->stripes[which];
     struct certificate_entry *entry;
 
     pthread_mutex_lock(&stripe->lock);
-    entry = stripe_find(stripe, bucket, sha256);
+    entry = stripe_find(stripe, bucket, der, size);
     pthread_mutex_unlock(&stripe->lock);
     return entry == NULL ? NULL : &entry->certificate;
 }
@@ -244,13 +247,15 @@ static const struct certificate *store_find(struct certificate_store *store,
 static const struct certificate *store_add(struct certificate_store *store,
                                            struct certificate_entry *fresh)
 {
+    const uint8_t *der = fresh->certificate.der;
+    size_t size = fresh->certificate.der_bytes;
     unsigned which;
-    uint64_t bucket = bucket_of(store, fresh->certificate.sha256, &which);
+    uint64_t bucket = bucket_of(store, der, size, &which);
     struct stripe *stripe = &store->stripes[which];
     struct certificate_entry *entry;
 
     pthread_mutex_lock(&stripe->lock);
-    entry = stripe_find(stripe, bucket, fresh->certificate.sha256);
+    entry = stripe_find(stripe, bucket, der, size);
     if (entry == NULL) {
         if (stripe_makes_room(store, stripe, fresh->bytes))
             stripe_add(stripe, bucket, fresh);
@@ -274,14 +279,14 @@ const struct certificate *certificate_intern(struct certificate_store *store, co
     *error = 0;
     if (size == 0 || size > LIMIT_CERTIFICATE_BYTES)
         return NULL;
+    count(&store->interned);
+    found = store_find(store, der, size);
+    if (found != NULL)
+        return found;
     if (EVP_Digest(der, size, sha256, NULL, store->sha256, NULL) != 1) {
         *error = -ENOMEM;
         return NULL;
     }
-    count(&store->interned);
-    found = store_find(store, sha256);
-    if (found != NULL)
-        return found;
     fresh = certificate_parse(der, size, sha256, error);
     if (fresh == NULL)
         return NULL;

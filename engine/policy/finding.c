@@ -184,7 +184,7 @@ static enum grade endpoint_grade(const struct evidence *evidence,
 struct survey {
     unsigned seen, unseen, ours;
     bool temporary;     /* the deciding one was refused for now (454) */
-    bool pkix_unknown;  /* PKIX could not be asked at an endpoint that encrypts */
+    bool pkix_unknown;  /* at an endpoint that encrypts, PKIX or names could not be asked in full */
     enum grade weakest; /* of those seen */
     uint8_t decides;    /* the weakest seen; else the first unseen */
     const struct name *bears;
@@ -200,7 +200,9 @@ static void survey_endpoint(struct survey *survey, const struct evidence *eviden
         survey->unseen++;
         return;
     }
-    if (grade == GRADE_ENCRYPTED && evidence->pkix < 0)
+    if (grade == GRADE_ENCRYPTED &&
+        (evidence->pkix < 0 || (evidence->pkix == 0 && evidence->chain_count > 0 &&
+                                evidence->chain[0]->names_dropped > 0)))
         survey->pkix_unknown = true;
     if (survey->seen == 0 || grade < survey->weakest) {
         survey->weakest = grade;

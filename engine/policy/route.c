@@ -44,10 +44,10 @@ static int mx_compare(const struct dns_mx *a, const struct dns_mx *b)
     return strcmp(a->exchange.text, b->exchange.text);
 }
 
-static bool mx_is_listed(const struct dns_mx *const *list, unsigned count, const struct dns_mx *mx)
+static bool route_has_host(const struct route *route, const struct name *name)
 {
-    for (unsigned i = 0; i < count; i++)
-        if (name_equal(&list[i]->exchange, &mx->exchange))
+    for (unsigned i = 0; i < route->host_count; i++)
+        if (name_equal(&route->hosts[i].name, name))
             return true;
     return false;
 }
@@ -70,19 +70,17 @@ static const struct dns_mx *mx_next(const struct dns_answer *answer, const struc
 
 static void route_hosts(struct route *route, const struct dns_answer *answer)
 {
-    const struct dns_mx *list[LIMIT_MX_HOSTS];
     const struct dns_mx *mx = NULL;
 
     while ((mx = mx_next(answer, mx)) != NULL) {
-        if (mx_is_listed(list, route->host_count, mx))
+        if (route_has_host(route, &mx->exchange))
             continue;
         if (route->host_count == LIMIT_MX_HOSTS) {
             route->hosts_cut = true; /* MX-18 */
             return;
         }
         route->hosts[route->host_count].preference = mx->preference;
-        route->hosts[route->host_count].name = mx->exchange;
-        list[route->host_count++] = mx;
+        route->hosts[route->host_count++].name = mx->exchange;
     }
 }
 
