@@ -53,11 +53,11 @@
 
 /* Kept for later requests, in the whole daemon; a kept one costs about 6 KiB (endpoint, with its
  * evidence), 2 KiB (host), 8 KiB (domain): 512 MiB at the very most. */
-#define LIMIT_KEPT_ENDPOINTS     32768
-#define LIMIT_KEPT_HOSTS         32768
-#define LIMIT_KEPT_DOMAINS       16384
+#define LIMIT_KEPT_ENDPOINTS     32768u
+#define LIMIT_KEPT_HOSTS         32768u
+#define LIMIT_KEPT_DOMAINS       16384u
 #define LIMIT_CERTIFICATES_BYTES (128u << 20) /* of certificates kept */
-#define LIMIT_POLITE_ADDRESSES   131072       /* addresses and prefixes remembered */
+#define LIMIT_POLITE_ADDRESSES   131072u      /* addresses and prefixes remembered */
 
 /* --- one turn of a shard --- */
 #define LIMIT_TURN_MESSAGES 512 /* taken before completions get their turn again */
