@@ -206,3 +206,15 @@ the_lab_notices() {
     awk -F'\t' '$1 == "synchronization" && $6 > 0 { early = 1 } $1 == "tls12" && $7 > 0 { quit = 1 }
         END { exit !(early && quit) }' "$live/farm.tsv" || { echo "  the farm does not notice rudeness"; return 1; }
 }
+
+# --- the end ---
+
+# SIGTERM, and it has stopped: as asked, in order, and with nothing to complain about on the way (a build
+# with sanitizers complains here, too).
+ends_in_order() {
+    kill $daemon
+    wait $daemon
+    code=$?
+    [ $code = 0 ] || { echo "  exit code $code"; tail -5 "$live/mxward.log"; return 1; }
+    ! grep -aE ' error |Sanitizer|runtime error|check failed' "$live/mxward.log" "$live/mxward2.log"
+}
