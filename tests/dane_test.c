@@ -116,6 +116,8 @@ static void chains_make(void)
     SENDS(chain_new("leaf of tomorrow", &(struct defects){.leaf.not_before_s = future_s}), LEAF, CA,
           ROOT);
     SENDS(chain_new("ca expired", &(struct defects){.ca.not_after_s = past_s}), LEAF, CA, ROOT);
+    SENDS(chain_new("ca expired, root not sent", &(struct defects){.ca.not_after_s = past_s}), LEAF,
+          CA);
     SENDS(chain_new("root expired", &(struct defects){.root.not_after_s = past_s}), LEAF, CA, ROOT);
     SENDS(chain_new("ca is none", &(struct defects){.ca.constraints = "critical,CA:FALSE"}), LEAF,
           CA, ROOT);
@@ -682,6 +684,8 @@ START_TEST(a_bare_key_in_the_dns_must_have_signed_the_topmost_sent_DANE_29)
     ck_assert(matches("leaf alone", &set));
     one(2, 1, 0, chain_named("leaf alone")->parts[ROOT]);
     ck_assert(!matches("leaf alone", &set));
+    one(2, 1, 0, chain_named("ca expired, root not sent")->parts[ROOT]);
+    ck_assert(!matches("ca expired, root not sent", &set)); /* the topmost must be unexpired */
     one(2, 1, 0, other);
     ck_assert(!matches("root not sent", &set));
     one(2, 1, 1, chain_named("root not sent")->parts[ROOT]); /* a digest cannot be checked */
