@@ -8,6 +8,9 @@
  * several times (warm). CPU is that of this process: asker and resolver, without the name servers,
  * which are other processes.
  *
+ * Beside it stands a thread that wakes up a thousand times a second, as a front does to answer from
+ * the table: how late it is while the resolver works, and while nothing does.
+ *
  * The names: a third each in signed domains of their own, in unsigned ones, and in one large domain
  * with NSEC3; of each the MX, the address, and the TLSA records.
  */
@@ -15,6 +18,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/clock.h"
+#include "engine/base/counter.h"
 #include "engine/base/keymap.h"
 #include "engine/base/limits.h"
 #include "engine/base/log.h"
@@ -24,6 +28,8 @@
 #include "tests/dns_zones/world.h"
 
 #include <unbound.h>
+
+#include <pthread.h>
 
 enum {
     DOMAINS = 250, /* of each kind */
@@ -65,14 +71,66 @@ static void work_fill(void)
     }
 }
 
-/* What one slice cost, per look-up. */
+/* What one slice cost. */
 struct cost {
     struct bench_spent cold, warm;
+    double front_late_us; /* 99 % of the front's wake-ups were on time, or late by less than this */
 };
 
 static struct resolver_options options(void)
 {
     return (struct resolver_options){.root_hints = world.hints, .trust_anchor = world.anchor};
+}
+
+/* --- a front beside it --- */
+
+enum { FRONT_PERIOD_NS = 1000000, QUIET_MS = 400 };
+
+static struct front {
+    pthread_t thread;
+    atomic_bool stop; /* relaxed: only when it is seen matters */
+    struct histogram late_us;
+} front;
+
+static void *front_run(void *argument)
+{
+    struct timespec next;
+
+    clock_gettime(CLOCK_MONOTONIC, &next);
+    while (!atomic_load_explicit(&front.stop, memory_order_relaxed)) {
+        struct timespec now;
+        next.tv_nsec += FRONT_PERIOD_NS;
+        next.tv_sec += next.tv_nsec / 1000000000;
+        next.tv_nsec %= 1000000000;
+        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, NULL);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        int64_t late_ns =
+            (int64_t)(now.tv_sec - next.tv_sec) * 1000000000 + (now.tv_nsec - next.tv_nsec);
+        histogram_add(&front.late_us, (uint64_t)(late_ns > 0 ? late_ns / 1000 : 0));
+        if (late_ns > FRONT_PERIOD_NS)
+            next = now; /* what was missed is not made up for */
+    }
+    return argument;
+}
+
+static void front_start(void)
+{
+    memset(&front, 0, sizeof front);
+    CHECK(pthread_create(&front.thread, NULL, front_run, NULL) == 0);
+}
+
+static double front_stop(void)
+{
+    atomic_store_explicit(&front.stop, true, memory_order_relaxed);
+    CHECK(pthread_join(front.thread, NULL) == 0);
+    return (double)histogram_quantile_us(&front.late_us, 0.99);
+}
+
+static double front_quiet(void)
+{
+    front_start();
+    usleep(QUIET_MS * 1000);
+    return front_stop();
 }
 
 /* --- ours --- */
@@ -179,9 +237,11 @@ static struct cost ours_slice(void)
     memset(&o, 0, sizeof o);
     ours_open(&o);
     ours_prime(&o);
+    front_start();
     struct bench_watch watch = bench_start(BENCH_OURS);
     ours_round(&o);
     cost.cold = bench_stop(&watch);
+    cost.front_late_us = front_stop();
     watch = bench_start(BENCH_OURS);
     for (unsigned round = 0; round < WARM_ROUNDS; round++)
         ours_round(&o);
@@ -244,9 +304,12 @@ static struct cost theirs_slice(void)
     CHECK(resolver_context_create(&t.context, &same, NULL, why, sizeof why) == 0);
     CHECK(ub_resolve(t.context, "post", DNS_SOA, 1, &result) == 0 && result->secure);
     ub_resolve_free(result);
+    cost.front_late_us = front_quiet();
+    front_start(); /* it is in their account as in ours */
     struct bench_watch watch = bench_start(BENCH_FLOOR);
     theirs_round(&t);
     cost.cold = bench_stop(&watch);
+    (void)front_stop();
     watch = bench_start(BENCH_FLOOR);
     for (unsigned round = 0; round < WARM_ROUNDS; round++)
         theirs_round(&t);
@@ -257,7 +320,7 @@ static struct cost theirs_slice(void)
 
 /* --- comparing --- */
 
-enum { COLD_CPU, COLD_RATE, WARM_CPU, WARM_RATE, METRICS };
+enum { COLD_CPU, COLD_RATE, WARM_CPU, WARM_RATE, FRONT, METRICS };
 
 /* The bars stand some per cent from what was measured (bench/README), so that a fifth more work
  * makes one fall. */
@@ -266,6 +329,7 @@ static const struct bench_case cases[METRICS] = {
     [COLD_RATE] = {"dns_answer", "cold: look-ups", "per s", BENCH_AT_LEAST, 1.0},
     [WARM_CPU] = {"dns_answer", "warm: CPU per look-up", "us", BENCH_AT_MOST, 0.25},
     [WARM_RATE] = {"dns_answer", "warm: look-ups", "per s", BENCH_AT_LEAST, 4.0},
+    [FRONT] = {"dns_answer", "cold: a front beside it late by, 99 %", "us", BENCH_JUST_SAY, 0},
 };
 
 static struct bench_pairs results[METRICS];
@@ -278,6 +342,7 @@ static void keep(enum bench_side side, const struct cost *cost)
     bench_add(&results[COLD_RATE], side, cold * 1e9 / (double)cost->cold.wall_ns);
     bench_add(&results[WARM_CPU], side, (double)cost->warm.cpu_ns / 1000 / warm);
     bench_add(&results[WARM_RATE], side, warm * 1e9 / (double)cost->warm.wall_ns);
+    bench_add(&results[FRONT], side, cost->front_late_us);
     bench_say("%s: cold %.1f us CPU, %.0f/s; warm %.2f us CPU, %.0f/s",
               side == BENCH_OURS ? "ours  " : "theirs", (double)cost->cold.cpu_ns / 1000 / cold,
               cold * 1e9 / (double)cost->cold.wall_ns, (double)cost->warm.cpu_ns / 1000 / warm,
@@ -289,6 +354,10 @@ int main(void)
     const char *why = world_open(&world, DOMAINS);
     if (why)
         return bench_impossible(why);
+    double load = 0;
+    if (getloadavg(&load, 1) == 1 && load > 1)
+        bench_say("this machine has other work (load %.1f): rates mean little, CPU still does",
+                  load);
     log_start(LOG_WARNING_LEVEL, "stderr");
     work_fill();
     for (unsigned pair = 0; pair < bench_pairs_wanted(); pair++) {
