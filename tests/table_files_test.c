@@ -26,7 +26,7 @@ static void set_up(void)
         struct verdict verdict;
         numbered_key(&numbered, number);
         value_of(&verdict, number, 1);
-        ck_assert_int_eq(table_writer_put(writer, &numbered.key, &verdict), 0);
+        CLAIM(table_writer_put(writer, &numbered.key, &verdict) == 0);
     }
     table_writer_close(writer);
 }
@@ -45,7 +45,7 @@ static char *open_bytes(size_t *size)
     snprintf(path, sizeof path, "%s/table.1", scratch.directory);
     const int descriptor = open(path, O_RDWR | O_CLOEXEC);
     ck_assert_int_ge(descriptor, 0);
-    ck_assert_int_eq(fstat(descriptor, &status), 0);
+    CLAIM(fstat(descriptor, &status) == 0);
     char *bytes =
         mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
     ck_assert_ptr_ne(bytes, MAP_FAILED);
@@ -59,7 +59,7 @@ static void truncate_to(off_t size)
     char path[128];
 
     snprintf(path, sizeof path, "%s/table.1", scratch.directory);
-    ck_assert_int_eq(truncate(path, size), 0);
+    CLAIM(truncate(path, size) == 0);
 }
 
 /* Every hit is a value that was put. Returns the hits. */
@@ -78,7 +78,7 @@ static unsigned read_all(const struct table_reader *reader, unsigned *unknown)
         if (outcome != TABLE_HIT)
             continue;
         ck_assert_uint_lt(number, KEYS);
-        ck_assert(value_is_of(&verdict, number) && verdict.config_epoch == 1);
+        CLAIM(value_is_of(&verdict, number) && verdict.config_epoch == 1);
         hits++;
     }
     return hits;
@@ -89,8 +89,8 @@ static void expect_reader_refuses(const char *reason)
     struct table_reader *reader;
     char why[256];
 
-    ck_assert_int_eq(table_reader_open(&reader, scratch.directory, &scratch.clock, why, sizeof why),
-                     -EPROTO);
+    CLAIM(table_reader_open(&reader, scratch.directory, &scratch.clock, why, sizeof why) ==
+          -EPROTO);
     ck_assert_msg(strstr(why, reason) != NULL, "'%s' does not say '%s'", why, reason);
 }
 
@@ -103,12 +103,12 @@ static void expect_fresh(uint64_t kept)
     char path[128];
     unsigned unknown;
 
-    ck_assert(!opened.attached);
-    ck_assert_uint_eq(opened.kept, kept);
-    ck_assert_uint_eq(read_all(reader, &unknown), kept);
-    ck_assert_uint_eq(unknown, 0);
+    CLAIM(!opened.attached);
+    CLAIM(opened.kept == kept);
+    CLAIM(read_all(reader, &unknown) == kept);
+    CLAIM(unknown == 0);
     snprintf(path, sizeof path, "%s/table.1", scratch.directory);
-    ck_assert_int_eq(access(path, F_OK), -1);
+    CLAIM(access(path, F_OK) == -1);
     table_reader_close(reader);
     table_writer_close(writer);
 }
@@ -132,7 +132,7 @@ START_TEST(another_major_is_refused_and_told_its_successor)
     header->major = TABLE_MAJOR + 1;
     expect_reader_refuses("another layout");
     expect_fresh(0);
-    ck_assert_uint_eq(table_load(&header->successor), 2);
+    CLAIM(table_load(&header->successor) == 2);
     munmap(bytes, size);
 }
 END_TEST
@@ -161,9 +161,8 @@ START_TEST(a_flipped_bit_in_the_constant_header_is_noticed)
             bit / 8 < offsetof(struct table_header, format))
             continue; /* not constant, not used */
         bytes[bit / 8] = (char)(bytes[bit / 8] ^ 1 << bit % 8);
-        ck_assert_int_eq(
-            table_reader_open(&reader, scratch.directory, &scratch.clock, why, sizeof why),
-            -EPROTO);
+        CLAIM(table_reader_open(&reader, scratch.directory, &scratch.clock, why, sizeof why) ==
+              -EPROTO);
         bytes[bit / 8] = (char)(bytes[bit / 8] ^ 1 << bit % 8);
     }
     reader = scratch_reader(&scratch);
@@ -195,11 +194,11 @@ START_TEST(other_kinds_of_files_are_refused)
     char why[256];
 
     snprintf(path, sizeof path, "%s/table.2", scratch.directory);
-    ck_assert_int_eq(mkfifo(path, 0640), 0);
-    ck_assert_int_eq(table_reader_open(&reader, scratch.directory, &scratch.clock, why, sizeof why),
-                     -EPROTO);
+    CLAIM(mkfifo(path, 0640) == 0);
+    CLAIM(table_reader_open(&reader, scratch.directory, &scratch.clock, why, sizeof why) ==
+          -EPROTO);
     unlink(path);
-    ck_assert_int_eq(symlink("/etc/passwd", path), 0);
+    CLAIM(symlink("/etc/passwd", path) == 0);
     ck_assert_int_lt(table_reader_open(&reader, scratch.directory, &scratch.clock, why, sizeof why),
                      0);
     ck_assert_int_lt(table_writer_open(&writer, scratch.directory, TABLE_BYTES_SMALL,
@@ -210,11 +209,11 @@ START_TEST(other_kinds_of_files_are_refused)
     static const char *const others[] = {"table.", "table.0", "table.-1", "table.1x", "table.01"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         snprintf(path, sizeof path, "%s/%s", scratch.directory, others[i]);
-        ck_assert_int_eq(close(open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0640)), 0);
+        CLAIM(close(open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0640)) == 0);
     }
     reader = scratch_reader(&scratch);
     unsigned unknown;
-    ck_assert_uint_eq(read_all(reader, &unknown), KEYS);
+    CLAIM(read_all(reader, &unknown) == KEYS);
     table_reader_close(reader);
 }
 END_TEST
@@ -261,21 +260,21 @@ START_TEST(damage_behind_the_header_never_gives_a_wrong_record)
     struct table_writer *writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, &opened);
     ck_assert_int_ge(table_reader_refresh(reader, &scratch.clock), 0);
     ck_assert_uint_ge(read_all(reader, &unknown), hits);
-    ck_assert_uint_eq(unknown, 0);
+    CLAIM(unknown == 0);
     /* Repaired: what is put is read, and the next attach has nothing to drop. */
     for (uint64_t number = 0; number < KEYS; number++) {
         struct numbered numbered;
         struct verdict verdict;
         numbered_key(&numbered, number);
         value_of(&verdict, number, 1);
-        ck_assert_int_eq(table_writer_put(writer, &numbered.key, &verdict), 0);
+        CLAIM(table_writer_put(writer, &numbered.key, &verdict) == 0);
     }
-    ck_assert_uint_eq(read_all(reader, &unknown), KEYS);
+    CLAIM(read_all(reader, &unknown) == KEYS);
     table_writer_close(writer);
     writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, &opened);
-    ck_assert(opened.attached);
-    ck_assert_uint_eq(opened.kept, KEYS);
-    ck_assert_uint_eq(opened.dropped + opened.repeated, 0);
+    CLAIM(opened.attached);
+    CLAIM(opened.kept == KEYS);
+    CLAIM(opened.dropped + opened.repeated == 0);
     table_writer_close(writer);
     table_reader_close(reader);
     munmap(bytes, size);
@@ -307,7 +306,7 @@ START_TEST(an_impossible_allocation_is_not_followed)
     table_reader_close(reader);
     struct table_opened opened;
     struct table_writer *writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, &opened);
-    ck_assert(!opened.attached);
+    CLAIM(!opened.attached);
     table_writer_close(writer);
     munmap(bytes, size);
 }
@@ -375,14 +374,14 @@ static void expect_stricter_stays(enum level level, uint64_t began_ms, bool repl
     numbered_key(&numbered, number);
     plant_duplicate(bytes, &numbered.key, &duplicate, virgin_slot(bytes, numbered.key.partition));
     struct table_writer *writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, &opened);
-    ck_assert(opened.attached);
-    ck_assert_uint_eq(opened.repeated, 1);
-    ck_assert_uint_eq(opened.dropped, 0);
-    ck_assert_uint_eq(opened.kept, KEYS);
-    ck_assert(table_writer_get(writer, &numbered.key, &read));
-    ck_assert_uint_eq(read.config_epoch, replaced ? 99 : 1);
-    ck_assert(table_writer_remove(writer, &numbered.key));
-    ck_assert(!table_writer_get(writer, &numbered.key, &read));
+    CLAIM(opened.attached);
+    CLAIM(opened.repeated == 1);
+    CLAIM(opened.dropped == 0);
+    CLAIM(opened.kept == KEYS);
+    CLAIM(table_writer_get(writer, &numbered.key, &read));
+    CLAIM(read.config_epoch == (replaced ? 99 : 1));
+    CLAIM(table_writer_remove(writer, &numbered.key));
+    CLAIM(!table_writer_get(writer, &numbered.key, &read));
     table_writer_close(writer);
     munmap(bytes, size);
 }

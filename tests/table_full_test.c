@@ -50,12 +50,12 @@ static void mount_small(const char *size)
 
     scratch = scratch_make();
     snprintf(options, sizeof options, "size=%s,mode=0700", size);
-    ck_assert_int_eq(mount("tmpfs", scratch.directory, "tmpfs", 0, options), 0);
+    CLAIM(mount("tmpfs", scratch.directory, "tmpfs", 0, options) == 0);
 }
 
 static void unmount_small(void)
 {
-    ck_assert_int_eq(umount2(scratch.directory, MNT_DETACH), 0);
+    CLAIM(umount2(scratch.directory, MNT_DETACH) == 0);
     rmdir(scratch.directory);
 }
 
@@ -65,12 +65,11 @@ START_TEST(no_room_for_the_index_is_enospc_and_leaves_nothing)
     char why[256], path[128];
 
     mount_small("3m");
-    ck_assert_int_eq(table_writer_open(&writer, scratch.directory, 64u << 20, &scratch.clock, NULL,
-                                       why, sizeof why),
-                     -ENOSPC);
+    CLAIM(table_writer_open(&writer, scratch.directory, 64u << 20, &scratch.clock, NULL, why,
+                            sizeof why) == -ENOSPC);
     ck_assert_str_ne(why, "");
     snprintf(path, sizeof path, "%s/table.new", scratch.directory);
-    ck_assert_int_eq(access(path, F_OK), -1);
+    CLAIM(access(path, F_OK) == -1);
     unmount_small();
 }
 END_TEST
@@ -92,7 +91,7 @@ START_TEST(a_tmpfs_that_runs_full_evicts_or_refuses)
         numbered_key(&numbered, number);
         value_of(&verdict, number, 1);
         const int status = table_writer_put(writer, &numbered.key, &verdict);
-        ck_assert(status == 0 || status == -ENOSPC);
+        CLAIM(status == 0 || status == -ENOSPC);
         refused += status == -ENOSPC;
     }
     for (uint64_t number = 0; number < facts.capacity; number++) {
@@ -101,16 +100,16 @@ START_TEST(a_tmpfs_that_runs_full_evicts_or_refuses)
         numbered_key(&numbered, number);
         const enum table_outcome outcome =
             table_read(reader, &numbered.key, scratch.clock.boot_ms, &verdict);
-        ck_assert_int_ne(outcome, TABLE_UNKNOWN);
-        ck_assert(outcome == TABLE_MISS || value_is_of(&verdict, number));
+        CLAIM(outcome != TABLE_UNKNOWN);
+        CLAIM(outcome == TABLE_MISS || value_is_of(&verdict, number));
         hits += outcome == TABLE_HIT;
     }
     table_reader_facts(reader, &facts);
-    ck_assert_uint_eq(hits, facts.records);
+    CLAIM(hits == facts.records);
     ck_assert_uint_gt(hits, 30000);
     ck_assert_uint_lt(facts.allocated_bytes, facts.file_bytes);
     ck_assert_uint_gt(facts.evicted, 1000);
-    ck_assert_uint_eq(facts.refused, refused);
+    CLAIM(facts.refused == refused);
     table_reader_close(reader);
     table_writer_close(writer);
     unmount_small();
@@ -128,16 +127,15 @@ START_TEST(a_successor_that_does_not_fit_leaves_the_old_table_in_place)
     writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, NULL);
     numbered_key(&numbered, 1);
     value_of(&verdict, 1, 1);
-    ck_assert_int_eq(table_writer_put(writer, &numbered.key, &verdict), 0);
+    CLAIM(table_writer_put(writer, &numbered.key, &verdict) == 0);
     table_writer_close(writer);
-    ck_assert_int_eq(table_writer_open(&writer, scratch.directory, 256u << 20, &scratch.clock, NULL,
-                                       why, sizeof why),
-                     -ENOSPC);
+    CLAIM(table_writer_open(&writer, scratch.directory, 256u << 20, &scratch.clock, NULL, why,
+                            sizeof why) == -ENOSPC);
     struct table_reader *reader = scratch_reader(&scratch);
-    ck_assert_int_eq(table_read(reader, &numbered.key, scratch.clock.boot_ms, &verdict), TABLE_HIT);
+    CLAIM(table_read(reader, &numbered.key, scratch.clock.boot_ms, &verdict) == TABLE_HIT);
     table_reader_close(reader);
     writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, NULL);
-    ck_assert(table_writer_get(writer, &numbered.key, &verdict));
+    CLAIM(table_writer_get(writer, &numbered.key, &verdict));
     table_writer_close(writer);
     unmount_small();
 }

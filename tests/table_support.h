@@ -28,6 +28,14 @@
 #define SUPPORT_MUST(condition, ...) ck_assert_msg(condition, __VA_ARGS__)
 #endif
 
+/* For what is claimed a hundred thousand times: Check writes a message for each of its assertions.
+ */
+#define CLAIM(condition)                            \
+    do {                                            \
+        if (!(condition))                           \
+            ck_abort_msg("not so: %s", #condition); \
+    } while (0)
+
 struct scratch {
     char directory[64];
     struct table_clock clock;

@@ -53,15 +53,15 @@ static void expect(const struct table_reader *reader, uint64_t number, uint32_t 
 {
     struct verdict verdict;
 
-    ck_assert_int_eq(read_number(reader, number, &verdict), TABLE_HIT);
-    ck_assert(value_is_of(&verdict, number));
-    ck_assert_uint_eq(verdict.config_epoch, version);
+    CLAIM(read_number(reader, number, &verdict) == TABLE_HIT);
+    CLAIM(value_is_of(&verdict, number));
+    CLAIM(verdict.config_epoch == version);
 }
 
 static void expect_miss(const struct table_reader *reader, uint64_t number)
 {
     struct verdict verdict;
-    ck_assert_int_eq(read_number(reader, number, &verdict), TABLE_MISS);
+    CLAIM(read_number(reader, number, &verdict) == TABLE_MISS);
 }
 
 /* --- putting and reading --- */
@@ -72,7 +72,7 @@ START_TEST(what_was_put_is_read_and_nothing_else)
     struct table_reader *reader = scratch_reader(&scratch);
 
     for (uint64_t number = 0; number < 10000; number++)
-        ck_assert_int_eq(put_number(writer, number, 1), 0);
+        CLAIM(put_number(writer, number, 1) == 0);
     for (uint64_t number = 0; number < 10000; number++)
         expect(reader, number, 1);
     for (uint64_t number = 10000; number < 20000; number++)
@@ -90,13 +90,13 @@ START_TEST(a_replacement_is_what_is_read_from_then_on)
 
     for (uint32_t version = 1; version < 20; version++) {
         for (uint64_t number = 0; number < 2000; number++)
-            ck_assert_int_eq(put_number(writer, number, version), 0);
+            CLAIM(put_number(writer, number, version) == 0);
         for (uint64_t number = 0; number < 2000; number++)
             expect(reader, number, version);
     }
     table_writer_facts(writer, &facts);
-    ck_assert_uint_eq(facts.records, 2000);
-    ck_assert_uint_eq(facts.evicted, 0);
+    CLAIM(facts.records == 2000);
+    CLAIM(facts.evicted == 0);
     table_reader_close(reader);
     table_writer_close(writer);
 }
@@ -109,10 +109,10 @@ START_TEST(what_was_removed_is_a_miss_and_can_come_back)
 
     for (unsigned round = 1; round <= 3; round++) {
         for (uint64_t number = 0; number < 5000; number++)
-            ck_assert_int_eq(put_number(writer, number, round), 0);
+            CLAIM(put_number(writer, number, round) == 0);
         for (uint64_t number = 0; number < 5000; number += 2)
-            ck_assert(remove_number(writer, number));
-        ck_assert(!remove_number(writer, 4));
+            CLAIM(remove_number(writer, number));
+        CLAIM(!remove_number(writer, 4));
         for (uint64_t number = 0; number < 5000; number++) {
             if (number % 2 == 0)
                 expect_miss(reader, number);
@@ -157,13 +157,13 @@ START_TEST(keys_that_overflow_their_line_are_found)
     ck_assert_uint_gt(overflowing, 0);
     for (uint64_t i = 0; i < number; i++) {
         struct verdict verdict;
-        ck_assert_int_eq(read_number(reader, i, &verdict), TABLE_HIT);
-        ck_assert_uint_eq(verdict.began_ms, i);
+        CLAIM(read_number(reader, i, &verdict) == TABLE_HIT);
+        CLAIM(verdict.began_ms == i);
     }
     for (uint64_t i = 0; i < number; i++)
         remove_number(writer, i);
     for (uint64_t line = 0; line < TABLE_PARTITIONS * geometry.lines; line++)
-        ck_assert_uint_eq(table_load(&map.lines[line].head) & TABLE_HEAD_COUNTS, 0);
+        CLAIM((table_load(&map.lines[line].head) & TABLE_HEAD_COUNTS) == 0);
     table_file_unmap(&map);
     close(descriptor);
     table_reader_close(reader);
@@ -179,8 +179,8 @@ static void count_visit(void *context, const char *key, size_t length,
 
     memcpy(text, key, length);
     text[length] = '\0';
-    ck_assert_int_eq(sscanf(text, "d%llu.example.org", &number), 1);
-    ck_assert(value_is_of(verdict, number));
+    CLAIM(sscanf(text, "d%llu.example.org", &number) == 1);
+    CLAIM(value_is_of(verdict, number));
     (*(uint64_t *)context)++;
 }
 
@@ -193,8 +193,8 @@ START_TEST(for_each_visits_every_record_once)
         put_number(writer, number, 3);
     for (uint16_t partition = 0; partition < TABLE_PARTITIONS; partition++)
         returned += table_writer_for_each(writer, partition, count_visit, &visited);
-    ck_assert_uint_eq(visited, 3000);
-    ck_assert_uint_eq(returned, 3000);
+    CLAIM(visited == 3000);
+    CLAIM(returned == 3000);
     table_writer_close(writer);
 }
 END_TEST
@@ -216,7 +216,7 @@ START_TEST(when_full_what_is_cheapest_to_learn_again_goes_first)
     for (uint64_t number = dear; number < 3 * facts.capacity; number++)
         put_class(writer, number, CLASS_NONE, number);
     for (uint64_t number = 0; number < dear; number++)
-        ck_assert_int_eq(read_number(reader, number, &verdict), TABLE_HIT);
+        CLAIM(read_number(reader, number, &verdict) == TABLE_HIT);
     table_writer_facts(writer, &facts);
     ck_assert_uint_gt(facts.evicted, facts.capacity);
     ck_assert_uint_gt(facts.records, facts.capacity / 2);
@@ -224,7 +224,7 @@ START_TEST(when_full_what_is_cheapest_to_learn_again_goes_first)
     uint64_t early = 0;
     for (uint64_t number = dear; number < facts.capacity; number++)
         early += read_number(reader, number, &verdict) == TABLE_HIT;
-    ck_assert_uint_eq(early, 0);
+    CLAIM(early == 0);
     table_reader_close(reader);
     table_writer_close(writer);
 }
@@ -255,9 +255,9 @@ START_TEST(a_record_cheaper_than_all_others_is_refused_when_full)
         if (read_number(reader, i, &verdict) != TABLE_HIT)
             continue;
         numbered_key(&numbered, i);
-        ck_assert_int_eq(table_writer_put(writer, &numbered.key, &lowered), 0);
-        ck_assert_int_eq(read_number(reader, i, &verdict), TABLE_HIT);
-        ck_assert_uint_eq(verdict.config_epoch, 5);
+        CLAIM(table_writer_put(writer, &numbered.key, &lowered) == 0);
+        CLAIM(read_number(reader, i, &verdict) == TABLE_HIT);
+        CLAIM(verdict.config_epoch == 5);
     }
     table_reader_close(reader);
     table_writer_close(writer);
@@ -280,10 +280,9 @@ START_TEST(every_size_finds_room_in_a_full_partition)
         for (uint64_t number = 0; number < 300; number++) {
             struct numbered numbered;
             numbered_key(&numbered, (size << 32) + number);
-            ck_assert_int_eq(table_writer_put(writer, &numbered.key, &verdict), 0);
-            ck_assert_int_eq(table_read(reader, &numbered.key, scratch.clock.boot_ms, &read),
-                             TABLE_HIT);
-            ck_assert(verdict_same(&verdict, &read));
+            CLAIM(table_writer_put(writer, &numbered.key, &verdict) == 0);
+            CLAIM(table_read(reader, &numbered.key, scratch.clock.boot_ms, &read) == TABLE_HIT);
+            CLAIM(verdict_same(&verdict, &read));
         }
     }
     table_reader_close(reader);
@@ -301,18 +300,18 @@ START_TEST(evicting_a_floor_takes_back_completeness)
     for (uint16_t partition = 0; partition < TABLE_PARTITIONS; partition++)
         table_writer_set_complete(writer, partition, true);
     table_reader_facts(reader, &facts);
-    ck_assert_uint_eq(facts.complete, TABLE_PARTITIONS);
+    CLAIM(facts.complete == TABLE_PARTITIONS);
     for (uint64_t number = 0; number < 3 * facts.capacity; number++)
         put_class(writer, number, CLASS_NONE, 1);
     table_reader_facts(reader, &facts);
     ck_assert_uint_gt(facts.evicted, 0);
-    ck_assert_uint_eq(facts.complete, TABLE_PARTITIONS); /* no floor was among them */
+    CLAIM(facts.complete == TABLE_PARTITIONS); /* no floor was among them */
     for (uint64_t number = 0; number < 3 * facts.capacity; number++)
         put_class(writer, number, CLASS_DANE, 1);
     table_reader_facts(reader, &facts);
-    ck_assert_uint_eq(facts.complete, 0);
+    CLAIM(facts.complete == 0);
     numbered_key(&numbered, 1);
-    ck_assert(!table_reader_complete(reader, &numbered.key));
+    CLAIM(!table_reader_complete(reader, &numbered.key));
     table_reader_close(reader);
     table_writer_close(writer);
 }
@@ -332,8 +331,8 @@ START_TEST(a_reused_slot_never_answers_for_its_earlier_key)
             put_number(writer, round * facts.capacity + i, round);
         for (uint64_t i = 0; i < (round + 1) * facts.capacity; i += 13) {
             const enum table_outcome outcome = read_number(reader, i, &verdict);
-            ck_assert_int_ne(outcome, TABLE_UNKNOWN);
-            ck_assert(outcome == TABLE_MISS || value_is_of(&verdict, i));
+            CLAIM(outcome != TABLE_UNKNOWN);
+            CLAIM(outcome == TABLE_MISS || value_is_of(&verdict, i));
         }
     }
     table_reader_close(reader);
@@ -349,27 +348,27 @@ START_TEST(a_restarted_writer_finds_everything)
     struct table_writer *writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, &opened);
     struct table_reader *reader = scratch_reader(&scratch);
 
-    ck_assert(!opened.attached);
+    CLAIM(!opened.attached);
     for (uint64_t number = 0; number < 8000; number++)
         put_number(writer, number, 1);
     for (uint32_t round = 2; round < 6; round++) {
         table_writer_close(writer);
         expect(reader, 17, round - 1); /* nobody writes, readers read */
         writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, &opened);
-        ck_assert(opened.attached);
-        ck_assert_uint_eq(opened.kept, 8000);
-        ck_assert_uint_eq(opened.dropped + opened.repeated, 0);
+        CLAIM(opened.attached);
+        CLAIM(opened.kept == 8000);
+        CLAIM(opened.dropped + opened.repeated == 0);
         for (uint64_t number = 0; number < 8000; number++) {
             struct numbered numbered;
             struct verdict verdict;
             numbered_key(&numbered, number);
-            ck_assert(table_writer_get(writer, &numbered.key, &verdict));
-            ck_assert(value_is_of(&verdict, number));
+            CLAIM(table_writer_get(writer, &numbered.key, &verdict));
+            CLAIM(value_is_of(&verdict, number));
             expect(reader, number, round - 1);
             put_number(writer, number, round);
         }
     }
-    ck_assert_int_eq(table_reader_refresh(reader, &scratch.clock), 0);
+    CLAIM(table_reader_refresh(reader, &scratch.clock) == 0);
     table_reader_close(reader);
     table_writer_close(writer);
 }
@@ -388,19 +387,19 @@ START_TEST(another_size_is_a_successor_with_the_same_records)
         put_number(writer, number, 1);
     table_writer_close(writer);
     writer = scratch_writer(&scratch, 3 * TABLE_BYTES_SMALL, &opened);
-    ck_assert(!opened.attached);
-    ck_assert_uint_eq(opened.kept, 8000);
+    CLAIM(!opened.attached);
+    CLAIM(opened.kept == 8000);
     ck_assert_str_ne(first, table_writer_path(writer));
-    ck_assert_int_eq(access(first, F_OK), -1);
+    CLAIM(access(first, F_OK) == -1);
 
     put_number(writer, 5, 2);
     expect(reader, 5, 1); /* still the old file, whole */
-    ck_assert_int_eq(table_reader_refresh(reader, &scratch.clock), 1);
+    CLAIM(table_reader_refresh(reader, &scratch.clock) == 1);
     expect(reader, 5, 2);
     for (uint64_t number = 6; number < 8000; number++)
         expect(reader, number, 1);
     table_reader_facts(reader, &facts);
-    ck_assert_uint_eq(facts.generation, 2);
+    CLAIM(facts.generation == 2);
     ck_assert_uint_gt(facts.file_bytes, 2 * TABLE_BYTES_SMALL);
     table_reader_close(reader);
     table_writer_close(writer);
@@ -419,7 +418,7 @@ START_TEST(a_reader_follows_a_chain_of_successors)
     }
     put_number(writer, 1, 2);
     expect(reader, 1, 1);
-    ck_assert_int_eq(table_reader_refresh(reader, &scratch.clock), 1);
+    CLAIM(table_reader_refresh(reader, &scratch.clock) == 1);
     expect(reader, 1, 2);
     table_reader_close(reader);
     table_writer_close(writer);
@@ -433,18 +432,16 @@ START_TEST(a_second_writer_is_told_that_it_is_busy)
     struct table_writer *writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, NULL), *second;
     char why[256];
 
-    ck_assert_int_eq(table_writer_open(&second, scratch.directory, TABLE_BYTES_SMALL,
-                                       &scratch.clock, NULL, why, sizeof why),
-                     -EBUSY);
+    CLAIM(table_writer_open(&second, scratch.directory, TABLE_BYTES_SMALL, &scratch.clock, NULL,
+                            why, sizeof why) == -EBUSY);
     ck_assert_ptr_nonnull(strstr(why, "another daemon"));
     /* Also when somebody cleaned the directory. */
     char path[128];
     snprintf(path, sizeof path, "%s/table.lock", scratch.directory);
-    ck_assert_int_eq(unlink(path), 0);
-    ck_assert_int_eq(table_writer_open(&second, scratch.directory, 2 * TABLE_BYTES_SMALL,
-                                       &scratch.clock, NULL, why, sizeof why),
-                     -EBUSY);
-    ck_assert_int_eq(put_number(writer, 1, 1), 0);
+    CLAIM(unlink(path) == 0);
+    CLAIM(table_writer_open(&second, scratch.directory, 2 * TABLE_BYTES_SMALL, &scratch.clock, NULL,
+                            why, sizeof why) == -EBUSY);
+    CLAIM(put_number(writer, 1, 1) == 0);
     table_writer_close(writer);
     writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, NULL);
     table_writer_close(writer);
@@ -462,9 +459,9 @@ START_TEST(a_reader_of_another_boot_answers_unknown)
 
     put_number(writer, 1, 1);
     other.boot_id[0] ^= 1;
-    ck_assert_int_eq(table_reader_refresh(reader, &other), 0);
-    ck_assert_int_eq(read_number(reader, 1, &verdict), TABLE_UNKNOWN);
-    ck_assert_int_eq(read_number(reader, 2, &verdict), TABLE_UNKNOWN);
+    CLAIM(table_reader_refresh(reader, &other) == 0);
+    CLAIM(read_number(reader, 1, &verdict) == TABLE_UNKNOWN);
+    CLAIM(read_number(reader, 2, &verdict) == TABLE_UNKNOWN);
     table_reader_close(reader);
     table_writer_close(writer);
 }
@@ -480,7 +477,7 @@ START_TEST(clocks_that_disagree_make_unknown_until_the_next_heartbeat)
     put_number(writer, 1, 1);
     stepped.wall_ms -= 3600000;
     table_reader_refresh(reader, &stepped);
-    ck_assert_int_eq(read_number(reader, 1, &verdict), TABLE_UNKNOWN);
+    CLAIM(read_number(reader, 1, &verdict) == TABLE_UNKNOWN);
     for (uint16_t partition = 0; partition < TABLE_PARTITIONS; partition++)
         table_writer_heartbeat(writer, partition, &stepped);
     table_reader_refresh(reader, &stepped);
@@ -488,7 +485,7 @@ START_TEST(clocks_that_disagree_make_unknown_until_the_next_heartbeat)
     namespaced.boot_ms -= 60000; /* a time namespace with its own boot clock */
     namespaced.wall_ms = stepped.wall_ms - 60000;
     table_reader_refresh(reader, &namespaced);
-    ck_assert_int_eq(read_number(reader, 1, &verdict), TABLE_UNKNOWN);
+    CLAIM(read_number(reader, 1, &verdict) == TABLE_UNKNOWN);
     table_reader_close(reader);
     table_writer_close(writer);
 }
@@ -502,11 +499,9 @@ START_TEST(a_record_from_the_future_is_not_believed)
     struct verdict verdict = {.began_ms = scratch.clock.boot_ms + 60000};
 
     numbered_key(&numbered, 1);
-    ck_assert_int_eq(table_writer_put(writer, &numbered.key, &verdict), 0);
-    ck_assert_int_eq(table_read(reader, &numbered.key, scratch.clock.boot_ms, &verdict),
-                     TABLE_UNKNOWN);
-    ck_assert_int_eq(table_read(reader, &numbered.key, scratch.clock.boot_ms + 60000, &verdict),
-                     TABLE_HIT);
+    CLAIM(table_writer_put(writer, &numbered.key, &verdict) == 0);
+    CLAIM(table_read(reader, &numbered.key, scratch.clock.boot_ms, &verdict) == TABLE_UNKNOWN);
+    CLAIM(table_read(reader, &numbered.key, scratch.clock.boot_ms + 60000, &verdict) == TABLE_HIT);
     table_reader_close(reader);
     table_writer_close(writer);
 }
@@ -521,8 +516,8 @@ START_TEST(after_another_boot_nothing_is_taken_over)
     table_writer_close(writer);
     scratch.clock.boot_id[3] ^= 1;
     writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, &opened);
-    ck_assert(!opened.attached);
-    ck_assert_uint_eq(opened.kept, 0);
+    CLAIM(!opened.attached);
+    CLAIM(opened.kept == 0);
     table_writer_close(writer);
 }
 END_TEST
@@ -534,12 +529,12 @@ START_TEST(the_file_is_sparse_0640_and_of_its_final_size)
     struct table_writer *writer = scratch_writer(&scratch, 64u << 20, NULL);
     struct stat before, after;
 
-    ck_assert_int_eq(stat(table_writer_path(writer), &before), 0);
-    ck_assert_uint_eq(before.st_mode & 07777, 0640);
+    CLAIM(stat(table_writer_path(writer), &before) == 0);
+    CLAIM((before.st_mode & 07777) == 0640);
     for (uint64_t number = 0; number < 20000; number++)
         put_number(writer, number, 1);
-    ck_assert_int_eq(stat(table_writer_path(writer), &after), 0);
-    ck_assert_int_eq(before.st_size, after.st_size);
+    CLAIM(stat(table_writer_path(writer), &after) == 0);
+    CLAIM(before.st_size == after.st_size);
     ck_assert_int_le(after.st_size, 64 << 20);
     ck_assert_int_lt(before.st_blocks, after.st_blocks);
     ck_assert_int_lt(after.st_blocks * 512, after.st_size / 2);
@@ -552,15 +547,14 @@ START_TEST(sizes_that_cannot_be_are_refused)
     struct table_writer *writer;
     char why[256];
 
-    ck_assert_int_eq(table_writer_open(&writer, scratch.directory, 1 << 20, &scratch.clock, NULL,
-                                       why, sizeof why),
-                     -EINVAL);
+    CLAIM(table_writer_open(&writer, scratch.directory, 1 << 20, &scratch.clock, NULL, why,
+                            sizeof why) == -EINVAL);
     for (uint64_t bytes = 1 << 20; bytes < 1ULL << 40; bytes = bytes * 5 / 4) {
         const struct table_geometry geometry = table_geometry_fit(bytes);
         ck_assert_uint_le(geometry.file_bytes, bytes);
         if (geometry.quota == 0)
             continue;
-        ck_assert_uint_eq(geometry.lines % TABLE_GROUP, 0);
+        CLAIM(geometry.lines % TABLE_GROUP == 0);
         /* Offsets must fit a cell, and slot numbers 32 bits. */
         ck_assert_uint_lt(geometry.file_bytes / 64, 1ULL << 32);
         ck_assert_uint_lt(geometry.segments * TABLE_SEGMENT_SLOTS + 1, 1ULL << 32);
@@ -576,15 +570,13 @@ START_TEST(no_directory_and_no_table_are_clear_errors)
     struct table_reader *reader;
     char why[256];
 
-    ck_assert_int_eq(table_reader_open(&reader, scratch.directory, &scratch.clock, why, sizeof why),
-                     -ENOENT);
+    CLAIM(table_reader_open(&reader, scratch.directory, &scratch.clock, why, sizeof why) ==
+          -ENOENT);
     ck_assert_str_ne(why, "");
-    ck_assert_int_eq(table_reader_open(&reader, "/nonexistent", &scratch.clock, why, sizeof why),
-                     -ENOENT);
+    CLAIM(table_reader_open(&reader, "/nonexistent", &scratch.clock, why, sizeof why) == -ENOENT);
     ck_assert_str_ne(why, "");
-    ck_assert_int_eq(table_writer_open(&writer, "/nonexistent", TABLE_BYTES_SMALL, &scratch.clock,
-                                       NULL, why, sizeof why),
-                     -ENOENT);
+    CLAIM(table_writer_open(&writer, "/nonexistent", TABLE_BYTES_SMALL, &scratch.clock, NULL, why,
+                            sizeof why) == -ENOENT);
     ck_assert_str_ne(why, "");
 }
 END_TEST
@@ -594,11 +586,11 @@ START_TEST(the_writers_own_reader_reads_the_same)
     struct table_writer *writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, NULL);
     struct table_reader *reader;
 
-    ck_assert_int_eq(table_writer_reader(writer, &reader), 0);
+    CLAIM(table_writer_reader(writer, &reader) == 0);
     put_number(writer, 1, 1);
     expect(reader, 1, 1);
     expect_miss(reader, 2);
-    ck_assert_int_eq(table_reader_refresh(reader, &scratch.clock), 0);
+    CLAIM(table_reader_refresh(reader, &scratch.clock) == 0);
     table_reader_close(reader);
     table_writer_close(writer);
 }
