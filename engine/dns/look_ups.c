@@ -28,7 +28,7 @@ struct look_ups {
     struct pool *pool;
     struct keymap under_way;
     struct failures *failures;
-    TAILQ_HEAD(, look_up) waiting, done;
+    TAILQ_HEAD(look_up_list, look_up) waiting, done;
     uint32_t held, inside, abandoned;
     bool beginning; /* in world.begin: nothing may be replied now */
 };

@@ -596,7 +596,7 @@ struct cut {
 /* Apart from cut_off, because its array of 16 KiB would be touched for every answer. */
 __attribute__((noinline)) static struct cut cut_off_mx(const struct digest *d, uint32_t kept)
 {
-    uint16_t preferences[LIMIT_DNS_RECORDS], left;
+    uint16_t preferences[LIMIT_DNS_RECORDS] = {0}, left;
     uint32_t count = 0, under = 0;
     struct reader r = answer_section(d, &left);
     struct record record;

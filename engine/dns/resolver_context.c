@@ -107,6 +107,16 @@ static int set_caches(struct ub_ctx *context, uint32_t mib, char *why, size_t wh
     return error;
 }
 
+/* Whether a word of a zone file is this type, in capitals or not. ASCII, whatever the locale. */
+static bool is_type(const char *word, const char *type)
+{
+    while (*word && (*word == *type || *word == *type + ('a' - 'A'))) {
+        word++;
+        type++;
+    }
+    return *word == *type;
+}
+
 /* Whether the file has at least one DS or DNSKEY record. */
 static int anchor_check(const char *path, char *why, size_t why_size)
 {
@@ -122,7 +132,7 @@ static int anchor_check(const char *path, char *why, size_t why_size)
         line[strcspn(line, ";\r\n")] = '\0';
         for (char *word = strtok_r(line, " \t", &rest); word && !found;
              word = strtok_r(NULL, " \t", &rest))
-            found = strcasecmp(word, "DS") == 0 || strcasecmp(word, "DNSKEY") == 0;
+            found = is_type(word, "DS") || is_type(word, "DNSKEY");
     }
     (void)fclose(file);
     if (!found)

@@ -65,7 +65,7 @@ struct resolver_events {
     struct wheel *wheel;
     struct pool *watches;
     uint32_t cancels_owed;
-    LIST_HEAD(, event) owed_arming;
+    LIST_HEAD(event_list, event) owed_arming;
 };
 
 static struct event *event_of(struct ub_event *event)
