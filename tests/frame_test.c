@@ -4,6 +4,7 @@
  * Round trips of random messages of every kind, every cut and every flipped bit of a frame, and the
  * bounds. Random numbers come from a fixed seed, so a failure can be repeated.
  */
+#include "engine/policy/verdict.h"
 #include "ipc/wire/frame.h"
 #include "ipc/wire/json.h"
 
@@ -75,6 +76,8 @@ static void random_verdict(struct frame_verdict *v)
     v->verdict.config_epoch = (uint32_t)random_number(UINT32_MAX);
     random_text(v->verdict.host, sizeof v->verdict.host, false);
     random_text(v->verdict.match, sizeof v->verdict.match, false);
+    random_text(v->verdict.address, sizeof v->verdict.address, false);
+    v->verdict.port = (uint16_t)random_number(UINT16_MAX);
     random_text(v->next_hop, sizeof v->next_hop, true);
     random_text(v->cause, sizeof v->cause, false);
     random_text(v->sentence, sizeof v->sentence, false);
@@ -162,6 +165,8 @@ static bool same_message(uint8_t kind, const union message *a, const union messa
            a->verdict.verdict.config_epoch == b->verdict.verdict.config_epoch &&
            strcmp(a->verdict.verdict.host, b->verdict.verdict.host) == 0 &&
            strcmp(a->verdict.verdict.match, b->verdict.verdict.match) == 0 &&
+           strcmp(a->verdict.verdict.address, b->verdict.verdict.address) == 0 &&
+           a->verdict.verdict.port == b->verdict.verdict.port &&
            strcmp(a->verdict.next_hop, b->verdict.next_hop) == 0 &&
            strcmp(a->verdict.cause, b->verdict.cause) == 0 &&
            strcmp(a->verdict.sentence, b->verdict.sentence) == 0 &&
@@ -357,6 +362,25 @@ START_TEST(requests_and_answers_fit_their_bounds)
 }
 END_TEST
 
+START_TEST(the_words_are_those_of_the_engine)
+{
+    uint32_t all = 0, bit;
+
+    for (unsigned i = 0; i < ENFORCE_COUNT; i++)
+        ck_assert_str_eq(frame_enforce_name(i), enforce_name((enum enforce)i));
+    ck_assert_str_eq(frame_enforce_name(ENFORCE_COUNT), "?");
+    for (unsigned i = 0; i < CONCLUSION_COUNT; i++)
+        ck_assert_str_ne(frame_conclusion_name(i), "?");
+    for (unsigned i = 0; frame_flag_name(i, &bit); i++) {
+        ck_assert_uint_eq(all & bit, 0);
+        all |= bit;
+    }
+    ck_assert_uint_eq(all, (VERDICT_ALL_HOSTS_TLSA << 1) - 1); /* the last flag of verdict.h */
+    ck_assert_str_eq(frame_tls_name(0x0304), "TLSv1.3");
+    ck_assert_str_eq(frame_error_name(200), "error");
+}
+END_TEST
+
 /* --- JSON --- */
 
 START_TEST(a_document_is_written_as_it_is_nested)
@@ -478,6 +502,7 @@ int main(void)
     tcase_add_test(frames, what_does_not_fit_is_not_written);
     tcase_add_test(frames, no_flipped_bit_reaches_beyond_the_frame);
     tcase_add_test(frames, requests_and_answers_fit_their_bounds);
+    tcase_add_test(frames, the_words_are_those_of_the_engine);
     tcase_set_timeout(frames, 60);
     suite_add_tcase(suite, frames);
     tcase_add_test(json, a_document_is_written_as_it_is_nested);

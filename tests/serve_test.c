@@ -414,6 +414,46 @@ START_TEST(a_frame_may_come_byte_by_byte)
 }
 END_TEST
 
+/* Frames of random kinds with random bodies, some of them cut off, some preceded by rubbish. */
+START_TEST(random_bytes_never_disturb_another_client)
+{
+    uint64_t seed = 0x9e3779b97f4a7c15u;
+    uint8_t bytes[600];
+
+    standin_open(&standin, 64);
+    client_open(&two, &standin);
+    for (int round = 0; round < 300; round++) {
+        client_open(&one, &standin);
+        for (int frame = 0; frame < 20; frame++) {
+            uint32_t size = FRAME_HEADER_BYTES + (uint32_t)(seed % 500);
+
+            for (size_t i = 0; i < sizeof bytes; i++) {
+                seed ^= seed << 13;
+                seed ^= seed >> 7;
+                seed ^= seed << 17;
+                bytes[i] = (uint8_t)seed;
+            }
+            if (frame < 19 || round % 3)
+                memcpy(bytes, &size, 4);
+            bytes[4] = FRAME_VERSION;
+            bytes[5] &= 7;
+            if (bytes[16] % 2) /* a field that fits, so that decoding goes on behind it */
+                memcpy(bytes + 16, (const uint8_t[]){1, 0, 3, 0, 'a', '.', 'b'}, 7);
+            if (send(one.fd, bytes, size, MSG_NOSIGNAL) < 0)
+                break;
+        }
+        client_fill(&one, 0);
+        close(one.fd);
+        expect_round_trip(&two, (uint64_t)round);
+    }
+    close(two.fd);
+    for (int i = 0; i < 100; i++, usleep(1000)) /* some asked for a reload by chance */
+        if (serve_work_take(standin.serve) != SERVE_NOTHING)
+            serve_work_done(standin.serve, true, "", 0);
+    wait_until_status(&standin, "front", "outstanding", 1);
+}
+END_TEST
+
 /* --- time limits --- */
 
 START_TEST(an_idle_connection_is_closed)
@@ -763,6 +803,8 @@ START_TEST(more_documents_than_buffers_all_arrive)
         for (uint64_t id = 0; id < 100; id++)
             client_question(&clients[i], FRAME_EXPLAIN, id, "dane.example");
     }
+    /* None of them reads, and none of them holds a buffer that others need. */
+    ck_assert_uint_eq(status_number(&standin, "front", "documents"), 1);
     for (int i = CLIENTS - 1; i >= 0; i--) {
         for (int k = 0; k < 100; k++) {
             struct frame frame;
@@ -1025,6 +1067,7 @@ static void add_questions(Suite *suite)
     tcase_add_test(tcase, a_malformed_frame_gets_an_error_and_the_connection_lives);
     tcase_add_test(tcase, lost_framing_gets_an_error_and_closes);
     tcase_add_test(tcase, a_frame_may_come_byte_by_byte);
+    tcase_add_test(tcase, random_bytes_never_disturb_another_client);
     tcase_add_test(tcase, explain_is_one_json_object);
     tcase_add_test(tcase, more_documents_than_buffers_all_arrive);
     tcase_add_test(tcase, reload_and_config_are_done_by_the_main_thread);

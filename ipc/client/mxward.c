@@ -538,7 +538,7 @@ int mxw_check(struct mxw *m, const struct mxw_question *question, struct mxw_ver
 {
     int64_t until_ms = now_ms() + wait_ms;
     bool was_connected = m->fd >= 0;
-    struct mxw_result result;
+    struct mxw_result result = {.size = sizeof result};
     int status;
 
     if (m->outstanding > 0)

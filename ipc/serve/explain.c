@@ -10,6 +10,8 @@
 
 #include "engine/base/clock.h"
 #include "engine/policy/dane.h"
+#include "engine/policy/postfix.h"
+#include "engine/probe/endpoint.h"
 #include "ipc/serve/reply.h"
 #include "ipc/wire/json.h"
 
@@ -164,6 +166,28 @@ static void write_verdict(struct explain *explain, const struct domain_facts *fa
     write_time(json, "ended", facts->ended_wall_s);
 }
 
+/* What Postfix is told, by what the sender demands. */
+static void write_postfix(struct json *json, const struct verdict *verdict)
+{
+    static const enum level demands[] = {LEVEL_NONE, LEVEL_ENCRYPT, LEVEL_VERIFIED,
+                                         LEVEL_AUTHENTICATED};
+
+    json_put_array(json, "postfix");
+    for (size_t i = 0; i < sizeof demands / sizeof demands[0]; i++) {
+        struct postfix_policy policy;
+
+        postfix_policy(&policy, verdict, demands[i]);
+        json_put_object(json, NULL);
+        json_put_text(json, "demand", level_name(demands[i]));
+        json_put_text(json, "answer", postfix_answer_name(policy.answer));
+        json_put_text(json, "policy", policy.answer == POSTFIX_POLICY ? policy.text : NULL);
+        json_put_text(json, "guarantees", level_name(policy.guarantees));
+        json_put_text(json, "rule", policy.rule);
+        json_end(json);
+    }
+    json_end(json);
+}
+
 static void write_route(struct json *json, const struct route *route)
 {
     json_put_object(json, "route");
@@ -289,10 +313,14 @@ static void write_tls(struct explain *explain, const struct evidence *e)
 
 static void write_steps(struct json *json, const struct evidence *e)
 {
-    json_put_unsigned(json, "step", e->step);
-    json_put_array(json, "step_us");
-    for (unsigned i = 0; i < ENDPOINT_STEP_COUNT; i++)
-        json_put_unsigned(json, NULL, e->step_us[i]);
+    json_put_text(json, "step", endpoint_step_name(e->step));
+    json_put_array(json, "steps");
+    for (unsigned i = 0; i < ENDPOINT_STEP_COUNT; i++) {
+        json_put_object(json, NULL);
+        json_put_text(json, "name", endpoint_step_name(i));
+        json_put_unsigned(json, "us", e->step_us[i]);
+        json_end(json);
+    }
     json_end(json);
 }
 
@@ -363,7 +391,7 @@ static void write_hosts(struct explain *explain, const struct domain_facts *fact
     json_put_array(json, "hosts");
     for (unsigned i = 0; i < facts->route.host_count && i < LIMIT_MX_HOSTS; i++) {
         json_put_object(json, NULL);
-        json_put_text(json, "name", facts->route.hosts[i].name.text);
+        write_name(json, "name", &facts->route.hosts[i].name);
         json_put_unsigned(json, "preference", facts->route.hosts[i].preference);
         json_put_boolean(json, "evaluated", facts->hosts[i] != NULL);
         if (facts->hosts[i]) {
@@ -406,6 +434,7 @@ size_t explain_write(char *out, size_t size, const struct domain_facts *facts, u
 
     json_start(&explain.json, out, size);
     write_verdict(&explain, facts);
+    write_postfix(&explain.json, &facts->verdict);
     write_route(&explain.json, &facts->route);
     write_hosts(&explain, facts);
     json_put_array(&explain.json, "certificates");

@@ -79,6 +79,7 @@ struct front {
     struct rights *rights;
     char *documents;         /* LIMIT_FRONT_DOCUMENTS of FRAME_DOCUMENT_MAX bytes */
     uint32_t documents_used; /* bits */
+    const struct native_user *document_users[LIMIT_FRONT_DOCUMENTS];
     bool documents_wanted, documents_freed;
     struct question *at_main; /* whose work the main thread has */
     bool listening_to_work;
@@ -144,12 +145,24 @@ static void question_fault(struct front *front, struct question *question, enum 
 
 /* --- documents --- */
 
+/* A user gets half of the buffers at most, so that one who reads slowly keeps nobody else from
+ * looking at the status. */
+static bool document_allowed(const struct front *front, const struct native_user *user)
+{
+    unsigned held = 0;
+
+    for (unsigned i = 0; i < LIMIT_FRONT_DOCUMENTS; i++)
+        held += (front->documents_used >> i & 1) && front->document_users[i] == user;
+    return held < LIMIT_FRONT_DOCUMENTS / 2;
+}
+
 static bool document_take(struct front *front, struct question *question)
 {
     for (uint8_t i = 0; i < LIMIT_FRONT_DOCUMENTS; i++) {
-        if (front->documents_used >> i & 1)
+        if ((front->documents_used >> i & 1) || !document_allowed(front, question->user))
             continue;
         front->documents_used |= 1u << i;
+        front->document_users[i] = question->user;
         counter_add(&front->counts.documents, 1);
         question->document = i;
         question->text = front->documents + (size_t)i * FRAME_DOCUMENT_MAX;
@@ -197,6 +210,10 @@ static bool document_write(struct front *front, struct native_client *client,
     struct frame_document part = {.form = question->kind == FRAME_CONFIG ? DOCUMENT_TEXT
                                                                          : DOCUMENT_JSON};
 
+    /* A buffer is taken only when all before it is with the kernel: so one that fits into the
+     * output is given back at once, and who does not read holds none. */
+    if (question->sent == 0 && native_room(client) < LIMIT_CLIENT_OUTPUT)
+        return false;
     if (!question->text && !document_make(front, question))
         return false;
     part.size = question->size;
@@ -399,7 +416,7 @@ static bool answer_from_table(struct front *front, struct native_client *client,
 {
     char text[NEXT_HOP_TEXT_MAX];
     struct frame_verdict reply;
-    struct verdict verdict;
+    struct verdict verdict = {0}; /* a record does not hold all of it */
     struct table_key key;
     uint64_t now_ms = clock_boot_ms();
 

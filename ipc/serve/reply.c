@@ -4,12 +4,19 @@
  */
 #include "ipc/serve/reply.h"
 
+#include "engine/policy/postfix.h"
+
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
+
+static_assert(POSTFIX_TEXT_MAX <= FRAME_POLICY_MAX, "a policy fits");
 
 void reply_verdict(struct frame_verdict *reply, const struct next_hop *next_hop,
                    const struct verdict *verdict, uint64_t now_ms)
 {
+    struct postfix_policy policy;
+
     memset(reply, 0, sizeof *reply);
     reply->verdict = *verdict;
     reply->now_ms = now_ms;
@@ -17,6 +24,9 @@ void reply_verdict(struct frame_verdict *reply, const struct next_hop *next_hop,
     snprintf(reply->cause, sizeof reply->cause, "%s", cause_name(verdict->cause));
     snprintf(reply->status_code, sizeof reply->status_code, "%s", verdict_status_code(verdict));
     verdict_sentence(verdict, reply->sentence, sizeof reply->sentence);
+    postfix_policy(&policy, verdict, LEVEL_NONE);
+    if (policy.answer == POSTFIX_POLICY)
+        snprintf(reply->policy, sizeof reply->policy, "%s", policy.text);
 }
 
 void reply_facts(struct frame_verdict *reply, const struct domain_facts *facts, uint64_t now_ms)

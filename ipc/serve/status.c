@@ -216,9 +216,9 @@ static void write_histograms(struct json *json, const struct engine *engine,
     write_shards_histogram(json, "probe", engine, prober_part,
                            offsetof(struct prober_counts, whole_us));
     for (unsigned i = 0; i < ENDPOINT_STEP_COUNT; i++) {
-        char name[24];
+        char name[40];
 
-        snprintf(name, sizeof name, "probe step %u", i + 1);
+        snprintf(name, sizeof name, "probe: %s", endpoint_step_name(i));
         write_shards_histogram(json, name, engine, prober_part,
                                offsetof(struct prober_counts, step_us) +
                                    i * sizeof(struct histogram));

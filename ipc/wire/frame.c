@@ -99,6 +99,8 @@ static const struct field verdict_fields[] = {
     NUMBER(22, frame_verdict, ended_wall_s, ANY),
     NUMBER(23, frame_verdict, limited, 1),
     NUMBER(24, frame_verdict, from_table, 1),
+    TEXT(25, frame_verdict, verdict.address, false),
+    NUMBER(26, frame_verdict, verdict.port, ANY),
 };
 static const struct field document_fields[] = {
     NUMBER(1, frame_document, form, ANY),
@@ -509,6 +511,9 @@ const char *frame_flag_name(unsigned index, uint32_t *bit)
         {VERDICT_POSTFIX_UNSAFE_TLSA, "postfix-unsafe-tlsa"},
         {VERDICT_TLS13_ALL, "tls13-all"},
         {VERDICT_TLS12_ONLY_SOME, "tls12-only-some"},
+        {VERDICT_SOME_HOSTS_FAIL_DANE, "some-hosts-fail-dane"},
+        {VERDICT_TLSA_UNKNOWN_SOME, "tlsa-unknown-some"},
+        {VERDICT_ALL_HOSTS_TLSA, "all-hosts-tlsa"},
     };
 
     if (index >= sizeof flags / sizeof flags[0])

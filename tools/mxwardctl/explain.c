@@ -14,7 +14,8 @@
 #include <string.h>
 #include <time.h>
 
-#define INDENT_MAX 32 /* bytes */
+#define INDENT_MAX 32          /* bytes */
+#define TTL_MAX_S  (7 * 86400) /* greater ones are none: no look-up was needed */
 
 /* Where in the tree we are: what stands before each line of this level. */
 struct branch {
@@ -116,6 +117,21 @@ static void print_evidence(const struct branch *b, const json_t *root)
         line(b, "           not as fresh as asked: the politeness budget of a host is spent");
 }
 
+/* What Postfix is told: once for a sender who demands nothing, and for the guarantees. */
+static void print_postfix(const struct branch *b, const json_t *policies)
+{
+    const json_t *row;
+    size_t i;
+
+    json_array_foreach(policies, i, row)
+    {
+        const char *answer = text_or(row, "answer", "?");
+
+        line(b, "%s %s: %s", i ? "          " : "Postfix   ", text_or(row, "demand", "?"),
+             text_or(row, "policy", answer));
+    }
+}
+
 static void print_verdict(const struct screen *screen, const json_t *root)
 {
     struct branch b = {.screen = screen, .before = "  "};
@@ -128,8 +144,7 @@ static void print_verdict(const struct screen *screen, const json_t *root)
         line(&b, "enforce    %s, names %s", text_or(root, "enforce", "?"), text_of(root, "match"));
     else
         line(&b, "enforce    %s", text_or(root, "enforce", "?"));
-    if (text_of(root, "policy"))
-        line(&b, "Postfix    %s", text_of(root, "policy"));
+    print_postfix(&b, json_object_get(root, "postfix"));
     if (text_of(root, "status_code"))
         line(&b, "if held    status code %s", text_of(root, "status_code"));
     print_evidence(&b, root);
@@ -245,16 +260,21 @@ static void print_host_dns(const struct branch *b, const json_t *host)
          text_of(tlsa, "base") ? " at " : "", text_or(tlsa, "base", ""));
     if (text_of(host, "why"))
         line(b, "%s", text_of(host, "why"));
-    json_array_foreach(records, i, record) line(
-        b, "TLSA %zu: %lld %lld %lld %.64s%s", i + 1, (long long)number_of(record, "usage"),
-        (long long)number_of(record, "selector"), (long long)number_of(record, "matching_type"),
-        text_or(record, "data", "(no data)"), truth_of(record, "usable") ? "" : "  (unusable)");
+    json_array_foreach(records, i, record)
+    {
+        line(b, "TLSA %zu: %lld %lld %lld %.64s%s", i + 1, (long long)number_of(record, "usage"),
+             (long long)number_of(record, "selector"),
+             (long long)number_of(record, "matching_type"), text_or(record, "data", "(no data)"),
+             truth_of(record, "usable") ? "" : "  (unusable)");
+    }
     joined(json_object_get(host, "reference_names"), names, sizeof names);
     if (names[0])
         line(b, "names that count: %s", names);
 }
 
-static void print_host(const struct branch *parent, const json_t *host, bool last)
+/* `next_hop`: what to call a host without a name, an address literal. */
+static void print_host(const struct branch *parent, const json_t *host, const char *next_hop,
+                       bool last)
 {
     struct branch b = begin_child(parent, last);
     const json_t *finding = json_object_get(host, "finding"),
@@ -262,7 +282,7 @@ static void print_host(const struct branch *parent, const json_t *host, bool las
     size_t i;
 
     fprintf(b.screen->out, "%lld ", (long long)number_of(host, "preference"));
-    screen_styled(b.screen, STYLE_BOLD, text_or(host, "name", "?"));
+    screen_styled(b.screen, STYLE_BOLD, text_or(host, "name", next_hop));
     if (!truth_of(host, "evaluated")) {
         fputs("  not looked at\n", b.screen->out);
         return;
@@ -279,7 +299,9 @@ static void print_host(const struct branch *parent, const json_t *host, bool las
         line(&b, "TLS-RPT: %s", text_of(finding, "tls_report"));
     print_host_dns(&b, host);
     json_array_foreach(endpoints, i, endpoint)
+    {
         print_endpoint(&b, endpoint, i + 1 == json_array_size(endpoints));
+    }
 }
 
 static void print_route(const struct screen *screen, const json_t *root)
@@ -287,16 +309,22 @@ static void print_route(const struct screen *screen, const json_t *root)
     const json_t *route = json_object_get(root, "route"), *hosts = json_object_get(root, "hosts"),
                  *host;
     struct branch b = {.screen = screen, .before = "  "};
+    char ttl[40] = "";
     size_t i;
 
     fputc('\n', screen->out);
-    line(&b, "route %s, %s, TTL %lld s%s%s%s", text_or(route, "state", "?"),
-         truth_of(route, "secure") ? "signed" : "not signed", (long long)number_of(route, "ttl_s"),
+    if (number_of(route, "ttl_s") < TTL_MAX_S)
+        snprintf(ttl, sizeof ttl, ", TTL %lld s", (long long)number_of(route, "ttl_s"));
+    line(&b, "route %s, %s%s%s%s%s", text_or(route, "state", "?"),
+         truth_of(route, "secure") ? "signed" : "not signed", ttl,
          text_of(route, "expanded") ? ", alias of " : "", text_or(route, "expanded", ""),
          truth_of(route, "hosts_cut") ? ", more hosts than are looked at" : "");
     if (text_of(route, "why"))
         line(&b, "%s", text_of(route, "why"));
-    json_array_foreach(hosts, i, host) print_host(&b, host, i + 1 == json_array_size(hosts));
+    json_array_foreach(hosts, i, host)
+    {
+        print_host(&b, host, text_or(root, "next_hop", "?"), i + 1 == json_array_size(hosts));
+    }
 }
 
 /* --- certificates and dialogues --- */
@@ -372,8 +400,8 @@ static void print_transcripts(const struct screen *screen, const json_t *root)
             if (!text || !text[0])
                 continue;
             fputs("\n  dialogue with ", screen->out);
-            screen_text(screen, text_or(host, "name", "?"));
-            fputc(' ', screen->out);
+            screen_text(screen, text_or(host, "name", ""));
+            fputs(text_of(host, "name") ? " " : "", screen->out);
             screen_text(screen, text_or(endpoint, "address", "?"));
             fputc('\n', screen->out);
             print_transcript(screen, text);

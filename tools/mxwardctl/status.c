@@ -67,19 +67,19 @@ static void print_key(const struct screen *screen, const char *key, int columns)
     screen_column(screen, text, columns);
 }
 
-/* Numbers of one object, three to a line; zeros are left out unless `all`. */
-static void print_numbers(const struct screen *screen, const char *title, json_t *object, bool all)
+/* Numbers of one object, two or three to a line; zeros are left out. */
+static void print_numbers(const struct screen *screen, const char *title, json_t *object)
 {
     const char *key;
     json_t *value;
     char text[32];
-    int shown = 0;
+    int shown = 0, columns = screen->width && screen->width < 122 ? 2 : 3;
 
     json_object_foreach(object, key, value)
     {
-        if (!json_is_integer(value) || (!all && json_integer_value(value) == 0))
+        if (!json_is_integer(value) || json_integer_value(value) == 0)
             continue;
-        if (shown % 3 == 0) {
+        if (shown % columns == 0) {
             fputs("  ", screen->out);
             screen_style(screen, STYLE_FAINT);
             screen_column(screen, shown == 0 ? title : "", 14);
@@ -87,10 +87,10 @@ static void print_numbers(const struct screen *screen, const char *title, json_t
         }
         print_key(screen, key, 20);
         fprintf(screen->out, "%12s   ", number_text((uint64_t)json_integer_value(value), text));
-        if (++shown % 3 == 0)
+        if (++shown % columns == 0)
             fputc('\n', screen->out);
     }
-    if (shown % 3)
+    if (shown % columns)
         fputc('\n', screen->out);
 }
 
@@ -112,7 +112,7 @@ static void print_counters(const struct screen *screen, const json_t *root)
 
     heading(screen, "Counters since the start (zeros are left out)");
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        print_numbers(screen, rows[i].title, json_object_get(root, rows[i].key), false);
+        print_numbers(screen, rows[i].title, json_object_get(root, rows[i].key));
 }
 
 /* --- tables --- */
