@@ -10,7 +10,12 @@
  * after it; resident bytes each, pool, evidence and everything of OpenSSL included. Each in a
  * process of its own, so that no case lives in what another has left.
  *
- * PROBE_STORM_PROBES=n runs n probes and prints nothing, for profilers.
+ * Instructions: the same probes counted by callgrind, once by one thread with a prober and once by
+ * two that share the certificate store, as shards do. The run with few probes is taken off, so that
+ * only probes count. It shows what the threads cost each other besides waiting.
+ *
+ * PROBE_STORM_PROBES=n runs n probes and prints nothing, for profilers; with PROBE_STORM_SHARDS=k
+ * in k threads.
  */
 #include "bench/common/bench.h"
 
@@ -25,6 +30,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +48,9 @@ enum {
     HELD = 10000,       /* connections of a memory case */
     HELD_AT_ONCE = 200, /* on their way to where they are held */
     PATIENCE_MS = 300000,
+    COUNTED_FEW = 100, /* probes under callgrind */
+    COUNTED_MANY = 400,
+    SHARDS_MOST = 16,
 };
 
 /* Rows of the farm (tests/farm/behaviours.c). */
@@ -58,7 +67,8 @@ static pid_t farm;
 
 /* --- the world around --- */
 
-static pid_t spawn(const char *const *arguments, int *output)
+/* `stream`: which of its outputs is wanted. */
+static pid_t spawn(const char *const *arguments, int stream, int *output)
 {
     int ends[2];
     CHECK(pipe(ends) == 0);
@@ -66,10 +76,10 @@ static pid_t spawn(const char *const *arguments, int *output)
     CHECK(child >= 0);
     if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGTERM);
-        dup2(ends[1], STDOUT_FILENO);
+        dup2(ends[1], stream);
         close(ends[0]);
         close(ends[1]);
-        execv(arguments[0], (char *const *)(uintptr_t)arguments);
+        execvp(arguments[0], (char *const *)(uintptr_t)arguments);
         _exit(127);
     }
     close(ends[1]);
@@ -81,7 +91,7 @@ static bool make_certificates(void)
 {
     const char *const command[] = {"/bin/sh", "tests/lab/certificates", directory, NULL};
     int output, status;
-    pid_t child = spawn(command, &output);
+    pid_t child = spawn(command, STDOUT_FILENO, &output);
     close(output);
     return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
@@ -95,7 +105,7 @@ static bool start_farm(void)
     snprintf(port, sizeof port, "%d", PORT);
     const char *const command[] = {program,      "--certificates", directory, "--port", port,
                                    "--wildcard", "--processes",    "1",       NULL};
-    farm = spawn(command, &output);
+    farm = spawn(command, STDOUT_FILENO, &output);
     bool ready = read(output, word, 5) == 5 && strcmp(word, "ready") == 0;
     close(output);
     return ready;
@@ -105,7 +115,7 @@ static void remove_directory(void)
 {
     const char *const command[] = {"/bin/rm", "-rf", directory, NULL};
     int output;
-    pid_t child = spawn(command, &output);
+    pid_t child = spawn(command, STDOUT_FILENO, &output);
     waitpid(child, NULL, 0);
     close(output);
 }
@@ -124,9 +134,18 @@ struct storm {
     uint64_t ended[OUTCOME_COUNT];
 };
 
-static void storm_open(struct storm *storm, uint32_t probes)
+static struct certificate_store *store_open(void)
 {
-    static char ca_file[600];
+    char ca_file[600];
+    struct certificate_store *store;
+    snprintf(ca_file, sizeof ca_file, "%s/root.crt", directory);
+    CHECK(certificate_store_create(&store, 4 << 20) == 0);
+    CHECK(certificate_trust_load(store, ca_file, NULL) == 0);
+    return store;
+}
+
+static void storm_open(struct storm *storm, struct certificate_store *store, uint32_t probes)
+{
     struct ring_limits limits = {
         .submissions = 4096, .files = probes + 16, .receive_buffers = 1024, .receive_bytes = 4096};
     char why[256] = "";
@@ -148,11 +167,9 @@ static void storm_open(struct storm *storm, uint32_t probes)
     storm->tlsa.type = DNS_TLSA;
     storm->tlsa.count = 1;
     storm->tlsa.tlsa = &storm->record;
-    snprintf(ca_file, sizeof ca_file, "%s/root.crt", directory);
+    storm->store = store;
     CHECK(ring_create(&storm->ring, &limits) == 0);
     CHECK(wheel_create(&storm->wheel, clock_boot_ms()) == 0);
-    CHECK(certificate_store_create(&storm->store, 4 << 20) == 0);
-    CHECK(certificate_trust_load(storm->store, ca_file, NULL) == 0);
     CHECK(prober_create(&storm->prober, storm->ring, storm->wheel, storm->store, &storm->settings,
                         probes, why, sizeof why) == 0);
 }
@@ -160,7 +177,6 @@ static void storm_open(struct storm *storm, uint32_t probes)
 static void storm_close(struct storm *storm)
 {
     prober_destroy(storm->prober);
-    certificate_store_destroy(storm->store);
     wheel_destroy(storm->wheel);
     ring_destroy(storm->ring);
 }
@@ -299,7 +315,7 @@ static void measure_cpu(const char *name, unsigned row, const char *certificate)
     struct bench_pairs pairs = {0};
     struct storm storm;
     struct bare bare;
-    storm_open(&storm, AT_ONCE);
+    storm_open(&storm, store_open(), AT_ONCE);
     bare_open(&bare, certificate);
     storm_run(&storm, row, 50); /* chains are known and verified, as in a daemon that has run */
     for (unsigned i = 0; i < 50; i++)
@@ -323,6 +339,7 @@ static void measure_cpu(const char *name, unsigned row, const char *certificate)
                  &pairs);
     bare_close(&bare);
     storm_close(&storm);
+    certificate_store_destroy(storm.store);
 }
 
 /* --- memory --- */
@@ -337,7 +354,7 @@ static uint64_t arrived(const struct storm *storm, unsigned step_before)
 static double hold(unsigned row, unsigned step_before)
 {
     struct storm storm;
-    storm_open(&storm, HELD + AT_ONCE);
+    storm_open(&storm, store_open(), HELD + AT_ONCE);
     storm_run(&storm, ROW_GOOD, 200); /* what the library and the store keep for good */
     uint64_t already = arrived(&storm, step_before);
     uint64_t before = bench_resident_bytes();
@@ -387,24 +404,88 @@ static bool raise_limit(void)
     return setrlimit(RLIMIT_NOFILE, &limit) == 0;
 }
 
-static int run_for_profiler(unsigned probes)
+/* --- instructions --- */
+
+struct share {
+    pthread_t thread;
+    struct certificate_store *store;
+    unsigned probes;
+};
+
+static void *run_share(void *argument)
 {
+    struct share *share = argument;
     struct storm storm;
-    storm_open(&storm, AT_ONCE);
-    storm_run(&storm, ROW_GOOD, probes);
+    storm_open(&storm, share->store, AT_ONCE);
+    storm_run(&storm, ROW_GOOD, share->probes);
     storm_close(&storm);
+    return NULL;
+}
+
+static int run_for_profiler(unsigned probes, unsigned shards)
+{
+    struct share shares[SHARDS_MOST];
+    struct certificate_store *store = store_open();
+    CHECK(shards > 0 && shards <= SHARDS_MOST);
+    for (unsigned i = 0; i < shards; i++) {
+        shares[i] = (struct share){.store = store, .probes = probes / shards};
+        CHECK(pthread_create(&shares[i].thread, NULL, run_share, &shares[i]) == 0);
+    }
+    for (unsigned i = 0; i < shards; i++)
+        pthread_join(shares[i].thread, NULL);
+    certificate_store_destroy(store);
     return 0;
 }
 
-static int run(void)
+/* What callgrind counts of this program with so many probes; 0: it did not run. */
+static double count_instructions(unsigned probes, unsigned shards)
 {
-    const char *probes = getenv("PROBE_STORM_PROBES");
-    if (!make_certificates())
-        return bench_impossible("tests/lab/certificates failed");
-    if (!start_farm())
-        return bench_impossible("the farm does not start");
-    if (probes != NULL)
-        return run_for_profiler((unsigned)atoi(probes));
+    const char *const command[] = {"valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null",
+                                   "/proc/self/exe", NULL};
+    const char *words[8];
+    char program[512] = "", number[16], text[8192];
+    int output;
+    memcpy(words, command, sizeof command);
+    CHECK(readlink("/proc/self/exe", program, sizeof program - 1) > 0);
+    words[3] = program;
+    snprintf(number, sizeof number, "%u", probes);
+    setenv("PROBE_STORM_PROBES", number, 1);
+    snprintf(number, sizeof number, "%u", shards);
+    setenv("PROBE_STORM_SHARDS", number, 1);
+    setenv("PROBE_STORM_DIRECTORY", directory, 1);
+    pid_t child = spawn(words, STDERR_FILENO, &output);
+    FILE *lines = fdopen(output, "r");
+    double counted = 0;
+    while (lines != NULL && fgets(text, sizeof text, lines) != NULL) {
+        const char *at = strstr(text, "Collected : ");
+        if (at != NULL)
+            counted = strtod(at + strlen("Collected : "), NULL);
+    }
+    fclose(lines);
+    waitpid(child, NULL, 0);
+    unsetenv("PROBE_STORM_PROBES");
+    return counted;
+}
+
+static void measure_instructions(void)
+{
+    double each[3] = {0};
+    for (unsigned shards = 1; shards <= 2; shards++) {
+        double few = count_instructions(COUNTED_FEW, shards);
+        double many = count_instructions(COUNTED_MANY, shards);
+        if (few == 0 || many == 0) {
+            bench_say("valgrind does not run here: instructions are not counted");
+            return;
+        }
+        each[shards] = (many - few) / (COUNTED_MANY - COUNTED_FEW) / 1e6;
+    }
+    bench_report_once(&(struct bench_case){"probe_storm", "two shards",
+                                           "million instructions a probe", BENCH_AT_MOST, 1.02},
+                      each[2] * bench_planted(), each[1]);
+}
+
+static int measure(void)
+{
     /* Memory first: the children are forked before this process has anything. */
     if (raise_limit()) {
         measure_memory("held at the greeting", ROW_NEVER_GREETS, 0, 6);
@@ -415,12 +496,34 @@ static int run(void)
     }
     measure_cpu("probe, P-256", ROW_GOOD, "good");
     measure_cpu("probe, RSA-2048", ROW_RSA, "rsa2048");
+    measure_instructions();
     return bench_finish();
+}
+
+static unsigned wanted(const char *variable, unsigned otherwise)
+{
+    const char *text = getenv(variable);
+    return text == NULL ? otherwise : (unsigned)atoi(text);
+}
+
+static int run(void)
+{
+    if (!make_certificates())
+        return bench_impossible("tests/lab/certificates failed");
+    if (!start_farm())
+        return bench_impossible("the farm does not start");
+    unsigned probes = wanted("PROBE_STORM_PROBES", 0);
+    return probes == 0 ? measure() : run_for_profiler(probes, wanted("PROBE_STORM_SHARDS", 1));
 }
 
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
+    const char *given = getenv("PROBE_STORM_DIRECTORY"); /* the farm runs, with what is there */
+    if (given != NULL) {
+        snprintf(directory, sizeof directory, "%s", given);
+        return run_for_profiler(wanted("PROBE_STORM_PROBES", 100), wanted("PROBE_STORM_SHARDS", 1));
+    }
     if (mkdtemp(directory) == NULL)
         return bench_impossible("no directory in /tmp");
     int status = run();
