@@ -44,12 +44,12 @@ const char *level_name(enum level level)
     return KNOWN(level_names, level) ? level_names[level] : "?";
 }
 
-const char *class_name(enum class class)
+const char *class_name(enum tls_class class)
 {
     return KNOWN(class_rows, class) ? class_rows[class].name : "?";
 }
 
-enum sign class_sign(enum class class)
+enum sign class_sign(enum tls_class class)
 {
     return KNOWN(class_rows, class) ? class_rows[class].sign : SIGN_UNKNOWN;
 }

@@ -18,7 +18,7 @@ enum level {
 };
 
 /* Ordered from weak to strong as a sender without a demand experiences it. */
-enum class {
+enum tls_class {
     CLASS_NONE = 0,      /* reachable in clear text */
     CLASS_WEAK = 1,      /* only TLS below 1.2 */
     CLASS_UNKNOWN = 2,   /* not looked, or the look was inconclusive */
@@ -33,9 +33,9 @@ enum class {
 /* What the services' users see (S12). */
 enum sign { SIGN_NO_SSL, SIGN_SSL_OK, SIGN_DANE_OK, SIGN_UNKNOWN };
 
-const char *level_name(enum level level); /* "encrypt", … */
-const char *class_name(enum class class); /* "dane", … */
-enum sign class_sign(enum class class);
+const char *level_name(enum level level);     /* "encrypt", … */
+const char *class_name(enum tls_class class); /* "dane", … */
+enum sign class_sign(enum tls_class class);
 const char *sign_name(enum sign sign); /* "no SSL", "SSL ok", "DANE ok", "SSL ?" */
 
 #endif

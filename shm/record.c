@@ -109,7 +109,7 @@ bool record_unpack(const union record *record, struct verdict *verdict)
 
     if (!numbers_are_known(fixed))
         return false;
-    verdict->class = (enum class)fixed->class;
+    verdict->class = (enum tls_class)fixed->class;
     verdict->level = (enum level)fixed->level;
     verdict->conclusion = (enum conclusion)fixed->conclusion;
     verdict->cause = (enum cause)fixed->cause;

@@ -90,7 +90,7 @@ enum {
 };
 
 struct verdict {
-    enum class class;
+    enum tls_class class;
     enum level level; /* the highest that the policy below enforces for the whole domain */
     enum conclusion conclusion;
     enum cause cause;

@@ -61,7 +61,7 @@ static void random_text(char *text, size_t size, bool required)
 
 static void random_verdict(struct frame_verdict *v)
 {
-    v->verdict.class = (enum class)random_number(7);
+    v->verdict.class = (enum tls_class)random_number(7);
     v->verdict.level = (enum level)random_number(5);
     v->verdict.conclusion = (enum conclusion)random_number(3);
     v->verdict.cause = (enum cause)random_number(CAUSE_COUNT - 1);

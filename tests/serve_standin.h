@@ -101,7 +101,7 @@ uint32_t engine_config_epoch(const struct engine *engine)
 
 static const struct standin_row {
     const char *begin;
-    enum class class;
+    enum tls_class class;
     enum level level;
     enum conclusion conclusion;
     enum cause cause;

@@ -140,8 +140,10 @@ static void expect_fault(struct client *client, uint64_t id, enum frame_error co
     ck_assert_str_ne(fault.sentence, "");
 }
 
-static enum class expect_verdict(struct client *client, uint64_t id) {
-    struct frame frame; struct frame_verdict verdict;
+static enum tls_class expect_verdict(struct client *client, uint64_t id)
+{
+    struct frame frame;
+    struct frame_verdict verdict;
 
     ck_assert(client_next(client, &frame));
     ck_assert_uint_eq(frame.kind, FRAME_VERDICT);

@@ -205,8 +205,8 @@ END_TEST
 
 START_TEST(what_is_dear_to_learn_ranks_higher)
 {
-    static const enum class order[] = {CLASS_UNKNOWN,   CLASS_NONE,     CLASS_WEAK,
-                                       CLASS_ENCRYPTED, CLASS_VERIFIED, CLASS_DANE};
+    static const enum tls_class order[] = {CLASS_UNKNOWN,   CLASS_NONE,     CLASS_WEAK,
+                                           CLASS_ENCRYPTED, CLASS_VERIFIED, CLASS_DANE};
     for (size_t i = 1; i < sizeof order / sizeof *order; i++) {
         const struct verdict less = {.class = order[i - 1]}, more = {.class = order[i]};
         ck_assert_uint_lt(record_rank(&less), record_rank(&more));

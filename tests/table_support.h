@@ -129,7 +129,7 @@ static inline void value_of(struct verdict *verdict, uint64_t number, uint32_t v
 {
     const uint64_t salt = scramble(scramble(number) + version);
 
-    verdict->class = (enum class)(salt % CLASS_COUNT);
+    verdict->class = (enum tls_class)(salt % CLASS_COUNT);
     verdict->level = (enum level)(salt / 8 % (LEVEL_AUTHENTICATED + 1));
     verdict->conclusion = (enum conclusion)(salt / 64 % CONCLUSION_COUNT);
     verdict->cause = (enum cause)(salt / 256 % CAUSE_COUNT);

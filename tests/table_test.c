@@ -125,7 +125,7 @@ START_TEST(what_was_removed_is_a_miss_and_can_come_back)
 }
 END_TEST
 
-static void put_class(struct table_writer *writer, uint64_t number, enum class class,
+static void put_class(struct table_writer *writer, uint64_t number, enum tls_class class,
                       uint64_t began_ms)
 {
     struct numbered numbered;

@@ -104,7 +104,7 @@ static void class_is_expected(const struct scene *scene, const struct verdict *v
     unsigned expected = expected_class(scene);
 
     claim(verdict->class == expected, "%s: %s, expected %s", scene_text(scene),
-          class_name(verdict->class), class_name((enum class)expected));
+          class_name(verdict->class), class_name((enum tls_class)expected));
 }
 
 START_TEST(the_class_is_the_worst_that_a_sender_without_a_demand_meets)
@@ -543,10 +543,10 @@ START_TEST(mailbox_orgs_four_signs_are_those_of_the_design_S12)
     };
 
     for (unsigned class = 0; class < CLASS_COUNT; class ++)
-        ck_assert_int_eq(class_sign((enum class) class), signs[class]);
+        ck_assert_int_eq(class_sign((enum tls_class) class), signs[class]);
     ck_assert_str_eq(sign_name(SIGN_UNKNOWN), "SSL ?");
-    ck_assert_str_eq(class_name((enum class)CLASS_COUNT), "?"); /* from a newer daemon */
-    ck_assert_int_eq(class_sign((enum class)CLASS_COUNT), SIGN_UNKNOWN);
+    ck_assert_str_eq(class_name((enum tls_class)CLASS_COUNT), "?"); /* from a newer daemon */
+    ck_assert_int_eq(class_sign((enum tls_class)CLASS_COUNT), SIGN_UNKNOWN);
     ck_assert_str_eq(level_name((enum level)99), "?");
 }
 END_TEST

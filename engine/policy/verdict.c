@@ -37,8 +37,8 @@ struct standing {
     bool seen;        /* somebody who sends there would find what we found */
     bool failing;     /* nobody gets through */
     enum need need;
-    enum class class; /* what a sender without a demand meets there, at worst */
-    enum level level; /* seen to be reached */
+    enum tls_class class; /* what a sender without a demand meets there, at worst */
+    enum level level;     /* seen to be reached */
 };
 
 static enum need need_of(const struct host_facts *host)
@@ -173,7 +173,7 @@ static bool rest_is_unknown(const struct census *census)
 }
 
 /* Of the hosts that mail may reach. */
-static void census_class(const struct census *census, enum class *class)
+static void census_class(const struct census *census, enum tls_class *class)
 {
     *class = CLASS_DANE;
     for (unsigned i = 0; i < census->route->host_count; i++) {
@@ -188,7 +188,7 @@ static void census_class(const struct census *census, enum class *class)
         *class = CLASS_UNKNOWN;
 }
 
-static unsigned first_host(const struct census *census, enum class class, bool seen)
+static unsigned first_host(const struct census *census, enum tls_class class, bool seen)
 {
     for (unsigned i = 0; i < census->route->host_count; i++) {
         const struct standing *standing = &census->standing[i];
@@ -209,7 +209,7 @@ static unsigned first_unseen_or_excluded(const struct census *census, bool exclu
 
 /* The host that stands for the class, one that was seen if there is one; NO_HOST: hosts over the
  * limit decided. */
-static unsigned census_decides(const struct census *census, enum class class)
+static unsigned census_decides(const struct census *census, enum tls_class class)
 {
     unsigned decides = first_host(census, class, true);
 
@@ -294,7 +294,7 @@ static void verdict_match(struct verdict *verdict, const struct census *census)
 
 /* --- how sure --- */
 
-static enum conclusion census_conclusion(const struct census *census, enum class class)
+static enum conclusion census_conclusion(const struct census *census, enum tls_class class)
 {
     bool unseen_matters =
         census->unseen >

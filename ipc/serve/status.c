@@ -143,7 +143,7 @@ static void write_classes(struct json *json, const struct engine *engine)
 {
     json_put_object(json, "classes");
     for (unsigned i = 0; i < CLASS_COUNT; i++)
-        json_put_unsigned(json, class_name((enum class)i),
+        json_put_unsigned(json, class_name((enum tls_class)i),
                           sum(engine, domains_part,
                               offsetof(struct domains_counts, classes) + i * sizeof(counter)));
     json_end(json);

@@ -137,7 +137,7 @@ static const struct layout layouts[] = {
 #define LAYOUTS (sizeof layouts / sizeof layouts[0])
 
 static_assert(sizeof verdict_fields / sizeof verdict_fields[0] < 64, "seen fields are one word");
-static_assert(sizeof(enum class) <= 8, "enums are numbers of at most 8 bytes");
+static_assert(sizeof(enum tls_class) <= 8, "enums are numbers of at most 8 bytes");
 static_assert(offsetof(struct frame_document, part_size) ==
                   offsetof(struct frame_document, part) + sizeof(void *),
               "a part's size stands right behind its pointer");

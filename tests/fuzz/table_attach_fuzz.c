@@ -56,7 +56,7 @@ static char texts[KEYS][32];
 static void verdict_of(struct verdict *verdict, unsigned number)
 {
     memset(verdict, 0, sizeof *verdict);
-    verdict->class = (enum class)(number % CLASS_COUNT);
+    verdict->class = (enum tls_class)(number % CLASS_COUNT);
     verdict->level = (enum level)(number % (LEVEL_AUTHENTICATED + 1));
     verdict->config_epoch = number;
     snprintf(verdict->host, sizeof verdict->host, "mx%u.example.org", number);

@@ -54,7 +54,7 @@ struct invocation {
     bool json, live, resume, defaults, help;
     enum when color;
     int64_t max_age_ms; /* -1: any */
-    int required_class; /* enum class; -1: none */
+    int required_class; /* enum tls_class; -1: none */
     const char *output; /* NULL: standard output */
     unsigned window;    /* questions outstanding in a scan; 0: what the daemon takes */
     char **words;       /* what is left of the command line */

@@ -66,7 +66,7 @@ bool duration_parse(const char *text, int64_t *ms)
 int class_parse(const char *text)
 {
     for (int i = 0; i < CLASS_COUNT; i++)
-        if (strcmp(text, class_name((enum class)i)) == 0)
+        if (strcmp(text, class_name((enum tls_class)i)) == 0)
             return i;
     return -1;
 }

@@ -79,7 +79,7 @@ static size_t class_words(const struct scan_counts *counts, char *text, size_t s
     for (int i = CLASS_COUNT - 1; i >= 0 && used < size - 40; i--)
         if (counts->classes[i])
             used += (size_t)snprintf(text + used, size - used, " %s %" PRIu64,
-                                     class_name((enum class)i), counts->classes[i]);
+                                     class_name((enum tls_class)i), counts->classes[i]);
     if (counts->invalid && used < size - 40)
         used += (size_t)snprintf(text + used, size - used, " invalid %" PRIu64, counts->invalid);
     if (counts->errors && used < size - 40)
@@ -132,7 +132,7 @@ void scan_summary(struct scan_progress *progress, const struct scan_counts *coun
             span_text(spent_ms, span), spent_ms > 0 ? (double)done * 1000 / (double)spent_ms : 0);
     for (int i = CLASS_COUNT - 1; i >= 0; i--)
         if (counts->classes[i])
-            fprintf(stderr, "  %-12s%14s%8.2f %%\n", class_name((enum class)i),
+            fprintf(stderr, "  %-12s%14s%8.2f %%\n", class_name((enum tls_class)i),
                     number_text(counts->classes[i], number),
                     (double)counts->classes[i] * 100 / (double)verdicts);
     if (counts->undecided)
