@@ -16,6 +16,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/container.h"
 #include "engine/base/log.h"
+#include "engine/base/reference.h"
 #include "engine/loop/pool.h"
 #include "engine/loop/registry.h"
 #include "engine/publish.h"
@@ -59,22 +60,17 @@ struct domains {
 
 const struct domain_facts *domain_facts_hold(const struct domain_facts *facts)
 {
-    /* Whoever holds has a reference already, so nothing is published by this: relaxed. */
-    atomic_fetch_add_explicit(&((struct domain_facts *)(uintptr_t)facts)->references, 1,
-                              memory_order_relaxed);
+    reference_hold(&facts->references);
     return facts;
 }
 
 void domain_facts_drop(const struct domain_facts *facts)
 {
-    struct domain_facts *mine = (struct domain_facts *)(uintptr_t)facts;
-
-    /* acq_rel: the last one sees every other holder's reads done before it frees. */
-    if (mine == NULL || atomic_fetch_sub_explicit(&mine->references, 1, memory_order_acq_rel) != 1)
+    if (facts == NULL || !reference_drop(&facts->references))
         return;
     for (unsigned i = 0; i < LIMIT_MX_HOSTS; i++)
-        host_facts_drop(mine->hosts[i]);
-    free(mine);
+        host_facts_drop(facts->hosts[i]);
+    free((struct domain_facts *)(uintptr_t)facts);
 }
 
 static struct domain_facts *facts_begin(const struct next_hop *next_hop)

@@ -9,6 +9,7 @@
 #include "engine/certificate/x509.h"
 
 #include "engine/base/check.h"
+#include "engine/base/reference.h"
 #include "engine/base/log.h"
 #include "engine/names/name.h"
 
@@ -340,26 +341,16 @@ struct certificate_entry *certificate_parse(const uint8_t *der, size_t size,
 
 const struct certificate *certificate_hold(const struct certificate *certificate)
 {
-    /* Relaxed: the caller has a reference already, so nothing is published by this one. */
-    unsigned before = atomic_fetch_add_explicit(
-        &certificate_entry(certificate)->certificate.references, 1, memory_order_relaxed);
-
-    CHECK(before > 0);
+    reference_hold(&certificate->references);
     return certificate;
 }
 
 void certificate_drop(const struct certificate *certificate)
 {
     struct certificate_entry *entry = certificate_entry(certificate);
-    unsigned before;
 
-    if (certificate == NULL)
-        return;
-    /* Acquire-release: every holder's reads happen before the free; the partner of each drop is
-     * the last one. The store's eviction relies on it too (store.c). */
-    before = atomic_fetch_sub_explicit(&entry->certificate.references, 1, memory_order_acq_rel);
-    CHECK(before > 0);
-    if (before > 1)
+    /* The store's eviction relies on the drop's release too (store.c). */
+    if (certificate == NULL || !reference_drop(&certificate->references))
         return;
     X509_free(entry->x509);
     free(entry);

@@ -8,6 +8,7 @@
 #include "engine/dns/answer.h"
 
 #include "engine/base/check.h"
+#include "engine/base/reference.h"
 #include "engine/base/limits.h"
 #include "engine/base/log.h"
 
@@ -36,25 +37,14 @@ static const struct dns_answer *answer_exhausted(enum dns_type type)
 
 const struct dns_answer *dns_answer_hold(const struct dns_answer *answer)
 {
-    /* Relaxed: the holder already has a reference, so the count cannot reach zero meanwhile. The
-     * count is the one thing in an answer that changes; hence the cast. */
-    unsigned before = atomic_fetch_add_explicit(
-        &((struct dns_answer *)(uintptr_t)answer)->references, 1, memory_order_relaxed);
-    CHECK(before > 0);
+    reference_hold(&answer->references);
     return answer;
 }
 
 void dns_answer_drop(const struct dns_answer *answer)
 {
-    if (!answer)
-        return;
-    struct dns_answer *mine = (struct dns_answer *)(uintptr_t)answer;
-    /* Acquire-release: what any holder read of the answer happens before the free; the partner of
-     * each drop is the last one. */
-    unsigned before = atomic_fetch_sub_explicit(&mine->references, 1, memory_order_acq_rel);
-    CHECK(before > 0);
-    if (before == 1)
-        free(mine);
+    if (answer != NULL && reference_drop(&answer->references))
+        free((struct dns_answer *)(uintptr_t)answer);
 }
 
 const struct dns_answer *dns_answer_failure(const struct name *owner, enum dns_type type,

@@ -8,6 +8,7 @@
 #include "engine/facts/evidence.h"
 
 #include "engine/base/check.h"
+#include "engine/base/reference.h"
 
 #include <stdlib.h>
 
@@ -68,27 +69,15 @@ const char *tls_report_name(enum tls_report report)
 
 const struct evidence *evidence_hold(const struct evidence *evidence)
 {
-    /* Relaxed: the caller has a reference already, so nothing is published by this one. The count
-     * is all that changes in evidence; hence the cast. */
-    unsigned before = atomic_fetch_add_explicit(
-        &((struct evidence *)(uintptr_t)evidence)->references, 1, memory_order_relaxed);
-
-    CHECK(before > 0);
+    reference_hold(&evidence->references);
     return evidence;
 }
 
 void evidence_drop(const struct evidence *evidence)
 {
     struct evidence *mine = (struct evidence *)(uintptr_t)evidence;
-    unsigned before;
 
-    if (mine == NULL)
-        return;
-    /* Acquire-release: every holder's reads happen before the free; the partner of each drop is
-     * the last one. */
-    before = atomic_fetch_sub_explicit(&mine->references, 1, memory_order_acq_rel);
-    CHECK(before > 0);
-    if (before > 1)
+    if (mine == NULL || !reference_drop(&mine->references))
         return;
     CHECK(mine->chain_count <= LIMIT_CHAIN);
     for (unsigned i = 0; i < mine->chain_count; i++)

@@ -8,31 +8,21 @@
 #include "engine/facts/host_facts.h"
 
 #include "engine/base/check.h"
+#include "engine/base/reference.h"
 
 #include <stdlib.h>
 
 const struct host_facts *host_facts_hold(const struct host_facts *facts)
 {
-    /* Relaxed: see evidence_hold. */
-    unsigned before = atomic_fetch_add_explicit(
-        &((struct host_facts *)(uintptr_t)facts)->references, 1, memory_order_relaxed);
-
-    CHECK(before > 0);
+    reference_hold(&facts->references);
     return facts;
 }
 
 void host_facts_drop(const struct host_facts *facts)
 {
     struct host_facts *mine = (struct host_facts *)(uintptr_t)facts;
-    unsigned before;
 
-    if (mine == NULL)
-        return;
-    /* Acquire-release: every holder's reads happen before the free; the partner of each drop is
-     * the last one. */
-    before = atomic_fetch_sub_explicit(&mine->references, 1, memory_order_acq_rel);
-    CHECK(before > 0);
-    if (before > 1)
+    if (mine == NULL || !reference_drop(&mine->references))
         return;
     CHECK(mine->endpoint_count <= LIMIT_ADDRESSES);
     for (unsigned i = 0; i < mine->endpoint_count; i++)
