@@ -542,6 +542,87 @@ START_TEST(a_probe_can_be_cancelled_at_any_turn)
 }
 END_TEST
 
+/* --- any script at all --- */
+
+static uint64_t random_state;
+
+static uint32_t random_below(uint32_t bound)
+{
+    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)((random_state >> 33) % bound);
+}
+
+/* What a host may do next: sensible, silly and hostile things. */
+static const char *const deeds[] = {
+    "S: 220 mx.example ESMTP\n",
+    "S! 220-more\\r\\n\n",
+    "S: 250-mx.example\nS: 250-STARTTLS\nS: 250 SIZE\n",
+    "S: 250 mx.example\n",
+    "S: 421 4.7.0 too many\n",
+    "S: 454 4.7.0 later\n",
+    "S: 554 no\n",
+    "S!  250\\x00\\xff\\r\\n\n",
+    "S! \\x16\\x03\\x03\\x40\\x00\\x02\n",
+    "S! \\x15\\x03\\x03\\x00\\x02\\x01\\x00\n",
+    "S: " HUNDRED_BYTES "\n",
+    "eat\n",
+    "eat\n",
+    "eat\n",
+    "wait 1\n",
+    "wait 900\n",
+    "wait 20000\n",
+    "TLS\n",
+    "TLS 1.2\n",
+    "close\n",
+    "reset\n",
+    "endless \\x00\n",
+    "endless 250-x\\r\\n\n",
+};
+
+static void random_script(char *script, size_t size)
+{
+    size_t at = 0;
+
+    script[0] = '\0';
+    if (random_below(3) > 0) /* else strangers hardly ever get as far as TLS */
+        at += (size_t)snprintf(script, size, GREETS "eat\nS: 250-mx\nS: 250 STARTTLS\neat\n");
+    if (random_below(3) > 0 && at > 0)
+        at += (size_t)snprintf(script + at, size - at, "S: 220 go\nTLS\n");
+    for (unsigned i = random_below(8); i > 0; i--)
+        at += (size_t)snprintf(script + at, size - at, "%s",
+                               deeds[random_below(sizeof deeds / sizeof *deeds)]);
+}
+
+START_TEST(no_script_makes_a_probe_outlive_its_budgets_or_break_a_rule)
+{
+    static char scripts[2][4096];
+    unsigned handshakes = 0;
+    random_state = (uint64_t)_i + 1;
+    for (unsigned n = 0; n < 500; n++) {
+        random_script(scripts[0], sizeof scripts[0]);
+        random_script(scripts[1], sizeof scripts[1]);
+        struct play play = {.name = scripts[0], .scripts = {scripts[0], scripts[1]}};
+        struct run run = {.play = &play,
+                          .trouble = "a random script",
+                          .n = n,
+                          .world = {.receive_max = random_below(3) == 0 ? 1 + random_below(9) : 0,
+                                    .send_max = random_below(3) == 0 ? 1 + random_below(99) : 0,
+                                    .trouble = (enum world_trouble)random_below(TROUBLE_COUNT),
+                                    .trouble_at = 1 + random_below(40)},
+                          .fail_allocation = random_below(2) * random_below(2000),
+                          .stop_at_turn = random_below(4) == 0 ? 1 + random_below(20) : 0,
+                          .cancel_at_turn = random_below(8) == 0 ? 1 + random_below(20) : 0};
+        struct result result = play_once(&run);
+        check_run(&run, &result);
+        bool encrypts = result.started && outcome_says(result.outcome) == SAYS_ENCRYPTS;
+        REQUIRE(!encrypts || strstr(scripts[0], "TLS\n") != NULL ||
+                strstr(scripts[0], "TLS 1.2\n") != NULL);
+        handshakes += encrypts;
+    }
+    ck_assert_uint_gt(handshakes, 10); /* the scripts are not all nonsense */
+}
+END_TEST
+
 /* With an address to connect from, the socket is made in another way. */
 START_TEST(a_bound_probe_is_as_safe_as_any)
 {
@@ -603,6 +684,7 @@ int main(void)
                         PLAYS);
     tcase_add_loop_test(tests, a_loop_that_was_stopped_blames_nobody, 0, PLAYS);
     tcase_add_loop_test(tests, a_probe_can_be_cancelled_at_any_turn, 0, PLAYS);
+    tcase_add_loop_test(tests, no_script_makes_a_probe_outlive_its_budgets_or_break_a_rule, 0, 4);
     tcase_add_test(tests, a_bound_probe_is_as_safe_as_any);
     tcase_add_test(tests, a_reserved_address_is_never_connected_to);
     tcase_add_test(tests, without_a_free_slot_a_probe_is_refused_and_others_go_on);
