@@ -41,6 +41,8 @@
     "01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901" \
     "23456789"
 
+#define SAYS_100_BYTES "S: " HUNDRED_BYTES "\n"
+
 /* How exactly the play is known beforehand. */
 enum {
     EXACT = 0,
@@ -564,7 +566,7 @@ static const char *const deeds[] = {
     "S!  250\\x00\\xff\\r\\n\n",
     "S! \\x16\\x03\\x03\\x40\\x00\\x02\n",
     "S! \\x15\\x03\\x03\\x00\\x02\\x01\\x00\n",
-    "S: " HUNDRED_BYTES "\n",
+    SAYS_100_BYTES,
     "eat\n",
     "eat\n",
     "eat\n",
