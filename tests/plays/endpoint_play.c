@@ -41,8 +41,6 @@
     "01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901" \
     "23456789"
 
-#define SAYS_100_BYTES "S: " HUNDRED_BYTES "\n"
-
 /* How exactly the play is known beforehand. */
 enum {
     EXACT = 0,
@@ -566,7 +564,7 @@ static const char *const deeds[] = {
     "S!  250\\x00\\xff\\r\\n\n",
     "S! \\x16\\x03\\x03\\x40\\x00\\x02\n",
     "S! \\x15\\x03\\x03\\x00\\x02\\x01\\x00\n",
-    SAYS_100_BYTES,
+    "S: a text of no meaning at all that is longer than what most hosts have to say about it\n",
     "eat\n",
     "eat\n",
     "eat\n",
