@@ -421,8 +421,10 @@ int table_writer_open(struct table_writer **opened_writer, const char *directory
         return -EINVAL;
     }
     struct table_writer *writer = aligned_alloc(64, sizeof *writer);
-    if (writer == NULL)
+    if (writer == NULL) {
+        table_why(why, why_size, "%s: %s", directory, strerror(ENOMEM));
         return -ENOMEM;
+    }
     memset(writer, 0, sizeof *writer);
     writer->descriptor = -1;
     pthread_mutex_init(&writer->growing, NULL);

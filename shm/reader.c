@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -122,11 +123,6 @@ enum table_outcome table_read(const struct table_reader *reader, const struct ta
     return TABLE_UNKNOWN;
 }
 
-void table_prefetch(const struct table_reader *reader, const struct table_key *key)
-{
-    __builtin_prefetch(home_of(reader, key));
-}
-
 bool table_reader_complete(const struct table_reader *reader, const struct table_key *key)
 {
     return reader->clocks_agree &&
@@ -232,20 +228,21 @@ int table_reader_refresh(struct table_reader *reader, const struct table_clock *
 int table_reader_open(struct table_reader **opened, const char *directory,
                       const struct table_clock *clock, char *why, size_t why_size)
 {
-    struct table_reader *reader;
+    struct table_reader *reader = calloc(1, sizeof *reader);
+    int status = reader == NULL ? -ENOMEM : 0;
 
     table_why(why, why_size, "%s", "");
-    if (strlen(directory) >= sizeof reader->directory)
-        return -ENAMETOOLONG;
-    reader = calloc(1, sizeof *reader);
-    if (reader == NULL)
-        return -ENOMEM;
-    strcpy(reader->directory, directory);
-    const int status = map_newest(&reader->map, directory, why, why_size);
+    if (status == 0 && strlen(directory) >= sizeof reader->directory)
+        status = -ENAMETOOLONG;
+    if (status == 0)
+        status = map_newest(&reader->map, directory, why, why_size);
     if (status < 0) {
+        if (why_size > 0 && why[0] == '\0')
+            table_why(why, why_size, "%s: %s", directory, strerror(-status));
         free(reader);
         return status;
     }
+    snprintf(reader->directory, sizeof reader->directory, "%s", directory);
     reader->seed = reader->map.header->seed;
     table_reader_refresh(reader, clock); /* a successor that cannot be opened: stay */
     *opened = reader;

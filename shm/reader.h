@@ -33,12 +33,9 @@ void table_reader_close(struct table_reader *reader);
 enum table_outcome table_read(const struct table_reader *reader, const struct table_key *key,
                               uint64_t now_ms, struct verdict *verdict);
 
-/* Starts fetching what table_read of this key will need first. Call it some 100 ns before. */
-void table_prefetch(const struct table_reader *reader, const struct table_key *key);
-
 /*
  * Off the hot path, about once a second: compares the clocks, and moves to a successor if one was
- * published. Returns 0: the same table; 1: moved (prefetches are void); negative errno: stays with
+ * published. Returns 0: the same table; 1: moved; negative errno: stays with
  * the old one.
  */
 int table_reader_refresh(struct table_reader *reader, const struct table_clock *clock);

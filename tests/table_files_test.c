@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #define KEYS 2000
 
@@ -402,6 +403,96 @@ START_TEST(of_two_equally_strict_records_the_later_stays)
 }
 END_TEST
 
+/* --- running out --- */
+
+static unsigned descriptors_open(void)
+{
+    DIR *files = opendir("/proc/self/fd");
+    unsigned count = 0;
+
+    while (readdir(files) != NULL)
+        count++;
+    closedir(files);
+    return count;
+}
+
+/* Opens both sides under a limit; true if both could be. Whatever fails says so and leaks nothing.
+ */
+static bool open_under(int resource, rlim_t limit, uint64_t bytes)
+{
+    struct table_writer *writer = NULL;
+    struct table_reader *reader = NULL;
+    struct rlimit before, low;
+    char why[256] = "", complaint[256] = "";
+    const unsigned descriptors = descriptors_open();
+
+    CLAIM(getrlimit(resource, &before) == 0);
+    low = before;
+    low.rlim_cur = limit;
+    CLAIM(setrlimit(resource, &low) == 0);
+    const int reading =
+        table_reader_open(&reader, scratch.directory, &scratch.clock, complaint, sizeof complaint);
+    const int writing =
+        table_writer_open(&writer, scratch.directory, bytes, &scratch.clock, NULL, why, sizeof why);
+    CLAIM(setrlimit(resource, &before) == 0);
+    CLAIM(reading == 0 || reading == -ENOMEM || reading == -EMFILE);
+    CLAIM(reading == 0 || complaint[0] != '\0');
+    CLAIM(writing == 0 || writing == -ENOMEM || writing == -EMFILE);
+    CLAIM(writing == 0 || why[0] != '\0');
+    if (reading == 0)
+        table_reader_close(reader);
+    if (writing == 0)
+        table_writer_close(writer);
+    ck_assert_uint_eq(descriptors_open(), descriptors);
+    return reading == 0 && writing == 0;
+}
+
+START_TEST(running_out_of_descriptors_is_an_error_code)
+{
+    const uint64_t sizes[] = {TABLE_BYTES_SMALL, 2 * TABLE_BYTES_SMALL};
+    rlim_t limit = 3;
+
+    while (!open_under(RLIMIT_NOFILE, limit, sizes[_i]))
+        CLAIM(++limit < 64);
+    CLAIM(limit > 3); /* it did fail on the way */
+    struct table_reader *reader = scratch_reader(&scratch);
+    unsigned unknown;
+    CLAIM(read_all(reader, &unknown) == KEYS);
+    table_reader_close(reader);
+}
+END_TEST
+
+/* Sanitizers have address space of their own that no limit fits. */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+static rlim_t address_space(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+
+    CLAIM(file != NULL && fscanf(file, "%lu", &pages) == 1);
+    fclose(file);
+    return (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
+}
+
+START_TEST(running_out_of_address_space_is_an_error_code)
+{
+    const uint64_t sizes[] = {TABLE_BYTES_SMALL, 2 * TABLE_BYTES_SMALL};
+    const rlim_t used = address_space();
+    rlim_t more = 0;
+
+    while (!open_under(RLIMIT_AS, used + more, sizes[_i])) {
+        more += 1 << 20;
+        CLAIM(more < (rlim_t)1 << 30);
+    }
+    CLAIM(more > 16 << 20);
+    struct table_reader *reader = scratch_reader(&scratch);
+    unsigned unknown;
+    CLAIM(read_all(reader, &unknown) == KEYS);
+    table_reader_close(reader);
+}
+END_TEST
+#endif
+
 int main(void)
 {
     Suite *suite = suite_create("table files");
@@ -417,6 +508,12 @@ int main(void)
     tcase_add_test(cases, other_kinds_of_files_are_refused);
     tcase_add_loop_test(cases, damage_behind_the_header_never_gives_a_wrong_record, 0, 12);
     tcase_add_loop_test(cases, an_impossible_allocation_is_not_followed, 0, 6);
+    tcase_add_loop_test(cases, running_out_of_descriptors_is_an_error_code, 0, 2);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    tcase_add_loop_test(cases, running_out_of_address_space_is_an_error_code, 0, 2);
+#else
+    fputs("not under a sanitizer: running_out_of_address_space_is_an_error_code\n", stderr);
+#endif
     tcase_add_test(cases, of_two_records_of_a_key_the_stricter_stays);
     tcase_add_test(cases, of_two_records_of_a_key_the_laxer_goes);
     tcase_add_test(cases, of_two_equally_strict_records_the_later_stays);
