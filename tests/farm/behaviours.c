@@ -117,6 +117,10 @@ static const struct behaviour rows[BEHAVIOUR_COUNT] = {
             .greeting = SAY("2" PAUSE_300MS "20 mx.farm.lab ESMTP\r" PAUSE_300MS "\n"),
             .ehlo = SAY("25" PAUSE_300MS "0-mx.farm.lab\r\n250 STARTT" PAUSE_300MS "LS\r\n")},
 
+    [28] = {.label = "duplicate",
+            .what = "every certificate twice in the chain",
+            .certificate = "duplicate"},
+
     /* --- TLS completes, certificates differ --- */
     [30] = {.label = "expired", .what = "certificate expired", .certificate = "expired"},
     [31] = {.label = "not-yet", .what = "certificate not yet valid", .certificate = "not-yet"},
@@ -284,6 +288,10 @@ static const struct behaviour rows[BEHAVIOUR_COUNT] = {
             .flags = FARM_MAY_DROP},
     [86] = {.label = "drops-syn", .what = "never answers a SYN", .flags = FARM_DROPS_SYN},
 
+    [87] = {.label = "rate-limit",
+            .what = "takes two connections of a client, then greets with 421",
+            .flags = FARM_LIMITS_RATE},
+
     /* --- EHLO --- */
     [90] = {.label = "no-starttls", .what = "no STARTTLS", .ehlo = PLAIN},
     [91] = {.label = "helo-only",
@@ -402,6 +410,11 @@ static const struct behaviour rows[BEHAVIOUR_COUNT] = {
              .what = "220, a ServerHello at one byte a second",
              .instead = SAY(DRIP SERVER_HELLO("\x03", "\xc0\x2b"))},
 
+    [129] = {.label = "version-intolerant",
+             .what = "alert protocol_version to a ClientHello that knows of TLS 1.3",
+             .tls_maximum = TLS1_2_VERSION,
+             .flags = FARM_NO_TLS13 | FARM_MAY_DROP},
+
     /* --- inside TLS --- */
     [130] = {.label = "tls-ehlo-refused",
              .what = "550 to EHLO inside TLS",
@@ -420,6 +433,13 @@ static const struct behaviour rows[BEHAVIOUR_COUNT] = {
     [135] = {.label = "tls-421",
              .what = "421 to EHLO inside TLS",
              .ehlo_tls = SAY("421 4.7.0 Too many connections\r\n" HANG_UP)},
+    [136] = {.label = "needs-certificate",
+             .what = "needs a client certificate, and says so after the handshake (TLS 1.3)",
+             .flags = FARM_NEEDS_CERTIFICATE},
+    [137] = {.label = "needs-certificate-12",
+             .what = "needs a client certificate (TLS 1.2)",
+             .tls_maximum = TLS1_2_VERSION,
+             .flags = FARM_NEEDS_CERTIFICATE},
 };
 
 const struct behaviour *behaviour_row(unsigned number)

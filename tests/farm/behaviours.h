@@ -67,6 +67,9 @@ enum {
     FARM_MAY_DROP = 1 << 8, /* whoever leaves without QUIT is excused: no dialogue was possible */
     FARM_KEEPS_TICKETS = 1 << 9, /* sends session tickets */
     FARM_NEEDS_NAME = 1 << 10,   /* a wrong certificate unless SNI begins with "sni." */
+    FARM_LIMITS_RATE = 1 << 11,  /* from the third connection to an address on: 421 */
+    FARM_NO_TLS13 = 1 << 12,     /* does not understand a ClientHello that knows of TLS 1.3 */
+    FARM_NEEDS_CERTIFICATE = 1 << 13,
 };
 
 struct behaviour {

@@ -74,6 +74,8 @@ static const struct reply plain_ehlo =
         "250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n");
 static const struct reply good_helo = SAY("250 mx.farm.lab\r\n");
 static const struct reply good_ready = SAY("220 2.0.0 Ready to start TLS\r\n");
+static const struct reply too_many =
+    SAY("421 4.7.0 mx.farm.lab Error: too many connections from 127.0.0.1\r\n" HANG_UP);
 static const struct reply good_bye = SAY("221 2.0.0 Bye\r\n" HANG_UP);
 static const struct reply unknown_command = SAY("502 5.5.2 Error: command not recognized\r\n");
 static const struct reply no_mail = SAY("554 5.7.1 No mail here, this is a farm\r\n");
@@ -556,7 +558,10 @@ static void welcome(struct server *server, int descriptor)
     c->ordinal = counters_open(server->options->counters, c->ipv6, c->number, c->variant);
     c->end_ms = server->now_ms + (uint64_t)server->options->lifetime_s * 1000;
     timer_set(server, c);
-    speak(c, reply_or(c->row->greeting, good_greeting), LISTENING);
+    if (c->row->flags & FARM_LIMITS_RATE && c->ordinal > 2)
+        speak(c, too_many, SILENT);
+    else
+        speak(c, reply_or(c->row->greeting, good_greeting), LISTENING);
     look_for_early_talk(server, c);
     run(server, c);
 }

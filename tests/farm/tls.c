@@ -37,6 +37,17 @@ static int few_ciphers(SSL *ssl, int *alert, void *unused)
     return SSL_CLIENT_HELLO_ERROR;
 }
 
+static int no_tls13(SSL *ssl, int *alert, void *unused)
+{
+    (void)unused;
+    const unsigned char *extension;
+    size_t size;
+    if (!SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_supported_versions, &extension, &size))
+        return SSL_CLIENT_HELLO_SUCCESS;
+    *alert = SSL_AD_PROTOCOL_VERSION;
+    return SSL_CLIENT_HELLO_ERROR;
+}
+
 static int accept_any(int ok, X509_STORE_CTX *store)
 {
     (void)ok, (void)store;
@@ -58,6 +69,10 @@ static void set_flags(SSL_CTX *context, unsigned flags)
 {
     if (flags & FARM_ASKS_CERTIFICATE)
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER, accept_any);
+    if (flags & FARM_NEEDS_CERTIFICATE)
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, accept_any);
+    if (flags & FARM_NO_TLS13)
+        SSL_CTX_set_client_hello_cb(context, no_tls13, NULL);
     if (flags & FARM_NAME_WARNING)
         SSL_CTX_set_tlsext_servername_callback(context, name_warning);
     if (flags & FARM_NEEDS_NAME)

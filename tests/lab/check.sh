@@ -20,6 +20,8 @@ phase() { # FUNCTION WORDS…
 phase table_agrees "every domain as expected.tsv says"
 phase farm_was_treated_politely "the farm saw no early talk, no missing QUIT, no mail command"
 phase live_sees_what_changed "a live look sees that STARTTLS is gone (PIT-01)"
+phase details_are_right "versions, keywords, alerts and names are told apart"
+phase rate_limits_are_respected "a host that limits our rate is left in peace"
 phase killed_in_a_storm "kill -9 in a storm, restart with another number of shards: no torn record"
 phase stopped_in_a_storm "ten seconds of SIGSTOP in a storm: no finding about a peer (law 3)"
 phase the_lab_notices "a wrong table and a rude client are noticed"

@@ -89,6 +89,34 @@ live_sees_what_changed() {
     [ "$(class_of --live offers-second.secure.lab)" = verified ] || { echo "  live: still stripped"; return 1; }
 }
 
+# --- what was seen, in detail ---
+
+explained() { # DOMAIN PATTERN
+    ctl explain --json "$1" | grep -q "$2" || { echo "  $1: not explained with $2"; return 1; }
+}
+
+# Versions have their names, also those that do not count; only what is said inside TLS counts (TLS-09).
+details_are_right() {
+    explained tls13.secure.lab '"version":"TLSv1.3"' && explained tls12.secure.lab '"version":"TLSv1.2"' &&
+        explained tls11.secure.lab '"version":"TLSv1.1"' && explained tls10.secure.lab '"version":"TLSv1"' &&
+        explained ssl3.secure.lab '"version":"SSLv3"' && explained requiretls.secure.lab '"requiretls":true' &&
+        explained requiretls-before.secure.lab '"requiretls":false' && explained bücher.lab '"xn--bcher-kva.lab"' &&
+        explained eight-bit.secure.lab 'Gott' && explained mx-398.lab '"hosts-cut"' &&
+        explained unusable-empty.lab '"postfix-unsafe-tlsa"' && explained ipv6-only.lab '"address":"fd00:64:1::4"' &&
+        explained 421-fastmail.secure.lab 'Expected removal in 3.2 days' && explained 220-alert.secure.lab '"alert":40'
+}
+
+# A host that answers with 421 from the third connection on: never "no TLS", and left in peace.
+rate_limits_are_respected() {
+    for i in 1 2 3 4; do class_of --live rate-limit.secure.lab; done >"$live/rate"
+    if grep -v '^verified$\|^unknown$' "$live/rate" || ! grep -q unknown "$live/rate"; then
+        echo "  that is not what a rate limit means: $(tr '\n' ' ' <"$live/rate")"
+        return 1
+    fi
+    farm_report || return 1
+    awk -F'\t' '$1 == "rate-limit" && $2 > 3 + 4 { print "  " $2 " connections"; exit 1 }' "$live/farm.tsv"
+}
+
 # --- storms ---
 
 storm_names() { # ZONE…
