@@ -26,5 +26,6 @@ phase killed_in_a_storm "kill -9 in a storm, restart with another number of shar
 phase stopped_in_a_storm "ten seconds of SIGSTOP in a storm: no finding about a peer (law 3)"
 phase the_lab_notices "a wrong table and a rude client are noticed"
 phase reserved_addresses_are_refused "without allow_reserved nobody here is connected to"
+phase one_message_at_a_time "with room for one message between threads everything still comes home"
 phase ends_in_order "SIGTERM ends it in order"
 [ -z "$failed" ]

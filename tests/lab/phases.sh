@@ -191,20 +191,26 @@ stopped_in_a_storm() {
         }' "$live/storm.jsonl"
 }
 
-# --- no setting, no connection ---
+# --- a second daemon, with settings of its own ---
 
-# A second daemon without allow_reserved: every address of the lab is reserved, so it connects nowhere.
-reserved_addresses_are_refused() {
-    before=$(farm_connections)
+start_second() { # SED…: changes to the lab's settings
     mkdir -p "$live/run2" "$live/state2"
-    sed -e 's/allow_reserved = yes/allow_reserved = no/' -e "s#$live/run#$live/run2#; s#$live/state#$live/state2#" \
-        "$live/mxward.conf" >"$live/mxward2.conf"
+    sed -e "s#$live/run#$live/run2#; s#$live/state#$live/state2#" "$@" "$live/mxward.conf" >"$live/mxward2.conf"
     "$BUILD/mxward" -c "$live/mxward2.conf" 2>>"$live/mxward2.log" &
     second=$!
     started="$started $second"
     until_ready 20 test -S "$live/run2/mxward.sock" || { echo "  does not start"; return 1; }
-    "$BUILD/mxwardctl" -s "$live/run2/mxward.sock" check --json dane-ee.lab tls13.plain.lab no-starttls.secure.lab \
-        >"$live/reserved.jsonl"
+}
+
+ctl_second() {
+    "$BUILD/mxwardctl" -s "$live/run2/mxward.sock" "$@"
+}
+
+# Without allow_reserved: every address of the lab is reserved, so it connects nowhere.
+reserved_addresses_are_refused() {
+    before=$(farm_connections)
+    start_second -e 's/allow_reserved = yes/allow_reserved = no/' || return 1
+    ctl_second check --json dane-ee.lab tls13.plain.lab no-starttls.secure.lab >"$live/reserved.jsonl"
     kill $second
     wait $second
     if grep -v '"class":"unknown"' "$live/reserved.jsonl" || [ "$(wc -l <"$live/reserved.jsonl")" != 3 ]; then
@@ -212,6 +218,18 @@ reserved_addresses_are_refused() {
         return 1
     fi
     [ "$(farm_connections)" = "$before" ] || { echo "  the farm was connected to"; return 1; }
+}
+
+# Room for one message from thread to thread, three shards: everything parks, and all of it comes home.
+one_message_at_a_time() {
+    start_second -e 's/^daemon *{/&\n    mailbox = 1/' -e 's/shards = [0-9]*/shards = 3/' || return 1
+    storm_names storm.lab >"$live/narrow"
+    answered ctl_second scan --json --live "$live/narrow" >"$live/narrow.jsonl" 2>>"$live/storm.log"
+    ctl_second config | grep -q 'mailbox = 1\b' || echo "  the setting did not arrive"
+    kill $second
+    wait $second || { echo "  does not end in order"; return 1; }
+    good=$(grep -c '"class":"dane"' "$live/narrow.jsonl")
+    [ "$good" = 200 ] || { echo "  only $good of 200 domains came home"; return 1; }
 }
 
 # --- the lab can fail ---
