@@ -154,7 +154,7 @@ check-fuzz:
 
 # --- benchmarks: JSON lines on standard output ---
 bench: $(BENCHES) $(FARM) programs
-	@for b in $(BENCHES); do BUILD=$(BUILD) $$b || exit 1; done
+	@fell=0; for b in $(BENCHES); do BUILD=$(BUILD) $$b || { fell=1; echo "bench: $$b: exit $$?" >&2; }; done; exit $$fell
 bench-%: $(BUILD)/bench/%_bench $(FARM) programs
 	@BUILD=$(BUILD) $<
 

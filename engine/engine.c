@@ -51,7 +51,7 @@ static int start_resolvers(struct engine *engine, const struct dns_settings *dns
         .trust_anchor = dns->trust_anchor,
         .bogus_name = dns->bogus_name,
         .outstanding = (uint32_t)(dns->outstanding / count + 1),
-        .cache_mib = (uint32_t)(dns->cache_bytes / count >> 20),
+        .cache_mib = (uint32_t)((dns->cache_bytes / count >> 20) + 1), /* 0 would mean its own */
         .ipv6 = dns->ipv6,
         .ring_descriptors = engine->ring_descriptors,
     };
