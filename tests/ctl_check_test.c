@@ -260,6 +260,30 @@ START_TEST(completion_and_help_come_from_the_same_tables)
 }
 END_TEST
 
+/* What --help and completion know, the manual must say. Tests run in the tree's root. */
+START_TEST(every_command_and_option_is_in_the_manual)
+{
+    char *manual = ctl_slurp("tools/mxwardctl.8"), *word, *rest;
+
+    ran = ctl(standin.directory, "completion", "fish");
+    for (word = strtok_r(ran.out, " \n", &rest); word; word = strtok_r(NULL, " \n", &rest)) {
+        char wanted[64];
+
+        if (strcmp(word, "-l") != 0 && strcmp(word, "-a") != 0)
+            continue;
+        word = strtok_r(NULL, " \n", &rest);
+        if (word[0] == '\'') /* the values of an option */
+            continue;
+        snprintf(wanted, sizeof wanted, "Fl -%s", word);
+        if (!strstr(manual, wanted)) {
+            snprintf(wanted, sizeof wanted, "Cm %s", word);
+            expect_in(manual, wanted);
+        }
+    }
+    free(manual);
+}
+END_TEST
+
 START_TEST(without_a_daemon_it_says_what_to_do)
 {
     char path[128];
@@ -318,6 +342,7 @@ int main(void)
     tcase_add_test(tcase, status_is_a_page);
     tcase_add_test(tcase, reload_and_config);
     tcase_add_test(tcase, completion_and_help_come_from_the_same_tables);
+    tcase_add_test(tcase, every_command_and_option_is_in_the_manual);
     tcase_add_test(tcase, without_a_daemon_it_says_what_to_do);
     tcase_add_test(tcase, what_cannot_be_written_is_an_error);
     suite_add_tcase(suite, tcase);

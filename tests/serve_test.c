@@ -353,6 +353,90 @@ START_TEST(a_question_out_after_its_deadline_is_answered_late)
 }
 END_TEST
 
+/* --- the table --- */
+
+static void put_in_table(const char *domain, uint64_t began_ms, uint64_t valid_until_ms,
+                         uint32_t epoch)
+{
+    struct verdict verdict = {.class = CLASS_VERIFIED,
+                              .level = LEVEL_VERIFIED,
+                              .cause = CAUSE_VERIFIED,
+                              .enforce = ENFORCE_SECURE_MATCH,
+                              .match = "mx.example.net",
+                              .began_ms = began_ms,
+                              .valid_until_ms = valid_until_ms,
+                              .config_epoch = epoch};
+    struct table_key key;
+
+    ck_assert(table_key_make(&key, domain, strlen(domain)));
+    ck_assert_int_eq(table_writer_put(standin.engine->table, &key, &verdict), 0);
+}
+
+static void check_fresh(uint64_t id, const char *domain, uint8_t freshness, uint32_t max_age_ms,
+                        bool from_table)
+{
+    struct frame_question question = {.freshness = freshness, .max_age_ms = max_age_ms};
+    struct frame_verdict verdict;
+    struct frame frame;
+
+    snprintf(question.next_hop, sizeof question.next_hop, "%s", domain);
+    client_ask(&one, FRAME_CHECK, id, &question);
+    ck_assert(client_next(&one, &frame));
+    ck_assert_uint_eq(frame.kind, FRAME_VERDICT);
+    ck_assert_uint_eq(frame.id, id);
+    ck_assert(frame_decode(&verdict, &frame, NULL));
+    ck_assert_msg(verdict.from_table == from_table, "question %u: %d", (unsigned)id,
+                  verdict.from_table);
+    if (from_table) {
+        ck_assert_int_eq(verdict.verdict.class, CLASS_VERIFIED);
+        ck_assert_str_eq(verdict.verdict.match, "mx.example.net");
+        ck_assert_str_ne(verdict.sentence, "");
+    }
+}
+
+START_TEST(a_hit_in_the_table_is_answered_without_a_shard_FRESH_02)
+{
+    uint64_t now_ms = clock_boot_ms();
+    struct table_clock clock;
+    struct table_opened opened;
+    char why[256], command[128];
+
+    standin.engine = standin_start(64);
+    ck_assert_int_eq(table_clock_read(&clock), 0);
+    ck_assert_int_eq(table_writer_open(&standin.engine->table, standin.directory, 64u << 20, &clock,
+                                       &opened, why, sizeof why),
+                     0);
+    put_in_table("good.example", now_ms - 5000, now_ms + 600000, 7);
+    put_in_table("expired.example", now_ms - 5000, now_ms - 1, 7);
+    put_in_table("settings.example", now_ms - 5000, now_ms + 600000, 6);
+    put_in_table("[mx.example]:587", now_ms - 5000, now_ms + 600000, 7);
+    standin_open(&standin, 64);
+    client_open(&one, &standin);
+    check_fresh(1, "someone@GOOD.example.", FRESHNESS_ANY, 0, true);
+    check_fresh(2, "[mx.example]:587", FRESHNESS_ANY, 0, true);
+    check_fresh(3, "good.example", FRESHNESS_MAX_AGE, 60000, true);
+    ck_assert_uint_eq(atomic_load(&standin.engine->asked), 0);
+    check_fresh(4, "good.example", FRESHNESS_MAX_AGE, 1000, false);
+    check_fresh(5, "good.example", FRESHNESS_LIVE, 0, false);
+    check_fresh(6, "expired.example", FRESHNESS_ANY, 0, false);
+    check_fresh(7, "settings.example", FRESHNESS_ANY, 0, false);
+    check_fresh(8, "good.example:587", FRESHNESS_ANY, 0, false);
+    check_fresh(9, "other.example", FRESHNESS_ANY, 0, false);
+    ck_assert_uint_eq(atomic_load(&standin.engine->asked), 6);
+    client_question(&one, FRAME_EXPLAIN, 10, "good.example"); /* needs the facts */
+    free(expect_document(&one, 10));
+    ck_assert_uint_eq(atomic_load(&standin.engine->asked), 7);
+    ck_assert_uint_eq(status_number(&standin, "front", "from_table"), 3);
+    ck_assert_uint_eq(status_number(&standin, "table", "records"), 4);
+    close(one.fd);
+    serve_stop(standin.serve);
+    table_writer_close(standin.engine->table);
+    standin.engine->table = NULL;
+    snprintf(command, sizeof command, "rm -f %s/table.*", standin.directory);
+    ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
 /* --- what is malformed --- */
 
 START_TEST(a_malformed_frame_gets_an_error_and_the_connection_lives)
@@ -522,6 +606,51 @@ START_TEST(a_slow_reader_is_cut_off_and_nobody_else_notices)
     wait_until_status(&standin, "socket", "connections", 1); /* the one that asks for status */
     wait_until_status(&standin, "front", "outstanding", 1);
     ck_assert_uint_ge(status_number(&standin, "socket", "cut_off"), 1);
+}
+END_TEST
+
+/* The daemon is another process, stopped for longer than every limit: nobody is blamed for it. */
+START_TEST(a_standstill_of_ours_is_nobodys_slowness)
+{
+    static const uint8_t begin[] = {40, 0, 0, 0, FRAME_VERSION};
+    struct frame_question question = {.next_hop = "slow-1000.example", .deadline_ms = 1500};
+    uint8_t bytes[FRAME_REQUEST_MAX];
+    size_t size;
+    pid_t daemon = fork();
+
+    if (daemon == 0) {
+        standin.configuration.listen.idle_ms = 2500;
+        standin_open(&standin, 64);
+        pause();
+        _exit(0);
+    }
+    for (int i = 0; i < 1000 && (one.fd = connect_to(standin.socket)) < 0; i++)
+        usleep(5000);
+    one.start = one.end = 0;
+    client_open(&two, &standin);
+    size = frame_encode(bytes, sizeof bytes, FRAME_CHECK, 0, 1, &question);
+    client_write(&one, bytes, size);
+    question.next_hop[0] = 0;
+    client_write(&two, begin, sizeof begin);
+    usleep(200000);
+    kill(daemon, SIGSTOP);
+    usleep(5000000);
+    kill(daemon, SIGCONT);
+    expect_verdict(&one, 1); /* not "late" */
+    snprintf(question.next_hop, sizeof question.next_hop, "dane.ex");
+    size = frame_encode(bytes, sizeof bytes, FRAME_CHECK, 0, 2, &question);
+    ck_assert_uint_eq(size, 16 + 4 + 7 + 4 + 2);
+    memset(bytes + size, 0, 8); /* one more field, to make it 40 bytes: tag 99 of 3 bytes */
+    bytes[size] = 99;
+    bytes[size + 2] = 3;
+    client_write(&two, bytes + sizeof begin, 40 - sizeof begin);
+    ck_assert_int_eq(expect_verdict(&two, 2), CLASS_DANE); /* and not cut off */
+    close(one.fd);
+    close(two.fd);
+    kill(daemon, SIGKILL);
+    waitpid(daemon, NULL, 0);
+    unlink(standin.socket);
+    rmdir(standin.directory);
 }
 END_TEST
 
@@ -1066,6 +1195,7 @@ static void add_questions(Suite *suite)
     tcase_add_test(tcase, a_thousand_questions_with_queues_of_one_all_come_back);
     tcase_add_test(tcase, a_client_that_writes_no_more_still_gets_its_answers);
     tcase_add_test(tcase, a_question_out_after_its_deadline_is_answered_late);
+    tcase_add_test(tcase, a_hit_in_the_table_is_answered_without_a_shard_FRESH_02);
     tcase_add_test(tcase, a_malformed_frame_gets_an_error_and_the_connection_lives);
     tcase_add_test(tcase, lost_framing_gets_an_error_and_closes);
     tcase_add_test(tcase, a_frame_may_come_byte_by_byte);
@@ -1104,6 +1234,7 @@ static void add_parts(Suite *suite)
 
     tcase_add_checked_fixture(tcase, set_up, NULL);
     tcase_add_test(tcase, overload_sheds_scans_first_and_answers_at_once);
+    tcase_add_test(tcase, a_standstill_of_ours_is_nobodys_slowness);
     tcase_add_test(tcase, a_stale_socket_is_replaced_and_nothing_else_is);
     add(tcase, suite);
     tcase = tcase_create("rights");

@@ -41,6 +41,7 @@ enum {
     OPERATION_LATE,                             /* timer: a question's time has passed */
 };
 
+#define TICK_MS       1000                       /* longest sleep */
 #define RETRY_MS      200                        /* what a client turned away should wait */
 #define DOCUMENT_ROOM (FRAME_DOCUMENT_PART + 64) /* bytes in the output for one part */
 
@@ -83,6 +84,8 @@ struct front {
     bool documents_wanted, documents_freed;
     struct question *at_main; /* whose work the main thread has */
     bool listening_to_work;
+    uint64_t turned_ms;        /* end of the last turn of the ring */
+    uint64_t patient_until_ms; /* after a standstill: shards have not had their turn yet */
     struct front_counts counts;
 
     /* Written by the main thread, taken by the front (acquire/release on the same word). */
@@ -483,6 +486,9 @@ static enum native_taken take_hello(struct front *front, struct native_client *c
                                     .config_epoch = engine_config_epoch(front->engine),
                                     .process = (uint32_t)getpid()};
 
+    if (engine_table(front->engine))
+        snprintf(welcome.table, sizeof welcome.table, "%s",
+                 table_writer_path(engine_table(front->engine)));
     if (!frame_decode(&hello, frame, why))
         put_fault(front, client, frame, FRAME_ERROR_MALFORMED, why);
     else
@@ -603,6 +609,10 @@ static void question_late(struct front *front, struct wheel_timer *timer)
         pool_find(front->questions, timer->token.slot, timer->token.generation);
 
     CHECK(question && !question->home);
+    if (clock_boot_ms() < front->patient_until_ms) {
+        wheel_arm(front->wheel, timer, front->patient_until_ms);
+        return;
+    }
     counter_add(&front->counts.late, 1);
     question_fault(front, question, FRAME_ERROR_LATE,
                    "not known before the deadline; ask again, or allow more time");
@@ -681,10 +691,9 @@ static bool take_messages(struct front *front)
     return true;
 }
 
-static void take_timers(struct front *front)
+static void take_timers(struct front *front, uint64_t now_ms)
 {
     struct wheel_timer *timer;
-    uint64_t now_ms = clock_boot_ms();
 
     while ((timer = wheel_take_due(front->wheel, now_ms))) {
         if (timer->token.operation == OPERATION_LATE)
@@ -705,24 +714,50 @@ static bool documents_again(struct front *front)
     return front->documents_freed && front->documents_wanted;
 }
 
+/* Never longer than a tick, so that a standstill of ours is noticed as one. */
+static uint64_t sleep_until(struct front *front, bool more)
+{
+    uint64_t next_ms = wheel_next_ms(front->wheel), tick_ms = clock_boot_ms() + TICK_MS;
+
+    if (more)
+        return 0;
+    if (!front->listening_to_work)
+        tick_ms -= TICK_MS - 1; /* the submission queue was full */
+    if (!mailbox_may_sleep(front->mailbox))
+        return 0;
+    return next_ms < tick_ms ? next_ms : tick_ms;
+}
+
+/* We stood still (stopped, starved, suspended): what passed meanwhile is nobody's slowness. */
+static void notice_lateness(struct front *front, uint64_t now_ms)
+{
+    uint64_t gap_ms = now_ms - front->turned_ms;
+
+    front->turned_ms = now_ms;
+    if (gap_ms < 2 * TICK_MS)
+        return;
+    counter_add(&front->counts.late_turns, 1);
+    front->patient_until_ms = now_ms + TICK_MS;
+    native_was_late(front->native, gap_ms - TICK_MS);
+}
+
 static int front_turn(struct front *front)
 {
     bool more = native_turn(front->native);
-    uint64_t until_ms;
+    uint64_t now_ms;
     int result;
 
     more |= take_messages(front);
     more |= documents_again(front);
     mailbox_flush(front->mailbox);
     listen_to_work(front);
-    until_ms = more ? 0 : wheel_next_ms(front->wheel);
-    if (!front->listening_to_work && until_ms)
-        until_ms = clock_boot_ms() + 1; /* the submission queue was full */
-    if (until_ms && !mailbox_may_sleep(front->mailbox))
-        until_ms = 0;
-    result = ring_turn(front->ring, until_ms, front_completed, front);
+    result = ring_turn(front->ring, sleep_until(front, more), front_completed, front);
     mailbox_awake(front->mailbox);
-    take_timers(front);
+    now_ms = clock_boot_ms();
+    notice_lateness(front, now_ms);
+    /* Timers count only when everything that came before them was looked at. */
+    if (result < RING_BATCH && !take_messages(front))
+        take_timers(front, now_ms);
     return result < 0 ? result : 0;
 }
 
@@ -800,6 +835,7 @@ void *front_run(void *context)
     struct front *front = context;
     int result = front_set_up(front);
 
+    front->turned_ms = clock_boot_ms();
     front->error = result;
     sem_post(&front->started);
     /* Acquire: partner is the store in front_stop. */

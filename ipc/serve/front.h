@@ -22,6 +22,7 @@ struct front;
 struct front_counts { /* written by the front, read by anyone */
     counter questions, explains, statuses, reloads, configs;
     counter from_table, answered, refused_name, refused_rights, shed, late, vanished;
+    counter late_turns;
     counter outstanding, documents; /* now */
     struct histogram answer_us;     /* from taking a request to writing its answer */
 };

@@ -61,7 +61,8 @@ struct native_client {
     bool ready;              /* on the list of those with frames to take */
     bool starved;            /* what is there is no whole frame: more bytes are needed */
     uint32_t outstanding;    /* requests that wait for their answer */
-    uint64_t arrived_ms;     /* the last bytes */
+    uint64_t arrived_ms;     /* the last bytes; what `live` questions are about */
+    uint64_t heard_ms;       /* the same, for idleness */
     uint64_t frame_ms;       /* when the unfinished frame began */
     uint64_t window_ms;      /* since then it took only window_bytes of its output */
     uint32_t window_bytes;
@@ -222,7 +223,7 @@ static uint64_t client_due(const struct native *native, const struct native_clie
         return client->frame_ms + native->settings.frame_ms;
     }
     *why = "idle";
-    return client->arrived_ms + native->settings.idle_ms;
+    return client->heard_ms + native->settings.idle_ms;
 }
 
 static void client_schedule(struct native *native, struct native_client *client)
@@ -316,6 +317,7 @@ static void write_answers(struct native *native, struct native_client *client)
         if (!next)
             client->answers_end = &client->answers;
         client->outstanding--;
+        client->heard_ms = clock_boot_ms(); /* what took long was us */
     }
 }
 
@@ -493,7 +495,7 @@ static void receive_completed(struct native *native, struct native_client *clien
         uint32_t size = (uint32_t)completion->result;
 
         CHECK(size <= LIMIT_CLIENT_INPUT - client->in_end);
-        client->arrived_ms = clock_boot_ms();
+        client->arrived_ms = client->heard_ms = clock_boot_ms();
         if (client->in_end == client->in_start)
             client->frame_ms = client->arrived_ms;
         memcpy(client->input + client->in_end, completion->data, size);
@@ -530,7 +532,7 @@ static void welcome_client(struct native *native, int descriptor, const struct p
     client->peer = *peer;
     client->user = user;
     client->answers_end = &client->answers;
-    client->arrived_ms = clock_boot_ms();
+    client->heard_ms = clock_boot_ms();
     client->timer.token = token_of(native, client, OPERATION_TIMER);
     counter_add(&native->counts.accepted, 1);
     counter_add(&native->counts.connections, 1);
@@ -627,6 +629,19 @@ void native_due(struct native *native, struct wheel_timer *timer)
     client = pool_find(native->clients, timer->token.slot, timer->token.generation);
     if (client && !client->closing)
         client_timer(native, client);
+}
+
+void native_was_late(struct native *native, uint64_t gap_ms)
+{
+    for (uint32_t slot = 0; slot < native->settings.connections; slot++) {
+        struct native_client *client = pool_at(native->clients, slot);
+
+        if (!client)
+            continue;
+        client->heard_ms += gap_ms;
+        client->frame_ms += gap_ms;
+        client->window_ms += gap_ms;
+    }
 }
 
 void native_set_rights(struct native *native, const struct rights *rights)

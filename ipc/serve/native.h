@@ -77,6 +77,8 @@ void native_set_rights(struct native *native, const struct rights *rights);
 
 void native_completed(struct native *native, const struct ring_completion *completion);
 void native_due(struct native *native, struct wheel_timer *timer);
+/* The loop stood still for so long: no client's time ran meanwhile. */
+void native_was_late(struct native *native, uint64_t gap_ms);
 /* One round over the connections that have frames to take. True: some still have. */
 bool native_turn(struct native *native);
 

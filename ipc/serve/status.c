@@ -78,7 +78,8 @@ static const struct row front_rows[] = {
     ROW(front_counts, answered),       ROW(front_counts, refused_name),
     ROW(front_counts, refused_rights), ROW(front_counts, shed),
     ROW(front_counts, late),           ROW(front_counts, vanished),
-    ROW(front_counts, outstanding),    ROW(front_counts, documents),
+    ROW(front_counts, late_turns),     ROW(front_counts, outstanding),
+    ROW(front_counts, documents),
 };
 
 /* Which struct of a shard's report. */
