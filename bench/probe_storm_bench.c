@@ -456,7 +456,8 @@ static double count_instructions(unsigned probes, unsigned shards)
     pid_t child = spawn(words, STDERR_FILENO, &output);
     FILE *lines = fdopen(output, "r");
     double counted = 0;
-    while (lines != NULL && fgets(text, sizeof text, lines) != NULL) {
+    CHECK(lines != NULL);
+    while (fgets(text, sizeof text, lines) != NULL) {
         const char *at = strstr(text, "Collected : ");
         if (at != NULL)
             counted = strtod(at + strlen("Collected : "), NULL);

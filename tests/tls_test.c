@@ -269,6 +269,95 @@ static struct tls_hello ask(struct server *server, enum tls_answer expected)
     return hello;
 }
 
+/* --- what is offered --- */
+
+struct offer {
+    unsigned char suites[256], groups[64], signatures[128];
+    size_t suites_size, groups_size, signatures_size;
+};
+
+static void copy_extension(SSL *ssl, unsigned type, unsigned char *out, size_t *size)
+{
+    const unsigned char *bytes;
+    ck_assert_int_eq(SSL_client_hello_get0_ext(ssl, type, &bytes, size), 1);
+    ck_assert_uint_le(*size, 64);
+    memcpy(out, bytes, *size);
+}
+
+static int hello_seen(SSL *ssl, int *alert, void *argument)
+{
+    struct offer *offer = argument;
+    const unsigned char *suites;
+    (void)alert;
+    offer->suites_size = SSL_client_hello_get0_ciphers(ssl, &suites);
+    ck_assert_uint_le(offer->suites_size, sizeof offer->suites);
+    memcpy(offer->suites, suites, offer->suites_size);
+    copy_extension(ssl, TLSEXT_TYPE_supported_groups, offer->groups, &offer->groups_size);
+    copy_extension(ssl, TLSEXT_TYPE_signature_algorithms, offer->signatures,
+                   &offer->signatures_size);
+    return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+static bool offers(const unsigned char *list, size_t size, unsigned number)
+{
+    for (size_t i = 0; i + 1 < size; i += 2) {
+        if (((unsigned)list[i] << 8 | list[i + 1]) == number)
+            return true;
+    }
+    return false;
+}
+
+static void offer_of_default_library(struct server *server, struct offer *offer)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set_security_level(ctx, 2);
+    SSL_CTX_set_client_hello_cb(server->ctx, hello_seen, offer);
+    server_begin(server);
+    SSL *ssl = SSL_new(ctx);
+    BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
+    uint8_t bytes[4096];
+    SSL_set_bio(ssl, in, out);
+    SSL_set_connect_state(ssl);
+    SSL_do_handshake(ssl);
+    int size = BIO_read(out, bytes, sizeof bytes);
+    ck_assert_int_eq(BIO_write(server->in, bytes, size), size);
+    SSL_do_handshake(server->ssl);
+    SSL_free(ssl);
+    SSL_CTX_free(ctx);
+}
+
+/* The library context is cut down (tls_library.c); that must not be seen from outside. */
+START_TEST(what_is_offered_is_what_the_whole_library_offers_but_for_what_is_weak_TLS_15_PIT_02)
+{
+    static const unsigned suites[] = {0x1302, 0x1303, 0x1301, 0xc02c, 0xc030, 0xc02b, 0xc02f,
+                                      0xcca9, 0xcca8, 0x009f, 0x009e, 0xccaa, 0xc024, 0xc028,
+                                      0xc023, 0xc027, 0xc00a, 0xc014, 0xc009, 0xc013, 0x006b,
+                                      0x0067, 0x0039, 0x0033, 0x00ff};
+    struct offer ours = {0}, whole = {0};
+    struct server *server = server_new(RSA2048);
+    SSL_CTX_set_client_hello_cb(server->ctx, hello_seen, &ours);
+    meet_and_leave(server, TLS_DONE);
+    ck_assert_uint_eq(ours.suites_size, sizeof suites / sizeof *suites * 2);
+    for (size_t i = 0; i < sizeof suites / sizeof *suites; i++)
+        ck_assert_msg(offers(ours.suites, ours.suites_size, suites[i]), "%04x is missing",
+                      suites[i]);
+    offer_of_default_library(server, &whole);
+    ck_assert_uint_eq(ours.groups_size, whole.groups_size);
+    ck_assert_mem_eq(ours.groups, whole.groups, ours.groups_size);
+    /* DSA keys are not in a mail host's certificate, nor in our library. */
+    static const unsigned dsa[] = {0x0402, 0x0502, 0x0602, 0x0302};
+    for (size_t i = 2; i + 1 < whole.signatures_size; i += 2) {
+        unsigned signature = (unsigned)whole.signatures[i] << 8 | whole.signatures[i + 1];
+        bool is_dsa = false;
+        for (size_t j = 0; j < 4; j++)
+            is_dsa |= signature == dsa[j];
+        ck_assert_msg(is_dsa != offers(ours.signatures, ours.signatures_size, signature), "%04x",
+                      signature);
+    }
+    server_free(server);
+}
+END_TEST
+
 START_TEST(older_versions_are_never_completed_but_named_TLS_14)
 {
     static const int old[] = {TLS1_VERSION, TLS1_1_VERSION};
@@ -846,6 +935,9 @@ static Suite *suite(void)
     TCase *floors = tcase_create("floors");
     tcase_add_checked_fixture(floors, context_open, context_close);
     tcase_add_test(floors, tls_13_and_12_are_enough_TLS_14);
+    tcase_add_test(
+        floors,
+        what_is_offered_is_what_the_whole_library_offers_but_for_what_is_weak_TLS_15_PIT_02);
     tcase_add_test(floors, older_versions_are_never_completed_but_named_TLS_14);
     tcase_add_test(floors, no_key_exchange_without_forward_secrecy_unless_configured_TLS_15);
     tcase_add_test(floors, small_dh_and_sha1_signatures_are_below_the_floor_TLS_15);

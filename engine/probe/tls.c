@@ -16,7 +16,6 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -343,12 +342,17 @@ static bool looks_like_a_record(const uint8_t *bytes, size_t size)
            (size < 2 || bytes[1] == SSL3_VERSION_MAJOR);
 }
 
+static bool is_printable(uint8_t byte)
+{
+    return byte >= ' ' && byte <= '~';
+}
+
 static void refuse_first_bytes(struct tls *tls, const uint8_t *bytes, size_t size)
 {
     char text[CLEAR_KEPT + 1];
     size_t kept = 0;
 
-    while (kept < size && kept < CLEAR_KEPT && isprint(bytes[kept])) {
+    while (kept < size && kept < CLEAR_KEPT && is_printable(bytes[kept])) {
         text[kept] = (char)bytes[kept];
         kept++;
     }
