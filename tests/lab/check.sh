@@ -27,5 +27,6 @@ phase stopped_in_a_storm "ten seconds of SIGSTOP in a storm: no finding about a 
 phase the_lab_notices "a wrong table and a rude client are noticed"
 phase reserved_addresses_are_refused "without allow_reserved nobody here is connected to"
 phase one_message_at_a_time "with room for one message between threads everything still comes home"
+phase reload_takes_good_files_only "reload takes good files, and keeps the old settings for bad ones"
 phase ends_in_order "SIGTERM ends it in order"
 [ -z "$failed" ]
