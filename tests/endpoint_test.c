@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -38,7 +39,7 @@ struct peer {
 typedef void peer_plays(struct peer *peer);
 
 struct listener {
-    int socket;
+    int socket; /* IPv4, or IPv6 if the address has a colon */
     uint16_t port;
     const char *address;
     peer_plays *play;
@@ -148,19 +149,20 @@ static void *serve(void *argument)
     return NULL;
 }
 
-static struct listener *listen_on(const char *address, peer_plays *play)
+static struct listener *listen_on(const char *text, peer_plays *play)
 {
     struct listener *listener = &listeners[listener_count++];
-    struct sockaddr_in local = {.sin_family = AF_INET};
+    struct address address;
+    struct sockaddr_storage local;
     ck_assert_uint_le(listener_count, 128);
-    socklen_t size = sizeof local;
-    inet_pton(AF_INET, address, &local.sin_addr);
-    listener->socket = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ck_assert_int_eq(bind(listener->socket, (struct sockaddr *)&local, sizeof local), 0);
+    ck_assert(address_parse(&address, text, strlen(text)));
+    socklen_t size = address_to_socket(&address, 0, &local);
+    listener->socket = socket(local.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(listener->socket, (struct sockaddr *)&local, size), 0);
     ck_assert_int_eq(listen(listener->socket, 64), 0);
     getsockname(listener->socket, (struct sockaddr *)&local, &size);
-    listener->port = ntohs(local.sin_port);
-    listener->address = address;
+    listener->port = ntohs(((struct sockaddr_in *)&local)->sin_port); /* the same place in IPv6 */
+    listener->address = text;
     listener->play = play;
     pthread_create(&listener->thread, NULL, serve, listener);
     return listener;
@@ -1158,6 +1160,41 @@ START_TEST(a_dropped_syn_is_a_timeout)
 }
 END_TEST
 
+START_TEST(an_ipv6_address_is_probed_like_any_other)
+{
+    struct listener *listener = listen_on("::1", play_good);
+    start(listener, 0);
+    run_until(1);
+    found(world->evidence[0], OUTCOME_TLS_OK);
+    ck_assert_uint_eq(world->evidence[0]->key.address.family, 6);
+    stop_listening(listener);
+}
+END_TEST
+
+/* Reads the EHLO line of a prober that was given no name. */
+static char ehlo_line[256];
+static void play_notes_ehlo(struct peer *peer)
+{
+    say(peer, "220 x\r\n");
+    hear(peer, "EHLO");
+    strcpy(ehlo_line, peer->heard);
+    say(peer, "250 x\r\n");
+    hear(peer, "QUIT");
+}
+
+START_TEST(a_machine_without_a_name_says_its_address_TLS_04)
+{
+    bool nameless = unshare(CLONE_NEWUTS) == 0 && sethostname("localhost", 9) == 0;
+    world->settings.ehlo_name = NULL;
+    prober_reload(world->prober, &world->settings);
+    found(probe(play_notes_ehlo), OUTCOME_NO_STARTTLS);
+    ck_assert_int_eq(strncmp(ehlo_line, "EHLO ", 5), 0);
+    ck_assert_uint_gt(strlen(ehlo_line), 5);
+    if (nameless) /* needs root; without it the machine's own name was said */
+        ck_assert(ehlo_line[5] == '[' && ehlo_line[strlen(ehlo_line) - 1] == ']');
+}
+END_TEST
+
 START_TEST(a_reserved_address_is_never_connected_to)
 {
     struct listener *listener = listen_on("127.0.0.1", play_good);
@@ -1357,6 +1394,8 @@ static Suite *suite(void)
           starttls_offered_again_inside_TLS_is_ignored_TLS_10}},
         {"connect",
          {a_closed_port_is_refused, a_dropped_syn_is_a_timeout,
+          an_ipv6_address_is_probed_like_any_other,
+          a_machine_without_a_name_says_its_address_TLS_04,
           a_reserved_address_is_never_connected_to, a_configured_source_address_is_used}},
         {"loop",
          {many_probes_share_a_loop_and_slots_run_out_cleanly,

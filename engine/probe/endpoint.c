@@ -26,6 +26,7 @@
 #include "engine/probe/tls.h"
 #include "engine/probe/tls_hello.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -1213,8 +1214,25 @@ const char *endpoint_step_name(unsigned step)
 
 /* --- settings, start and stop --- */
 
-/* The configured name, else the machine's. A name that is no host name (localhost) would be a lie.
- */
+/* The address that connections to the world would come from, as a literal (RFC 5321 section 4.1.3):
+ * what a machine without a name of its own says. Asking the kernel sends nothing. */
+static void address_literal(char *out, size_t size)
+{
+    struct sockaddr_in world = {.sin_family = AF_INET, .sin_port = htons(25)};
+    struct sockaddr_in here = {.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t here_size = sizeof here;
+    char text[INET_ADDRSTRLEN];
+    int descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    inet_pton(AF_INET, "192.0.32.1", &world.sin_addr);
+    if (descriptor >= 0 && connect(descriptor, (const struct sockaddr *)&world, sizeof world) == 0)
+        (void)getsockname(descriptor, (struct sockaddr *)&here, &here_size);
+    if (descriptor >= 0)
+        close(descriptor);
+    snprintf(out, size, "[%s]", inet_ntop(AF_INET, &here.sin_addr, text, sizeof text));
+}
+
+/* The configured name, else the machine's, else its address: never a name that is none (TLS-04). */
 static int choose_ehlo_name(char *out, size_t size, const char *configured, char *why,
                             size_t why_size)
 {
@@ -1225,14 +1243,19 @@ static int choose_ehlo_name(char *out, size_t size, const char *configured, char
         host[0] = '\0';
     const char *text = configured == NULL ? host : configured;
     enum name_status status = name_parse(&name, text, strlen(text));
-    if (status != NAME_OK) {
-        snprintf(why, why_size, "%s \"%s\" is no name to say in EHLO: %s; set probe.ehlo_name",
-                 configured == NULL ? "the host name" : "probe.ehlo_name", text,
-                 name_status_text(status));
-        return -EINVAL;
+    if (status == NAME_OK) {
+        snprintf(out, size, "%s", name.text);
+        return 0;
     }
-    snprintf(out, size, "%s", name.text);
-    return 0;
+    if (configured == NULL) {
+        address_literal(out, size);
+        log_notice("ehlo-name", "the host name \"%s\" is none for EHLO (%s); saying %s", host,
+                   name_status_text(status), out);
+        return 0;
+    }
+    snprintf(why, why_size, "probe.ehlo_name: \"%s\" is no name to say in EHLO: %s", text,
+             name_status_text(status));
+    return -EINVAL;
 }
 
 static int choose_source(struct source *source, const char *text, uint8_t family,

@@ -13,7 +13,7 @@ static const struct option_row rows[] = {
      .type = OPTION_TEXT,
      OFFSET(ehlo_name),
      .help = "The name to say in EHLO. It should have an address record that leads back to this "
-             "machine. Unset: the machine's host name.",
+             "machine. Unset: the machine's host name, or its address if that is no name.",
      .live = true},
     {.name = "source_ipv4",
      .type = OPTION_TEXT,
