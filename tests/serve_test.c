@@ -819,6 +819,21 @@ START_TEST(requests_of_a_user_are_bounded_also_after_it_vanished)
 }
 END_TEST
 
+START_TEST(the_front_shows_that_it_lives)
+{
+    uint64_t before_ms = clock_boot_ms();
+
+    standin_open(&standin, 64);
+    client_open(&one, &standin);
+    expect_round_trip(&one, 1);
+    ck_assert_uint_ge(serve_heartbeat_ms(standin.serve), before_ms);
+    before_ms = clock_boot_ms();
+    usleep(2100000); /* nothing happens, but the tick */
+    ck_assert_uint_gt(serve_heartbeat_ms(standin.serve), before_ms);
+    close(one.fd);
+}
+END_TEST
+
 START_TEST(one_that_floods_does_not_keep_another_waiting)
 {
     struct frame_hello hello = {.program = "flood"};
@@ -1219,6 +1234,7 @@ static void add_bounds(Suite *suite)
     tcase_add_test(tcase, connections_of_a_user_are_bounded);
     tcase_add_test(tcase, connections_in_all_are_bounded);
     tcase_add_test(tcase, requests_of_a_user_are_bounded_also_after_it_vanished);
+    tcase_add_test(tcase, the_front_shows_that_it_lives);
     tcase_add_test(tcase, one_that_floods_does_not_keep_another_waiting);
     tcase_add_test(tcase, a_client_may_vanish_with_requests_outstanding);
     tcase_add_test(tcase, a_client_may_vanish_in_the_middle_of_a_document);

@@ -734,6 +734,7 @@ static void notice_lateness(struct front *front, uint64_t now_ms)
     uint64_t gap_ms = now_ms - front->turned_ms;
 
     front->turned_ms = now_ms;
+    atomic_store_explicit(&front->counts.heartbeat_ms, now_ms, memory_order_relaxed);
     if (gap_ms < 2 * TICK_MS)
         return;
     counter_add(&front->counts.late_turns, 1);
@@ -900,6 +901,11 @@ int front_started(struct front *front, char *why, size_t why_size)
     if (front->error)
         snprintf(why, why_size, "%s: %s", strerror(-front->error), front->what);
     return front->error;
+}
+
+const struct front_counts *front_counts(const struct front *front)
+{
+    return &front->counts;
 }
 
 void front_stop(struct front *front)

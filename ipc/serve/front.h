@@ -23,6 +23,7 @@ struct front_counts { /* written by the front, read by anyone */
     counter questions, explains, statuses, reloads, configs;
     counter from_table, answered, refused_name, refused_rights, shed, late, vanished;
     counter late_turns;
+    counter heartbeat_ms; /* boot time of the last turn: never older than a second or so */
     counter outstanding, documents; /* now */
     struct histogram answer_us;     /* from taking a request to writing its answer */
 };
@@ -42,7 +43,8 @@ void front_destroy(struct front *front);
 void *front_run(void *front);
 /* Waits until the thread serves (0) or could not (negative errno and a sentence). Main thread. */
 int front_started(struct front *front, char *why, size_t why_size);
-void front_stop(struct front *front);                              /* main thread */
-void front_set_rights(struct front *front, struct rights *rights); /* main thread */
+void front_stop(struct front *front);                               /* main thread */
+const struct front_counts *front_counts(const struct front *front); /* any thread */
+void front_set_rights(struct front *front, struct rights *rights);  /* main thread */
 
 #endif

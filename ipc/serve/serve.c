@@ -152,6 +152,11 @@ void serve_free(struct serve *serve)
     free(serve);
 }
 
+uint64_t serve_heartbeat_ms(const struct serve *serve)
+{
+    return counter_read(&front_counts(serve->front)->heartbeat_ms);
+}
+
 int serve_work_descriptor(const struct serve *serve)
 {
     return serve->work.main_end;

@@ -27,6 +27,10 @@ int serve_reload(struct serve *serve, const struct configuration *configuration,
 void serve_stop(struct serve *serve);
 void serve_free(struct serve *serve);
 
+/* Boot time of the front thread's last sign of life, for the watchdog: at most a second or so ago
+ * while it serves. */
+uint64_t serve_heartbeat_ms(const struct serve *serve);
+
 /* What a client asked of the main thread. */
 enum serve_work {
     SERVE_NOTHING,

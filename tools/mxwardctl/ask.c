@@ -44,12 +44,21 @@ int ask_failed(const struct mxw *handle, int status)
     return ask_exit_code(status);
 }
 
+const char *ask_socket(const struct invocation *invocation)
+{
+    const char *path = getenv("MXWARD_SOCKET");
+
+    if (invocation->socket)
+        return invocation->socket;
+    return path && path[0] ? path : NULL;
+}
+
 int ask_open(const struct invocation *invocation, struct mxw **handle)
 {
     struct mxw_options options = MXW_OPTIONS_INIT;
     int status;
 
-    options.socket = invocation->socket ? invocation->socket : getenv("MXWARD_SOCKET");
+    options.socket = ask_socket(invocation);
     options.program = "mxwardctl";
     status = mxw_open(handle, &options);
     if (status != MXW_OK) {

@@ -107,6 +107,7 @@ int reload_run(const struct invocation *invocation);
 int config_run(const struct invocation *invocation);
 
 /* ask.c: what the commands share in asking. */
+const char *ask_socket(const struct invocation *invocation);            /* NULL: the standard one */
 int ask_open(const struct invocation *invocation, struct mxw **handle); /* exit code, said */
 void ask_fill(const struct invocation *invocation, struct mxw_question *question,
               const char *next_hop);

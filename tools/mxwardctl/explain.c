@@ -79,6 +79,17 @@ static const char *joined(const json_t *array, char *text, size_t size)
     return text;
 }
 
+/* `text` without `before`, which the reader has just seen, and what joins the two. */
+static const char *behind(const char *text, const char *before)
+{
+    size_t length = strlen(before);
+
+    if (strncmp(text, before, length) != 0 || !text[length])
+        return text;
+    text += length;
+    return text + strspn(text, ";: ");
+}
+
 /* --- the verdict --- */
 
 static void print_head(const struct screen *screen, const json_t *root)
@@ -139,7 +150,8 @@ static void print_verdict(const struct screen *screen, const json_t *root)
 
     print_head(screen, root);
     line(&b, "%s", text_or(root, "sentence", "?"));
-    line(&b, "decided by %s: %s", text_or(root, "cause", "?"), text_or(root, "rule", "-"));
+    line(&b, "decided by %s; %s", text_or(root, "cause", "?"),
+         behind(text_or(root, "rule", "-"), text_or(root, "sentence", "?")));
     if (text_of(root, "match"))
         line(&b, "enforce    %s, names %s", text_or(root, "enforce", "?"), text_of(root, "match"));
     else
@@ -235,7 +247,7 @@ static void print_endpoint(const struct branch *parent, const json_t *endpoint, 
     if (is_there(endpoint, "age_ms"))
         fprintf(screen->out, ", %s ago", span_text(number_of(endpoint, "age_ms"), age));
     fputc('\n', screen->out);
-    if (text_of(endpoint, "detail"))
+    if (text_of(endpoint, "detail") && strcmp(says, "encrypts") != 0)
         line(&b, "%s", text_of(endpoint, "detail"));
     if (text_of(endpoint, "server_name"))
         line(&b, "name sent (SNI) %s", text_of(endpoint, "server_name"));
@@ -292,9 +304,9 @@ static void print_host(const struct branch *parent, const json_t *host, const ch
     fputs(", ", b.screen->out);
     screen_text(b.screen, text_or(finding, "level", "?"));
     fputc('\n', b.screen->out);
-    if (text_of(finding, "why"))
+    if (text_of(finding, "why") && !strstr(text_or(finding, "rule", ""), text_of(finding, "why")))
         line(&b, "%s", text_of(finding, "why"));
-    line(&b, "rule: %s", text_or(finding, "rule", text_or(finding, "cause", "?")));
+    line(&b, "%s", text_or(finding, "rule", text_or(finding, "cause", "?")));
     if (text_of(finding, "tls_report"))
         line(&b, "TLS-RPT: %s", text_of(finding, "tls_report"));
     print_host_dns(&b, host);

@@ -63,7 +63,7 @@ int version_run(const struct invocation *invocation)
     printf("mxwardctl %s\n", MXWARD_VERSION);
     if (!invocation)
         return DONE;
-    options.socket = invocation->socket ? invocation->socket : getenv("MXWARD_SOCKET");
+    options.socket = ask_socket(invocation);
     options.program = "mxwardctl";
     options.connect_ms = 1000;
     if (mxw_open(&handle, &options) != MXW_OK)

@@ -44,8 +44,11 @@ static void update_rate(struct scan_progress *progress, uint64_t done, int64_t n
 {
     double rate;
 
-    if (now_ms - progress->rate_ms < RATE_MS)
+    if (now_ms - progress->rate_ms < RATE_MS) {
+        if (progress->rate_ms == progress->began_ms && now_ms > progress->began_ms)
+            progress->rate = (double)done * 1000 / (double)(now_ms - progress->began_ms);
         return;
+    }
     rate = (double)(done - progress->rate_done) * 1000 / (double)(now_ms - progress->rate_ms);
     progress->rate = progress->rate > 0 ? progress->rate * 0.7 + rate * 0.3 : rate;
     progress->rate_ms = now_ms;

@@ -8,6 +8,9 @@
 
 #include <string.h>
 
+#define TITLE_COLUMNS  16
+#define NUMBER_COLUMNS 13
+
 static void heading(const struct screen *screen, const char *text)
 {
     fputc('\n', screen->out);
@@ -67,28 +70,50 @@ static void print_key(const struct screen *screen, const char *key, int columns)
     screen_column(screen, text, columns);
 }
 
-/* Numbers of one object, two or three to a line; zeros are left out. */
-static void print_numbers(const struct screen *screen, const char *title, json_t *object)
+static bool is_shown(const json_t *value)
+{
+    return json_is_integer(value) && json_integer_value(value) != 0;
+}
+
+/* Columns that the longest name of those shown needs. */
+static int key_columns(json_t *object)
 {
     const char *key;
     json_t *value;
-    char text[32];
-    int shown = 0, columns = screen->width && screen->width < 122 ? 2 : 3;
+    int columns = 12;
 
     json_object_foreach(object, key, value)
     {
-        if (!json_is_integer(value) || json_integer_value(value) == 0)
+        if (is_shown(value) && (int)strlen(key) > columns)
+            columns = (int)strlen(key);
+    }
+    return columns;
+}
+
+/* Numbers of one object, as many to a line as fit; zeros are left out. */
+static void print_numbers(const struct screen *screen, const char *title, json_t *object)
+{
+    int key_width = key_columns(object), cell = key_width + NUMBER_COLUMNS + 3, shown = 0;
+    int width = screen->width ? screen->width : 100;
+    int columns = (width - TITLE_COLUMNS) / cell > 1 ? (width - TITLE_COLUMNS) / cell : 1;
+    const char *key;
+    json_t *value;
+    char text[32];
+
+    json_object_foreach(object, key, value)
+    {
+        if (!is_shown(value))
             continue;
         if (shown % columns == 0) {
             fputs("  ", screen->out);
             screen_style(screen, STYLE_FAINT);
-            screen_column(screen, shown == 0 ? title : "", 14);
+            screen_column(screen, shown == 0 ? title : "", TITLE_COLUMNS - 2);
             screen_style(screen, STYLE_PLAIN);
         }
-        print_key(screen, key, 20);
-        fprintf(screen->out, "%12s   ", number_text((uint64_t)json_integer_value(value), text));
-        if (++shown % columns == 0)
-            fputc('\n', screen->out);
+        print_key(screen, key, key_width);
+        fprintf(screen->out, "%*s", NUMBER_COLUMNS,
+                number_text((uint64_t)json_integer_value(value), text));
+        fputs(++shown % columns == 0 ? "\n" : "   ", screen->out);
     }
     if (shown % columns)
         fputc('\n', screen->out);
