@@ -108,7 +108,7 @@ details_are_right() {
 
 # A host that answers with 421 from the third connection on: never "no TLS", and left in peace.
 rate_limits_are_respected() {
-    for i in 1 2 3 4; do class_of --live rate-limit.secure.lab; done >"$live/rate"
+    for _ in 1 2 3 4; do class_of --live rate-limit.secure.lab; done >"$live/rate"
     if grep -v '^verified$\|^unknown$' "$live/rate" || ! grep -q unknown "$live/rate"; then
         echo "  that is not what a rate limit means: $(tr '\n' ' ' <"$live/rate")"
         return 1
