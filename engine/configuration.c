@@ -10,6 +10,9 @@
 #include "engine/base/limits.h"
 
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <xxhash.h>
 
 #define ROWS(array) (array), sizeof(array) / sizeof((array)[0])
 #define MEBIBYTE    ((uint64_t)1 << 20)
@@ -227,3 +230,19 @@ static const struct option_part parts[] = {
 
 const struct option_table configuration_table = {parts, sizeof(parts) / sizeof(parts[0]),
                                                  sizeof(struct configuration)};
+
+uint32_t configuration_epoch(const struct configuration *configuration)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    uint32_t epoch = 0;
+
+    if (out == NULL)
+        return 0;
+    option_print_effective(&configuration_table, configuration, NULL, out);
+    if (fclose(out) == 0)
+        epoch = (uint32_t)XXH3_64bits(text, size) | 1;
+    free(text);
+    return epoch;
+}

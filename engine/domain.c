@@ -52,7 +52,8 @@ struct domains {
     struct domain_settings settings;
     struct registry *jobs;
     struct pool *rounds;
-    struct domain_facts *exhausted;
+    struct domain_facts *exhausted; /* the answer when nothing can be taken */
+    bool stopping;
     struct domains_counts counts;
 };
 
@@ -97,14 +98,16 @@ static void request_answer(struct domains *domains, struct waiter *waiter,
     mailbox_send(domains->mailbox, asker, &request->message);
 }
 
-static bool facts_serve(const struct domain_facts *facts, uint64_t not_before_ms, uint64_t now_ms)
+static bool facts_serve(const struct domains *domains, const struct domain_facts *facts,
+                        uint64_t not_before_ms, uint64_t now_ms)
 {
     const struct verdict *verdict;
 
     if (facts == NULL)
         return false;
     verdict = &facts->verdict;
-    if (now_ms >= verdict->valid_until_ms)
+    if (now_ms >= verdict->valid_until_ms ||
+        verdict->config_epoch != domains->settings.config_epoch)
         return false;
     return not_before_ms == 0 ? now_ms < verdict->began_ms + verdict_refresh_ms(verdict)
                               : verdict->began_ms >= not_before_ms;
@@ -135,6 +138,32 @@ static void round_judge(struct domains *domains, struct domain_round *round)
     histogram_add(&domains->counts.round_us, clock_boot_us() - round->began_us);
 }
 
+static bool host_is_partly_ours(const struct host_facts *host)
+{
+    if (host->ours)
+        return true;
+    for (unsigned i = 0; i < host->endpoint_count; i++)
+        if (outcome_says(host->endpoints[i].evidence->outcome) == SAYS_OURS)
+            return true;
+    return false;
+}
+
+/* Nothing was learned but that we failed; or part of it failed, and the whole looks worse for it
+ * than what is known and still valid. */
+static bool facts_are_our_failure(struct domains *domains, const struct domain_job *job,
+                                  const struct domain_facts *facts)
+{
+    struct verdict known;
+    bool partly = false;
+
+    if (facts->verdict.cause == CAUSE_OURS)
+        return true;
+    for (unsigned i = 0; i < facts->route.host_count; i++)
+        partly |= facts->hosts[i] != NULL && host_is_partly_ours(facts->hosts[i]);
+    return partly && publisher_get(domains->publisher, &job->next_hop, &known) &&
+           facts->ended_ms < known.valid_until_ms && facts->verdict.class < known.class;
+}
+
 static void round_end(struct domains *domains, struct domain_round *round)
 {
     struct domain_job *job = round->job;
@@ -144,7 +173,7 @@ static void round_end(struct domains *domains, struct domain_round *round)
     bool more;
 
     round_judge(domains, round);
-    if (facts->verdict.cause != CAUSE_OURS) { /* our failure replaces nothing we knew (law 3) */
+    if (!facts_are_our_failure(domains, job, facts)) { /* which replaces nothing we knew (law 3) */
         publisher_put(domains->publisher, &job->next_hop, &facts->verdict);
         domain_facts_drop(job->facts);
         job->facts = domain_facts_hold(facts);
@@ -326,8 +355,9 @@ static const struct registry_kind job_kind = {
 
 void domains_ask(struct domains *domains, struct domain_request *request)
 {
-    struct domain_job *job =
-        registry_find(domains->jobs, &request->next_hop, next_hop_hash(&request->next_hop));
+    struct domain_job *job = domains->stopping ? NULL
+                                               : registry_find(domains->jobs, &request->next_hop,
+                                                               next_hop_hash(&request->next_hop));
     struct waiters alone = {0};
 
     counter_add(&domains->counts.asked, 1);
@@ -335,7 +365,7 @@ void domains_ask(struct domains *domains, struct domain_request *request)
     if (job == NULL) {
         counter_add(&domains->counts.no_room, 1);
         request_answer(domains, &request->waiter, domains->exhausted);
-    } else if (facts_serve(job->facts, request->not_before_ms, clock_boot_ms())) {
+    } else if (facts_serve(domains, job->facts, request->not_before_ms, clock_boot_ms())) {
         counter_add(&domains->counts.served, 1);
         request_answer(domains, &request->waiter, job->facts);
     } else if (join_request(&job->join, &request->waiter) == JOIN_START) {
@@ -384,6 +414,11 @@ void domains_destroy(struct domains *domains)
         pool_destroy(domains->rounds);
     domain_facts_drop(domains->exhausted);
     free(domains);
+}
+
+void domains_stop(struct domains *domains)
+{
+    domains->stopping = true;
 }
 
 void domains_reload(struct domains *domains, const struct domain_settings *settings)

@@ -63,6 +63,8 @@ void domains_destroy(struct domains *domains);
 void domains_ask(struct domains *domains, struct domain_request *request);
 void domains_dns(struct domains *domains, struct dns_question *question); /* MESSAGE_DNS_DOMAIN */
 void domains_host(struct domains *domains, struct host_request *done);    /* MESSAGE_HOST_DONE */
+/* From now on every request is answered at once, as ours. */
+void domains_stop(struct domains *domains);
 void domains_reload(struct domains *domains, const struct domain_settings *settings);
 uint32_t domains_running(const struct domains *domains);
 const struct domains_counts *domains_counts(const struct domains *domains);

@@ -205,7 +205,7 @@ static void job_to_idle(struct endpoints *endpoints, struct endpoint_job *job)
     job->tlsa = NULL;
 }
 
-/* --- giving up: the answer is the older evidence (its age says so), or why there is none --- */
+/* --- giving up: older evidence while it is good (its age says so), or why there is none --- */
 
 static void job_give_up(struct endpoints *endpoints, struct endpoint_job *job, enum outcome outcome,
                         const char *detail,
@@ -213,9 +213,10 @@ static void job_give_up(struct endpoints *endpoints, struct endpoint_job *job, e
                                     uint64_t),
                         uint64_t now_ms)
 {
-    const struct evidence *evidence = job->last != NULL
-                                          ? evidence_hold(job->last)
-                                          : evidence_of_ours(endpoints, &job->key, outcome, detail);
+    bool older = outcome != OUTCOME_OPTED_OUT && job->last != NULL &&
+                 clock_boot_ms() < evidence_good_until_ms(job->last);
+    const struct evidence *evidence =
+        older ? evidence_hold(job->last) : evidence_of_ours(endpoints, &job->key, outcome, detail);
 
     job_answer_if(endpoints, job, evidence, who, now_ms);
     evidence_drop(evidence);

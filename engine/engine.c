@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -78,7 +79,6 @@ static int start_shards(struct engine *engine, const struct configuration *confi
         .certificates = engine->certificates,
         .publisher = engine->publisher,
         .configuration = configuration,
-        .config_epoch = engine_config_epoch(engine),
     };
 
     for (uint16_t i = 0; i < engine->owners.shards; i++) {
@@ -128,7 +128,7 @@ int engine_start(struct engine **out, const struct configuration *configuration,
     if (engine == NULL)
         return -ENOMEM;
     engine->started_wall_s = clock_wall_s();
-    atomic_init(&engine->config_epoch, 1);
+    atomic_init(&engine->config_epoch, configuration_epoch(configuration));
     engine->owners.shards = count_or_processors(configuration->daemon.shards, LIMIT_SHARDS);
     engine->owners.resolvers =
         count_or_processors(configuration->daemon.resolvers != 0 ? configuration->daemon.resolvers
@@ -155,16 +155,16 @@ int engine_start(struct engine **out, const struct configuration *configuration,
 int engine_reload(struct engine *engine, const struct configuration *configuration, char *why,
                   size_t why_size)
 {
-    uint32_t epoch = atomic_fetch_add_explicit(&engine->config_epoch, 1, memory_order_relaxed) + 1;
-
     for (uint16_t i = 0; i < engine->shards_started; i++) {
-        int error = shard_reload(engine->shards[i], configuration, epoch);
+        int error = shard_reload(engine->shards[i], configuration);
 
         if (error != 0) {
             snprintf(why, why_size, "shard %u did not take the new settings in time", i);
             return error;
         }
     }
+    atomic_store_explicit(&engine->config_epoch, configuration_epoch(configuration),
+                          memory_order_relaxed);
     return 0;
 }
 
@@ -190,6 +190,10 @@ void engine_drain(struct engine *engine)
 void engine_stop(struct engine *engine)
 {
     engine_drain(engine);
+    if (!all_idle(engine)) { /* something did not come home: nothing may be freed under it */
+        log_error("stop-timeout", "work was left after %d ms", LIMIT_STOP_MS);
+        _exit(EX_SOFTWARE);
+    }
     for (uint16_t i = 0; i < engine->shards_started; i++)
         shard_stop(engine->shards[i]);
     for (uint16_t i = 0; i < engine->resolvers_started; i++)

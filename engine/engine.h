@@ -47,6 +47,9 @@ struct configuration {
     struct listen_settings listen;
 };
 extern const struct option_table configuration_table; /* engine/configuration.c */
+/* A number that names the settings as they are: equal for equal ones, also after a restart, never
+ * 0. Verdicts carry it, so that what was found under other settings is not served. 0: no memory. */
+uint32_t configuration_epoch(const struct configuration *configuration);
 
 struct engine;
 

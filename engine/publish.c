@@ -59,6 +59,16 @@ void publisher_put(struct publisher *publisher, const struct next_hop *next_hop,
         log_warning("table-full", "next_hop=%s error=%s", text, strerror(-error));
 }
 
+bool publisher_get(const struct publisher *publisher, const struct next_hop *next_hop,
+                   struct verdict *verdict)
+{
+    char text[NEXT_HOP_TEXT_MAX];
+    struct table_key key;
+
+    return table_key_make(&key, text, next_hop_text(next_hop, text)) &&
+           table_writer_get(publisher->writer, &key, verdict);
+}
+
 void publisher_heartbeat(struct publisher *publisher, uint16_t shard, uint16_t shards)
 {
     struct table_clock clock;

@@ -20,6 +20,9 @@ void publisher_close(struct publisher *publisher);
 /* Called by the shard that owns the next hop's partition. */
 void publisher_put(struct publisher *publisher, const struct next_hop *next_hop,
                    const struct verdict *verdict);
+/* What was put last; also by a daemon before this one. Called by the same shard. */
+bool publisher_get(const struct publisher *publisher, const struct next_hop *next_hop,
+                   struct verdict *verdict);
 /* Shows readers that the writers of the shard's partitions live; once a second or so. */
 void publisher_heartbeat(struct publisher *publisher, uint16_t shard, uint16_t shards);
 /* For the front's reader and for `status`. */

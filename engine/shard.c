@@ -50,11 +50,11 @@ struct shard {
     char why[256];
 
     /* Release by the main thread, acquire by the shard, once a turn. */
-    _Atomic(uint32_t) control;                   /* enum shard_wish */
-    _Atomic(const struct configuration *) fresh; /* reload: taken by exchange, then NULL */
-    _Atomic(uint32_t) fresh_epoch;
-    _Atomic(uint32_t) reloads; /* taken so far; release, partner: main */
-    _Atomic(uint32_t) idle;    /* nothing in work; release, partner: main */
+    _Atomic(uint32_t) control; /* enum shard_wish */
+    _Atomic(const struct configuration *)
+        fresh; /* release: main; exchanged for NULL by the shard */
+    _Atomic(const struct configuration *) taken; /* the last one; release, partner: main */
+    _Atomic(uint32_t) idle;                      /* nothing in work; release, partner: main */
 };
 
 /* --- the turn --- */
@@ -161,6 +161,8 @@ static bool shard_obey(struct shard *shard)
         shard_take_configuration(shard);
     if (wish != WISH_RUN && !shard->draining) {
         shard->draining = true;
+        domains_stop(shard->domains);
+        hosts_stop(shard->hosts);
         endpoints_stop(shard->endpoints);
     }
     atomic_store_explicit(&shard->idle, shard_in_work(shard) == 0, memory_order_release);
@@ -250,10 +252,10 @@ static struct host_settings host_settings_of(const struct configuration *configu
                                   .dns_ms = configuration->dns.look_up_ms};
 }
 
-static struct domain_settings domain_settings_of(const struct configuration *configuration,
-                                                 uint32_t epoch)
+static struct domain_settings domain_settings_of(const struct configuration *configuration)
 {
-    return (struct domain_settings){.dns_ms = configuration->dns.look_up_ms, .config_epoch = epoch};
+    return (struct domain_settings){.dns_ms = configuration->dns.look_up_ms,
+                                    .config_epoch = configuration_epoch(configuration)};
 }
 
 static int shard_create_jobs(struct shard *shard)
@@ -264,7 +266,7 @@ static int shard_create_jobs(struct shard *shard)
     uint32_t probes = shard_share(configuration->probe.parallel, shards);
     uint32_t jobs = shard_share(configuration->daemon.jobs, shards);
     struct host_settings host = host_settings_of(configuration);
-    struct domain_settings domain = domain_settings_of(configuration, start->config_epoch);
+    struct domain_settings domain = domain_settings_of(configuration);
     int error;
 
     error = prober_create(&shard->prober, shard->ring, shard->wheel, start->certificates,
@@ -391,9 +393,9 @@ int shard_start(struct shard **out, const struct shard_start *start, char *why, 
 
 static void shard_take_configuration(struct shard *shard)
 {
-    const struct configuration *fresh = atomic_load_explicit(&shard->fresh, memory_order_acquire);
-    struct domain_settings domain =
-        domain_settings_of(fresh, atomic_load_explicit(&shard->fresh_epoch, memory_order_relaxed));
+    const struct configuration *fresh =
+        atomic_exchange_explicit(&shard->fresh, NULL, memory_order_acq_rel);
+    struct domain_settings domain = domain_settings_of(fresh);
     struct host_settings host = host_settings_of(fresh);
     char why[256];
 
@@ -402,8 +404,7 @@ static void shard_take_configuration(struct shard *shard)
     domains_reload(shard->domains, &domain);
     if (politeness_reload(shard->politeness, &fresh->politeness, why, sizeof why) != 0)
         log_error("reload", "shard=%u kept its politeness: %s", shard->start.index, why);
-    atomic_store_explicit(&shard->fresh, NULL, memory_order_relaxed);
-    atomic_fetch_add_explicit(&shard->reloads, 1, memory_order_release);
+    atomic_store_explicit(&shard->taken, fresh, memory_order_release);
 }
 
 static void sleep_ms(unsigned ms)
@@ -413,15 +414,11 @@ static void sleep_ms(unsigned ms)
     nanosleep(&time, NULL);
 }
 
-int shard_reload(struct shard *shard, const struct configuration *configuration,
-                 uint32_t config_epoch)
+int shard_reload(struct shard *shard, const struct configuration *configuration)
 {
-    uint32_t before = atomic_load_explicit(&shard->reloads, memory_order_acquire);
-
-    atomic_store_explicit(&shard->fresh_epoch, config_epoch, memory_order_relaxed);
     atomic_store_explicit(&shard->fresh, configuration, memory_order_release);
     for (unsigned waited = 0; waited < LIMIT_STOP_MS; waited += 10) {
-        if (atomic_load_explicit(&shard->reloads, memory_order_acquire) != before)
+        if (atomic_load_explicit(&shard->taken, memory_order_acquire) == configuration)
             return 0;
         sleep_ms(10);
     }

@@ -24,6 +24,8 @@ static bool published_before_answer;
 static enum route_state next_route;
 static uint8_t next_host_count;
 static enum cause next_cause;
+static struct verdict known; /* in the table; valid_until_ms 0: nothing */
+static bool hosts_are_ours;
 static struct host_request *held[64];
 static unsigned held_count;
 static struct domain_request requests[64];
@@ -74,6 +76,14 @@ void publisher_put(struct publisher *publisher, const struct next_hop *next_hop,
     published++;
 }
 
+bool publisher_get(const struct publisher *publisher, const struct next_hop *next_hop,
+                   struct verdict *verdict)
+{
+    (void)publisher, (void)next_hop;
+    *verdict = known;
+    return known.valid_until_ms != 0;
+}
+
 /* --- the world around --- */
 
 static void no_wake(void *context, uint16_t to)
@@ -119,6 +129,7 @@ static void answer_host(struct host_request *request)
 
     atomic_init(&facts->references, 1);
     facts->began_ms = clock_boot_ms();
+    facts->ours = hosts_are_ours;
     request->facts = facts;
     request->message.kind = MESSAGE_HOST_DONE;
     mailbox_send(shard, SHARD, &request->message);
@@ -271,6 +282,47 @@ START_TEST(our_own_failure_replaces_nothing_that_was_known_law_3)
 }
 END_TEST
 
+START_TEST(what_is_partly_our_failure_replaces_nothing_better_law_3)
+{
+    known = (struct verdict){.class = CLASS_DANE, .valid_until_ms = clock_boot_ms() + 60000};
+    hosts_are_ours = true;
+    ask(0, "s.lab", 0);
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 1);
+    ck_assert_uint_eq(published, 0);
+    known.class = CLASS_NONE; /* nothing better is known: what was found counts */
+    ask(1, "s.lab", 0);
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 1);
+    ck_assert_uint_eq(published, 1);
+}
+END_TEST
+
+START_TEST(facts_found_under_other_settings_do_not_serve)
+{
+    struct domain_settings changed = {.dns_ms = 1000, .config_epoch = 8};
+
+    ask(0, "s.lab", 0);
+    hosts_answer();
+    domains_reload(domains, &changed);
+    ask(1, "s.lab", 0);
+    ck_assert_uint_eq(came_home(), 1);
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 1);
+    ck_assert_uint_eq(mx_asked, 2);
+}
+END_TEST
+
+START_TEST(a_stopping_daemon_answers_at_once_and_asks_nothing)
+{
+    domains_stop(domains);
+    ask(0, "s.lab", 0);
+    ck_assert_int_eq(requests[0].facts->verdict.cause, CAUSE_OURS);
+    ck_assert_uint_eq(came_home(), 1);
+    ck_assert_uint_eq(mx_asked, 0);
+}
+END_TEST
+
 START_TEST(a_bracketed_host_is_not_asked_for_mx_MX_16)
 {
     ask(0, "[mx.s.lab]:587", 0);
@@ -339,6 +391,9 @@ int main(void)
     tcase_add_test(cases, known_facts_serve_until_they_are_too_old_for_the_request_FRESH_03);
     tcase_add_test(cases, live_requests_during_two_rounds_share_the_third);
     tcase_add_test(cases, our_own_failure_replaces_nothing_that_was_known_law_3);
+    tcase_add_test(cases, what_is_partly_our_failure_replaces_nothing_better_law_3);
+    tcase_add_test(cases, facts_found_under_other_settings_do_not_serve);
+    tcase_add_test(cases, a_stopping_daemon_answers_at_once_and_asks_nothing);
     tcase_add_test(cases, a_bracketed_host_is_not_asked_for_mx_MX_16);
     tcase_add_test(cases, an_address_literal_has_no_look_up_and_no_secure_name_NAME_07);
     tcase_add_test(cases, a_route_without_hosts_is_answered_without_asking_any_MX_08);

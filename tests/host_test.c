@@ -400,6 +400,63 @@ START_TEST(no_address_is_trouble_only_if_a_family_could_not_be_asked_DANE_16)
 }
 END_TEST
 
+START_TEST(a_family_that_is_not_probed_is_asked_for_and_is_not_absence)
+{
+    static const struct line lines[] = {{"six.s.lab", DNS_A, DNS_SECURE_NODATA, NULL, 0},
+                                        {"six.s.lab", DNS_AAAA, DNS_SECURE_DATA, NULL, 1},
+                                        {"both.s.lab", DNS_A, DNS_SECURE_DATA, NULL, 1},
+                                        {"both.s.lab", DNS_AAAA, DNS_SECURE_DATA, NULL, 1},
+                                        {0}};
+    struct host_settings settings = {.ipv4 = true, .allow_reserved = true, .dns_ms = 1000};
+    const struct host_facts *facts;
+
+    hosts_reload(hosts, &settings);
+    facts = facts_by(lines, "six.s.lab");
+    ck_assert_int_eq(facts->state, HOST_RESOLVED); /* the MTA may well go there */
+    ck_assert_uint_eq(facts->endpoint_count, 0);
+    host_facts_drop(facts);
+    facts = facts_by(lines, "both.s.lab");
+    ck_assert_uint_eq(facts->endpoint_count, 1);
+    ck_assert_uint_eq(probed[0].address.family, 4);
+    host_facts_drop(facts);
+}
+END_TEST
+
+START_TEST(facts_found_under_other_settings_do_not_serve)
+{
+    static const struct line lines[] = {{"mx.u.lab", DNS_A, DNS_INSECURE_DATA, NULL, 1}, {0}};
+    struct host_settings settings = {.ipv4 = true, .ipv6 = true, .dns_ms = 1000};
+
+    host_facts_drop(facts_by(lines, "mx.u.lab"));
+    hosts_reload(hosts, &settings);
+    asked_count = 0;
+    host_facts_drop(facts_by(lines, "mx.u.lab"));
+    ck_assert_uint_gt(asked_count, 0);
+}
+END_TEST
+
+START_TEST(a_stopping_daemon_ends_its_rounds_after_the_present_step)
+{
+    static const struct line lines[] = {{"mx.u.lab", DNS_A, DNS_INSECURE_DATA, NULL, 1}, {0}};
+    static struct host_request request, late;
+    struct message *message;
+
+    script = lines;
+    ask(&request, "mx.u.lab", 0);
+    message = mailbox_receive(shard);
+    hosts_ask(hosts, container_of(message, struct host_request, message));
+    hosts_stop(hosts);
+    ask(&late, "mx.u.lab", 0);
+    run();
+    ck_assert_ptr_eq(mailbox_receive(front), &late.message);
+    ck_assert_ptr_eq(mailbox_receive(front), &request.message);
+    ck_assert(request.facts->ours && late.facts->ours);
+    ck_assert_uint_eq(probed_count, 0);
+    host_facts_drop(request.facts);
+    host_facts_drop(late.facts);
+}
+END_TEST
+
 START_TEST(families_are_balanced_when_the_cap_cuts_MX_04)
 {
     static const struct line lines[] = {{"mx.u.lab", DNS_A, DNS_INSECURE_DATA, NULL, 20},
@@ -517,6 +574,9 @@ int main(void)
                         3);
     tcase_add_test(cases, one_failing_family_does_not_hide_the_other_DANE_16_MX_04);
     tcase_add_test(cases, no_address_is_trouble_only_if_a_family_could_not_be_asked_DANE_16);
+    tcase_add_test(cases, a_family_that_is_not_probed_is_asked_for_and_is_not_absence);
+    tcase_add_test(cases, facts_found_under_other_settings_do_not_serve);
+    tcase_add_test(cases, a_stopping_daemon_ends_its_rounds_after_the_present_step);
     tcase_add_test(cases, families_are_balanced_when_the_cap_cuts_MX_04);
     tcase_add_test(cases,
                    facts_serve_again_without_a_question_and_live_requests_do_not_use_them_FRESH_03);

@@ -77,7 +77,7 @@ void option_free(const struct option_table *table, void *configuration,
 void option_print_sample(const struct option_table *table, FILE *out); /* commented mxward.conf */
 void option_print_manual(const struct option_table *table, FILE *out); /* mdoc list */
 void option_print_help(const struct option_table *table, FILE *out);
-/* The effective configuration with origins. */
+/* The effective configuration; with origins unless `origin` is NULL. */
 void option_print_effective(const struct option_table *table, const void *configuration,
                             const struct option_origin *origin, FILE *out);
 /* Prints every difference that needs a restart to take effect; returns their number. */

@@ -197,10 +197,13 @@ void option_print_effective(const struct option_table *table, const void *config
         fprintf(out, "%s%s {\n", p == 0 ? "" : "\n", part->module->section);
         for (size_t i = 0; i < part->module->row_count; i++) {
             const struct option_row *row = &part->module->rows[i];
-            const struct option_position *at = option_origin_at(table, origin, part, row);
+            const struct option_position *at =
+                origin == NULL ? NULL : option_origin_at(table, origin, part, row);
             fprintf(out, "    %s = ", row->name);
             option_value_print(row, (const char *)configuration + part->offset, out);
-            if (at->line == 0)
+            if (at == NULL)
+                fputs("\n", out);
+            else if (at->line == 0)
                 fputs("  # default\n", out);
             else
                 fprintf(out, "  # %s:%u\n", origin->source.files[at->file], at->line);

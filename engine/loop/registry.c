@@ -63,24 +63,23 @@ void registry_destroy(struct registry *registry)
     free(registry);
 }
 
+/* The oldest idle one makes room. Busy ones met on the way go to the end of the order, so that some
+ * slow jobs cannot stand at its head and shut the door for all others. */
 static void *registry_take(struct registry *registry)
 {
     void *object = pool_take(registry->pool);
-    struct registry_entry *entry;
-    unsigned looked = 0;
 
-    if (object != NULL)
-        return object;
-    TAILQ_FOREACH(entry, &registry->used, used)
-    {
+    for (unsigned looked = 0; object == NULL && looked < LIMIT_EVICTION_LOOKS; looked++) {
+        struct registry_entry *entry = TAILQ_FIRST(&registry->used);
+
         if (registry->kind->idle(entry)) {
             registry_forget(registry, entry);
             return pool_take(registry->pool);
         }
-        if (++looked == LIMIT_EVICTION_LOOKS)
-            break;
+        TAILQ_REMOVE(&registry->used, entry, used);
+        TAILQ_INSERT_TAIL(&registry->used, entry, used);
     }
-    return NULL;
+    return object;
 }
 
 void *registry_find(struct registry *registry, const void *key, uint64_t hash)

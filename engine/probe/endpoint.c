@@ -422,15 +422,49 @@ static enum turn send_waiting(struct probe *p)
                ring_send(p->prober->ring, token_of(p, OPERATION_SEND), p->file, bytes, size));
 }
 
+/* Errors that are ours: no descriptor, no memory, no local port. */
+static bool is_ours(int error)
+{
+    switch (error) {
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+    case EAGAIN:
+    case EADDRNOTAVAIL:
+    case EADDRINUSE:
+    case ECANCELED:
+    case EINTR:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* What losing the connection means. An error of our own machine says nothing about the peer, one of
+ * the way to it no more than a timeout does. */
+static enum outcome outcome_of_loss(const struct probe *p, int error)
+{
+    if (is_ours(error))
+        return OUTCOME_OURS_RESOURCES;
+    switch (error) {
+    case ETIMEDOUT:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case ENETDOWN:
+        return rows[p->step].late;
+    default:
+        return rows[p->step].closed;
+    }
+}
+
 /* The connection is gone: `result` 0 for its orderly end, else a negative errno. */
 static enum turn lost(struct probe *p, int result)
 {
-    const struct step_row *row = &rows[p->step];
-
     p->evidence->error = -result;
-    return probe_fails(p, row->closed, "%s while %s",
+    return probe_fails(p, outcome_of_loss(p, -result), "%s while %s",
                        result == 0 ? "the peer closed the connection" : strerror(-result),
-                       row->doing);
+                       rows[p->step].doing);
 }
 
 static enum turn sent(struct probe *p, int result)
@@ -581,25 +615,6 @@ static enum turn spoke_out_of_turn(struct probe *p)
 }
 
 /* --- connect --- */
-
-/* Errors of connecting that are ours: no descriptor, no memory, no local port. */
-static bool is_ours(int error)
-{
-    switch (error) {
-    case EMFILE:
-    case ENFILE:
-    case ENOBUFS:
-    case ENOMEM:
-    case EAGAIN:
-    case EADDRNOTAVAIL:
-    case EADDRINUSE:
-    case ECANCELED:
-    case EINTR:
-        return true;
-    default:
-        return false;
-    }
-}
 
 static enum turn connect_failed(struct probe *p, int error)
 {
@@ -986,7 +1001,7 @@ static enum turn handshake_lost(struct probe *p, int result)
 
 static enum turn handshake_resume(struct probe *p, const struct ring_completion *done)
 {
-    if (done->result == -ENOBUFS)
+    if (done->result == -ENOBUFS && done->token.operation == OPERATION_RECEIVE)
         return receive(p);
     if (done->result <= 0)
         return handshake_lost(p, done->result);
@@ -1011,9 +1026,15 @@ static enum turn verify_begin(struct probe *p)
     if (count < 0 || (count > 0 && e->pkix < 0))
         return probe_find(p, OUTCOME_OURS_RESOURCES, TURN_QUIT, "cannot verify the chain: %s",
                           strerror(count < 0 ? -count : -e->pkix));
+    if (sent_count > 0 &&
+        count == 0) { /* then nothing is claimed: pkix -1, no fate of any record */
+        set_detail(p, "sent a certificate that cannot be read, or of more than %u bytes",
+                   LIMIT_CERTIFICATE_BYTES);
+        return TURN_NEXT;
+    }
     if (sent_count > e->chain_count)
         set_detail(p, "sent %u certificates, %u of them looked at", sent_count, e->chain_count);
-    if (p->tlsa == NULL)
+    if (p->tlsa == NULL || count == 0)
         return TURN_NEXT;
     int results = dane_match(p->tlsa, e->chain, e->chain_count, now_s, e->tlsa);
     if (results < 0) /* DANE-38: an error of ours is temporary, never "no match" */

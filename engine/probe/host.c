@@ -36,6 +36,7 @@ struct host_job {
     struct address address;
     struct join join;
     const struct host_facts *facts; /* of the last round that ended; NULL: none */
+    uint32_t epoch;                 /* of the settings under which it was made */
     uint64_t dns_until_ms;          /* end of the TTLs behind `facts` */
     uint64_t good_until_ms;         /* for requests that do not ask for freshness */
 };
@@ -47,6 +48,7 @@ struct host_round {
     enum priority priority;
     uint8_t step;
     uint8_t in_flight;
+    uint32_t epoch;                        /* of the settings when it began */
     bool try_expanded, try_original;       /* TLSA base domain candidates */
     struct host_facts *facts;              /* being gathered */
     const struct dns_answer *addresses[2]; /* A, AAAA */
@@ -62,6 +64,8 @@ struct hosts {
     struct registry *jobs;
     struct pool *rounds;
     struct host_facts *exhausted; /* the answer when nothing can be taken */
+    uint32_t epoch;               /* of the settings: facts of an older one do not serve */
+    bool stopping;
     struct hosts_counts counts;
 };
 
@@ -139,7 +143,8 @@ static void host_trouble(struct host_facts *facts, const char *doing,
              answer->why[0] != '\0' ? answer->why : dns_kind_name(answer->kind));
 }
 
-/* --- ADDRESSES: A and AAAA at once; neither family may hide the other (MX-04, DANE-16) --- */
+/* --- ADDRESSES: A and AAAA at once; neither family may hide the other (MX-04, DANE-16). Both are
+ * asked also where one is not probed: what we did not ask would look like absent --- */
 
 static enum host_turn addresses_begin(struct hosts *hosts, struct host_round *round)
 {
@@ -147,11 +152,9 @@ static enum host_turn addresses_begin(struct hosts *hosts, struct host_round *ro
 
     if (job->literal) /* NAME-07: no look-up at all */
         return TURN_NEXT;
-    if (hosts->settings.ipv4)
-        host_question(hosts, round, 0, &job->name, DNS_A);
-    if (hosts->settings.ipv6)
-        host_question(hosts, round, 1, &job->name, DNS_AAAA);
-    return round->in_flight > 0 ? TURN_WAIT : TURN_END;
+    host_question(hosts, round, 0, &job->name, DNS_A);
+    host_question(hosts, round, 1, &job->name, DNS_AAAA);
+    return TURN_WAIT;
 }
 
 /* No address of either family: trouble if any family could not be asked, else there is none. */
@@ -346,11 +349,12 @@ static void endpoint_add(struct hosts *hosts, struct host_round *round,
 
 static void endpoints_choose(struct hosts *hosts, struct host_round *round)
 {
+    const bool probed[2] = {hosts->settings.ipv4, hosts->settings.ipv6};
     const struct dns_answer *of[2] = {NULL, NULL};
     unsigned count[2] = {0, 0}, total = 0;
 
     for (unsigned i = 0; i < 2; i++) {
-        if (round->addresses[i] != NULL && dns_has_data(round->addresses[i]->kind)) {
+        if (probed[i] && round->addresses[i] != NULL && dns_has_data(round->addresses[i]->kind)) {
             of[i] = round->addresses[i];
             count[i] = of[i]->count;
             total += count[i] + of[i]->dropped;
@@ -369,6 +373,24 @@ static void endpoints_choose(struct hosts *hosts, struct host_round *round)
     }
 }
 
+/* Nobody to ask. Addresses only in a family that is switched off are not looked at; the host stays
+ * one that mail may go to. */
+static enum host_turn endpoints_none(const struct hosts *hosts, struct host_round *round)
+{
+    struct host_facts *facts = round->facts;
+    bool looked = false;
+
+    for (unsigned i = 0; i < 2; i++)
+        looked |= (i == 0 ? hosts->settings.ipv4 : hosts->settings.ipv6) &&
+                  round->addresses[i] != NULL && dns_has_data(round->addresses[i]->kind);
+    if (looked)
+        facts->state = HOST_UNUSABLE;
+    snprintf(facts->why, sizeof facts->why, "%s",
+             looked ? "it has only addresses that are reserved"
+                    : "it has only addresses of a family that is switched off");
+    return TURN_END;
+}
+
 static enum host_turn endpoints_begin(struct hosts *hosts, struct host_round *round)
 {
     if (round->job->literal) {
@@ -377,12 +399,8 @@ static enum host_turn endpoints_begin(struct hosts *hosts, struct host_round *ro
     } else {
         endpoints_choose(hosts, round);
     }
-    if (round->request_count == 0) {
-        round->facts->state = HOST_UNUSABLE;
-        snprintf(round->facts->why, sizeof round->facts->why,
-                 "it has only addresses that are reserved");
-        return TURN_END;
-    }
+    if (round->request_count == 0)
+        return endpoints_none(hosts, round);
     round->in_flight = round->request_count;
     for (unsigned i = 0; i < round->request_count; i++)
         mailbox_send(hosts->mailbox,
@@ -425,6 +443,11 @@ static void round_drive(struct hosts *hosts, struct host_round *round, enum host
 {
     while (turn != TURN_WAIT) {
         CHECK(round->in_flight == 0);
+        if (hosts->stopping && turn == TURN_NEXT) {
+            round->facts->state = HOST_TROUBLE;
+            round->facts->ours = true;
+            turn = TURN_END;
+        }
         round->step = turn == TURN_END ? STEP_END : (uint8_t)(round->step + 1);
         if (round->step == STEP_END) {
             round_end(hosts, round);
@@ -521,13 +544,15 @@ static void round_begin(struct hosts *hosts, struct host_job *job, struct waiter
     round_takes_waiters(round, waiters);
     join_begin(&job->join, &round->join);
     counter_add(&hosts->counts.rounds, 1);
+    round->epoch = hosts->epoch;
     round->step = STEP_ADDRESSES;
     round_drive(hosts, round, host_rows[STEP_ADDRESSES].begin(hosts, round));
 }
 
 /* Keeps the facts for later requests; says until when. */
-static void job_learns(struct host_job *job, const struct host_facts *facts)
+static void job_learns(struct host_job *job, const struct host_facts *facts, uint32_t epoch)
 {
+    job->epoch = epoch;
     uint64_t dns_until_ms = facts->dns_until_ms;
     uint64_t good_until_ms = dns_until_ms;
 
@@ -556,7 +581,7 @@ static void round_end(struct hosts *hosts, struct host_round *round)
     if (facts->ttl_s == UINT32_MAX)
         facts->ttl_s = job->literal ? UINT32_MAX / 1000 : 0;
     facts->ended_ms = clock_boot_ms();
-    job_learns(job, facts);
+    job_learns(job, facts, round->epoch);
     more = join_end(&job->join, &round->join, &next);
     while ((waiter = waiters_take(&round->join.waiters)) != NULL)
         request_answer(hosts, waiter, facts);
@@ -568,9 +593,10 @@ static void round_end(struct hosts *hosts, struct host_round *round)
         round_begin(hosts, job, &next);
 }
 
-static bool job_serves(const struct host_job *job, uint64_t not_before_ms, uint64_t now_ms)
+static bool job_serves(const struct hosts *hosts, const struct host_job *job,
+                       uint64_t not_before_ms, uint64_t now_ms)
 {
-    if (job->facts == NULL || now_ms >= job->dns_until_ms)
+    if (job->facts == NULL || job->epoch != hosts->epoch || now_ms >= job->dns_until_ms)
         return false;
     return not_before_ms == 0 ? now_ms < job->good_until_ms : job->facts->began_ms >= not_before_ms;
 }
@@ -623,14 +649,15 @@ static const struct registry_kind job_kind = {
 
 void hosts_ask(struct hosts *hosts, struct host_request *request)
 {
-    struct host_job *job = registry_find(hosts->jobs, request, job_hash(request));
+    struct host_job *job =
+        hosts->stopping ? NULL : registry_find(hosts->jobs, request, job_hash(request));
     struct waiters alone = {0};
 
     request->waiter.not_before_ms = request->not_before_ms;
     if (job == NULL) {
         counter_add(&hosts->counts.no_room, 1);
         request_answer(hosts, &request->waiter, hosts->exhausted);
-    } else if (job_serves(job, request->not_before_ms, clock_boot_ms())) {
+    } else if (job_serves(hosts, job, request->not_before_ms, clock_boot_ms())) {
         counter_add(&hosts->counts.served_from_facts, 1);
         request_answer(hosts, &request->waiter, job->facts);
     } else if (join_request(&job->join, &request->waiter) == JOIN_START) {
@@ -684,6 +711,12 @@ void hosts_destroy(struct hosts *hosts)
 void hosts_reload(struct hosts *hosts, const struct host_settings *settings)
 {
     hosts->settings = *settings;
+    hosts->epoch++;
+}
+
+void hosts_stop(struct hosts *hosts)
+{
+    hosts->stopping = true;
 }
 
 uint32_t hosts_running(const struct hosts *hosts)

@@ -33,6 +33,9 @@ struct hosts_counts {
 int hosts_create(struct hosts **hosts, struct mailbox *mailbox, const struct owners *owners,
                  const struct host_settings *settings, uint32_t jobs_max, uint32_t rounds_max);
 void hosts_destroy(struct hosts *hosts);
+/* From now on every request is answered at once, as ours, and rounds end after their present step.
+ */
+void hosts_stop(struct hosts *hosts);
 void hosts_reload(struct hosts *hosts, const struct host_settings *settings);
 /* A MESSAGE_HOST_ASK arrived: it is answered (maybe at once) with MESSAGE_HOST_DONE to
  * message.from. */
