@@ -309,6 +309,125 @@ START_TEST(a_deadline_noticed_too_late_is_our_own_fault)
 }
 END_TEST
 
+/* --- standstills --- */
+
+/* This thread does nothing for a while, as resolver.c notices it: before its timers run. */
+static void stand_still(uint64_t ms)
+{
+    f.now_ms += ms;
+    look_ups_stood_still(f.look_ups, f.now_ms);
+    pass(0, 0);
+}
+
+static void expect_ours(struct dns_question *question)
+{
+    ck_assert_ptr_nonnull(question->answer);
+    ck_assert_str_eq(dns_kind_name(question->answer->kind), dns_kind_name(DNS_ERROR));
+    ck_assert_uint_eq(question->answer->ttl_s, 0);
+    expect_trouble(question, DNS_TROUBLE_OURS);
+}
+
+START_TEST(time_in_which_we_stood_still_is_not_the_servers_patience)
+{
+    static const uint64_t stops_ms[] = {2000, 2950, 3000, 3100, 3300};
+    struct dns_question q;
+    open_world(10, 5, 5);
+    ask(&q, "a.example", DNS_A, 3000);
+    go();
+    stand_still(stops_ms[_i]);
+    if (stops_ms[_i] < 3000)
+        pass(3000 - stops_ms[_i], 0);
+    expect_ours(&q);
+    ck_assert_uint_eq(counter_read(&f.counts.late), 1);
+    ck_assert_uint_eq(counter_read(&f.counts.timed_out), 0);
+    ask(&q, "a.example", DNS_A, 3000); /* nothing is remembered of it */
+    ck_assert_ptr_null(q.answer);
+    go();
+    answer_begun(0, good_answer(f.begun[0]));
+    expect_good(&q);
+    close_world();
+}
+END_TEST
+
+/* Kinds of failure that libunbound's own timers, run out at once, look like. */
+static const enum dns_trouble of_silence[] = {DNS_TROUBLE_SERVFAIL, DNS_TROUBLE_NONE /* bogus */};
+
+START_TEST(a_failure_of_a_look_up_that_we_stood_still_in_is_ours)
+{
+    struct dns_question q;
+    open_world(10, 5, 5);
+    ask(&q, "a.example", DNS_A, 10000);
+    go();
+    stand_still(3000);
+    pass(4000, 0); /* libunbound tries again before it gives up */
+    answer_begun(0, failure(f.begun[0], of_silence[_i]));
+    expect_ours(&q);
+    ask(&q, "a.example", DNS_A, 10000);
+    ck_assert_ptr_null(q.answer);
+    close_world();
+    expect_ours(&q);
+}
+END_TEST
+
+START_TEST(a_failure_that_was_there_when_the_standstill_was_noticed_is_ours)
+{
+    struct dns_question q;
+    open_world(10, 5, 5);
+    ask(&q, "a.example", DNS_A, 10000);
+    go();
+    f.now_ms += 3000;
+    look_up_answer(f.begun[0], failure(f.begun[0], of_silence[_i]));
+    stand_still(0);
+    expect_ours(&q);
+    close_world();
+}
+END_TEST
+
+START_TEST(failures_are_ours_until_libunbound_has_forgotten_the_standstill)
+{
+    struct dns_question q;
+    open_world(10, 5, 5);
+    stand_still(3000);
+    pass(LIMIT_DNS_STILL_GRACE_MS, 0);
+    ask(&q, "a.example", DNS_A, 3000);
+    go();
+    answer_begun(0, failure(f.begun[0], of_silence[_i]));
+    expect_ours(&q);
+    ask(&q, "b.example", DNS_A, 3000);
+    go();
+    pass(3000, 0);
+    expect_ours(&q);
+    ask(&q, "a.example", DNS_A, 3000); /* begun after it: theirs */
+    go();
+    answer_begun(2, failure(f.begun[2], of_silence[_i]));
+    expect_trouble(&q, of_silence[_i]);
+    ask(&q, "c.example", DNS_A, 3000);
+    go();
+    pass(3000, 0);
+    expect_trouble(&q, DNS_TROUBLE_TIMEOUT);
+    close_world();
+}
+END_TEST
+
+START_TEST(what_servers_said_themselves_stays_theirs_after_a_standstill)
+{
+    static const enum dns_trouble troubles[] = {DNS_TROUBLE_MALFORMED, DNS_TROUBLE_ALIASES};
+    struct dns_question q;
+    open_world(10, 5, 5);
+    ask(&q, "a.example", DNS_A, 10000);
+    go();
+    stand_still(3000);
+    answer_begun(0, failure(f.begun[0], troubles[_i]));
+    expect_trouble(&q, troubles[_i]);
+    ask(&q, "b.example", DNS_A, 10000);
+    go();
+    stand_still(3000);
+    answer_begun(1, good_answer(f.begun[1]));
+    expect_good(&q);
+    close_world();
+}
+END_TEST
+
 START_TEST(an_answer_that_is_there_wins_over_the_deadline)
 {
     struct dns_question q;
@@ -590,6 +709,8 @@ START_TEST(whatever_happens_every_question_is_replied_once_and_in_time)
             look_ups_begin(f.look_ups, f.now_ms);
             break;
         default:
+            if (rand() % 100 == 0)
+                stand_still((uint64_t)(rand() % 5000));
             pass((uint64_t)(rand() % 500), rand() % 50 == 0 ? 1000 : 0);
             nothing_is_overdue();
         }
@@ -615,6 +736,13 @@ int main(void)
     tcase_add_test(tests, a_question_whose_time_is_up_is_refused);
     tcase_add_test(tests, a_deadline_is_the_servers_fault_only_if_they_had_the_question);
     tcase_add_test(tests, a_deadline_noticed_too_late_is_our_own_fault);
+    tcase_add_loop_test(tests, time_in_which_we_stood_still_is_not_the_servers_patience, 0, 5);
+    tcase_add_loop_test(tests, a_failure_of_a_look_up_that_we_stood_still_in_is_ours, 0, 2);
+    tcase_add_loop_test(tests, a_failure_that_was_there_when_the_standstill_was_noticed_is_ours, 0,
+                        2);
+    tcase_add_loop_test(tests, failures_are_ours_until_libunbound_has_forgotten_the_standstill, 0,
+                        2);
+    tcase_add_loop_test(tests, what_servers_said_themselves_stays_theirs_after_a_standstill, 0, 2);
     tcase_add_test(tests, an_answer_that_is_there_wins_over_the_deadline);
     tcase_add_test(tests, each_asker_has_a_deadline_of_its_own);
     tcase_add_test(tests, an_abandoned_look_up_gives_its_place_away_and_can_be_joined_again);

@@ -559,28 +559,50 @@ static void stand_still(unsigned ms)
     waitpid(helper, NULL, 0);
 }
 
-START_TEST(a_daemon_that_was_stopped_blames_nobody)
+/* 300 questions, of which two thirds have servers that never answer. */
+static void ask_crowd(struct asker *a, uint64_t budget_ms)
 {
-    struct asker a;
-    struct resolver_options options = world_options();
-    asker_open(&a, &options, CROWD);
-    expect(&a, "post", DNS_SOA, DNS_SECURE_DATA);
     for (unsigned i = 0; i < 300; i++) {
         char name[64];
         snprintf(name, sizeof name, "n%u.%s", i, i % 3 ? "silent.post" : "secure.post");
-        crowd[i] = question_of(name, DNS_A, 1500);
-        send_question(&a, &crowd[i]);
+        crowd[i] = question_of(name, DNS_A, budget_ms);
+        send_question(a, &crowd[i]);
     }
-    mailbox_flush(a.mailbox);
-    stand_still(3000);
-    ck_assert_uint_eq(receive_until(&a, 300, clock_boot_ms() + 2000), 300);
+    mailbox_flush(a->mailbox);
+}
+
+static void crowd_blames_nobody(void)
+{
     for (unsigned i = 0; i < 300; i++) {
-        enum dns_trouble trouble = crowd[i].answer->trouble;
-        ck_assert_msg(trouble == DNS_TROUBLE_NONE || trouble == DNS_TROUBLE_OURS, "%s: %s",
-                      crowd[i].name.text, dns_trouble_name(trouble));
+        const struct dns_answer *answer = crowd[i].answer;
+        if (i % 3 == 0 && answer->kind == DNS_SECURE_NXDOMAIN)
+            continue;
+        ck_assert_msg(answer->kind == DNS_ERROR && answer->trouble == DNS_TROUBLE_OURS,
+                      "%s: %s (%s: %s)", crowd[i].name.text, dns_kind_name(answer->kind),
+                      dns_trouble_name(answer->trouble), answer->why);
+        ck_assert_uint_eq(answer->ttl_s, 0);
     }
+}
+
+START_TEST(a_daemon_that_was_stopped_blames_nobody)
+{
+    static const unsigned stops_ms[] = {1500, 2950, 3000, 3100, 4500};
+    struct asker a;
+    struct resolver_options options = world_options();
+    asker_open(&a, &options, CROWD);
+    const struct resolver_counts *counts = resolver_counts(a.resolver);
+    expect(&a, "post", DNS_SOA, DNS_SECURE_DATA);
+    ask_crowd(&a, 3000);
+    stand_still(stops_ms[_i]);
+    ck_assert_uint_eq(receive_until(&a, 300, clock_boot_ms() + 4000), 300);
+    crowd_blames_nobody();
     crowd_drop();
-    ck_assert_uint_eq(counted(&resolver_counts(a.resolver)->timed_out), 0);
+    ask_crowd(&a, 3000); /* what libunbound learned of it is nobody's fault either */
+    ck_assert_uint_eq(receive_until(&a, 300, clock_boot_ms() + 4000), 300);
+    crowd_blames_nobody();
+    crowd_drop();
+    ck_assert_uint_eq(counted(&counts->timed_out), 0);
+    ck_assert_uint_eq(counted(&counts->cached_failures), 0);
     expect(&a, "secure.post", DNS_MX, DNS_SECURE_DATA);
     asker_close(&a);
 }
@@ -790,7 +812,7 @@ int main(void)
     tcase_add_test(tests, more_than_the_cap_is_refused_at_once_and_the_rest_served);
     tcase_add_test(tests, dead_names_do_not_keep_the_places_inside);
     tcase_add_test(tests, stopping_answers_what_is_outstanding);
-    tcase_add_test(tests, a_daemon_that_was_stopped_blames_nobody);
+    tcase_add_loop_test(tests, a_daemon_that_was_stopped_blames_nobody, 0, 5);
     tcase_add_test(tests, a_question_without_time_is_refused);
     tcase_add_test(tests, resolvers_beside_each_other_do_not_disturb_each_other);
     tcase_add_test(tests, the_self_test_passes_where_validation_works_DNS_08);

@@ -34,6 +34,11 @@
 #define LIMIT_DNS_LATE_MS     250  /* a deadline noticed later than this is our own fault */
 #define LIMIT_DNS_STILL_MS    1000 /* a loop that stood still so long made its own timers run out */
 #define LIMIT_DNS_PATIENCE_MS 2500 /* servers that had less time than this did not time out */
+/* How long libunbound itself remembers, in seconds: what it knows of a server, and a bogus answer.
+ * What it learned wrongly while we stood still lasts that long, one upon the other. */
+#define LIMIT_DNS_INFRA_TTL_S    60
+#define LIMIT_DNS_BOGUS_TTL_S    60
+#define LIMIT_DNS_STILL_GRACE_MS ((LIMIT_DNS_INFRA_TTL_S + LIMIT_DNS_BOGUS_TTL_S) * UINT64_C(1000))
 
 /* --- what a mail host may say --- */
 #define LIMIT_SMTP_LINE         2048   /* bytes, CRLF included (TLS-02) */

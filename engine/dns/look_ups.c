@@ -30,7 +30,8 @@ struct look_ups {
     struct failures *failures;
     TAILQ_HEAD(look_up_list, look_up) waiting, done;
     uint32_t held, inside, abandoned;
-    bool beginning; /* in world.begin: nothing may be replied now */
+    uint64_t still_ms; /* when this thread was last found to have stood still; 0: never */
+    bool beginning;    /* in world.begin: nothing may be replied now */
 };
 
 int look_ups_create(struct look_ups **out, const struct look_ups_limits *limits,
@@ -268,6 +269,38 @@ void look_up_answer(struct look_up *look_up, const struct dns_answer *answer)
     TAILQ_INSERT_TAIL(&l->done, look_up, entry);
 }
 
+void look_ups_stood_still(struct look_ups *l, uint64_t now_ms)
+{
+    l->still_ms = now_ms;
+}
+
+/*
+ * While this thread stood still libunbound's timers ran out: it counted the servers as silent, and
+ * a zone whose keys it was fetching as bogus. It remembers both, so look-ups begun soon afterwards
+ * may fail of it too.
+ */
+static bool is_after_standstill(const struct look_ups *l, const struct look_up *look_up)
+{
+    return l->still_ms > 0 && look_up->begun_ms <= l->still_ms + LIMIT_DNS_STILL_GRACE_MS;
+}
+
+static bool may_come_of_silence(const struct dns_answer *answer)
+{
+    return answer->kind == DNS_BOGUS || answer->trouble == DNS_TROUBLE_SERVFAIL;
+}
+
+static void blame(struct look_ups *l, struct look_up *look_up)
+{
+    const struct dns_answer *answer = look_up->answer;
+
+    if (!may_come_of_silence(answer) || !is_after_standstill(l, look_up))
+        return;
+    look_up->answer =
+        dns_answer_failure(&look_up->name, look_up->type, DNS_TROUBLE_OURS, 0, answer->at_ms,
+                           "the resolver stood still during the look-up, or shortly before");
+    dns_answer_drop(answer);
+}
+
 static void remember(struct look_ups *l, const struct look_up *look_up)
 {
     const struct dns_answer *answer = look_up->answer;
@@ -288,6 +321,7 @@ void look_ups_reply(struct look_ups *l)
 
     while ((look_up = TAILQ_FIRST(&l->done))) {
         TAILQ_REMOVE(&l->done, look_up, entry);
+        blame(l, look_up);
         remember(l, look_up);
         while ((question = TAILQ_FIRST(&look_up->askers))) {
             question_detach(l, question);
@@ -302,8 +336,8 @@ void look_ups_reply(struct look_ups *l)
 
 /*
  * Who is to blame for a deadline: the servers only if they had the question for a while and this
- * thread looked in time. Only then is it remembered, so that one asker in a hurry does not make a
- * failure for all.
+ * thread looked in time and did not stand still meanwhile. Only then is it remembered, so that one
+ * asker in a hurry does not make a failure for all.
  */
 static const struct dns_answer *late_answer(struct look_ups *l, const struct dns_question *question,
                                             uint64_t due_ms, uint64_t now_ms)
@@ -318,6 +352,11 @@ static const struct dns_answer *late_answer(struct look_ups *l, const struct dns
     if (look_up->state == LOOK_UP_WAITING)
         return dns_answer_failure(&question->name, question->type, DNS_TROUBLE_OURS, 0, now_ms,
                                   "the resolver was too busy to ask in time");
+    if (is_after_standstill(l, look_up)) {
+        counter_add(&l->counts->late, 1);
+        return dns_answer_failure(&question->name, question->type, DNS_TROUBLE_OURS, 0, now_ms,
+                                  "the resolver stood still while it was asking");
+    }
     counter_add(&l->counts->timed_out, 1);
     const struct dns_answer *answer =
         dns_answer_failure(&question->name, question->type, DNS_TROUBLE_TIMEOUT, 0, now_ms,

@@ -64,6 +64,9 @@ void look_ups_ask(struct look_ups *look_ups, struct dns_question *question, uint
 bool look_ups_begin(struct look_ups *look_ups, uint64_t now_ms);
 /* Takes over one reference. */
 void look_up_answer(struct look_up *look_up, const struct dns_answer *answer);
+/* The thread has just been found to have stood still (stopped, swapped out) until now: failures of
+ * look-ups begun before, and for LIMIT_DNS_STILL_GRACE_MS after, are ours. */
+void look_ups_stood_still(struct look_ups *look_ups, uint64_t now_ms);
 void look_ups_reply(struct look_ups *look_ups); /* to the askers of all that is done */
 void look_ups_due(struct look_ups *look_ups, struct wheel_timer *timer, uint64_t now_ms);
 /* Whatever was remembered of its failure no longer counts. */

@@ -71,9 +71,8 @@ struct resolver {
     struct ub_ctx *context;
     struct look_ups *look_ups;
     uint64_t grace_until_ms;
-    uint64_t turn_ms;  /* when this turn of the loop began */
-    uint64_t due_ms;   /* when it was to begin at the latest */
-    uint64_t still_ms; /* when this thread was last found to have stood still; 0: never */
+    uint64_t turn_ms; /* when this turn of the loop began */
+    uint64_t due_ms;  /* when it was to begin at the latest */
     struct self_test self_test;
     struct resolver_counts counts;
 };
@@ -93,23 +92,6 @@ static const struct dns_answer *guard(const struct resolver *r, const struct dns
     return guarded;
 }
 
-/*
- * A failure may be ours: while this thread stood still (stopped, swapped out) libunbound's timers
- * ran out, and it counted the servers as silent. Answers that had arrived are read before timers
- * are run, so this concerns only look-ups that were waiting then.
- */
-static const struct dns_answer *blame(const struct resolver *r, const struct look_up *look_up,
-                                      const struct dns_answer *answer)
-{
-    if (answer->trouble != DNS_TROUBLE_SERVFAIL || look_up->begun_ms > r->still_ms)
-        return answer;
-    const struct dns_answer *ours =
-        dns_answer_failure(&look_up->name, look_up->type, DNS_TROUBLE_OURS, 0, answer->at_ms,
-                           "the resolver stood still during the look-up");
-    dns_answer_drop(answer);
-    return ours;
-}
-
 /* libunbound's callback: the packet is gone when it returns. */
 static void look_up_called_back(void *argument, int rcode, void *packet, int size, int security,
                                 char *why_bogus, int limited)
@@ -127,7 +109,7 @@ static void look_up_called_back(void *argument, int rcode, void *packet, int siz
                               .why_bogus = why_bogus};
     const struct dns_answer *answer =
         dns_message_read(&look_up->name, look_up->type, &reply, clock_boot_ms());
-    look_up_answer(look_up, guard(r, blame(r, look_up, answer)));
+    look_up_answer(look_up, guard(r, answer));
 }
 
 static int look_up_hand_over(void *context, struct look_up *look_up)
@@ -212,10 +194,11 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* Before anything of this turn is replied, so that a standstill is known to whoever blames. */
 static void watch_clock(struct resolver *r, uint64_t due_ms, uint64_t now_ms)
 {
     if (now_ms > due_ms && now_ms - due_ms > LIMIT_DNS_STILL_MS)
-        r->still_ms = now_ms;
+        look_ups_stood_still(r->look_ups, now_ms);
 }
 
 static void sleep_or_poll(struct resolver *r, uint64_t until_ms)

@@ -10,7 +10,9 @@
  * name as a question of its own.
  *
  * A deadline that passes is DNS_TROUBLE_TIMEOUT only if the servers really had the question and
- * this thread was on time; otherwise it is DNS_TROUBLE_OURS.
+ * this thread was on time; otherwise it is DNS_TROUBLE_OURS. Nor is anybody blamed for what may
+ * come of a standstill of this thread, until libunbound has forgotten it
+ * (LIMIT_DNS_STILL_GRACE_MS).
  *
  * Until validation has been seen to work (the root's keys, at most RESOLVER_GRACE_MS) questions
  * wait. If the root turns out not to be secure, an insecure answer is DNS_TROUBLE_OURS from then
@@ -64,9 +66,9 @@ struct resolver_counts { /* written by the resolver, read by anyone (relaxed) */
     counter cached_failures; /* answered from the memory of failures */
     counter refused;         /* over the cap, or no time was left */
     counter timed_out, bogus, failed;
-    counter late;               /* deadlines that passed because this thread was late */
-    _Atomic uint32_t held;      /* questions here now */
-    _Atomic uint32_t inside;    /* look-ups in libunbound now, abandoned ones included */
+    counter late;            /* deadlines that passed because this thread was late or stood still */
+    _Atomic uint32_t held;   /* questions here now */
+    _Atomic uint32_t inside; /* look-ups in libunbound now, abandoned ones included */
     _Atomic uint32_t self_test; /* enum resolver_self_test */
     struct histogram answer_us; /* from the question's arrival to its answer, cache hits included */
 };

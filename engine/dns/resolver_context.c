@@ -8,6 +8,7 @@
 #include "engine/dns/resolver_context.h"
 
 #include "engine/base/check.h"
+#include "engine/base/limits.h"
 
 #include <unbound.h>
 #include <unbound-event.h>
@@ -40,13 +41,13 @@ static const struct {
      * minute instead of a quarter of an hour. Our own deadline stands above it. */
     {"infra-cache-max-rtt:", "3000"},
     {"outbound-msg-retry:", "3"},
-    {"infra-host-ttl:", "60"},
+    {"infra-host-ttl:", VALUE_OF(LIMIT_DNS_INFRA_TTL_S)},
     {"infra-keep-probing:", "yes"},
 
     /* A bogus answer is fetched from another server twice; our own memory of failures does the
      * rest. */
     {"val-max-restart:", "2"},
-    {"val-bogus-ttl:", "60"},
+    {"val-bogus-ttl:", VALUE_OF(LIMIT_DNS_BOGUS_TTL_S)},
     {"cache-max-negative-ttl:", "900"},
 
     {"serve-expired:", "no"}, /* DNS-12 */
