@@ -48,7 +48,7 @@ static const struct situation {
     enum finding_kind kind;
     enum tlsa tlsa;
     enum sight sight;
-    bool excluded, proved; /* no address, by signed denial */
+    bool excluded, proved; /* no address that can be used; by signed answers */
     bool trouble;
     bool no_facts;
     bool not_conclusive;
@@ -73,6 +73,8 @@ static const struct situation {
     {"excluded, not proved", FINDING_EXCLUDED, NO_TLSA, UNSEEN, 1, 0, 0, 0, 0, 0},
     {"address-trouble", FINDING_TROUBLE, TLSA_FAILED, UNSEEN, 0, 0, 1, 0, 0, 0},
     {"tlsa-trouble", FINDING_TROUBLE, TLSA_FAILED, UNSEEN, 0, 0, 1, 0, 0, 0},
+    {"reserved", FINDING_EXCLUDED, NO_TLSA, UNSEEN, 1, 1, 0, 0, 0, 0},
+    {"reserved, not proved", FINDING_EXCLUDED, NO_TLSA, UNSEEN, 1, 0, 0, 0, 0, 0},
 };
 #define SITUATIONS (sizeof situations / sizeof *situations)
 #define HOSTS_MAX  4
@@ -165,7 +167,8 @@ static inline void makings_make(void)
         host->ended_ms = NOW_MS - 1000;
         host->dns_until_ms = NOW_MS + 200000;
         host->secure = situation->proved;
-        host->state = situation->excluded                               ? HOST_NO_ADDRESS
+        host->state = strncmp(situation->name, "reserved", 8) == 0      ? HOST_UNUSABLE
+                      : situation->excluded                             ? HOST_NO_ADDRESS
                       : strcmp(situation->name, "address-trouble") == 0 ? HOST_TROUBLE
                                                                         : HOST_RESOLVED;
         host->tlsa_state = situation->tlsa == TLSA_FAILED ? TLSA_TROUBLE
@@ -228,11 +231,17 @@ static inline enum happens under_dane(bool secure)
     return secure ? AUTHENTICATED : HALF_DANE;
 }
 
+/* Mail can go there for all that is known: an answer without a signature may be forged. */
+static inline bool may_exist(const struct situation *situation)
+{
+    return !situation->excluded || !situation->proved;
+}
+
 /* The worst under this policy, whatever the host turns out to be at the delivery. */
 static inline enum happens worst(enum enforce policy, const struct situation *situation,
                                  bool secure)
 {
-    if (situation->excluded)
+    if (!may_exist(situation))
         return NOTHING_GOES;
     switch (policy) {
     case ENFORCE_NOTHING: /* an MTA that honours TLSA records */
@@ -300,6 +309,14 @@ static const enum level level_of[] = {
     [AUTHENTICATED] = LEVEL_AUTHENTICATED,
 };
 
+static inline bool nobody(const struct scene *scene)
+{
+    for (unsigned i = 0; i < scene->count; i++)
+        if (!at(scene, i)->excluded)
+            return false;
+    return !scene->cut;
+}
+
 /* The level that a policy guarantees for the whole; LEVEL_NONE with nobody to send to. */
 static inline enum level guaranteed(enum enforce policy, const struct scene *scene)
 {
@@ -307,6 +324,8 @@ static inline enum level guaranteed(enum enforce policy, const struct scene *sce
                                             0};
     enum happens least = NOTHING_GOES;
 
+    if (nobody(scene))
+        return LEVEL_NONE;
     for (unsigned i = 0; i < scene->count; i++)
         if (worst(policy, at(scene, i), scene->secure) < least)
             least = worst(policy, at(scene, i), scene->secure);

@@ -70,7 +70,7 @@ static unsigned expected_class(const struct scene *scene)
     }
     if (!seen)
         least = failing && !unseen ? CLASS_FAILING : CLASS_UNKNOWN;
-    if (scene->cut || (unproved && scene->secure && any(scene, USABLE)))
+    if (scene->cut || unproved)
         return least < CLASS_UNKNOWN ? least : CLASS_UNKNOWN;
     return least;
 }
@@ -211,7 +211,7 @@ static void definite_is_definite(const struct scene *scene, const struct verdict
     for (unsigned i = 0; i < scene->count; i++)
         claim(!at(scene, i)->not_conclusive, "%s", scene_text(scene));
     for (unsigned i = 0; i < scene->count; i++) {
-        if (at(scene, i)->sight != UNSEEN || at(scene, i)->excluded)
+        if (at(scene, i)->sight != UNSEEN || !may_exist(at(scene, i)))
             continue;
         for (enum sight sight = FAILS; sight <= VERIFIES; sight++) {
             struct scene seen = *scene;
@@ -349,6 +349,66 @@ START_TEST(a_name_whose_absence_is_not_proved_forbids_dane_only_for_everybody)
     ck_assert_int_eq(not_proved.class, CLASS_UNKNOWN);
     ck_assert_uint_eq(not_proved.flags & VERDICT_ALL_HOSTS_DANE, 0);
     ck_assert_int_eq(not_proved.cause, CAUSE_NO_HOST);
+}
+END_TEST
+
+static const char *const unproved[] = {"excluded, not proved", "reserved, not proved"};
+
+/* As if that host were there and hidden: an attacker forges its denial, or 127.0.0.1, for us. */
+static void denial_raises_nothing(const struct scene *scene, const struct verdict *verdict)
+{
+    static const uint32_t all =
+        VERDICT_ALL_HOSTS_DANE | VERDICT_ALL_HOSTS_TLSA | VERDICT_REQUIRETLS_ALL;
+    unsigned others = 0;
+
+    for (unsigned i = 0; i < scene->count; i++)
+        others += !at(scene, i)->excluded;
+    for (unsigned i = 0; i < scene->count && others > 0; i++) {
+        struct scene there = *scene;
+        struct verdict then;
+
+        if (!at(scene, i)->excluded || at(scene, i)->proved)
+            continue;
+        there.which[i] = 0; /* unknown, no TLSA */
+        then = verdict_of(&there);
+        claim(verdict->class <= then.class && verdict->level <= then.level &&
+                  verdict->enforce == then.enforce && (verdict->flags & all & ~then.flags) == 0,
+              "%s", scene_text(scene));
+        claim(verdict->conclusion != CONCLUSION_DEFINITE, "%s", scene_text(scene));
+    }
+}
+
+START_TEST(a_host_denied_without_a_signature_is_worth_no_more_than_one_unseen)
+{
+    ck_assert_str_eq(situations[0].name, "unknown");
+    all_scenes(denial_raises_nothing);
+}
+END_TEST
+
+START_TEST(a_forged_useless_address_makes_no_domain_encrypted_or_verified)
+{
+    for (size_t i = 0; i < 2; i++) {
+        struct scene scene = {.count = 3, .secure = true};
+        struct verdict verdict;
+
+        for (unsigned n = 0; n < SITUATIONS; n++) {
+            scene.which[0] = strcmp(situations[n].name, "dane") == 0 ? n : scene.which[0];
+            scene.which[1] = strcmp(situations[n].name, unproved[i]) == 0 ? n : scene.which[1];
+            scene.which[2] =
+                strcmp(situations[n].name, "encrypted+unusable") == 0 ? n : scene.which[2];
+        }
+        verdict = verdict_of(&scene);
+        ck_assert_int_eq(verdict.class, CLASS_UNKNOWN);
+        ck_assert_int_eq(verdict.conclusion, CONCLUSION_INCONCLUSIVE);
+        ck_assert_uint_eq(verdict.flags & (VERDICT_ALL_HOSTS_DANE | VERDICT_ALL_HOSTS_TLSA), 0);
+        ck_assert_str_eq(verdict.host, "mx2.host.example");
+        ck_assert_int_eq(verdict_for(true, "verified", unproved[i]).class, CLASS_UNKNOWN);
+        ck_assert_int_eq(verdict_for(false, "encrypted", unproved[i]).class, CLASS_UNKNOWN);
+        ck_assert_int_eq(verdict_for(true, "clear", unproved[i]).class, CLASS_NONE);
+        ck_assert_int_eq(verdict_for(true, "encrypted", "reserved").class, CLASS_ENCRYPTED);
+        ck_assert_int_eq(verdict_for(true, "encrypted", "reserved").conclusion,
+                         CONCLUSION_DEFINITE);
+    }
 }
 END_TEST
 
@@ -569,6 +629,7 @@ int main(void)
     tcase_add_test(all, evidence_of_strength_never_lowers);
     tcase_add_test(all, a_definite_verdict_depends_on_nothing_unseen);
     tcase_add_test(all, look_up_trouble_is_temporary_and_only_all_hosts_excluded_is_final_MX_07);
+    tcase_add_test(all, a_host_denied_without_a_signature_is_worth_no_more_than_one_unseen);
     tcase_add_test(all, preference_changes_nothing_because_an_attacker_chooses_it_DANE_17_PIT_13);
     tcase_add_test(all, host_counts_flags_and_texts_fit_the_rest);
     tcase_set_timeout(all, 120);
@@ -576,6 +637,7 @@ int main(void)
     tcase_add_test(single, a_dead_backup_host_is_unknown_unless_its_records_protect_it);
     tcase_add_test(single, one_broken_host_does_not_stop_a_domain);
     tcase_add_test(single, a_name_whose_absence_is_not_proved_forbids_dane_only_for_everybody);
+    tcase_add_test(single, a_forged_useless_address_makes_no_domain_encrypted_or_verified);
     tcase_add_test(single, a_domain_fails_only_if_no_host_meets_its_records);
     tcase_add_test(
         single, the_names_for_secure_are_the_hosts_of_a_signed_mx_and_else_only_the_domain_PIT_23);

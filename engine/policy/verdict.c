@@ -12,7 +12,8 @@
  * so a PKIX policy is not used beside a host that fails or hides;
  *   - with an unsigned MX record nothing is `dane-only`: it would stop all mail (peers know this
  *     one), and no promise rests on the host's name (MX-13).
- * So making a host inconclusive never raises class (above unknown) or level: tests/verdict_test.c.
+ * So making a host inconclusive, or denying it without a signature, never raises class (above
+ * unknown) or level: tests/verdict_test.c.
  */
 #include "engine/policy/verdict.h"
 
@@ -102,7 +103,7 @@ struct census {
     unsigned need[NEED_UNKNOWN + 1];
     unsigned unseen_under_dane; /* of the unseen: TLSA protects them all the same */
     unsigned failing_dane;      /* of the failing: those with usable TLSA records */
-    bool forged_absence;        /* an excluded host whose absence is not proved */
+    bool unproved;              /* an excluded host, and nothing signed says that it is none */
     bool unsure;                /* a finding that says it is not conclusive */
     enum level best;            /* reached by any host */
     bool dane_seen, verified_seen;
@@ -116,7 +117,7 @@ static void census_add(struct census *census, unsigned i)
 
     *standing = standing_of(census->route, host, finding);
     if (!standing->mail_may_go) {
-        census->forged_absence |= host->state == HOST_NO_ADDRESS && !host->secure;
+        census->unproved |= !host->secure;
         return;
     }
     census->may_go++;
@@ -145,32 +146,31 @@ static void census_take(struct census *census, const struct route *route,
         census_add(census, i);
 }
 
+/*
+ * There are hosts that nothing is known of: those over the limit (MX-18), and those whose absence,
+ * or whose useless address, nothing signed vouches for. Such an answer may be forged for us alone,
+ * and mail go there in clear: it counts like a host that was not seen (law 2).
+ */
+static bool rest_is_unknown(const struct census *census)
+{
+    return census->route->hosts_cut || census->unproved;
+}
+
 /* Every host that may get mail has usable TLSA records, and there is no host we know nothing of. */
 static bool all_need_dane(const struct census *census)
 {
     return census->may_go > 0 && census->need[NEED_DANE] == census->may_go &&
-           !census->route->hosts_cut;
+           !rest_is_unknown(census);
 }
 
 static bool all_need_tls(const struct census *census)
 {
     return census->may_go > 0 &&
            census->need[NEED_DANE] + census->need[NEED_TLS] == census->may_go &&
-           !census->route->hosts_cut;
+           !rest_is_unknown(census);
 }
 
 /* --- class, and the host that decided it --- */
-
-/*
- * Hosts over the limit are unknown (MX-18). So is a name whose absence may be forged, where others
- * have TLSA records: what goes with those (`dane`, not `dane-only`) would let mail go there in
- * clear.
- */
-static bool rest_is_unknown(const struct census *census)
-{
-    return census->route->hosts_cut ||
-           (census->forged_absence && census->route->secure && census->need[NEED_DANE] > 0);
-}
 
 /* Of the hosts that mail may reach. */
 static void census_class(const struct census *census, enum tls_class *class)
@@ -199,10 +199,19 @@ static unsigned first_host(const struct census *census, enum tls_class class, bo
     return NO_HOST;
 }
 
-static unsigned first_unseen_or_excluded(const struct census *census, bool excluded)
+static unsigned first_unseen(const struct census *census)
 {
     for (unsigned i = 0; i < census->route->host_count; i++)
-        if (excluded ? !census->standing[i].mail_may_go : !census->standing[i].seen)
+        if (!census->standing[i].seen)
+            return i;
+    return NO_HOST;
+}
+
+/* One that is not proved to be none, if there is one. */
+static unsigned first_excluded(const struct census *census)
+{
+    for (unsigned i = 0; i < census->route->host_count; i++)
+        if (!census->standing[i].mail_may_go && !(census->unproved && census->hosts[i]->secure))
             return i;
     return NO_HOST;
 }
@@ -217,7 +226,7 @@ static unsigned census_decides(const struct census *census, enum tls_class class
         decides = first_host(census, class, false);
     if (decides != NO_HOST || class != CLASS_UNKNOWN || census->route->hosts_cut)
         return decides;
-    return first_unseen_or_excluded(census, census->unseen == 0);
+    return census->unseen > 0 && !census->unproved ? first_unseen(census) : first_excluded(census);
 }
 
 /* --- level and what enforces it --- */
@@ -304,7 +313,7 @@ static enum conclusion census_conclusion(const struct census *census, enum tls_c
         return census->route->hosts_cut ? CONCLUSION_INCONCLUSIVE : CONCLUSION_UNDELIVERABLE;
     if (census->trouble == census->may_go)
         return CONCLUSION_TEMPORARY;
-    if (unseen_matters || census->unsure || census->route->hosts_cut || class == CLASS_UNKNOWN)
+    if (unseen_matters || census->unsure || rest_is_unknown(census) || class == CLASS_UNKNOWN)
         return CONCLUSION_INCONCLUSIVE;
     return CONCLUSION_DEFINITE;
 }
@@ -348,7 +357,7 @@ static void verdict_tls_flags(struct verdict *verdict, const struct census *cens
     flag_if(verdict, encrypting > 0 && tls13 == encrypting, VERDICT_TLS13_ALL);
     flag_if(verdict, tls13 < encrypting, VERDICT_TLS12_ONLY_SOME);
     flag_if(verdict, requiretls > 0, VERDICT_REQUIRETLS_SOME);
-    flag_if(verdict, requiretls > 0 && requiretls == census->may_go && !census->route->hosts_cut,
+    flag_if(verdict, requiretls > 0 && requiretls == census->may_go && !rest_is_unknown(census),
             VERDICT_REQUIRETLS_ALL);
 }
 
@@ -376,8 +385,8 @@ static void verdict_flags(struct verdict *verdict, const struct census *census)
     flag_if(verdict, route->secure, VERDICT_MX_SECURE);
     flag_if(verdict, route->state == ROUTE_IMPLICIT, VERDICT_IMPLICIT_MX);
     flag_if(verdict, route->hosts_cut, VERDICT_HOSTS_CUT);
-    flag_if(verdict, all_need_dane(census) && !census->forged_absence, VERDICT_ALL_HOSTS_DANE);
-    flag_if(verdict, all_need_tls(census) && !census->forged_absence, VERDICT_ALL_HOSTS_TLSA);
+    flag_if(verdict, all_need_dane(census), VERDICT_ALL_HOSTS_DANE);
+    flag_if(verdict, all_need_tls(census), VERDICT_ALL_HOSTS_TLSA);
     flag_if(verdict, census->need[NEED_DANE] > 0, VERDICT_SOME_HOSTS_DANE);
     flag_if(verdict, census->failing_dane > 0, VERDICT_SOME_HOSTS_FAIL_DANE);
     flag_if(verdict, census->trouble > 0, VERDICT_TLSA_UNKNOWN_SOME);
