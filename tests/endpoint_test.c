@@ -52,7 +52,7 @@ static struct listener listeners[128];
 static unsigned listener_count;
 static _Atomic unsigned playing; /* connections now */
 
-static SSL_CTX *good, *tls12, *tls10, *weak_dh, *no_common, *wants_certificate;
+static SSL_CTX *good, *tls12, *tls10, *weak_dh, *no_common, *wants_certificate, *fat_leaf;
 static X509 *certificate;
 static EVP_PKEY *key;
 
@@ -187,6 +187,27 @@ static SSL_CTX *server_ctx(const char *ciphers)
     return ctx;
 }
 
+/* Over LIMIT_CERTIFICATE_BYTES, and within what the library takes. */
+static X509 *fat_certificate(void)
+{
+    static unsigned char padding[LIMIT_CERTIFICATE_BYTES + 5000];
+    X509 *fat = pki_certificate(&(struct pki_spec){.common_name = "mx.example",
+                                                   .alternative = "DNS:mx.example",
+                                                   .key = key,
+                                                   .not_before_s = time(NULL) - 3600,
+                                                   .not_after_s = time(NULL) + PKI_YEAR_S});
+    ASN1_OCTET_STRING *value = ASN1_OCTET_STRING_new();
+    ASN1_OBJECT *name = OBJ_txt2obj("1.3.6.1.4.1.99999.1", 1);
+    ASN1_OCTET_STRING_set(value, padding, sizeof padding);
+    X509_EXTENSION *extension = X509_EXTENSION_create_by_OBJ(NULL, name, 0, value);
+    X509_add_ext(fat, extension, -1);
+    X509_sign(fat, key, EVP_sha256());
+    X509_EXTENSION_free(extension);
+    ASN1_OBJECT_free(name);
+    ASN1_OCTET_STRING_free(value);
+    return fat;
+}
+
 static void make_servers(void)
 {
     key = pki_key_rsa(2048);
@@ -204,6 +225,10 @@ static void make_servers(void)
     SSL_CTX_set_max_proto_version(weak_dh, TLS1_2_VERSION);
     no_common = server_ctx("PSK-AES128-CBC-SHA:@SECLEVEL=0");
     SSL_CTX_set_max_proto_version(no_common, TLS1_2_VERSION);
+    X509 *fat = fat_certificate();
+    fat_leaf = server_ctx(NULL);
+    SSL_CTX_use_certificate(fat_leaf, fat);
+    X509_free(fat);
     wants_certificate = server_ctx(NULL);
     SSL_CTX_set_verify(wants_certificate, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 }
@@ -436,7 +461,7 @@ START_TEST(tls_12_is_enough_TLS_14)
 }
 END_TEST
 
-static const struct evidence *probe_with_tlsa(const uint8_t *digest)
+static const struct evidence *probe_with_tlsa(const uint8_t *digest, peer_plays *play)
 {
     static struct dns_tlsa record = {
         .usage = 3, .selector = 1, .matching_type = 1, .size = SHA256_BYTES};
@@ -447,7 +472,7 @@ static const struct evidence *probe_with_tlsa(const uint8_t *digest)
     answer->type = DNS_TLSA;
     answer->count = 1;
     answer->tlsa = &record;
-    struct listener *listener = listen_on("127.0.0.1", play_good);
+    struct listener *listener = listen_on("127.0.0.1", play);
     struct endpoint_key k = key_of("127.0.0.1", listener->port);
     ck_assert_int_eq(prober_start(world->prober, &k, answer, 0), 0);
     ck_assert_uint_eq(atomic_load(&answer->references), 2);
@@ -466,7 +491,7 @@ START_TEST(tlsa_records_meet_the_chain_DANE_26)
     int length = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &spki);
     EVP_Digest(spki, (size_t)length, digest, &size, EVP_sha256(), NULL);
     OPENSSL_free(spki);
-    const struct evidence *e = probe_with_tlsa(digest);
+    const struct evidence *e = probe_with_tlsa(digest, play_good);
     found(e, OUTCOME_TLS_OK);
     ck_assert_uint_eq(e->tlsa_count, 1);
     ck_assert_int_eq(e->tlsa[0].fate, TLSA_MATCH);
@@ -476,9 +501,26 @@ END_TEST
 START_TEST(tlsa_records_that_do_not_match_are_a_fact_not_a_failure)
 {
     uint8_t digest[SHA256_BYTES] = {1};
-    const struct evidence *e = probe_with_tlsa(digest);
+    const struct evidence *e = probe_with_tlsa(digest, play_good);
     found(e, OUTCOME_TLS_OK);
     ck_assert_int_eq(e->tlsa[0].fate, TLSA_NO_MATCH);
+}
+END_TEST
+
+static void play_fat_leaf(struct peer *peer)
+{
+    if (to_starttls(peer) && start_tls(peer, fat_leaf))
+        inside_tls(peer);
+}
+
+START_TEST(a_leaf_too_large_to_keep_is_matched_by_nothing_and_ends_nothing)
+{
+    uint8_t digest[SHA256_BYTES] = {1};
+    const struct evidence *e = probe_with_tlsa(digest, play_fat_leaf);
+    found(e, OUTCOME_TLS_OK);
+    ck_assert_uint_eq(e->chain_count, 0);
+    ck_assert_uint_eq(e->tlsa_count, 0);
+    ck_assert_int_lt(e->pkix, 0);
 }
 END_TEST
 
@@ -1354,7 +1396,8 @@ static Suite *suite(void)
     } cases[] = {
         {"in order",
          {a_host_in_order_is_found_in_order, only_the_keywords_inside_TLS_count_TLS_09,
-          tls_12_is_enough_TLS_14, tlsa_records_meet_the_chain_DANE_26,
+          a_leaf_too_large_to_keep_is_matched_by_nothing_and_ends_nothing, tls_12_is_enough_TLS_14,
+          tlsa_records_meet_the_chain_DANE_26,
           tlsa_records_that_do_not_match_are_a_fact_not_a_failure,
           the_cut_of_the_bytes_changes_nothing}},
         {"greeting",
