@@ -96,6 +96,7 @@ static struct evidence *endpoint(enum outcome outcome)
     evidence->key.address.family = 4;
     evidence->key.address.bytes[0] = 192;
     evidence->key.address.bytes[3] = (uint8_t)(i + 1);
+    evidence->ended_wall_s = NOW_S - 60;
     evidence->pkix = -1;
     if (outcome == OUTCOME_TLS_OK) {
         evidence->tls_version = 0x0304;
@@ -489,16 +490,105 @@ START_TEST(without_tlsa_the_weakest_address_that_was_seen_decides_PIT_07)
 }
 END_TEST
 
-START_TEST(an_unreachable_family_says_nothing_about_the_host)
+START_TEST(an_unreachable_family_says_nothing_about_the_host_and_is_looked_at_again)
 {
     scene_begin(true);
     endpoint(OUTCOME_CONNECT_UNREACHABLE);
     endpoint_with(0, "mx.host.example", NULL);
     ck_assert_int_eq(kind(), FINDING_VERIFIED);
-    ck_assert(s.finding.conclusive);
-    endpoint(OUTCOME_OURS_LATE); /* we should have looked: not the last word */
+    ck_assert(!s.finding.conclusive); /* what hides may be the weakest */
+    endpoint(OUTCOME_OURS_LATE);      /* we should have looked: not the last word */
     ck_assert_int_eq(kind(), FINDING_VERIFIED);
     ck_assert(!s.finding.conclusive);
+}
+END_TEST
+
+START_TEST(an_address_that_was_not_seen_leaves_nothing_definite_that_it_could_change)
+{
+    static const struct {
+        enum outcome seen;
+        uint8_t tlsa; /* 0: none, 1: unusable, 2: usable */
+        int pkix;
+        enum finding_kind kind;
+        bool conclusive;
+    } rows[] = {
+        {OUTCOME_TLS_OK, 0, 0, FINDING_VERIFIED, false},
+        {OUTCOME_TLS_OK, 0, 20, FINDING_ENCRYPTED, false},
+        {OUTCOME_TLS_WEAK, 0, 0, FINDING_WEAK, false},
+        {OUTCOME_NO_STARTTLS, 0, 0, FINDING_CLEAR, true}, /* nothing is worse */
+        {OUTCOME_TLS_OK, 1, 0, FINDING_VERIFIED, false},
+        {OUTCOME_TLS_OK, 1, 20, FINDING_ENCRYPTED, true}, /* nothing less goes there (DANE-12) */
+        {OUTCOME_NO_STARTTLS, 1, 0, FINDING_UNKNOWN, false},
+        {OUTCOME_TLS_OK, 2, 0, FINDING_DANE, true}, /* the others must match, too (DANE-11) */
+        {OUTCOME_NO_STARTTLS, 2, 0, FINDING_DANE_ENFORCED, false},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (unsigned over_limit = 0; over_limit < 2; over_limit++) {
+            scene_begin(true);
+            if (rows[i].tlsa > 0)
+                scene_tlsa(rows[i].tlsa - 1);
+            if (rows[i].seen == OUTCOME_TLS_OK)
+                record(endpoint_with(rows[i].pkix, "mx.host.example", NULL), 3, TLSA_MATCH, 0);
+            else
+                endpoint(rows[i].seen);
+            if (over_limit)
+                s.host.endpoints_dropped = 1;
+            else
+                endpoint(OUTCOME_CONNECT_TIMEOUT);
+            ck_assert_msg(kind() == rows[i].kind, "row %zu, %u: %s", i, over_limit,
+                          finding_kind_name(s.finding.kind));
+            ck_assert_msg(s.finding.conclusive == rows[i].conclusive, "row %zu, %u", i, over_limit);
+            ck_assert_int_ne(s.finding.cause, CAUSE_OURS);
+        }
+}
+END_TEST
+
+/* --- the clock (FRESH-06) --- */
+
+START_TEST(with_a_wrong_clock_no_certificate_is_judged_FRESH_06)
+{
+    static const int64_t wrong[] = {0, INT64_C(1767225599), INT64_C(4000000000), -5};
+
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        for (unsigned usage = 0; usage <= 3; usage++)
+            for (int pkix = 0; pkix <= 10; pkix += 10) {
+                scene_begin(true);
+                if (usage >= 2)
+                    scene_tlsa(1);
+                endpoint_with(pkix, "mx.host.example", NULL)->ended_wall_s = wrong[i];
+                if (usage >= 2)
+                    record(&s.evidence[0], usage,
+                           pkix != 0 && usage == 2 ? TLSA_CHAIN_FAILS : TLSA_MATCH, pkix);
+                if (usage == 3) { /* asks for no date (DANE-26) */
+                    ck_assert_int_eq(kind(), FINDING_DANE);
+                    ck_assert(s.finding.conclusive);
+                    continue;
+                }
+                ck_assert_int_eq(kind(), usage == 2 ? FINDING_DANE_ENFORCED : FINDING_ENCRYPTED);
+                ck_assert_int_eq(s.finding.cause, CAUSE_OURS);
+                ck_assert_int_eq(s.finding.report, REPORT_NONE);
+                ck_assert(!s.finding.conclusive);
+                ck_assert_ptr_nonnull(strstr(s.finding.why, "clock"));
+            }
+}
+END_TEST
+
+START_TEST(a_clock_that_went_wrong_since_the_probe_counts_too_FRESH_06)
+{
+    scene_begin(true);
+    endpoint_with(0, "mx.host.example", NULL);
+    finding_of_host(&s.finding, &s.route, &s.host, 1000);
+    ck_assert_int_eq(s.finding.kind, FINDING_ENCRYPTED);
+    ck_assert_int_eq(s.finding.cause, CAUSE_OURS);
+    ck_assert(!s.finding.conclusive);
+    s.host.tlsa_state = TLSA_TROUBLE; /* no signature is valid in 1970 */
+    s.host.bogus = true;
+    snprintf(s.host.why, sizeof s.host.why, "its TLSA records are bogus");
+    finding_of_host(&s.finding, &s.route, &s.host, 1000);
+    ck_assert_int_eq(s.finding.cause, CAUSE_OURS);
+    ck_assert_int_eq(s.finding.report, REPORT_NONE);
+    ck_assert_int_eq(found()->cause, CAUSE_DNS_BOGUS);
 }
 END_TEST
 
@@ -883,7 +973,11 @@ int main(void)
     tcase_add_test(hosts, a_host_without_address_is_excluded_MX_07);
     tcase_add_test(hosts, a_host_without_facts_is_unknown);
     tcase_add_test(hosts, without_tlsa_the_weakest_address_that_was_seen_decides_PIT_07);
-    tcase_add_test(hosts, an_unreachable_family_says_nothing_about_the_host);
+    tcase_add_test(hosts, an_unreachable_family_says_nothing_about_the_host_and_is_looked_at_again);
+    tcase_add_test(hosts,
+                   an_address_that_was_not_seen_leaves_nothing_definite_that_it_could_change);
+    tcase_add_test(hosts, with_a_wrong_clock_no_certificate_is_judged_FRESH_06);
+    tcase_add_test(hosts, a_clock_that_went_wrong_since_the_probe_counts_too_FRESH_06);
     tcase_add_test(hosts, a_refusal_for_now_is_no_last_word_TLS_07);
     tcase_add_test(hosts, facts_of_the_addresses_are_joined);
     tcase_add_test(hosts, every_pair_of_addresses_is_worth_what_the_simple_rules_say);

@@ -72,6 +72,10 @@
 #define LIMIT_SILENT_MS     15000 /* a shard without a turn: the watchdog is not fed */
 #define LIMIT_STOP_MS       15000 /* for everything asked to come home at the end */
 
+/* --- the wall clock, in seconds since 1970 --- */
+#define LIMIT_CLOCK_FIRST_S INT64_C(1767225600) /* 2026-01-01: this was not yet written (FRESH-06) */
+#define LIMIT_CLOCK_LAST_S  (LIMIT_CLOCK_FIRST_S + INT64_C(30) * 31556952) /* 30 years later */
+
 /* --- threads --- */
 #define LIMIT_SHARDS    64
 #define LIMIT_RESOLVERS 64

@@ -7,11 +7,21 @@
  * nothing was. With TLSA records the MTA leaves out every address that does not meet them, so one
  * that meets them suffices, and the host fails only if all were seen to fail.
  *
- * Evidence may be an hour old: what expired since counts as expired (FRESH-02).
+ * An address that was not seen, or not tried because there are too many, might be the weakest: then
+ * the finding is not conclusive, and is made again soon. It keeps its kind all the same. A sender
+ * without IPv6 sees half the addresses of most hosts never; were they unknown, nobody would learn
+ * anything. And who can hide an address from us that takes mail in clear can as well answer there
+ * with TLS of his own, so `encrypted` never held against him, and what does (`verified`) is
+ * enforced at the delivery, at whichever address. Known weakness: to hide one address of several
+ * makes the class look better than it is, for a sender without a demand.
+ *
+ * Evidence may be an hour old: what expired since counts as expired (FRESH-02). With a clock that
+ * cannot be right no certificate is judged by its dates: that is our failure (FRESH-06, law 3).
  */
 #include "engine/policy/verdict.h"
 
 #include "engine/base/check.h"
+#include "engine/base/limits.h"
 #include "engine/policy/words.h"
 
 #include <stdio.h>
@@ -36,6 +46,7 @@ enum why {
     WHY_TLSA_NO_TLS,
     WHY_TLSA_UNSEEN,
     WHY_TLSA_NOT_ALL,
+    WHY_CLOCK,
 };
 
 static const struct phrase whys[] = {
@@ -57,6 +68,7 @@ static const struct phrase whys[] = {
     [WHY_TLSA_NO_TLS] = {"TLSA records ask for TLS, but at ", ": ", ""},
     [WHY_TLSA_UNSEEN] = {"TLSA records ask for TLS; at ", ": ", ""},
     [WHY_TLSA_NOT_ALL] = {"at ", " there are more records or certificates than are looked at", ""},
+    [WHY_CLOCK] = {"at ", " the certificate cannot be judged: this machine's clock is wrong", ""},
 };
 
 static const char *endpoint_text(const struct host_facts *host, unsigned index,
@@ -136,6 +148,19 @@ static const struct name *leaf_bears(const struct evidence *evidence,
     return NULL;
 }
 
+/* --- the clock (FRESH-06) --- */
+
+static bool clock_is_sane(int64_t wall_s)
+{
+    return wall_s >= LIMIT_CLOCK_FIRST_S && wall_s <= LIMIT_CLOCK_LAST_S;
+}
+
+/* Dates were compared when the endpoint was probed, and are again now. */
+static bool dates_are_known(const struct evidence *evidence, int64_t now_s)
+{
+    return clock_is_sane(evidence->ended_wall_s) && clock_is_sane(now_s);
+}
+
 /* --- one endpoint, by PKIX --- */
 
 /* From weak to strong; UNSEEN beside the scale. */
@@ -161,7 +186,7 @@ static enum grade grade_of(const struct evidence *evidence)
 
 static bool pkix_is_fine(const struct evidence *evidence, int64_t now_s)
 {
-    return evidence->pkix == 0 && evidence->chain_count > 0 &&
+    return evidence->pkix == 0 && evidence->chain_count > 0 && dates_are_known(evidence, now_s) &&
            certificate_valid_at(evidence->chain[0], now_s);
 }
 
@@ -185,6 +210,7 @@ struct survey {
     unsigned seen, unseen, ours;
     bool temporary;     /* the deciding one was refused for now (454) */
     bool pkix_unknown;  /* at an endpoint that encrypts, PKIX or names could not be asked in full */
+    bool clock_wrong;   /* … because nobody knows what time it is */
     enum grade weakest; /* of those seen */
     uint8_t decides;    /* the weakest seen; else the first unseen */
     const struct name *bears;
@@ -227,6 +253,7 @@ static struct survey survey_host(const struct host_facts *host, const struct ref
         if (tls_only && (grade == GRADE_CLEAR || grade == GRADE_WEAK))
             continue;
         survey_endpoint(&survey, evidence, i, grade, bears);
+        survey.clock_wrong |= grade == GRADE_ENCRYPTED && !dates_are_known(evidence, now_s);
     }
     return survey;
 }
@@ -320,12 +347,22 @@ static enum tls_report report_of_pkix(int result)
 
 /* --- a host without usable TLSA records --- */
 
+/* An address that was not seen could change nothing: the weakest there can be was seen. */
+static bool survey_is_whole(const struct survey *survey, const struct host_facts *host,
+                            bool tls_only)
+{
+    return (survey->unseen == 0 && host->endpoints_dropped == 0) ||
+           survey->weakest == (tls_only ? GRADE_ENCRYPTED : GRADE_CLEAR);
+}
+
 static void say_encrypted(struct finding *finding, const struct host_facts *host,
                           const struct reference_names *names, int64_t now_s)
 {
     const struct evidence *evidence = host->endpoints[finding->endpoint].evidence;
 
-    if (names->count == 0)
+    if (!dates_are_known(evidence, now_s))
+        say(finding, host, WHY_CLOCK, "");
+    else if (names->count == 0)
         say(finding, host, WHY_PKIX_NO_NAME_COUNTS, "");
     else if (evidence->pkix != 0)
         say(finding, host, WHY_PKIX_FAILS, certificate_pkix_text(evidence->pkix));
@@ -339,7 +376,9 @@ static void finding_seen(struct finding *finding, const struct host_facts *host,
                          const struct survey *survey, const struct reference_names *names,
                          int64_t now_s)
 {
-    finding->conclusive = survey->ours == 0 && !survey->temporary && !survey->pkix_unknown;
+    finding->conclusive = survey->ours == 0 && !survey->temporary && !survey->pkix_unknown &&
+                          !survey->clock_wrong &&
+                          survey_is_whole(survey, host, finding->tls_required_by_tlsa);
     switch (survey->weakest) {
     case GRADE_VERIFIED:
         finding->kind = FINDING_VERIFIED;
@@ -351,8 +390,9 @@ static void finding_seen(struct finding *finding, const struct host_facts *host,
     case GRADE_ENCRYPTED:
         finding->kind = FINDING_ENCRYPTED;
         finding->level = LEVEL_ENCRYPT;
-        finding->cause =
-            finding->tls_required_by_tlsa ? CAUSE_ENCRYPTED_TLSA_UNUSABLE : CAUSE_ENCRYPTED;
+        finding->cause = survey->clock_wrong             ? CAUSE_OURS
+                         : finding->tls_required_by_tlsa ? CAUSE_ENCRYPTED_TLSA_UNUSABLE
+                                                         : CAUSE_ENCRYPTED;
         say_encrypted(finding, host, names, now_s);
         return;
     case GRADE_WEAK:
@@ -379,7 +419,11 @@ static void finding_unseen(struct finding *finding, const struct host_facts *hos
         say(finding, host, WHY_NOT_LOOKED, "");
         return;
     }
-    finding->cause = cause_of_unseen(finding->outcome);
+    if (grade_of(host->endpoints[finding->endpoint].evidence) != GRADE_UNSEEN &&
+        host->endpoints_dropped > 0)
+        finding->cause = CAUSE_NOT_LOOKED; /* at those over the limit */
+    else
+        finding->cause = cause_of_unseen(finding->outcome);
     say(finding, host, WHY_DIALOGUE, outcome_name(finding->outcome));
 }
 
@@ -395,9 +439,11 @@ static void finding_lacks_tls(struct finding *finding, const struct host_facts *
     say(finding, host, WHY_TLSA_NO_TLS, outcome_name(finding->outcome));
 }
 
-/* 454 is for now: nothing definite may rest on it alone. */
-static bool any_temporary(const struct host_facts *host)
+/* 454 is for now, and addresses over the limit may be better: nothing definite may rest on that. */
+static bool may_do_tls(const struct host_facts *host)
 {
+    if (host->endpoints_dropped > 0)
+        return true;
     for (unsigned i = 0; i < host->endpoint_count; i++)
         if (host->endpoints[i].evidence->outcome == OUTCOME_STARTTLS_TEMPORARY)
             return true;
@@ -417,7 +463,7 @@ static void finding_plain(struct finding *finding, const struct route *route,
     finding_decided_by(finding, host, survey.decides);
     if (survey.seen > 0) {
         finding_seen(finding, host, &survey, &names, now_s);
-    } else if (survey.unseen == 0 && host->endpoint_count > 0 && !any_temporary(host)) {
+    } else if (survey.unseen == 0 && host->endpoint_count > 0 && !may_do_tls(host)) {
         finding_lacks_tls(finding, host);
     } else {
         if (survey.unseen == 0 && host->endpoint_count > 0)
@@ -460,6 +506,16 @@ static bool look_is_partial(const struct host_facts *host, const struct evidence
     return false;
 }
 
+/* With a wrong clock DANE-TA says nothing; DANE-EE asks for no date (DANE-26). */
+static bool look_needs_clock(const struct evidence *evidence)
+{
+    for (unsigned i = 0; i < evidence->tlsa_count; i++)
+        if (evidence->tlsa[i].fate == TLSA_CHAIN_FAILS ||
+            (evidence->tlsa[i].fate == TLSA_MATCH && evidence->tlsa[i].usage == USAGE_TA))
+            return true;
+    return false;
+}
+
 /* One record that the chain meets: does the leaf bear a name (only DANE-TA asks, DANE-26)? */
 static void look_match(struct dane_look *look, const struct evidence *evidence, unsigned index,
                        const struct reference_names *names, int64_t now_s)
@@ -468,6 +524,8 @@ static void look_match(struct dane_look *look, const struct evidence *evidence, 
         look->grade = DANE_MATCH;
         look->why = WHY_TLSA_EE;
         look_record(look, evidence, index);
+    } else if (!dates_are_known(evidence, now_s)) {
+        look->why = WHY_CLOCK;
     } else if (!certificate_valid_at(evidence->chain[0], now_s)) { /* since it was seen */
         look->why = WHY_TLSA_CHAIN;
         look->what = "certificate has expired";
@@ -506,9 +564,15 @@ static void look_at_chain(struct dane_look *look, const struct host_facts *host,
             look->report = report_of_pkix(result->verify);
         }
     }
-    if (look->grade != DANE_MATCH && look_is_partial(host, evidence)) {
+    if (look->grade == DANE_MATCH)
+        return;
+    if (look_is_partial(host, evidence)) {
         look->grade = DANE_UNSEEN;
         look->why = WHY_TLSA_NOT_ALL;
+    } else if (!dates_are_known(evidence, now_s) && look_needs_clock(evidence)) {
+        look->grade = DANE_UNSEEN;
+        look->why = WHY_CLOCK;
+        look->what = "";
     }
 }
 
@@ -543,7 +607,8 @@ static enum cause cause_of_look(const struct dane_look *look, enum outcome outco
         return CAUSE_DANE_FAILS;
     if (look->grade == DANE_NO_TLS)
         return CAUSE_DANE_NO_TLS;
-    return look->why == WHY_TLSA_NOT_ALL ? CAUSE_OURS : cause_of_unseen(outcome);
+    return look->why == WHY_TLSA_NOT_ALL || look->why == WHY_CLOCK ? CAUSE_OURS
+                                                                   : cause_of_unseen(outcome);
 }
 
 /*
@@ -630,6 +695,11 @@ static void finding_dane(struct finding *finding, const struct route *route,
         finding_dane_met(finding, route, host, grades, now_s);
         return;
     }
+    if (decided.grade != DANE_UNSEEN && host->endpoints_dropped > 0) { /* one of those may do */
+        finding->kind = FINDING_DANE_ENFORCED;
+        finding->cause = CAUSE_NOT_LOOKED;
+        return;
+    }
     finding->kind = decided.grade == DANE_UNSEEN ? FINDING_DANE_ENFORCED : FINDING_DANE_FAILS;
     finding->conclusive = decided.grade != DANE_UNSEEN;
     finding->cause = cause_of_look(&decided, finding->outcome);
@@ -638,14 +708,17 @@ static void finding_dane(struct finding *finding, const struct route *route,
 
 /* --- look-ups that failed, hosts that are none --- */
 
-static void finding_trouble(struct finding *finding, const struct host_facts *host)
+/* With a wrong clock every signature is bogus: ours, too (FRESH-06). */
+static void finding_trouble(struct finding *finding, const struct host_facts *host, int64_t now_s)
 {
+    bool ours = host->ours || (host->bogus && !clock_is_sane(now_s));
+
     finding->kind = FINDING_TROUBLE;
-    finding->cause = host->ours                    ? CAUSE_OURS
+    finding->cause = ours                          ? CAUSE_OURS
                      : host->bogus                 ? CAUSE_DNS_BOGUS
                      : host->state == HOST_TROUBLE ? CAUSE_ADDRESS_TROUBLE
                                                    : CAUSE_TLSA_TROUBLE;
-    finding->report = host->bogus && !host->ours ? REPORT_DNSSEC_INVALID : REPORT_NONE; /* RPT-06 */
+    finding->report = host->bogus && !ours ? REPORT_DNSSEC_INVALID : REPORT_NONE; /* RPT-06 */
     snprintf(finding->why, sizeof finding->why, "%s", host->why);
 }
 
@@ -668,13 +741,13 @@ void finding_of_host(struct finding *finding, const struct route *route,
         snprintf(finding->why, sizeof finding->why, "%s", host->why);
         return;
     case HOST_TROUBLE:
-        finding_trouble(finding, host);
+        finding_trouble(finding, host, now_s);
         return;
     case HOST_RESOLVED:
         break;
     }
     if (host->tlsa_state == TLSA_TROUBLE) /* DANE-15 */
-        finding_trouble(finding, host);
+        finding_trouble(finding, host, now_s);
     else if (host_has_usable_tlsa(host))
         finding_dane(finding, route, host, now_s);
     else

@@ -10,7 +10,9 @@
  * The class is what a sender without a demand experiences at the weakest host that may still get
  * the mail; the level is the highest that can be enforced while some host that reaches it is seen
  * to be there (or where the published TLSA records permit nothing less). What was not seen counts
- * neither as secure nor as insecure. How each rule came out this way is said at the rule.
+ * neither as secure nor as insecure: a host that was not seen caps the class at unknown; an address
+ * of a seen host that was not seen keeps the class and makes it inconclusive (finding.c says why).
+ * How each rule came out this way is said at the rule.
  */
 #ifndef MXWARD_POLICY_VERDICT_H
 #define MXWARD_POLICY_VERDICT_H
