@@ -449,6 +449,11 @@ START_TEST(a_malformed_frame_gets_an_error_and_the_connection_lives)
     bytes[18] = 200;
     client_write(&one, bytes, 20);
     expect_fault(&one, 42, FRAME_ERROR_MALFORMED);
+    bytes[5] = FRAME_STATUS;
+    bytes[17] = 0x80; /* a field that must be understood */
+    bytes[18] = 0;
+    client_write(&one, bytes, 20);
+    expect_fault(&one, 42, FRAME_ERROR_MALFORMED);
     bytes[5] = 0x3f;
     client_write(&one, bytes, 20);
     expect_fault(&one, 42, FRAME_ERROR_KIND);

@@ -27,6 +27,7 @@
 
 #define INPUT_BYTES   (2 * FRAME_ANSWER_MAX)
 #define OUTPUT_BYTES  (16 * FRAME_REQUEST_MAX)
+#define FLUSH_BYTES   4096 /* queued requests are sent at once from here on */
 #define CONNECT_MS    5000
 #define WINDOW        128 /* of mxw_check_many, unless told */
 #define WINDOW_MAX    4096
@@ -192,13 +193,15 @@ static int read_some(struct mxw *m)
     return MXW_OK;
 }
 
-/* Waits until something can be read or written, and does both. */
+/* Writes what there is, waits until something can be read (or more written), and does it. */
 static int pump(struct mxw *m, int64_t until_ms)
 {
     struct pollfd wait = {.fd = m->fd, .events = POLLIN};
     int64_t left = until_ms - now_ms();
-    int status, n;
+    int status = write_some(m), n;
 
+    if (status != MXW_OK)
+        return status;
     if (m->out_start < m->out_end)
         wait.events |= POLLOUT;
     n = poll(&wait, 1, left < 0 ? 0 : left > 1 << 30 ? 1 << 30 : (int)left);
@@ -282,7 +285,7 @@ static int next_frame(struct mxw *m, struct frame *frame, int64_t until_ms)
     }
 }
 
-/* Queues one request; waits for room in the buffer, reading meanwhile what fits. */
+/* Queues one request, to be sent with others; waits for room, reading meanwhile what fits. */
 static int put_frame(struct mxw *m, uint8_t kind, uint64_t id, const void *message,
                      int64_t until_ms)
 {
@@ -293,7 +296,7 @@ static int put_frame(struct mxw *m, uint8_t kind, uint64_t id, const void *messa
 
         if (size > 0) {
             m->out_end += (uint32_t)size;
-            return write_some(m);
+            return m->out_end - m->out_start >= FLUSH_BYTES ? write_some(m) : MXW_OK;
         }
         if (m->out_start > 0) {
             memmove(m->output, m->output + m->out_start, m->out_end - m->out_start);
@@ -472,6 +475,11 @@ int mxw_send(struct mxw *m, const struct mxw_question *question, uint64_t *id)
     *id = m->next_id++;
     m->outstanding++;
     return MXW_OK;
+}
+
+int mxw_flush(struct mxw *m)
+{
+    return m->fd >= 0 ? write_some(m) : MXW_OK;
 }
 
 static int result_read(struct mxw *m, struct mxw_result *result, const struct frame *frame)

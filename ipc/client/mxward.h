@@ -144,8 +144,11 @@ int mxw_check(struct mxw *handle, const struct mxw_question *question, struct mx
  * MXW_UNREACHABLE once; all questions then outstanding are to be asked again. */
 int mxw_send(struct mxw *handle, const struct mxw_question *question, uint64_t *id);
 int mxw_receive(struct mxw *handle, struct mxw_result *result, int wait_ms);
+/* Questions are sent some together, at the latest by mxw_receive, or here. */
+int mxw_flush(struct mxw *handle);
 unsigned mxw_outstanding(const struct mxw *handle);
-/* For poll: the socket, or -1. Readable: mxw_receive with wait_ms 0, until MXW_TIMEOUT. */
+/* For poll, after mxw_flush: the socket, or -1. Readable: mxw_receive with wait_ms 0, until
+ * MXW_TIMEOUT. */
 int mxw_descriptor(const struct mxw *handle);
 
 /* All of `questions`, `window` of them outstanding at a time (0: a good number). `answer` is called

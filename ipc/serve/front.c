@@ -477,7 +477,7 @@ static enum native_taken take_question(struct front *front, struct native_client
 static enum native_taken take_hello(struct front *front, struct native_client *client,
                                     const struct frame *frame)
 {
-    char why[FRAME_SENTENCE_MAX];
+    char why[FRAME_SENTENCE_MAX], program[2 * FRAME_WORD_MAX];
     struct frame_hello hello;
     struct frame_welcome welcome = {.version = MXWARD_VERSION,
                                     .rights = native_client_peer(client)->rights,
@@ -489,10 +489,14 @@ static enum native_taken take_hello(struct front *front, struct native_client *c
     if (engine_table(front->engine))
         snprintf(welcome.table, sizeof welcome.table, "%s",
                  table_writer_path(engine_table(front->engine)));
-    if (!frame_decode(&hello, frame, why))
+    if (!frame_decode(&hello, frame, why)) {
         put_fault(front, client, frame, FRAME_ERROR_MALFORMED, why);
-    else
-        put(front, client, FRAME_WELCOME, frame->id, &welcome);
+        return NATIVE_ANSWERED;
+    }
+    log_escape(program, sizeof program, hello.program, strlen(hello.program));
+    log_info("client", "uid=%u pid=%d program=\"%s\"", native_client_peer(client)->uid,
+             native_client_peer(client)->pid, program);
+    put(front, client, FRAME_WELCOME, frame->id, &welcome);
     return NATIVE_ANSWERED;
 }
 
@@ -546,6 +550,19 @@ static enum native_taken take_config(struct front *front, struct native_client *
                      arrived_ms);
 }
 
+/* What has no fields of its own may still carry some that must be understood. */
+static bool is_understood(struct front *front, struct native_client *client,
+                          const struct frame *frame)
+{
+    char why[FRAME_SENTENCE_MAX];
+    struct frame_empty nothing;
+
+    if (frame_decode(&nothing, frame, why))
+        return true;
+    put_fault(front, client, frame, FRAME_ERROR_MALFORMED, why);
+    return false;
+}
+
 static uint32_t right_for(uint8_t kind)
 {
     return kind == FRAME_RELOAD || kind == FRAME_CONFIG ? RIGHT_ADMIN : RIGHT_QUERY;
@@ -574,9 +591,12 @@ static enum native_taken front_request(void *context, struct native_client *clie
     case FRAME_EXPLAIN:
         return take_question(front, client, frame, arrived_ms);
     case FRAME_STATUS:
-        return take_status(front, client, frame);
+        return is_understood(front, client, frame) ? take_status(front, client, frame)
+                                                   : NATIVE_ANSWERED;
     case FRAME_RELOAD:
-        return take_work(front, client, frame, SERVE_RELOAD, arrived_ms);
+        return is_understood(front, client, frame)
+                   ? take_work(front, client, frame, SERVE_RELOAD, arrived_ms)
+                   : NATIVE_ANSWERED;
     case FRAME_CONFIG:
         return take_config(front, client, frame, arrived_ms);
     case FRAME_WELCOME:
