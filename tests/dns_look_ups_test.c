@@ -234,6 +234,101 @@ START_TEST(only_so_many_are_inside_and_the_rest_follow_in_order)
 }
 END_TEST
 
+enum { DEAD = 200 };
+static struct dns_question dead[DEAD];
+
+/* Asks for many names of one domain. */
+static void ask_dead(const char *domain, unsigned count, uint64_t budget_ms)
+{
+    for (unsigned i = 0; i < count; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "n%u.%s", i, domain);
+        ask(&dead[i], name, DNS_A, budget_ms);
+    }
+}
+
+static void expect_dead(unsigned begin, unsigned end, enum dns_trouble trouble)
+{
+    for (unsigned i = begin; i < end; i++)
+        expect_trouble(&dead[i], trouble);
+}
+
+START_TEST(one_domain_leaves_half_of_the_places_to_others)
+{
+    struct dns_question q[21];
+    open_world(500, 40, 40);
+    ask_dead("dead.example", DEAD, 5000);
+    go();
+    ck_assert_uint_eq(f.begun_count, 20);
+    for (unsigned i = 0; i < 21; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "n%u.example", i);
+        ask(&q[i], name, DNS_A, 5000);
+    }
+    go();
+    ck_assert_uint_eq(f.begun_count, 40); /* all places are used */
+    for (unsigned i = 0; i < 20; i++)
+        ck_assert_str_eq(f.begun[20 + i]->name.text, q[i].name.text);
+    answer_begun(0, good_answer(f.begun[0])); /* the next place is the one's that has none */
+    expect_good(&dead[0]);
+    ck_assert_uint_eq(f.begun_count, 41);
+    ck_assert_str_eq(f.begun[40]->name.text, q[20].name.text);
+    for (unsigned i = 20; i < 41; i++) {
+        answer_begun(i, good_answer(f.begun[i]));
+        expect_good(&q[i - 20]);
+    }
+    ck_assert_uint_eq(f.begun_count, 42); /* back to its half */
+    close_world();
+    expect_dead(1, DEAD, DNS_TROUBLE_OURS);
+}
+END_TEST
+
+START_TEST(one_domain_leaves_places_to_others_also_when_nobody_waits_for_its_names)
+{
+    struct dns_question q;
+    open_world(500, 40, 40);
+    for (unsigned round = 0; round < 10; round++) {
+        char domain[32];
+        snprintf(domain, sizeof domain, "r%u.dead.example", round);
+        ask_dead(domain, DEAD, 100);
+        go();
+        ck_assert_uint_le(atomic_load(&f.counts.inside), 40);
+        pass(100, 0);
+        for (unsigned i = 0; i < DEAD; i++) {
+            dns_answer_drop(dead[i].answer);
+            dead[i].answer = NULL;
+        }
+    }
+    ck_assert_uint_eq(f.begun_count, 40);
+    ask(&q, "a.example", DNS_A, 1000);
+    go();
+    ck_assert_uint_eq(f.begun_count, 41);
+    answer_begun(40, good_answer(f.begun[40]));
+    expect_good(&q);
+    close_world();
+}
+END_TEST
+
+START_TEST(domains_are_taken_in_turn)
+{
+    struct dns_question q[2];
+    open_world(500, 8, 8);
+    ask_dead("dead.example", 4, 5000);
+    ask(&q[0], "x.a.example", DNS_A, 5000);
+    ask(&q[1], "y.a.example", DNS_A, 5000);
+    static const char *const order[] = {"n0.dead.example", "x.a.example", "n1.dead.example",
+                                        "y.a.example", "n2.dead.example"};
+    go();
+    ck_assert_uint_eq(f.begun_count, 5); /* three of the first, and three places free */
+    for (unsigned i = 0; i < 5; i++)
+        ck_assert_str_eq(f.begun[i]->name.text, order[i]);
+    close_world();
+    expect_dead(0, 4, DNS_TROUBLE_OURS);
+    expect_trouble(&q[0], DNS_TROUBLE_OURS);
+    expect_trouble(&q[1], DNS_TROUBLE_OURS);
+}
+END_TEST
+
 START_TEST(a_question_over_the_cap_is_refused_at_once)
 {
     struct dns_question q[5];
@@ -657,7 +752,8 @@ static void play_ask(void)
     char name[32];
     if (p->out)
         return;
-    snprintf(name, sizeof name, "n%d.example", rand() % NAMES);
+    int number = rand() % NAMES;
+    snprintf(name, sizeof name, "n%d.d%d.example", number, number % 7);
     p->out = true;
     ask(&p->question, name, rand() % 2 ? DNS_A : DNS_TLSA, (uint64_t)(rand() % 4000));
 }
@@ -732,6 +828,9 @@ int main(void)
     tcase_add_test(tests, answers_from_inside_a_begin_are_replied_after_it);
     tcase_add_test(tests, a_look_up_that_cannot_be_begun_is_our_own_failure);
     tcase_add_test(tests, only_so_many_are_inside_and_the_rest_follow_in_order);
+    tcase_add_test(tests, one_domain_leaves_half_of_the_places_to_others);
+    tcase_add_test(tests, one_domain_leaves_places_to_others_also_when_nobody_waits_for_its_names);
+    tcase_add_test(tests, domains_are_taken_in_turn);
     tcase_add_test(tests, a_question_over_the_cap_is_refused_at_once);
     tcase_add_test(tests, a_question_whose_time_is_up_is_refused);
     tcase_add_test(tests, a_deadline_is_the_servers_fault_only_if_they_had_the_question);

@@ -5,15 +5,16 @@
  * plus the abandoned), the index of those under way, and the memory of failures. Running out of any
  * of it is DNS_TROUBLE_OURS for the question.
  *
- * Weakness: one hostile domain with many dead names may occupy all places inside for its servers'
- * time-outs (some 5 s each, until libunbound knows the servers are dead); the questions of others
- * wait behind it and may end as "ours", never as a finding.
+ * Weakness: somebody with hundreds of domains whose names are dead may occupy all places inside
+ * for its servers' time-outs (some 5 s each, until libunbound knows the servers are dead); the
+ * questions of others wait behind it and may end as "ours", never as a finding.
  */
 #include "engine/dns/look_ups.h"
 
 #include "engine/base/check.h"
 #include "engine/base/limits.h"
 #include "engine/dns/failures.h"
+#include "engine/dns/turns.h"
 #include "engine/loop/pool.h"
 
 #include <errno.h>
@@ -28,7 +29,8 @@ struct look_ups {
     struct pool *pool;
     struct keymap under_way;
     struct failures *failures;
-    TAILQ_HEAD(look_up_list, look_up) waiting, done;
+    struct turns *turns; /* the look-ups that wait to be begun */
+    TAILQ_HEAD(look_up_list, look_up) done;
     uint32_t held, inside, abandoned;
     uint64_t still_ms; /* when this thread was last found to have stood still; 0: never */
     bool beginning;    /* in world.begin: nothing may be replied now */
@@ -42,12 +44,13 @@ int look_ups_create(struct look_ups **out, const struct look_ups_limits *limits,
     if (!l)
         return -ENOMEM;
     *l = (struct look_ups){.limits = *limits, .world = *world, .wheel = wheel, .counts = counts};
-    TAILQ_INIT(&l->waiting);
     TAILQ_INIT(&l->done);
     uint32_t look_ups = limits->held + limits->inside + limits->abandoned;
     int error = pool_create(&l->pool, "dns look-ups", sizeof(struct look_up), look_ups);
     if (error == 0)
         error = keymap_create(&l->under_way, look_ups);
+    if (error == 0)
+        error = turns_create(&l->turns, look_ups);
     if (error == 0)
         error = failures_create(&l->failures);
     if (error < 0) {
@@ -64,6 +67,7 @@ void look_ups_destroy(struct look_ups *l)
         return;
     CHECK(l->held == 0 && TAILQ_EMPTY(&l->done));
     failures_destroy(l->failures);
+    turns_destroy(l->turns);
     if (l->under_way.buckets)
         keymap_destroy(&l->under_way);
     if (l->pool)
@@ -148,7 +152,7 @@ static struct look_up *look_up_make(struct look_ups *l, const struct name *name,
     look_up->type = type;
     look_up->state = LOOK_UP_WAITING;
     TAILQ_INIT(&look_up->askers);
-    TAILQ_INSERT_TAIL(&l->waiting, look_up, entry);
+    turns_join(l->turns, look_up);
     keymap_add(&l->under_way, &look_up->link, key_hash(name, type));
     return look_up;
 }
@@ -160,17 +164,29 @@ static void look_up_release(struct look_up *look_up)
     CHECK(TAILQ_EMPTY(&look_up->askers));
     dns_answer_drop(look_up->answer);
     keymap_remove(&l->under_way, &look_up->link);
+    turns_leave(l->turns, look_up);
     pool_give(l->pool, look_up);
+}
+
+static void look_up_become(struct look_up *look_up, enum look_up_state state)
+{
+    struct look_ups *l = look_up->owner;
+    bool was_inside = look_up->state == LOOK_UP_INSIDE, is_inside = state == LOOK_UP_INSIDE;
+    bool was_abandoned = look_up->state == LOOK_UP_ABANDONED;
+    bool is_abandoned = state == LOOK_UP_ABANDONED;
+
+    look_up->state = state;
+    l->inside = l->inside + is_inside - was_inside;
+    l->abandoned = l->abandoned + is_abandoned - was_abandoned;
+    look_up->domain->inside = look_up->domain->inside + is_inside - was_inside;
+    look_up->domain->abandoned = look_up->domain->abandoned + is_abandoned - was_abandoned;
 }
 
 /* Somebody waits for it again, or nobody does any more. */
 static void look_up_revive(struct look_up *look_up)
 {
-    if (look_up->state != LOOK_UP_ABANDONED)
-        return;
-    look_up->state = LOOK_UP_INSIDE;
-    look_up->owner->abandoned--;
-    look_up->owner->inside++;
+    if (look_up->state == LOOK_UP_ABANDONED)
+        look_up_become(look_up, LOOK_UP_INSIDE);
 }
 
 static void look_up_leave(struct look_up *look_up)
@@ -180,12 +196,10 @@ static void look_up_leave(struct look_up *look_up)
     if (!TAILQ_EMPTY(&look_up->askers))
         return;
     if (look_up->state == LOOK_UP_WAITING) {
-        TAILQ_REMOVE(&l->waiting, look_up, entry);
+        turns_cancel(l->turns, look_up);
         look_up_release(look_up);
     } else if (look_up->state == LOOK_UP_INSIDE) {
-        look_up->state = LOOK_UP_ABANDONED;
-        l->inside--;
-        l->abandoned++;
+        look_up_become(look_up, LOOK_UP_ABANDONED);
     }
 }
 
@@ -219,18 +233,20 @@ void look_ups_ask(struct look_ups *l, struct dns_question *question, uint64_t no
     publish(l);
 }
 
-static bool is_room_inside(const struct look_ups *l)
+/* NULL: nothing waits that there is room for. */
+static struct look_up *look_up_next(struct look_ups *l)
 {
-    return l->inside < l->limits.inside &&
-           l->inside + l->abandoned < l->limits.inside + l->limits.abandoned;
+    uint32_t all = l->limits.inside + l->limits.abandoned;
+
+    if (l->inside >= l->limits.inside || l->inside + l->abandoned >= all)
+        return NULL;
+    return turns_next(l->turns, l->limits.inside - l->inside, all - l->inside - l->abandoned);
 }
 
 static void look_up_begin(struct look_ups *l, struct look_up *look_up, uint64_t now_ms)
 {
-    TAILQ_REMOVE(&l->waiting, look_up, entry);
-    look_up->state = LOOK_UP_INSIDE;
+    look_up_become(look_up, LOOK_UP_INSIDE);
     look_up->begun_ms = now_ms;
-    l->inside++;
     counter_add(&l->counts->look_ups, 1);
     l->beginning = true;
     int error = l->world.begin(l->world.context, look_up);
@@ -242,15 +258,13 @@ static void look_up_begin(struct look_ups *l, struct look_up *look_up, uint64_t 
 
 bool look_ups_begin(struct look_ups *l, uint64_t now_ms)
 {
-    struct look_up *look_up;
-    unsigned begun = 0;
-
-    while (is_room_inside(l) && (look_up = TAILQ_FIRST(&l->waiting))) {
-        if (begun++ == LIMIT_DNS_STARTS)
-            return true;
+    for (unsigned begun = 0; begun < LIMIT_DNS_STARTS; begun++) {
+        struct look_up *look_up = look_up_next(l);
+        if (!look_up)
+            return false;
         look_up_begin(l, look_up, now_ms);
     }
-    return false;
+    return true;
 }
 
 /* --- answering --- */
@@ -260,11 +274,7 @@ void look_up_answer(struct look_up *look_up, const struct dns_answer *answer)
     struct look_ups *l = look_up->owner;
 
     CHECK(look_up->state == LOOK_UP_INSIDE || look_up->state == LOOK_UP_ABANDONED);
-    if (look_up->state == LOOK_UP_INSIDE)
-        l->inside--;
-    else
-        l->abandoned--;
-    look_up->state = LOOK_UP_DONE;
+    look_up_become(look_up, LOOK_UP_DONE);
     look_up->answer = answer;
     TAILQ_INSERT_TAIL(&l->done, look_up, entry);
 }

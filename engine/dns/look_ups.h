@@ -11,7 +11,7 @@
  *             cannot stop it, and what comes of it is remembered; at most `abandoned` of these
  *
  * Nothing is begun from within an answer, and nothing is replied from within a begin: libunbound
- * answers inside its own calls whenever it likes.
+ * answers inside its own calls whenever it likes. No registrable domain takes all places (turns.h).
  */
 #ifndef MXWARD_DNS_LOOK_UPS_H
 #define MXWARD_DNS_LOOK_UPS_H
@@ -25,7 +25,8 @@ enum look_up_state { LOOK_UP_WAITING, LOOK_UP_INSIDE, LOOK_UP_ABANDONED, LOOK_UP
 
 struct look_up {
     struct keymap_link link;
-    TAILQ_ENTRY(look_up) entry; /* in `waiting` or in `done` */
+    TAILQ_ENTRY(look_up) entry;  /* in its domain's line or in `done` */
+    struct turns_domain *domain; /* whose turn it takes */
     TAILQ_HEAD(dns_question_list, dns_question) askers;
     struct look_ups *owner;
     void *context; /* the world's */
