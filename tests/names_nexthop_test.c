@@ -107,6 +107,7 @@ static const struct {
     {TEXT("[localhost]"), NAME_LOCAL},
     {TEXT("postmaster"), NAME_LOCAL},
     {TEXT("Postmaster"), NAME_LOCAL},
+    {TEXT("user@postmaster"), NAME_LOCAL},
     /* ports */
     {TEXT("example.org:"), NAME_CHARACTER},
     {TEXT("example.org:0"), NAME_CHARACTER},

@@ -135,8 +135,9 @@ static enum name_status parse(struct next_hop *next_hop, const char *text, size_
     if (domain[0] == '[')
         return parse_brackets(next_hop, domain, length, of_mail_address);
     enum name_status status = parse_plain(next_hop, domain, length, of_mail_address);
-    /* NAME-09: RFC 5321 section 4.5.1 lets it stand without a domain. */
-    if (status == NAME_OK && !of_mail_address && strcmp(next_hop->name.text, "postmaster") == 0)
+    /* NAME-09: RFC 5321 section 4.5.1 lets it stand without a domain. As a domain of its own it
+     * does not exist, and must not have a key that reads as something else. */
+    if (status == NAME_OK && strcmp(next_hop->name.text, "postmaster") == 0)
         return NAME_LOCAL;
     return status;
 }
