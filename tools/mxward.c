@@ -16,6 +16,7 @@
 #include "engine/base/log.h"
 #include "engine/engine.h"
 #include "ipc/serve/serve.h"
+#include "ipc/wire/version.h"
 #include "tools/mxward/notify.h"
 
 #include <errno.h>
@@ -28,8 +29,6 @@
 #include <sys/signalfd.h>
 #include <sysexits.h>
 #include <unistd.h>
-
-#define MXWARD_VERSION "0.1.0"
 
 struct arguments {
     const char *file; /* NULL: the standard one if it exists */
@@ -237,19 +236,21 @@ static void work(struct running *running)
     free(text);
 }
 
-/* The watchdog is fed only while every shard has turned its ring lately. */
+static bool beats(uint64_t beat_ms, uint64_t now_ms)
+{
+    return beat_ms == 0 || now_ms <= beat_ms + LIMIT_SILENT_MS; /* 0: it has just begun */
+}
+
+/* The watchdog is fed only while every shard and the front have turned lately. */
 static bool all_alive(const struct running *running)
 {
     struct owners owners = engine_owners(running->engine);
     uint64_t now_ms = clock_boot_ms();
 
-    for (uint16_t i = 0; i < owners.shards; i++) {
-        uint64_t beat_ms = counter_read(&engine_shard_report(running->engine, i)->heartbeat_ms);
-
-        if (beat_ms != 0 && now_ms > beat_ms + LIMIT_SILENT_MS)
+    for (uint16_t i = 0; i < owners.shards; i++)
+        if (!beats(counter_read(&engine_shard_report(running->engine, i)->heartbeat_ms), now_ms))
             return false;
-    }
-    return true;
+    return beats(serve_heartbeat_ms(running->serve), now_ms);
 }
 
 /* Signals and clients' work, until somebody says stop. */
