@@ -88,6 +88,15 @@ static const struct option_row daemon_rows[] = {
      .standard = "1024",
      .help = "Messages on their way from one thread to another; the rest waits with its sender. "
              "Nothing is lost with any value: 1 is for tests."},
+    {.name = "own",
+     .type = OPTION_LIST,
+     .offset = offsetof(struct daemon_settings, own),
+     .maximum = LIMIT_OWN,
+     .help =
+         "Names and addresses of this cluster's own mail hosts. Mail to a domain whose best mail "
+         "host is one of them is refused, as it would come back; hosts no better than an own one "
+         "are left out.",
+     .live = true},
 };
 
 static const struct option_row dns_rows[] = {

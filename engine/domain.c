@@ -123,6 +123,7 @@ static void round_judge(struct domains *domains, struct domain_round *round)
 
     facts->ended_ms = clock_boot_ms();
     facts->ended_wall_s = clock_wall_s();
+    route_without_loops(&facts->route, facts->hosts, &domains->settings.own);
     for (unsigned i = 0; i < facts->route.host_count; i++)
         if (facts->hosts[i] != NULL)
             finding_of_host(&facts->findings[i], &facts->route, facts->hosts[i],
@@ -253,7 +254,7 @@ void domains_dns(struct domains *domains, struct dns_question *question)
 
     CHECK(round != NULL && round->in_flight == 1);
     round->in_flight = 0;
-    route_from_mx(&round->facts->route, &question->name, question->answer);
+    route_from_mx(&round->facts->route, &question->name, question->answer, &domains->settings.own);
     dns_answer_drop(question->answer);
     hosts_ask_all(domains, round);
 }

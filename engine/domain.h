@@ -46,6 +46,7 @@ struct publisher;
 struct domain_settings {
     uint64_t dns_ms;       /* budget of the MX look-up */
     uint32_t config_epoch; /* stamped into verdicts */
+    struct own own;        /* our own mail hosts (MX-15) */
 };
 
 struct domains_counts {

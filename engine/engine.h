@@ -22,9 +22,10 @@ struct daemon_settings {
     char *state_directory; /* default /var/lib/mxward */
     uint64_t log_level;
     char *log_target;
-    uint64_t table_bytes; /* size of the verdict table */
-    uint64_t jobs;        /* domains in work at once */
-    uint64_t mailbox;     /* messages from one thread to another before parking */
+    uint64_t table_bytes;   /* size of the verdict table */
+    uint64_t jobs;          /* domains in work at once */
+    uint64_t mailbox;       /* messages from one thread to another before parking */
+    struct option_list own; /* names and addresses of our own mail hosts (MX-15) */
 };
 struct dns_settings {
     char *forwarder, *root_hints, *trust_anchor, *bogus_name;

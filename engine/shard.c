@@ -254,8 +254,14 @@ static struct host_settings host_settings_of(const struct configuration *configu
 
 static struct domain_settings domain_settings_of(const struct configuration *configuration)
 {
-    return (struct domain_settings){.dns_ms = configuration->dns.look_up_ms,
-                                    .config_epoch = configuration_epoch(configuration)};
+    const struct option_list *own = &configuration->daemon.own;
+    struct domain_settings settings = {.dns_ms = configuration->dns.look_up_ms,
+                                       .config_epoch = configuration_epoch(configuration)};
+
+    for (size_t i = 0; i < own->count; i++)
+        if (!own_add(&settings.own, own->texts[i]))
+            log_warning("own", "neither a host name nor an address, ignored: %s", own->texts[i]);
+    return settings;
 }
 
 static int shard_create_jobs(struct shard *shard)

@@ -55,6 +55,7 @@ enum cause {
     CAUSE_ALIAS_LOOP, /* 4.4.6 */
     CAUSE_STS,
     CAUSE_STS_FAILS, /* with the MTA-STS issue */
+    CAUSE_LOOP,      /* the best mail host is the sender's own (MX-15): 5.4.6 */
     CAUSE_COUNT
 };
 

@@ -32,12 +32,22 @@ static struct domain_request requests[64];
 
 /* --- the played policy and publisher --- */
 
-void route_from_mx(struct route *route, const struct name *domain, const struct dns_answer *answer)
+void route_from_mx(struct route *route, const struct name *domain, const struct dns_answer *answer,
+                   const struct own *own)
 {
     (void)answer;
+    ck_assert_uint_eq(own->name_count, 1); /* that of the settings */
     *route = (struct route){.state = next_route, .domain = *domain, .host_count = next_host_count};
     for (unsigned i = 0; i < next_host_count; i++)
         route->hosts[i].name = *domain;
+}
+
+void route_without_loops(struct route *route, const struct host_facts *const *hosts,
+                         const struct own *own)
+{
+    ck_assert_uint_eq(own->name_count, 1);
+    for (unsigned i = 0; i < route->host_count; i++)
+        ck_assert_ptr_nonnull(hosts[i]);
 }
 
 void finding_of_host(struct finding *finding, const struct route *route,
@@ -94,7 +104,7 @@ static void no_wake(void *context, uint16_t to)
 static void set_up(void)
 {
     struct owners owners = {.shards = 1, .resolvers = 1};
-    struct domain_settings settings = {.dns_ms = 1000, .config_epoch = 7};
+    struct domain_settings settings = {.dns_ms = 1000, .config_epoch = 7, .own.name_count = 1};
 
     ck_assert_int_eq(exchange_create(&exchange, THREADS, 64), 0);
     shard = mailbox_open(exchange, SHARD, no_wake, NULL);
@@ -300,7 +310,7 @@ END_TEST
 
 START_TEST(facts_found_under_other_settings_do_not_serve)
 {
-    struct domain_settings changed = {.dns_ms = 1000, .config_epoch = 8};
+    struct domain_settings changed = {.dns_ms = 1000, .config_epoch = 8, .own.name_count = 1};
 
     ask(0, "s.lab", 0);
     hosts_answer();

@@ -799,6 +799,7 @@ END_TEST
 /* --- routes (MX-01..09, MX-18) --- */
 
 static struct dns_answer mx_answer;
+static struct own own; /* nothing, unless a test says so */
 static struct dns_mx mx_records[600];
 
 static void mx_begin(enum dns_kind kind_)
@@ -823,7 +824,7 @@ static const struct route *routed(void)
 {
     struct name domain = name_of("domain.example");
 
-    route_from_mx(&s.route, &domain, &mx_answer);
+    route_from_mx(&s.route, &domain, &mx_answer, &own);
     return &s.route;
 }
 
@@ -934,6 +935,115 @@ START_TEST(records_that_were_not_read_are_hosts_that_were_cut_MX_18)
 }
 END_TEST
 
+/* --- our own hosts (MX-15) --- */
+
+static void ours(const char *text)
+{
+    ck_assert(own_add(&own, text));
+}
+
+static void three_hosts(void)
+{
+    mx_begin(DNS_SECURE_DATA);
+    mx_add(30, "c.example", true);
+    mx_add(10, "a.example", true);
+    mx_add(20, "b.example", true);
+    mx_add(20, "b2.example", true);
+}
+
+START_TEST(an_own_name_drops_its_preference_and_all_worse_ones_MX_15)
+{
+    static const struct {
+        const char *own;
+        unsigned hosts;
+    } rows[] = {
+        {"A.Example.", 0}, {"b.example", 1}, {"b2.example", 1}, {"c.example", 3}, {"d.example", 4}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        own = (struct own){0};
+        ours(rows[i].own);
+        three_hosts();
+        ck_assert_uint_eq(routed()->host_count, rows[i].hosts);
+        ck_assert_int_eq(s.route.state, rows[i].hosts > 0 ? ROUTE_MX : ROUTE_LOOP);
+        ck_assert(!s.route.hosts_cut);
+        if (rows[i].hosts > 0)
+            ck_assert_str_eq(s.route.hosts[0].name.text, "a.example");
+    }
+    own = (struct own){0};
+    ours("domain.example");
+    mx_begin(DNS_INSECURE_NODATA);
+    ck_assert_int_eq(routed()->state, ROUTE_LOOP);
+    ck_assert_uint_eq(s.route.host_count, 0);
+    mx_begin(DNS_ERROR); /* an error stays one (MX-11) */
+    ck_assert_int_eq(routed()->state, ROUTE_TROUBLE);
+    own = (struct own){0};
+}
+END_TEST
+
+START_TEST(records_not_read_may_be_better_than_our_own_MX_15_MX_18)
+{
+    ours("a.example");
+    three_hosts();
+    mx_answer.dropped = 1;
+    ck_assert_int_eq(routed()->state, ROUTE_TROUBLE);
+    ck_assert(s.route.ours);
+    own = (struct own){0};
+}
+END_TEST
+
+START_TEST(an_own_address_drops_its_preference_and_all_worse_ones_MX_15)
+{
+    struct host_facts others = {.state = HOST_RESOLVED, .secure = true, .dns_until_ms = UINT64_MAX};
+
+    for (unsigned which = 0; which < 4; which++)
+        for (unsigned signed_ = 0; signed_ < 2; signed_++) {
+            static const unsigned left[] = {0, 1, 1, 3};
+            const struct host_facts *hosts[4] = {&others, NULL, &others, &others};
+
+            own = (struct own){0};
+            three_hosts();
+            routed();
+            s.host = (struct host_facts){
+                .state = HOST_RESOLVED, .secure = signed_ != 0, .dns_until_ms = 5000};
+            endpoint(OUTCOME_TLS_OK);
+            endpoint(OUTCOME_CONNECT_REFUSED);
+            hosts[which] = &s.host;
+            ours("192.0.0.9");
+            route_without_loops(&s.route, hosts, &own);
+            ck_assert_uint_eq(s.route.host_count, 4);
+            ours("192.0.0.2"); /* also of several, and though it does not answer */
+            route_without_loops(&s.route, hosts, &own);
+            ck_assert_uint_eq(s.route.host_count, left[which]);
+            ck_assert_int_eq(s.route.state, which == 0 ? ROUTE_LOOP : ROUTE_MX);
+            ck_assert_int_eq(s.route.hosts_cut, !signed_); /* may be forged */
+            ck_assert_uint_eq(s.route.until_ms, 5000);     /* MX-17 */
+        }
+    s.route = (struct route){.state = ROUTE_HOST, .host_count = 1}; /* named by the administrator */
+    route_without_loops(&s.route, (const struct host_facts *[]){&s.host}, &own);
+    ck_assert_uint_eq(s.route.host_count, 1);
+    own = (struct own){0};
+}
+END_TEST
+
+START_TEST(own_hosts_are_names_or_addresses_and_bounded)
+{
+    char text[32];
+
+    ck_assert(!own_add(&own, ""));
+    ck_assert(!own_add(&own, "two words"));
+    ck_assert(!own_add(&own, "192.0.2.300"));
+    ours("2001:db8::1");
+    ck_assert_uint_eq(own.address_count, 1);
+    for (unsigned i = 1; i < LIMIT_OWN; i++) {
+        snprintf(text, sizeof text, "mx%u.example", i);
+        ours(text);
+    }
+    ck_assert(!own_add(&own, "one-more.example"));
+    ck_assert(!own_add(&own, "192.0.2.1"));
+    own = (struct own){0};
+}
+END_TEST
+
 START_TEST(only_a_secure_alias_is_a_name_of_the_domain_DANE_31)
 {
     mx_begin(DNS_SECURE_DATA);
@@ -990,6 +1100,10 @@ int main(void)
                    names_that_no_host_has_are_left_out_and_never_replaced_by_the_domain_MX_07);
     tcase_add_test(routes, hosts_ascend_once_each_and_are_cut_at_the_limit_MX_02_MX_18);
     tcase_add_test(routes, records_that_were_not_read_are_hosts_that_were_cut_MX_18);
+    tcase_add_test(routes, an_own_name_drops_its_preference_and_all_worse_ones_MX_15);
+    tcase_add_test(routes, records_not_read_may_be_better_than_our_own_MX_15_MX_18);
+    tcase_add_test(routes, an_own_address_drops_its_preference_and_all_worse_ones_MX_15);
+    tcase_add_test(routes, own_hosts_are_names_or_addresses_and_bounded);
     tcase_add_test(routes, only_a_secure_alias_is_a_name_of_the_domain_DANE_31);
     suite_add_tcase(suite, names);
     suite_add_tcase(suite, dane);

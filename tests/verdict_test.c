@@ -469,6 +469,7 @@ START_TEST(routes_without_hosts_have_their_own_ends_MX_08_MX_11_MX_12)
         {ROUTE_NULL_MX, CONCLUSION_UNDELIVERABLE, CAUSE_NULL_MX, "5.1.10"},
         {ROUTE_NO_DOMAIN, CONCLUSION_UNDELIVERABLE, CAUSE_NO_DOMAIN, "5.1.2"},
         {ROUTE_UNUSABLE, CONCLUSION_UNDELIVERABLE, CAUSE_NO_HOST, "4.4.4"},
+        {ROUTE_LOOP, CONCLUSION_UNDELIVERABLE, CAUSE_LOOP, "5.4.6"}, /* MX-15 */
         {ROUTE_TROUBLE, CONCLUSION_TEMPORARY, CAUSE_MX_TROUBLE, "4.4.3"},
         {ROUTE_BOGUS, CONCLUSION_TEMPORARY, CAUSE_MX_BOGUS, "4.4.3"},
         {ROUTE_ALIAS_LOOP, CONCLUSION_TEMPORARY, CAUSE_ALIAS_LOOP, "4.4.6"},
@@ -574,7 +575,8 @@ START_TEST(every_cause_has_words_and_a_code_that_fit_together_CODE_12)
         ck_assert_int_eq(sscanf(code, "%u.%u.%u", &class_, &subject, &detail), 3);
         ck_assert(class_ == 4 || class_ == 5);
         ck_assert_uint_le(strlen(code), 6);
-        ck_assert((class_ == 5) == (cause == CAUSE_NULL_MX || cause == CAUSE_NO_DOMAIN));
+        ck_assert((class_ == 5) ==
+                  (cause == CAUSE_NULL_MX || cause == CAUSE_NO_DOMAIN || cause == CAUSE_LOOP));
         ck_assert_uint_gt(strlen(sentence((enum cause)cause, "", "")), 5);
         for (unsigned other = 0; other < cause; other++)
             ck_assert_str_ne(cause_name((enum cause)cause), cause_name((enum cause)other));

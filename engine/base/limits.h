@@ -8,6 +8,7 @@
 /* --- what a domain may have --- */
 #define LIMIT_MX_RECORDS        512   /* parsed of one answer; 398 is the largest seen */
 #define LIMIT_MX_HOSTS          10    /* evaluated of a domain (MX-18); the rest is never "ok" */
+#define LIMIT_OWN               64    /* names and addresses of the own mail hosts (MX-15) */
 #define LIMIT_ADDRESSES         8     /* evaluated of a host: four of each family (MX-03, MX-04) */
 #define LIMIT_ADDRESS_RECORDS   64    /* parsed of one answer */
 #define LIMIT_TLSA              32    /* evaluated of a host */
@@ -73,8 +74,9 @@
 #define LIMIT_STOP_MS       15000 /* for everything asked to come home at the end */
 
 /* --- the wall clock, in seconds since 1970 --- */
-#define LIMIT_CLOCK_FIRST_S INT64_C(1767225600) /* 2026-01-01: this was not yet written (FRESH-06) */
-#define LIMIT_CLOCK_LAST_S  (LIMIT_CLOCK_FIRST_S + INT64_C(30) * 31556952) /* 30 years later */
+#define LIMIT_CLOCK_FIRST_S \
+    INT64_C(1767225600) /* 2026-01-01: this was not yet written (FRESH-06) */
+#define LIMIT_CLOCK_LAST_S (LIMIT_CLOCK_FIRST_S + INT64_C(30) * 31556952) /* 30 years later */
 
 /* --- threads --- */
 #define LIMIT_SHARDS    64

@@ -1,10 +1,15 @@
 /*
- * route.c - from an MX answer to the list of hosts (MX-01..09, MX-18).
+ * route.c - from an MX answer to the list of hosts (MX-01..09, MX-15, MX-18).
  *
  * An error is never absence (MX-11), bogus is never insecure (MX-12), and a domain with any MX
  * record never falls back to itself (MX-07). A host listed twice is kept at its best preference.
  * Equal preferences stand in canonical order here: whoever delivers draws the lot (MX-02), and a
  * verdict must not depend on it.
+ *
+ * A host of our own takes itself and all that are not better out of the list (MX-15): mail that
+ * comes to it is meant to go to the better ones, or it goes round in circles. A [host] is taken as
+ * it is, because the administrator named it. An address that nobody signed may be forged to be
+ * ours, for us alone, so what it takes away counts as not looked at; name such a host by its name.
  */
 #include "engine/policy/verdict.h"
 
@@ -22,15 +27,90 @@ static void route_failed(struct route *route, const struct dns_answer *answer)
              answer->why[0] != '\0' ? answer->why : dns_kind_name(answer->kind));
 }
 
-/* No MX record: the domain itself is the host (MX-05, DANE-04). */
-static void route_implicit(struct route *route)
+/* --- our own hosts (MX-15) --- */
+
+bool own_add(struct own *own, const char *text)
 {
+    size_t length = strlen(text);
+
+    if (own->name_count + own->address_count >= LIMIT_OWN)
+        return false;
+    if (address_parse(&own->addresses[own->address_count], text, length))
+        own->address_count++;
+    else if (name_parse(&own->names[own->name_count], text, length) == NAME_OK)
+        own->name_count++;
+    else
+        return false;
+    return true;
+}
+
+static bool own_has_name(const struct own *own, const struct name *name)
+{
+    for (unsigned i = 0; own != NULL && i < own->name_count; i++)
+        if (name_equal(&own->names[i], name))
+            return true;
+    return false;
+}
+
+static bool own_has_host(const struct own *own, const struct host_facts *host)
+{
+    for (unsigned i = 0; host != NULL && i < host->endpoint_count; i++)
+        for (unsigned k = 0; k < own->address_count; k++)
+            if (address_equal(&own->addresses[k], &host->endpoints[i].evidence->key.address))
+                return true;
+    return false;
+}
+
+static void route_loops(struct route *route)
+{
+    route->state = ROUTE_LOOP;
+    route->host_count = 0;
+    snprintf(route->why, sizeof route->why, "mail for %s would come back to this cluster",
+             route->domain.text);
+}
+
+/* The answer holds only as long as the addresses that say so. */
+static void route_rests_on(struct route *route, const struct host_facts *host)
+{
+    route->hosts_cut |= !host->secure;
+    if (host->dns_until_ms < route->until_ms)
+        route->until_ms = host->dns_until_ms;
+}
+
+void route_without_loops(struct route *route, const struct host_facts *const *hosts,
+                         const struct own *own)
+{
+    unsigned first = 0, better = 0;
+
+    if (route->state != ROUTE_MX && route->state != ROUTE_IMPLICIT)
+        return;
+    while (first < route->host_count && !own_has_host(own, hosts[first]))
+        first++;
+    if (first == route->host_count)
+        return;
+    while (route->hosts[better].preference < route->hosts[first].preference)
+        better++;
+    route_rests_on(route, hosts[first]);
+    route->host_count = (uint8_t)better;
+    if (better == 0)
+        route_loops(route);
+}
+
+/* No MX record: the domain itself is the host (MX-05, DANE-04). */
+static void route_implicit(struct route *route, const struct own *own)
+{
+    if (own_has_name(own, &route->domain)) {
+        route_loops(route);
+        return;
+    }
     route->state = ROUTE_IMPLICIT;
     route->host_count = 1;
     route->hosts[0].name = route->domain;
 }
 
 /* --- MX records --- */
+
+#define NO_PREFERENCE (UINT16_MAX + 1u)
 
 static bool mx_is_root(const struct dns_mx *mx)
 {
@@ -68,11 +148,23 @@ static const struct dns_mx *mx_next(const struct dns_answer *answer, const struc
     return next;
 }
 
-static void route_hosts(struct route *route, const struct dns_answer *answer)
+/* The best preference of our own; NO_PREFERENCE: none. */
+static uint32_t mx_own(const struct dns_answer *answer, const struct own *own)
+{
+    uint32_t best = NO_PREFERENCE;
+
+    for (unsigned i = 0; i < answer->count; i++)
+        if (answer->mx[i].usable && answer->mx[i].preference < best &&
+            own_has_name(own, &answer->mx[i].exchange))
+            best = answer->mx[i].preference;
+    return best;
+}
+
+static void route_hosts(struct route *route, const struct dns_answer *answer, uint32_t own)
 {
     const struct dns_mx *mx = NULL;
 
-    while ((mx = mx_next(answer, mx)) != NULL) {
+    while ((mx = mx_next(answer, mx)) != NULL && mx->preference < own) {
         if (route_has_host(route, &mx->exchange))
             continue;
         if (route->host_count == LIMIT_MX_HOSTS) {
@@ -84,9 +176,11 @@ static void route_hosts(struct route *route, const struct dns_answer *answer)
     }
 }
 
-static void route_from_records(struct route *route, const struct dns_answer *answer)
+static void route_from_records(struct route *route, const struct dns_answer *answer,
+                               const struct own *own)
 {
     unsigned roots = 0, unusable = 0;
+    uint32_t own_preference = mx_own(answer, own);
 
     for (unsigned i = 0; i < answer->count; i++) {
         roots += mx_is_root(&answer->mx[i]);
@@ -95,9 +189,13 @@ static void route_from_records(struct route *route, const struct dns_answer *ans
     route->state = ROUTE_MX;
     route->hosts_cut = answer->dropped > 0;
     route->hosts_unusable = unusable > 0;
-    route_hosts(route, answer);
+    route_hosts(route, answer, own_preference);
     if (route->host_count > 0) /* a `.` beside others is the publisher's error: ignored (MX-09) */
         return;
+    if (own_preference != NO_PREFERENCE && !route->hosts_cut) {
+        route_loops(route);
+        return;
+    }
     if (roots > 0 && unusable == 0 && !route->hosts_cut) {
         route->state = ROUTE_NULL_MX; /* MX-08; any preference (MX-09) */
         return;
@@ -107,7 +205,8 @@ static void route_from_records(struct route *route, const struct dns_answer *ans
     snprintf(route->why, sizeof route->why, "no MX record of %s names a host", route->domain.text);
 }
 
-void route_from_mx(struct route *route, const struct name *domain, const struct dns_answer *answer)
+void route_from_mx(struct route *route, const struct name *domain, const struct dns_answer *answer,
+                   const struct own *own)
 {
     *route = (struct route){.domain = *domain,
                             .ttl_s = answer->ttl_s,
@@ -126,11 +225,11 @@ void route_from_mx(struct route *route, const struct name *domain, const struct 
         break;
     case DNS_SECURE_NODATA:
     case DNS_INSECURE_NODATA:
-        route_implicit(route);
+        route_implicit(route, own);
         break;
     case DNS_SECURE_DATA:
     case DNS_INSECURE_DATA:
-        route_from_records(route, answer);
+        route_from_records(route, answer, own);
         break;
     }
 }

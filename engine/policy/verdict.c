@@ -481,6 +481,7 @@ static const struct {
     [ROUTE_BOGUS] = {CONCLUSION_TEMPORARY, CAUSE_MX_BOGUS},
     [ROUTE_ALIAS_LOOP] = {CONCLUSION_TEMPORARY, CAUSE_ALIAS_LOOP},
     [ROUTE_UNUSABLE] = {CONCLUSION_UNDELIVERABLE, CAUSE_NO_HOST},
+    [ROUTE_LOOP] = {CONCLUSION_UNDELIVERABLE, CAUSE_LOOP},
 };
 
 static void verdict_without_hosts(struct verdict *verdict, const struct route *route)

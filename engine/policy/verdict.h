@@ -3,7 +3,7 @@
  *
  *   MX answer + facts of each host ─► finding per host ─► verdict of the domain
  *
- * Each rule stands in exactly one place: route.c (MX-01..09, MX-18), finding.c (one host:
+ * Each rule stands in exactly one place: route.c (MX-01..09, MX-15, MX-18), finding.c (one host:
  * DANE-11..18, 24..33, TLS-21/22, RPT), verdict.c (hosts together: MX-05..13, MX-17, DANE-17,
  * DEC-01..03, FRESH-01/02, classes and levels), words.c (every text).
  *
@@ -31,6 +31,7 @@ enum route_state {
     ROUTE_BOGUS,      /* MX-12 */
     ROUTE_ALIAS_LOOP, /* MX-01 */
     ROUTE_UNUSABLE,   /* MX records, none of which can be a host (MX-07) */
+    ROUTE_LOOP,       /* the best host is one of our own: mail would come back (MX-15) */
 };
 
 struct route {
@@ -39,7 +40,8 @@ struct route {
     bool ours;            /* ROUTE_TROUBLE: our own fault */
     struct name domain;   /* next-hop domain as asked, canonical; length 0: [address] */
     struct name expanded; /* its CNAME-expanded form if secure and different (DANE-31), else 0 */
-    bool hosts_cut;       /* more hosts than LIMIT_MX_HOSTS: they are never "ok" (MX-18) */
+    bool hosts_cut;       /* more hosts than LIMIT_MX_HOSTS: they are never "ok" (MX-18); or hosts
+                             left out as worse than one that only an unsigned address calls ours */
     bool hosts_unusable;  /* MX records that no host can have were left out: nobody can use them */
     uint32_t ttl_s;
     uint64_t until_ms; /* boot time when the MX answer runs out; 0: it does not */
@@ -51,8 +53,24 @@ struct route {
     char why[128];
 };
 
-/* MX answer → route. `answer` is of type MX for `domain`. */
-void route_from_mx(struct route *route, const struct name *domain, const struct dns_answer *answer);
+/* The mail hosts of this cluster: mail for a domain goes to none of them, nor to one that is not
+ * better than one of them (MX-15). */
+struct own {
+    unsigned name_count, address_count; /* together at most LIMIT_OWN */
+    struct name names[LIMIT_OWN];
+    struct address addresses[LIMIT_OWN];
+};
+/* `text` is a host name or an address; false: neither, or LIMIT_OWN are there. */
+bool own_add(struct own *own, const char *text);
+
+/* MX answer → route. `answer` is of type MX for `domain`. `own` NULL: none; its names count here.
+ */
+void route_from_mx(struct route *route, const struct name *domain, const struct dns_answer *answer,
+                   const struct own *own);
+/* The same for its addresses, once the hosts are known: `hosts` as for verdict_of_domain. Those
+ * left out are the last of the route. */
+void route_without_loops(struct route *route, const struct host_facts *const *hosts,
+                         const struct own *own);
 
 /* What one host is worth for this route. Zero is "unknown". */
 enum finding_kind {

@@ -76,6 +76,7 @@ static const struct cause_row {
     [CAUSE_STS] = {"sts", "4.7.0", "every mail host meets the domain's MTA-STS policy", NULL},
     [CAUSE_STS_FAILS] = {"sts-fails", "4.7.5", "no mail host meets the domain's MTA-STS policy",
                          NULL},
+    [CAUSE_LOOP] = {"loop", "5.4.6", "mail for the domain loops back to myself", NULL},
 };
 static_assert(sizeof causes / sizeof *causes == CAUSE_COUNT, "one row for each cause");
 
@@ -264,6 +265,7 @@ const char *route_state_name(enum route_state state)
         [ROUTE_BOGUS] = "bogus",
         [ROUTE_ALIAS_LOOP] = "alias-loop",
         [ROUTE_UNUSABLE] = "unusable",
+        [ROUTE_LOOP] = "loop",
     };
 
     CHECK((size_t)state < sizeof names / sizeof *names);
