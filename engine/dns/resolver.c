@@ -32,6 +32,7 @@
 #include <unbound-event.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -168,18 +169,18 @@ static bool run_timers(struct resolver *r, uint64_t now_ms)
     return true;
 }
 
-static void take_questions(struct resolver *r, uint64_t now_ms)
+/* The clock is read after each is received: one without time must not seem to have a little. */
+static void take_questions(struct resolver *r)
 {
     struct message *message;
-    uint64_t now_us = clock_boot_us();
 
     for (unsigned count = 0; count < LIMIT_DNS_QUESTIONS; count++) {
         message = mailbox_receive(r->mailbox);
         if (!message)
             return;
         struct dns_question *question = container_of(message, struct dns_question, message);
-        question->arrived_us = now_us;
-        look_ups_ask(r->look_ups, question, now_ms);
+        question->arrived_us = clock_boot_us();
+        look_ups_ask(r->look_ups, question, question->arrived_us / 1000);
     }
 }
 
@@ -197,8 +198,11 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 /* Before anything of this turn is replied, so that a standstill is known to whoever blames. */
 static void watch_clock(struct resolver *r, uint64_t due_ms, uint64_t now_ms)
 {
-    if (now_ms > due_ms && now_ms - due_ms > LIMIT_DNS_STILL_MS)
-        look_ups_stood_still(r->look_ups, now_ms);
+    if (now_ms <= due_ms || now_ms - due_ms <= LIMIT_DNS_STILL_MS)
+        return;
+    look_ups_stood_still(r->look_ups, now_ms);
+    log_notice("resolver-stood-still", "late_ms=%" PRIu64 " blames_nobody_for_s=%" PRIu64,
+               now_ms - due_ms, LIMIT_DNS_STILL_GRACE_MS / 1000);
 }
 
 static void sleep_or_poll(struct resolver *r, uint64_t until_ms)
@@ -227,7 +231,7 @@ static void turn(struct resolver *r)
     look_ups_reply(r->look_ups);
     bool more = run_timers(r, now_ms);
     uint64_t until_ms = self_test_turn(&r->self_test, now_ms);
-    take_questions(r, now_ms);
+    take_questions(r);
     if (may_begin(r, now_ms))
         more |= look_ups_begin(r->look_ups, now_ms);
     else
