@@ -210,8 +210,8 @@ static const struct option_row listen_rows[] = {
      .minimum = 1,
      .maximum = LIMIT_CLIENT_REQUESTS,
      .standard = "1024",
-     .help = "Requests of one client that may be without an answer. The next one is answered as "
-             "temporary."},
+     .help = "Requests of one connection that may be without an answer. Further ones are read when "
+             "some have been answered."},
     {.name = "idle",
      .type = OPTION_DURATION,
      .offset = offsetof(struct listen_settings, idle_ms),

@@ -37,8 +37,11 @@ struct arguments {
 
 struct running {
     const char *file;
-    struct configuration *configuration;
+    struct configuration *configuration; /* in force, but for what needs a restart */
     struct option_origin *origin;
+    struct configuration
+        *started; /* what the daemon was started with; never freed before the end */
+    struct option_origin *started_origin;
     struct engine *engine;
     struct serve *serve;
 };
@@ -170,17 +173,24 @@ static int start(struct running *running)
 static bool reload(struct running *running, char *why, size_t why_size)
 {
     struct running fresh = {.file = running->file};
+    char sentence[256];
     size_t restart;
 
     if (load(&fresh, why, why_size) != EX_OK)
         return false;
-    /* On failure a shard may still look at either: both are kept. */
-    if (engine_reload(running->engine, fresh.configuration, why, why_size) != 0 ||
-        serve_reload(running->serve, fresh.configuration, why, why_size) != 0)
+    /* First what can refuse and changes nothing then: the rights. */
+    if (serve_reload(running->serve, fresh.configuration, why, why_size) != 0) {
+        option_free(&configuration_table, fresh.configuration, fresh.origin);
         return false;
-    restart =
-        option_compare(&configuration_table, running->configuration, fresh.configuration, stderr);
-    option_free(&configuration_table, running->configuration, running->origin);
+    }
+    if (engine_reload(running->engine, fresh.configuration, sentence, sizeof sentence) != 0) {
+        /* A shard may still look at either: both are kept. */
+        snprintf(why, why_size, "taken in part only, restart mxward: %s", sentence);
+        return false;
+    }
+    restart = option_compare(&configuration_table, running->started, fresh.configuration, stderr);
+    if (running->configuration != running->started)
+        option_free(&configuration_table, running->configuration, running->origin);
     running->configuration = fresh.configuration;
     running->origin = fresh.origin;
     log_set_level((enum log_level)running->configuration->daemon.log_level);
@@ -200,7 +210,7 @@ static bool reload_and_say(struct running *running, char *why, size_t why_size)
     if (good)
         log_notice("reloaded", "epoch=%u %s", engine_config_epoch(running->engine), why);
     else
-        log_error("reload-refused", "the old settings stay in force: %s", why);
+        log_error("reload-refused", "%s", why);
     notify(good ? "READY=1\nSTATUS=serving\n"
                 : "READY=1\nSTATUS=reload refused, the old settings stay in force\n");
     return good;
@@ -312,6 +322,8 @@ int main(int count, char **texts)
         option_free(&configuration_table, running.configuration, running.origin);
         return EX_OK;
     }
+    running.started = running.configuration;
+    running.started_origin = running.origin;
     signals = block_signals();
     code = start(&running);
     if (code != EX_OK)
@@ -324,7 +336,9 @@ int main(int count, char **texts)
     serve_stop(running.serve);
     engine_stop(running.engine);
     serve_free(running.serve);
-    option_free(&configuration_table, running.configuration, running.origin);
+    if (running.configuration != running.started)
+        option_free(&configuration_table, running.configuration, running.origin);
+    option_free(&configuration_table, running.started, running.started_origin);
     log_notice("stopped", "as asked");
     return EX_OK;
 }

@@ -256,9 +256,21 @@ reload_takes_good_files_only() {
         return 1
     fi
     case $said in *mxward2.conf:*conect*) ;; *) echo "  does not say what is wrong: $said"; return 1 ;; esac
+    # Refused for one thing is refused whole: nothing of it may be in force.
+    { cat "$live/good.conf"; echo 'listen { query_users = {"nosuchuser"} }'; } |
+        sed 's/command = .*/command = 1700ms/' >"$live/mxward2.conf"
+    if ctl_second reload >/dev/null 2>&1; then
+        echo "  a user who does not exist is taken"
+        return 1
+    fi
+    epoch=$(ctl_second status --json | sed 's/.*"config_epoch":\([0-9]*\).*/\1/')
     sed 's/command = .*/command = 1500ms/' "$live/good.conf" >"$live/mxward2.conf"
     ctl_second reload >"$live/reloaded" || { cat "$live/reloaded"; return 1; }
     ctl_second config | grep -q 'command = 1500ms' || { echo "  a good file has no effect"; return 1; }
+    cp "$live/good.conf" "$live/mxward2.conf"
+    ctl_second reload >/dev/null
+    [ "$epoch" = "$(ctl_second status --json | sed 's/.*"config_epoch":\([0-9]*\).*/\1/')" ] ||
+        { echo "  a refused file left something in force (epoch $epoch)"; return 1; }
     second_ends
 }
 

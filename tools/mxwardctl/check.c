@@ -63,6 +63,10 @@ static int ask(struct check *check, struct mxw *handle)
     status = mxw_check_many(handle, questions, check->count, 0, invocation->wait_ms + 1500, answer,
                             check);
     free(questions);
+    for (; check->told < check->count;
+         check->told++) /* what is known is told, whatever came after */
+        if (check->answered[check->told])
+            tell(check, check->told);
     if (status != MXW_OK)
         return exit_code_worse(check->exit_code, ask_failed(handle, status));
     return check->exit_code;

@@ -300,6 +300,10 @@ static int scan_exit_code(const struct scan *scan)
         return scan->exit_code;
     if (is_stopped())
         return UNDECIDED;
+    if (invocation->required_class >= 0 && scan->counts.invalid)
+        return USAGE; /* as `check` says it: a class was asked of what is no name */
+    if (invocation->required_class >= 0 && scan->counts.undecided)
+        return UNDECIDED; /* whoever asks for a class is not told "all have it" by silence */
     if (scan->counts.not_met)
         return NOT_MET;
     return scan->counts.errors ? UNDECIDED : DONE;
