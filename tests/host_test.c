@@ -65,9 +65,22 @@ static void tear_down(void)
     exchange_destroy(exchange);
 }
 
+static const struct address *addresses_of(uint8_t family)
+{
+    static struct address addresses[2][64];
+    struct address *of = addresses[family == 6];
+
+    for (unsigned i = 0; i < 64; i++)
+        of[i] = (struct address){.family = family,
+                                 .bytes = {family == 4 ? 192 : 0x20, 0, 0, (uint8_t)(i + 1)}};
+    return of;
+}
+
 static const struct dns_answer *answer_made(const struct dns_question *question)
 {
     static const uint8_t digest[32] = {1};
+    static const struct dns_tlsa record = {
+        .usage = 3, .selector = 1, .matching_type = 1, .size = 32, .data = digest};
     struct dns_answer *answer = calloc(1, sizeof *answer);
     const struct line *line = script;
 
@@ -89,22 +102,12 @@ static const struct dns_answer *answer_made(const struct dns_question *question)
         ck_assert_int_eq(name_parse(&answer->canonical, line->canonical, strlen(line->canonical)),
                          NAME_OK);
     }
-    if (question->type == DNS_A || question->type == DNS_AAAA) {
-        struct address *addresses = calloc(64, sizeof *addresses);
-
-        for (unsigned i = 0; i < line->count; i++) {
-            addresses[i].family = question->type == DNS_A ? 4 : 6;
-            addresses[i].bytes[0] = question->type == DNS_A ? 192 : 0x20;
-            addresses[i].bytes[3] = (uint8_t)(i + 1);
-        }
-        answer->addresses = addresses; /* small, and the test ends soon */
-    } else if (question->type == DNS_TLSA) {
-        struct dns_tlsa *tlsa = calloc(1, sizeof *tlsa);
-
-        *tlsa = (struct dns_tlsa){
-            .usage = 3, .selector = 1, .matching_type = 1, .size = 32, .data = digest};
-        answer->tlsa = tlsa;
-    }
+    if (question->type == DNS_A)
+        answer->addresses = addresses_of(4);
+    else if (question->type == DNS_AAAA)
+        answer->addresses = addresses_of(6);
+    else if (question->type == DNS_TLSA)
+        answer->tlsa = &record;
     return answer;
 }
 
