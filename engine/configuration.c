@@ -230,11 +230,11 @@ static const struct option_module listen_option_module = {
     "listen", "The native socket, which mxwardctl and libmxward use.", ROWS(listen_rows)};
 
 static const struct option_part parts[] = {
-    {&daemon_option_module, offsetof(struct configuration, daemon)},
-    {&dns_option_module, offsetof(struct configuration, dns)},
-    {&probe_option_module, offsetof(struct configuration, probe)},
-    {&politeness_option_module, offsetof(struct configuration, politeness)},
-    {&listen_option_module, offsetof(struct configuration, listen)},
+    {.module = &daemon_option_module, .offset = offsetof(struct configuration, daemon)},
+    {.module = &dns_option_module, .offset = offsetof(struct configuration, dns)},
+    {.module = &probe_option_module, .offset = offsetof(struct configuration, probe)},
+    {.module = &politeness_option_module, .offset = offsetof(struct configuration, politeness)},
+    {.module = &listen_option_module, .offset = offsetof(struct configuration, listen)},
 };
 
 const struct option_table configuration_table = {parts, sizeof(parts) / sizeof(parts[0]),

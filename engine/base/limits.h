@@ -102,6 +102,10 @@
 #define LIMIT_PEER_GROUPS      1024 /* supplementary groups of a client that are looked at */
 #define LIMIT_SERVE_STOP_MS    3000 /* for what is still at the engine when the daemon stops */
 
+/* --- demands and memory --- */
+#define LIMIT_PROFILES       64
+#define LIMIT_ALIAS_PATTERNS 1024
+
 /* --- the log --- */
 #define LOG_LINE                 2048 /* bytes of one line's text */
 #define LOG_EVENTS               128  /* different event words with a limit of their own */

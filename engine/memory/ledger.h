@@ -43,14 +43,14 @@ struct ledger_entry {
 
 /* What was seen, or said. */
 enum observation_kind {
-    OBSERVED_NOTHING,          /* inconclusive, ours: changes nothing, ever (law 2) */
-    OBSERVED_HANDSHAKES,       /* every host that may get mail (a host: it) did TLS >= 1.2 */
-    OBSERVED_DANE,             /* signed MX, usable TLSA, seen to be met */
-    OBSERVED_STS,              /* a policy in force, seen to be met */
-    OBSERVED_BELOW,            /* definite, and no TLS >= 1.2: `cause` says how */
-    OBSERVED_TLSA_DENIED,      /* signed MX, absence of TLSA proved at a host; with handshakes */
-    OBSERVED_ZONE_INSECURE,    /* validly insecure, was signed: proved by the parent (MEM-06) */
-    OBSERVED_STS_NONE,         /* `mode: none`, fetched with a valid certificate (MEM-04) */
+    OBSERVED_NOTHING,       /* inconclusive, ours: changes nothing, ever (law 2) */
+    OBSERVED_HANDSHAKES,    /* every host that may get mail (a host: it) did TLS >= 1.2 */
+    OBSERVED_DANE,          /* signed MX, usable TLSA, seen to be met */
+    OBSERVED_STS,           /* a policy in force, seen to be met */
+    OBSERVED_BELOW,         /* definite, and no TLS >= 1.2: `cause` says how */
+    OBSERVED_TLSA_DENIED,   /* signed MX, absence of TLSA proved at a host; with handshakes */
+    OBSERVED_ZONE_INSECURE, /* validly insecure, was signed: proved by the parent (MEM-06) */
+    OBSERVED_STS_NONE,      /* `mode: none`, fetched with a valid certificate (MEM-04) */
     OBSERVED_KIND_COUNT
 };
 struct observation {
@@ -61,9 +61,9 @@ struct observation {
 };
 
 enum ledger_event {
-    LEDGER_UNCHANGED,    /* nothing to write */
-    LEDGER_CONFIRMED,    /* to be written now and then: only times changed */
-    LEDGER_WAITING,      /* a first sighting; a second, later one raises */
+    LEDGER_UNCHANGED, /* nothing to write */
+    LEDGER_CONFIRMED, /* to be written now and then: only times changed */
+    LEDGER_WAITING,   /* a first sighting; a second, later one raises */
     LEDGER_RAISED,
     LEDGER_CONTRADICTED, /* newly: alarm, review queue */
     LEDGER_MET_AGAIN,    /* a contradiction ended */

@@ -8,9 +8,10 @@
  * error nothing of the batch is.
  *
  * Every value ends with the XXH3-64 of its key and of what is before it. A value that fails it, or
- * says what this build does not know, is BROKEN: an entry of the ledger then reads as "TLS required,
- * level unknown" (MEM-08); an account's as "on, with the strictest profile known". LMDB itself gives
- * errors for a page that cannot be: the environment's, and said loudly (store_trouble).
+ * says what this build does not know, is BROKEN: an entry of the ledger then reads as "TLS
+ * required, level unknown" (MEM-08); an account's as "on, with the strictest profile known". LMDB
+ * itself gives errors for a page that cannot be: the environment's, and said loudly
+ * (store_trouble).
  *
  * Only default flags: data is fdatasync'd before the meta page (never MDB_NOSYNC, MDB_WRITEMAP).
  */
@@ -30,14 +31,14 @@ struct store_settings {
     unsigned copies;       /* nightly copies kept */
 };
 struct store_opened {
-    bool fresh;             /* made now: there was none */
-    bool recovered;         /* the database could not be read; the newest copy took its place */
+    bool fresh;     /* made now: there was none */
+    bool recovered; /* the database could not be read; the newest copy took its place */
     uint64_t entries, accounts;
-    uint64_t broken;        /* values that failed their checksum, in the quarantine now */
+    uint64_t broken; /* values that failed their checksum, in the quarantine now */
 };
 
-/* Opens, checks every value, moves broken ones to the quarantine. -EBUSY: another has it. `why` gets
- * a sentence. */
+/* Opens, checks every value, moves broken ones to the quarantine. -EBUSY: another has it. `why`
+ * gets a sentence. */
 int store_open(struct store **store, const struct store_settings *settings,
                struct store_opened *opened, char *why, size_t why_size);
 void store_close(struct store *store);
@@ -59,8 +60,8 @@ int store_entry_remove(struct store *store, enum ledger_kind kind, const char *n
 /* Entries of `kind` at or below the registrable domain of `name`, counted up to `most`. */
 uint32_t store_entry_count(struct store *store, enum ledger_kind kind, const char *name,
                            uint32_t most);
-/* In the order of the reversed name. `each` returns false to end. A broken one is given as it reads.
- * After `after` (NULL: from the beginning). */
+/* In the order of the reversed name. `each` returns false to end. A broken one is given as it
+ * reads. After `after` (NULL: from the beginning). */
 typedef bool store_each_entry(void *context, enum ledger_kind kind, const char *name,
                               const struct ledger_entry *entry);
 int store_each(struct store *store, enum ledger_kind kind, const char *after,
@@ -85,8 +86,8 @@ int store_exceptions_each(struct store *store, const char *name, store_each_exce
 /* --- audit: who lowered what, and why (MEM-05) --- */
 struct store_audit {
     int64_t at_s;
-    char who[64];     /* "uid 1000", "ledger" */
-    char what[32];    /* "lowered", "rule", "user-off", … */
+    char who[64];  /* "uid 1000", "ledger" */
+    char what[32]; /* "lowered", "rule", "user-off", … */
     char name[ACCOUNT_NAME_MAX];
     char reason[256]; /* printable */
 };
@@ -97,11 +98,11 @@ int store_audit_each(struct store *store, uint64_t most, store_each_audit *each,
 
 /* --- report: what was, or would have been, stopped or held --- */
 struct store_report {
-    uint32_t day;      /* since 1970, UTC */
-    uint8_t action;    /* enum action (shm/answer.h) */
-    uint8_t observed;  /* 1: only would have been */
-    uint8_t cause;     /* enum cause */
-    uint8_t source;    /* enum demand_source */
+    uint32_t day;     /* since 1970, UTC */
+    uint8_t action;   /* enum action (shm/answer.h) */
+    uint8_t observed; /* 1: only would have been */
+    uint8_t cause;    /* enum cause */
+    uint8_t source;   /* enum demand_source */
     char domain[256];
     uint64_t count;
 };
