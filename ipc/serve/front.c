@@ -599,8 +599,11 @@ static enum native_taken front_request(void *context, struct native_client *clie
                    : NATIVE_ANSWERED;
     case FRAME_CONFIG:
         return take_config(front, client, frame, arrived_ms);
+    case FRAME_DECIDE:
+    case FRAME_ORDER:
     case FRAME_WELCOME:
     case FRAME_VERDICT:
+    case FRAME_ANSWER:
     case FRAME_DOCUMENT:
     case FRAME_DONE:
     case FRAME_ERROR:
