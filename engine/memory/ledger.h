@@ -21,7 +21,7 @@ enum {
     LEDGER_PENDING = 1 << 0,    /* contradicted: in the review queue until an administrator decides,
                                    or until it is met again (MEM-05) */
     LEDGER_UNREADABLE = 1 << 1, /* was broken when read (MEM-08) */
-    LEDGER_IMPORTED = 1 << 2,
+    LEDGER_OBSERVE = 1 << 2, /* an administrator only observes this domain */
 };
 
 /* All times are wall clock seconds since 1970; 0: never. A zeroed entry remembers nothing. */
