@@ -39,16 +39,19 @@ enum order_kind {
     ORDERS_REPORT = 48,
 };
 
+#define ORDER_TEXT_MAX 768 /* bytes with NUL: an account and a domain of full length, and numbers \
+                            */
+
 struct order {
     uint8_t kind;                /* enum order_kind */
-    char name[512], domain[512]; /* as they came */
+    char name[512], domain[256]; /* as they came */
     char profile[64];
     uint8_t level; /* enum level */
     int64_t until_s;
     char after[512];
     uint32_t most;
     char reason[256];
-    char text[512];
+    char text[ORDER_TEXT_MAX];
     char who[64]; /* for the audit: "uid 1000" */
 };
 
@@ -91,7 +94,6 @@ void order_apply(struct store *store, const struct order *order,
                  int64_t now_s, struct order_done *done);
 
 /* --- entries and accounts as text: one line of key=value, for export and import --- */
-#define ORDER_TEXT_MAX 512
 /* "example.org level=encrypt proof=dane …"; returns the length. */
 size_t entry_text(char *text, enum ledger_kind kind, const char *name,
                   const struct ledger_entry *entry);

@@ -133,7 +133,7 @@ static bool words_split(struct words *words, const char *text)
     words->count = 0;
     if (strlen(text) >= sizeof words->copy)
         return false;
-    strcpy(words->copy, text);
+    memcpy(words->copy, text, strlen(text) + 1);
     while ((word = strsep(&rest, " \t\r\n")) != NULL) {
         if (*word == '\0')
             continue;
@@ -219,6 +219,6 @@ bool account_read(char name[ACCOUNT_NAME_MAX], struct account *account, char dom
         strlen(words.values[1]) >= sizeof account->profile)
         return false;
     if (strcmp(words.values[1], "-") != 0)
-        strcpy(account->profile, words.values[1]);
+        snprintf(account->profile, sizeof account->profile, "%s", words.values[1]);
     return fields_read(&words, 2, FIELDS(account_fields), account);
 }

@@ -43,7 +43,7 @@
 #define FRAME_PATH_MAX      256    /* bytes with NUL */
 #define FRAME_WORD_MAX      64     /* bytes with NUL: a version, a program's name, a cause */
 #define FRAME_ADDRESS_MAX   512    /* bytes with NUL: a mail address or account */
-#define FRAME_ENTRY_MAX     512    /* bytes with NUL: an entry of the memory as text */
+#define FRAME_ENTRY_MAX     768    /* bytes with NUL: an entry of the memory as text */
 #define FRAME_TAG_CRITICAL  0x8000 /* an unknown tag from here on is a fault */
 
 enum frame_kind {
@@ -211,7 +211,7 @@ enum frame_order {
 struct frame_order_request {
     uint8_t order; /* enum frame_order */
     char name[FRAME_ADDRESS_MAX];
-    char domain[FRAME_ADDRESS_MAX];
+    char domain[FRAME_PATH_MAX];
     char profile[FRAME_WORD_MAX];
     uint8_t level; /* enum level */
     int64_t until_s;
