@@ -107,6 +107,13 @@
 #define LIMIT_ALIAS_PATTERNS 1024
 #define LIMIT_EXCEPTIONS     32 /* of one account: recipient domains for which it is off */
 
+#define LIMIT_ALARMS           32    /* kept for `status` */
+#define LIMIT_KEEPER_BATCH     4096  /* changes of one commit */
+#define LIMIT_KEEPER_BATCH_MS  2     /* a batch is open so long at most */
+#define LIMIT_KEEPER_EFFECTS   16384 /* floors on their way to the table; 0.4 KiB each */
+#define LIMIT_KEEPER_PAUSE_MS  1000  /* the store is left alone after an error */
+#define LIMIT_KEEPER_CONFIRM_S 86400 /* a confirmation is written so often at most */
+
 /* --- the log --- */
 #define LOG_LINE                 2048 /* bytes of one line's text */
 #define LOG_EVENTS               128  /* different event words with a limit of their own */
