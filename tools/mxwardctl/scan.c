@@ -64,10 +64,11 @@ static bool is_stopped(void)
 
 /* --- results --- */
 
-static void write_result(struct scan *scan, const char *name, const struct mxw_result *result)
+static void write_result(struct scan *scan, const char *name, const struct input_line *input,
+                         const struct mxw_result *result)
 {
     char line[RESULT_LINE_MAX];
-    size_t length = result_json(line, name, result);
+    size_t length = result_json(line, name, input, result);
     int code = result_exit_code(result, scan->invocation->required_class);
 
     if (fwrite(line, 1, length, scan->output) != length)
@@ -92,7 +93,7 @@ static void write_result(struct scan *scan, const char *name, const struct mxw_r
 
 static void slot_done(struct scan *scan, struct slot *slot, const struct mxw_result *result)
 {
-    write_result(scan, slot->name, result);
+    write_result(scan, slot->name, NULL, result);
     slot->state = SLOT_FREE;
     scan->busy_slots--;
 }
@@ -156,20 +157,19 @@ static bool find_again(struct scan *scan)
 static bool slot_fill(struct scan *scan, struct slot *slot)
 {
     struct mxw_result result = {.status = MXW_INVALID};
-    char name[SCAN_LINE_MAX];
-    const char *why;
+    struct scan_found found;
 
-    switch (scan_input_next(scan->input, &scan->counts, name, &why)) {
+    switch (scan_input_next(scan->input, &scan->counts, &found)) {
     case SCAN_NAME:
-        snprintf(slot->name, sizeof slot->name, "%s", name);
+        snprintf(slot->name, sizeof slot->name, "%s", found.name);
         slot->state = SLOT_TO_SEND;
         slot->tries = 0;
         slot->not_before_ms = 0;
         scan->busy_slots++;
         return true;
     case SCAN_INVALID:
-        snprintf(result.sentence, sizeof result.sentence, "%s", why);
-        write_result(scan, name, &result);
+        snprintf(result.sentence, sizeof result.sentence, "%s", found.why);
+        write_result(scan, found.name, &found.line, &result);
         return true;
     case SCAN_NOTHING:
         return false;
