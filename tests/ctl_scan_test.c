@@ -384,6 +384,39 @@ START_TEST(what_is_temporary_is_asked_again)
 }
 END_TEST
 
+/* Nobody is told "all have it" by a run that asked nothing. */
+START_TEST(a_resumed_scan_answers_for_what_the_first_one_found)
+{
+    write_file(list, "dane.example\nverified.example\n");
+    ran = ctl(standin.directory, "scan", "--output", results, list);
+    expect_code(&ran, 0);
+    ran_free(&ran);
+    ran = ctl(standin.directory, "scan", "--resume", "--require=dane", "--output", results, list);
+    expect_code(&ran, 1);
+    expect_in(ran.err, "1 of them are below the class required");
+    ran_free(&ran);
+    ran =
+        ctl(standin.directory, "scan", "--resume", "--require=verified", "--output", results, list);
+    expect_code(&ran, 0);
+    ran_free(&ran);
+    write_file(list, "dane.example\nnull.example\n"); /* undeliverable: no class is met */
+    ran = ctl(standin.directory, "scan", "--resume", "--output", results, list);
+    expect_code(&ran, 0);
+    ran_free(&ran);
+    ran = ctl(standin.directory, "scan", "--resume", "--require=encrypted", "--output", results,
+              list);
+    expect_code(&ran, 1);
+    ran_free(&ran);
+    write_file(list, "dane.example\na..b\n");
+    ran = ctl(standin.directory, "scan", "--resume", "--output", results, list);
+    expect_code(&ran, 0);
+    ran_free(&ran);
+    ran = ctl(standin.directory, "scan", "--resume", "--require=encrypted", "--output", results,
+              list);
+    expect_code(&ran, 64);
+}
+END_TEST
+
 /* The file of a finished scan, cut at `length`, is whole again after --resume. */
 static void expect_healed(const char *whole, size_t length)
 {
@@ -506,6 +539,7 @@ int main(void)
     tcase_add_test(tcase, every_line_that_is_no_name_has_one_result_and_is_known_again);
     tcase_add_test(tcase, a_long_line_that_comes_slowly_is_still_one_line);
     tcase_add_test(tcase, what_is_temporary_is_asked_again);
+    tcase_add_test(tcase, a_resumed_scan_answers_for_what_the_first_one_found);
     tcase_add_test(tcase, a_line_cut_off_anywhere_is_healed);
     tcase_add_test(tcase, a_scan_that_was_killed_while_writing_is_healed);
     tcase_add_test(tcase, nothing_but_the_beginning_of_a_result_is_cut_off);

@@ -5,12 +5,14 @@
  * away as busy is asked again; a lost daemon is waited for. Ctrl-C ends with the summary; what was
  * out is not in the output and will be asked by --resume.
  *
- * Exit codes: 0 all were answered; 1 some are below the class required; 69 the daemon stayed away;
- * 75 stopped, or some have no verdict yet (ask again with --resume).
+ * Exit codes, of this run and of what it resumes: 0 all were answered; 1 some are below the class
+ * required; 69 the daemon stayed away; 75 stopped, or some have no verdict yet (ask again with
+ * --resume).
  */
 #include "tools/mxwardctl/scan.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -40,6 +42,7 @@ struct scan {
     struct mxw *handle;
     struct scan_input *input;
     struct scan_counts counts;
+    struct scan_resumed resumed;
     struct scan_progress progress;
     FILE *output;
     unsigned window, busy_slots; /* slots that are not free */
@@ -300,11 +303,11 @@ static int scan_exit_code(const struct scan *scan)
         return scan->exit_code;
     if (is_stopped())
         return UNDECIDED;
-    if (invocation->required_class >= 0 && scan->counts.invalid)
+    if (invocation->required_class >= 0 && scan->counts.invalid + scan->resumed.invalid > 0)
         return USAGE; /* as `check` says it: a class was asked of what is no name */
     if (invocation->required_class >= 0 && scan->counts.undecided)
         return UNDECIDED; /* whoever asks for a class is not told "all have it" by silence */
-    if (scan->counts.not_met)
+    if (scan->counts.not_met + scan->resumed.not_met > 0)
         return NOT_MET;
     return scan->counts.errors ? UNDECIDED : DONE;
 }
@@ -337,19 +340,20 @@ static int run(struct scan *scan)
 static int open_and_run(struct scan *scan)
 {
     const struct invocation *invocation = scan->invocation;
-    size_t resumed;
     int error = scan_input_open(scan->input, invocation->words[0]), code;
 
     if (error) {
         fprintf(stderr, "mxwardctl: cannot read %s: %s\n", invocation->words[0], strerror(-error));
         return USAGE;
     }
-    scan->output =
-        scan_output_open(invocation->output, invocation->resume, scan->input->seen, &resumed);
+    scan->output = scan_output_open(invocation, scan->input->seen, &scan->resumed);
     if (!scan->output)
         return USAGE;
     if (invocation->resume)
-        fprintf(stderr, "resuming behind %zu results\n", resumed);
+        fprintf(stderr, "resuming behind %" PRIu64 " results\n", scan->resumed.count);
+    if (scan->resumed.not_met)
+        fprintf(stderr, "%" PRIu64 " of them are below the class required\n",
+                scan->resumed.not_met);
     code = run(scan);
     if (scan->output != stdout && fclose(scan->output) != 0) {
         fprintf(stderr, "mxwardctl: %s: %s\n", invocation->output, strerror(errno));

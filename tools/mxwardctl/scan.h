@@ -65,8 +65,14 @@ void scan_line_key(const struct input_line *line, char key[SCAN_KEY_MAX]);
 
 /* --- output: scan_output.c --- */
 
-/* NULL: said on standard error. With `resume`, what is in the file goes into `seen`. */
-FILE *scan_output_open(const char *path, bool resume, struct seen *seen, size_t *resumed);
+/* The final results of an earlier run, which this one does not ask for again. */
+struct scan_resumed {
+    uint64_t count, invalid, not_met; /* as in scan_counts */
+};
+
+/* NULL: said on standard error. With --resume, what is in the file goes into `seen`. */
+FILE *scan_output_open(const struct invocation *invocation, struct seen *seen,
+                       struct scan_resumed *resumed);
 
 /* --- progress: scan_progress.c --- */
 

@@ -51,8 +51,20 @@ static int note_final(const json_t *result, const char *domain, struct seen *see
     return seen_add(seen, key);
 }
 
+/* As write_result counts what it writes. */
+static void count_final(const json_t *result, int required_class, struct scan_resumed *resumed)
+{
+    resumed->count++;
+    if (is_word(result, "kind", "invalid"))
+        resumed->invalid++;
+    else if (!is_word(result, "conclusion", frame_conclusion_name(CONCLUSION_DEFINITE)) ||
+             class_parse(text_or(result, "class", "")) < required_class)
+        resumed->not_met += required_class >= 0;
+}
+
 /* 0; or -1: not a line of ours, or no memory. */
-static int note_line(const char *line, size_t length, struct seen *seen, size_t *resumed)
+static int note_line(const char *line, size_t length, int required_class, struct seen *seen,
+                     struct scan_resumed *resumed)
 {
     json_t *result = json_loadb(line, length, 0, NULL);
     const char *domain = text_of(result, "domain");
@@ -60,7 +72,8 @@ static int note_line(const char *line, size_t length, struct seen *seen, size_t 
 
     if (status == 0 && is_final(result))
         added = note_final(result, domain, seen);
-    *resumed += added > 0;
+    if (added > 0)
+        count_final(result, required_class, resumed);
     json_decref(result);
     return added < 0 ? -1 : status;
 }
@@ -73,8 +86,10 @@ static int note_torn(const char *line, size_t length)
     return memcmp(line, RESULT_BEGIN, length < known ? length : known) == 0 ? 0 : -1;
 }
 
-static int read_back(FILE *file, const char *path, struct seen *seen, size_t *resumed)
+static int read_back(FILE *file, const struct invocation *invocation, struct seen *seen,
+                     struct scan_resumed *resumed)
 {
+    const char *path = invocation->output;
     char *line = NULL;
     size_t size = 0, number = 0;
     off_t whole = 0;
@@ -88,7 +103,7 @@ static int read_back(FILE *file, const char *path, struct seen *seen, size_t *re
             break;
         }
         whole += length;
-        result = note_line(line, (size_t)length, seen, resumed);
+        result = note_line(line, (size_t)length, invocation->required_class, seen, resumed);
     }
     free(line);
     if (result != 0) {
@@ -102,12 +117,14 @@ static int read_back(FILE *file, const char *path, struct seen *seen, size_t *re
     return 0;
 }
 
-FILE *scan_output_open(const char *path, bool resume, struct seen *seen, size_t *resumed)
+FILE *scan_output_open(const struct invocation *invocation, struct seen *seen,
+                       struct scan_resumed *resumed)
 {
+    const char *path = invocation->output;
     struct stat st;
     FILE *file;
 
-    *resumed = 0;
+    *resumed = (struct scan_resumed){0};
     if (!path)
         return stdout;
     file = fopen(path, "r+");
@@ -119,13 +136,13 @@ FILE *scan_output_open(const char *path, bool resume, struct seen *seen, size_t 
             fclose(file);
         return NULL;
     }
-    if (st.st_size > 0 && !resume && S_ISREG(st.st_mode)) {
+    if (st.st_size > 0 && !invocation->resume && S_ISREG(st.st_mode)) {
         fprintf(stderr, "mxwardctl: %s holds results already; --resume goes on behind them\n",
                 path);
         fclose(file);
         return NULL;
     }
-    if (resume && read_back(file, path, seen, resumed) != 0) {
+    if (invocation->resume && read_back(file, invocation, seen, resumed) != 0) {
         fclose(file);
         return NULL;
     }
