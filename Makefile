@@ -93,8 +93,9 @@ $(PROGRAMS): $(BUILD)/%: $(BUILD)/tools/%.o $$(call object,$$(wildcard tools/%/*
 
 $(TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(archives)
 	$(link) $(CHECK_LIBS) $(LDLIBS)
-# Those of mxwardctl run the program itself.
+# Those of programs run the program itself.
 $(filter $(BUILD)/tests/ctl_%,$(TESTS)): | $(BUILD)/mxwardctl
+$(filter $(BUILD)/tests/daemon_%,$(TESTS)): | $(BUILD)/mxward $(BUILD)/mxwardctl
 
 # Plays replace the world (ring, resolver, clock) at link time: what stands in tests/plays/world is
 # linked first, so the archive's own members are never pulled in.

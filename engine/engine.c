@@ -14,6 +14,7 @@
 #include "engine/shard.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,10 +44,18 @@ static uint16_t count_or_processors(uint64_t wanted, uint64_t limit)
     return (uint16_t)(count < limit ? count : limit);
 }
 
-static int start_resolvers(struct engine *engine, const struct dns_settings *dns, char *why)
+static struct owners owners_of(const struct daemon_settings *daemon)
 {
-    uint16_t count = engine->owners.resolvers;
-    struct resolver_options options = {
+    struct owners owners = {.shards = count_or_processors(daemon->shards, LIMIT_SHARDS)};
+
+    owners.resolvers = count_or_processors(
+        daemon->resolvers != 0 ? daemon->resolvers : owners.shards, LIMIT_RESOLVERS);
+    return owners;
+}
+
+static struct resolver_options resolver_options_of(const struct dns_settings *dns, uint16_t count)
+{
+    return (struct resolver_options){
         .forwarder = dns->forwarder,
         .root_hints = dns->root_hints,
         .trust_anchor = dns->trust_anchor,
@@ -54,9 +63,79 @@ static int start_resolvers(struct engine *engine, const struct dns_settings *dns
         .outstanding = (uint32_t)(dns->outstanding / count + 1),
         .cache_mib = (uint32_t)((dns->cache_bytes / count >> 20) + 1), /* 0 would mean its own */
         .ipv6 = dns->ipv6,
-        .ring_descriptors = engine->ring_descriptors,
     };
+}
 
+/* --- judging settings: everything that a start would find wrong --- */
+
+static bool is_directory(const char *path)
+{
+    struct stat status;
+
+    /* What we may not look at (as somebody else who asks for the test) is not judged. */
+    return stat(path, &status) != 0 ? errno == EACCES : S_ISDIR(status.st_mode);
+}
+
+/* It is there, or can be made in one step. */
+static int judge_run_directory(const char *directory, char *why, size_t why_size)
+{
+    char copy[LIMIT_RUN_DIRECTORY + 1]; /* dirname writes into it */
+    bool missing = access(directory, F_OK) != 0 && errno == ENOENT;
+
+    snprintf(copy, sizeof copy, "%s", directory);
+    if (!missing && !is_directory(directory)) {
+        snprintf(why, why_size, "daemon.run_directory: %s is not a directory", directory);
+        return -EINVAL;
+    }
+    if (missing && !is_directory(dirname(copy))) {
+        snprintf(why, why_size, "daemon.run_directory: there is no directory to make %s in",
+                 directory);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static int judge_daemon(const struct daemon_settings *daemon, char *why, size_t why_size)
+{
+    struct own own;
+    int error = judge_run_directory(daemon->run_directory, why, why_size);
+
+    if (error == 0)
+        error = own_read(&own, &daemon->own, why, why_size);
+    if (error == 0 && !log_target_is_known(daemon->log_target)) {
+        snprintf(why, why_size, "daemon.log_target: \"%s\" is none of stderr, journal and syslog",
+                 daemon->log_target);
+        error = -EINVAL;
+    }
+    return error;
+}
+
+int engine_judge(const struct configuration *configuration, char *why, size_t why_size)
+{
+    struct owners owners = owners_of(&configuration->daemon);
+    struct resolver_options options = resolver_options_of(&configuration->dns, owners.resolvers);
+    const struct probe_settings *probe = &configuration->probe;
+    int error = judge_daemon(&configuration->daemon, why, why_size);
+
+    if (error == 0)
+        error = prober_judge(probe, why, why_size);
+    if (error == 0)
+        error = politeness_judge(&configuration->politeness, why, why_size);
+    if (error == 0)
+        error = certificate_trust_judge(probe->ca_file, probe->ca_directory, why, why_size);
+    if (error == 0)
+        error = resolver_judge(&options, why, why_size);
+    return error;
+}
+
+/* --- start --- */
+
+static int start_resolvers(struct engine *engine, const struct dns_settings *dns, char *why)
+{
+    uint16_t count = engine->owners.resolvers;
+    struct resolver_options options = resolver_options_of(dns, count);
+
+    options.ring_descriptors = engine->ring_descriptors;
     for (uint16_t i = 0; i < count; i++) {
         uint16_t me = (uint16_t)(engine->owners.shards + i);
         int error = resolver_start(&engine->resolvers[i], &options, engine->exchange, me, why);
@@ -102,7 +181,8 @@ static int open_stores(struct engine *engine, const struct configuration *config
 
     if (mkdir(directory, 0755) != 0 && errno != EEXIST) {
         error = -errno;
-        snprintf(why, why_size, "cannot make %s: %s", directory, strerror(-error));
+        snprintf(why, why_size, "daemon.run_directory: cannot make %s: %s", directory,
+                 strerror(-error));
         return error;
     }
     error = publisher_open(&engine->publisher, directory, configuration->daemon.table_bytes, why,
@@ -129,11 +209,7 @@ int engine_start(struct engine **out, const struct configuration *configuration,
         return -ENOMEM;
     engine->started_wall_s = clock_wall_s();
     atomic_init(&engine->config_epoch, configuration_epoch(configuration));
-    engine->owners.shards = count_or_processors(configuration->daemon.shards, LIMIT_SHARDS);
-    engine->owners.resolvers =
-        count_or_processors(configuration->daemon.resolvers != 0 ? configuration->daemon.resolvers
-                                                                 : engine->owners.shards,
-                            LIMIT_RESOLVERS);
+    engine->owners = owners_of(&configuration->daemon);
     error = open_stores(engine, configuration, why, why_size);
     if (error == 0)
         error = exchange_create(&engine->exchange, owner_threads(&engine->owners),

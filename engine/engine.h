@@ -54,6 +54,13 @@ uint32_t configuration_epoch(const struct configuration *configuration);
 
 struct engine;
 
+/*
+ * What engine_start and engine_reload would find wrong with the settings, by the same functions: 0,
+ * or -EINVAL (or -ENOKEY: no usable trust anchor) with a sentence that begins with the setting, see
+ * option_locate; anything else is the machine's trouble. Reads the files that the settings name,
+ * changes nothing. To be asked first, also before a reload. Main thread; some 100 ms.
+ */
+int engine_judge(const struct configuration *configuration, char *why, size_t why_size);
 int engine_start(struct engine **engine, const struct configuration *configuration, char *why,
                  size_t why_size);
 int engine_reload(struct engine *engine, const struct configuration *configuration, char *why,

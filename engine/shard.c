@@ -252,16 +252,12 @@ static struct host_settings host_settings_of(const struct configuration *configu
                                   .dns_ms = configuration->dns.look_up_ms};
 }
 
-static struct domain_settings domain_settings_of(const struct configuration *configuration)
+static int domain_settings_of(struct domain_settings *settings,
+                              const struct configuration *configuration, char *why, size_t why_size)
 {
-    const struct option_list *own = &configuration->daemon.own;
-    struct domain_settings settings = {.dns_ms = configuration->dns.look_up_ms,
-                                       .config_epoch = configuration_epoch(configuration)};
-
-    for (size_t i = 0; i < own->count; i++)
-        if (!own_add(&settings.own, own->texts[i]))
-            log_warning("own", "neither a host name nor an address, ignored: %s", own->texts[i]);
-    return settings;
+    *settings = (struct domain_settings){.dns_ms = configuration->dns.look_up_ms,
+                                         .config_epoch = configuration_epoch(configuration)};
+    return own_read(&settings->own, &configuration->daemon.own, why, why_size);
 }
 
 static int shard_create_jobs(struct shard *shard)
@@ -272,11 +268,12 @@ static int shard_create_jobs(struct shard *shard)
     uint32_t probes = shard_share(configuration->probe.parallel, shards);
     uint32_t jobs = shard_share(configuration->daemon.jobs, shards);
     struct host_settings host = host_settings_of(configuration);
-    struct domain_settings domain = domain_settings_of(configuration);
-    int error;
+    struct domain_settings domain;
+    int error = domain_settings_of(&domain, configuration, shard->why, sizeof shard->why);
 
-    error = prober_create(&shard->prober, shard->ring, shard->wheel, start->certificates,
-                          &configuration->probe, probes, shard->why, sizeof shard->why);
+    if (error == 0)
+        error = prober_create(&shard->prober, shard->ring, shard->wheel, start->certificates,
+                              &configuration->probe, probes, shard->why, sizeof shard->why);
     if (error == 0)
         error =
             endpoints_create(&shard->endpoints, shard->mailbox, shard->wheel, shard->prober,
@@ -401,10 +398,11 @@ static void shard_take_configuration(struct shard *shard)
 {
     const struct configuration *fresh =
         atomic_exchange_explicit(&shard->fresh, NULL, memory_order_acq_rel);
-    struct domain_settings domain = domain_settings_of(fresh);
     struct host_settings host = host_settings_of(fresh);
+    struct domain_settings domain;
     char why[256];
 
+    CHECK(domain_settings_of(&domain, fresh, why, sizeof why) == 0); /* engine_judge took it */
     prober_reload(shard->prober, &fresh->probe);
     hosts_reload(shard->hosts, &host);
     domains_reload(shard->domains, &domain);

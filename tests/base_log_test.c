@@ -197,6 +197,19 @@ static const char *received(int fd)
     return text;
 }
 
+START_TEST(a_target_that_is_none_is_known_as_such)
+{
+    ck_assert(log_target_is_known(NULL));
+    ck_assert(log_target_is_known("stderr"));
+    ck_assert(log_target_is_known("journal"));
+    ck_assert(log_target_is_known("syslog:/nowhere")); /* it may be there later */
+    ck_assert(!log_target_is_known("stdout"));
+    ck_assert(!log_target_is_known("sysloog"));
+    ck_assert(!log_target_is_known("journald"));
+    ck_assert(!log_target_is_known("stderr:"));
+}
+END_TEST
+
 START_TEST(syslog_gets_facility_mail_and_a_tag)
 {
     char path[108], target[128], expected[256];
@@ -299,6 +312,7 @@ int main(void)
     tcase_add_test(lines, a_flood_of_one_event_is_limited_and_counted);
     tcase_add_test(lines, more_events_than_places_share_the_last_one);
     tcase_add_test(lines, threads_do_not_mix_their_lines);
+    tcase_add_test(lines, a_target_that_is_none_is_known_as_such);
     tcase_add_test(lines, syslog_gets_facility_mail_and_a_tag);
     tcase_add_test(lines, the_journal_gets_fields);
     tcase_add_test(lines, a_socket_that_is_gone_or_full_is_replaced_by_standard_error);

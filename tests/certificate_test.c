@@ -670,7 +670,7 @@ START_TEST(without_roots_nothing_is_said_about_the_peer)
 {
     const struct certificate *chain[1];
 
-    ck_assert_int_eq(certificate_trust_load(store, "/nonexistent", NULL), -ENOENT);
+    ck_assert_int_eq(certificate_trust_load(store, "/nonexistent", NULL), -EINVAL);
     chain[0] = intern(&(struct pki_spec){.common_name = "x"});
     ck_assert_int_eq(certificate_pkix(store, chain, 1, PKI_NOW_S), -ENOENT);
     ck_assert_uint_eq(ERR_peek_error(), 0);
@@ -682,7 +682,23 @@ START_TEST(the_system_has_roots_and_a_directory_of_them_serves_as_well)
 {
     ck_assert_int_eq(certificate_trust_load(store, NULL, NULL), 0);
     ck_assert_int_eq(certificate_trust_load(store, NULL, "/etc/ssl/certs"), 0);
-    ck_assert_int_eq(certificate_trust_load(store, NULL, "/nonexistent"), -ENOENT);
+    ck_assert_int_eq(certificate_trust_load(store, NULL, "/nonexistent"), -EINVAL);
+}
+END_TEST
+
+/* Also beside the other, which has some: what is asked for and missing would be missed later. */
+START_TEST(a_file_or_directory_without_a_root_is_refused_by_its_setting)
+{
+    static const char directory[] = "/etc/ssl/certs", none[] = "/dev/null";
+    char why[256];
+
+    ck_assert_int_eq(certificate_trust_judge(roots_path, directory, why, sizeof why), 0);
+    ck_assert_int_eq(certificate_trust_judge(none, directory, why, sizeof why), -EINVAL);
+    ck_assert_str_eq(why, "probe.ca_file: no certificate can be read from /dev/null");
+    ck_assert_int_eq(certificate_trust_judge(roots_path, "/proc/self", why, sizeof why), -EINVAL);
+    ck_assert_ptr_eq(strstr(why, "probe.ca_directory: "), why);
+    ck_assert_int_eq(certificate_trust_load(store, roots_path, none), -EINVAL);
+    ck_assert_uint_eq(ERR_peek_error(), 0);
 }
 END_TEST
 
@@ -789,6 +805,7 @@ int main(void)
     tcase_add_test(plain, a_wildcard_is_one_whole_label_DANE_34);
     tcase_add_test(plain, without_roots_nothing_is_said_about_the_peer);
     tcase_add_test(plain, the_system_has_roots_and_a_directory_of_them_serves_as_well);
+    tcase_add_test(pkix, a_file_or_directory_without_a_root_is_refused_by_its_setting);
     tcase_set_timeout(plain, 60);
     tcase_add_checked_fixture(pkix, pkix_make, pkix_free);
     tcase_add_test(pkix, a_chain_to_a_trusted_root_verifies);

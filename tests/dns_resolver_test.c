@@ -717,36 +717,53 @@ START_TEST(where_the_root_is_insecure_no_insecure_answer_counts_DNS_08)
 }
 END_TEST
 
-START_TEST(without_a_trust_anchor_it_does_not_start_DNS_06)
+/* By the start and by the judgement that is asked before, in the same words. */
+static void refused(const struct resolver_options *options, struct exchange *exchange,
+                    const char *said)
 {
     struct resolver *resolver;
+    char why[256] = "", judged[256] = "";
+
+    ck_assert_int_lt(resolver_start(&resolver, options, exchange, RESOLVER, why), 0);
+    ck_assert_msg(strstr(why, said) == why, "%s", why);
+    ck_assert_int_lt(resolver_judge(options, judged, sizeof judged), 0);
+    ck_assert_str_eq(judged, why);
+}
+
+START_TEST(without_a_trust_anchor_it_does_not_start_DNS_06)
+{
     struct exchange *exchange;
     int descriptors[THREADS] = {0};
-    char why[256], empty[160];
+    char why[256], path[160];
     struct resolver_options options = world_options();
     options.ring_descriptors = descriptors;
     ck_assert_int_eq(exchange_create(&exchange, THREADS, 4), 0);
 
+    ck_assert_int_eq(resolver_judge(&options, why, sizeof why), 0);
     options.trust_anchor = "/nonexistent";
-    ck_assert_int_eq(resolver_start(&resolver, &options, exchange, RESOLVER, why), -ENOKEY);
-    ck_assert_ptr_nonnull(strstr(why, "/nonexistent"));
-
-    snprintf(empty, sizeof empty, "%s/empty", world.folder);
-    FILE *file = fopen(empty, "w");
+    refused(&options, exchange, "dns.trust_anchor: cannot read /nonexistent: ");
+    snprintf(path, sizeof path, "%s/empty", world.folder);
+    FILE *file = fopen(path, "w");
     fputs("; . IN DS commented out\n", file);
     fclose(file);
-    options.trust_anchor = empty;
-    ck_assert_int_eq(resolver_start(&resolver, &options, exchange, RESOLVER, why), -ENOKEY);
+    options.trust_anchor = path;
+    refused(&options, exchange, "dns.trust_anchor: ");
+    file = fopen(path, "w");
+    fputs(". IN DS 1 8 2 nothing\n", file);
+    fclose(file);
+    refused(&options, exchange, "dns.trust_anchor: ");
 
     options.trust_anchor = world.anchor;
     options.forwarder = "nonsense";
-    ck_assert_int_lt(resolver_start(&resolver, &options, exchange, RESOLVER, why), 0);
+    refused(&options, exchange, "dns.forwarder: \"nonsense\" is neither");
+    options.forwarder = "127.0.0.1@65589"; /* 53, in 16 bits */
+    refused(&options, exchange, "dns.forwarder: \"127.0.0.1@65589\" is neither");
     options.forwarder = NULL;
     options.root_hints = "/nonexistent";
-    ck_assert_int_lt(resolver_start(&resolver, &options, exchange, RESOLVER, why), 0);
+    refused(&options, exchange, "dns.root_hints: ");
     options.root_hints = world.hints;
     options.bogus_name = "not a name";
-    ck_assert_int_lt(resolver_start(&resolver, &options, exchange, RESOLVER, why), 0);
+    refused(&options, exchange, "dns.bogus_name: \"not a name\" is no domain name");
     exchange_destroy(exchange);
 }
 END_TEST

@@ -1270,12 +1270,18 @@ START_TEST(a_configured_source_address_is_used)
                                    &world->settings, 1, why, sizeof why),
                      0);
     ck_assert_ptr_nonnull(strstr(why, "source_ipv4"));
+    ck_assert_int_eq(prober_judge(&world->settings, why, sizeof why), -EINVAL);
+    ck_assert_str_eq(why, "probe.source_ipv4: \"::1\" is not an IPv4 address");
     world->settings.source_ipv4 = NULL;
     world->settings.ehlo_name = (char *)"not a name";
     ck_assert_int_lt(prober_create(&second, world->ring, world->wheel, world->store,
                                    &world->settings, 1, why, sizeof why),
                      0);
     ck_assert_ptr_nonnull(strstr(why, "ehlo_name"));
+    ck_assert_int_eq(prober_judge(&world->settings, why, sizeof why), -EINVAL);
+    ck_assert_ptr_eq(strstr(why, "probe.ehlo_name: \"not a name\" is no name"), why);
+    world->settings.ehlo_name = NULL;
+    ck_assert_int_eq(prober_judge(&world->settings, why, sizeof why), 0);
 }
 END_TEST
 

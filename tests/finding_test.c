@@ -8,6 +8,7 @@
 #include "engine/policy/verdict.h"
 
 #include <check.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -1044,6 +1045,25 @@ START_TEST(own_hosts_are_names_or_addresses_and_bounded)
 }
 END_TEST
 
+START_TEST(an_own_host_that_is_neither_is_refused_with_its_text_MX_15)
+{
+    char *texts[] = {(char *)(uintptr_t) "mx.example", (char *)(uintptr_t) "192.0.2.300",
+                     (char *)(uintptr_t) "192.0.2.3"};
+    struct option_list list = {3, texts};
+    char why[200] = "";
+
+    ck_assert_int_eq(own_read(&own, &list, why, sizeof why), -EINVAL);
+    ck_assert_ptr_eq(strstr(why, "daemon.own: \"192.0.2.300\" is neither"), why);
+    texts[1] = (char *)(uintptr_t) "mx2.example";
+    for (int again = 0; again < 2; again++) { /* a second reading does not add to the first */
+        ck_assert_int_eq(own_read(&own, &list, why, sizeof why), 0);
+        ck_assert_uint_eq(own.name_count, 2);
+        ck_assert_uint_eq(own.address_count, 1);
+    }
+    own = (struct own){0};
+}
+END_TEST
+
 START_TEST(only_a_secure_alias_is_a_name_of_the_domain_DANE_31)
 {
     mx_begin(DNS_SECURE_DATA);
@@ -1103,6 +1123,7 @@ int main(void)
     tcase_add_test(routes, an_own_name_drops_its_preference_and_all_worse_ones_MX_15);
     tcase_add_test(routes, records_not_read_may_be_better_than_our_own_MX_15_MX_18);
     tcase_add_test(routes, an_own_address_drops_its_preference_and_all_worse_ones_MX_15);
+    tcase_add_test(routes, an_own_host_that_is_neither_is_refused_with_its_text_MX_15);
     tcase_add_test(routes, own_hosts_are_names_or_addresses_and_bounded);
     tcase_add_test(routes, only_a_secure_alias_is_a_name_of_the_domain_DANE_31);
     suite_add_tcase(suite, names);

@@ -527,6 +527,44 @@ START_TEST(the_effective_configuration_says_where_each_value_came_from)
 }
 END_TEST
 
+static const char *located(const char *sentence)
+{
+    static char why[256];
+
+    snprintf(why, sizeof why, "%s", sentence);
+    option_locate(&table, origin, why, sizeof why);
+    return why;
+}
+
+START_TEST(a_sentence_about_a_setting_is_told_its_place)
+{
+    write_text("part.conf", "\nbeta { users += { 'x y' } }\n");
+    load("alpha {\n  shards = 4\n  forwarder = x\n}\ninclude('part.conf')\n");
+    ck_assert_str_eq(located("alpha.forwarder: \"x\" is none"),
+                     "main.conf:3: alpha.forwarder: \"x\" is none");
+    ck_assert_str_eq(located("beta.users: nobody is called x y"),
+                     "part.conf:2: beta.users: nobody is called x y");
+    ck_assert_str_eq(located("alpha.shards is less"), "main.conf:2: alpha.shards is less");
+    static const char *const unchanged[] = {"alpha.level: a default has no place",
+                                            "alpha.shard: there is no such setting",
+                                            "alpha.shardsx: neither",
+                                            "gamma.shards: nor such a section",
+                                            "no memory",
+                                            "",
+                                            ".",
+                                            "alpha.",
+                                            "alpha",
+                                            ".shards: x",
+                                            "alpha.shards.more: no"};
+    for (size_t i = 0; i < sizeof unchanged / sizeof *unchanged; i++)
+        ck_assert_str_eq(located(unchanged[i]), unchanged[i]);
+    char small[20] = "alpha.shards: x";
+    option_locate(&table, origin, small, sizeof small);
+    ck_assert_str_eq(small, "main.conf:2: alpha."); /* cut, and no byte more */
+    done();
+}
+END_TEST
+
 START_TEST(the_effective_configuration_reads_back_the_same)
 {
     load("alpha { wait = 90s bytes = 5000 mode = 7 forwarder = 'a\\'b\\\\c ${x} \"y\" #z' ipv6 = "
@@ -679,6 +717,7 @@ int main(void)
     tcase_add_test(files, includes_are_read_in_place_in_order_and_relative_to_their_file);
     tcase_add_test(files, an_error_inside_an_include_names_the_included_file);
     tcase_add_test(files, the_effective_configuration_says_where_each_value_came_from);
+    tcase_add_test(files, a_sentence_about_a_setting_is_told_its_place);
     tcase_add_test(files, the_effective_configuration_reads_back_the_same);
     tcase_add_test(files, the_sample_is_a_configuration_of_nothing_but_defaults);
     tcase_add_test(files, sample_manual_and_help_name_every_row_with_its_help_and_default);

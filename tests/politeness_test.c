@@ -463,6 +463,10 @@ START_TEST(an_opt_out_that_is_neither_prefix_nor_name_is_refused_with_its_text)
                       wrong[i]);
         ck_assert_ptr_nonnull(strstr(why, "opt_out"));
         ck_assert_ptr_nonnull(strstr(why, wrong[i]));
+        why[0] = '\0'; /* judged without a politeness to change, in the same words */
+        ck_assert_int_eq(politeness_judge(&settings, why, sizeof why), -EINVAL);
+        ck_assert_ptr_eq(strstr(why, "politeness.opt_out: "), why);
+        ck_assert_ptr_nonnull(strstr(why, wrong[i]));
     }
 }
 END_TEST
@@ -482,8 +486,10 @@ START_TEST(a_reload_that_is_refused_leaves_everything_as_it_was)
     ck_assert_int_eq(ask("203.0.113.1"), PERMIT_NOW);
     ck_assert_int_eq(ask("203.0.113.1"), PERMIT_NOW);
     settings = usual();
+    ck_assert_int_eq(politeness_judge(&settings, why, sizeof why), 0);
     settings.back_off_max_ms = settings.back_off_ms - 1;
     ck_assert_int_eq(politeness_reload(politeness, &settings, why, sizeof why), -EINVAL);
+    ck_assert_int_eq(politeness_judge(&settings, why, sizeof why), -EINVAL);
 }
 END_TEST
 

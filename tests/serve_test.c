@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -1074,11 +1075,11 @@ START_TEST(a_stale_socket_is_replaced_and_nothing_else_is)
     file = fopen(standin.socket, "w");
     fclose(file);
     ck_assert_int_eq(listener_open(&first, standin.socket, 0600, NULL, 8, why, sizeof why),
-                     -EEXIST);
+                     -EINVAL);
     ck_assert_int_eq(access(standin.socket, F_OK), 0);
     unlink(standin.socket);
     ck_assert_int_eq(
-        listener_open(&first, standin.socket, 0600, "no-such-group", 8, why, sizeof why), -ENOENT);
+        listener_open(&first, standin.socket, 0600, "no-such-group", 8, why, sizeof why), -EINVAL);
     ck_assert_ptr_nonnull(strstr(why, "no-such-group"));
     ck_assert_int_ne(access(standin.socket, F_OK), 0);
     ck_assert_int_lt(listener_open(&first, "/no/such/directory/s", 0600, NULL, 8, why, sizeof why),
@@ -1135,11 +1136,63 @@ START_TEST(a_name_that_nobody_has_refuses_the_settings)
     struct rights *rights;
     char why[256];
 
-    ck_assert_int_eq(rights_load(&rights, &settings, why, sizeof why), -ENOENT);
+    ck_assert_int_eq(rights_load(&rights, &settings, why, sizeof why), -EINVAL);
     ck_assert_str_eq(why, "listen.query_users: there is no user 'no-such-user-here'");
     settings = (struct listen_settings){.admin_users = list_of(groups, 1)};
-    ck_assert_int_eq(rights_load(&rights, &settings, why, sizeof why), -ENOENT);
+    ck_assert_int_eq(rights_load(&rights, &settings, why, sizeof why), -EINVAL);
     ck_assert_str_eq(why, "listen.admin_users: there is no group '@no-such-group-here'");
+}
+END_TEST
+
+/* The machine's trouble, which passes: a service manager may try again (law 3). */
+START_TEST(a_name_that_cannot_be_looked_up_is_not_called_unknown)
+{
+    const char *users[] = {"root"}, *groups[] = {"@no-such-group-here"};
+    struct listen_settings settings = {.query_users = list_of(users, 1)};
+    struct rlimit none = {0};
+    struct rights *rights;
+    char why[256];
+
+    ck_assert_int_eq(rights_load(&rights, &settings, why, sizeof why), 0); /* loads its libraries */
+    rights_free(rights);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    ck_assert_int_eq(rights_load(&rights, &settings, why, sizeof why), -EAGAIN);
+    ck_assert_str_eq(why, "listen.query_users: the user 'root' cannot be looked up now");
+    settings = (struct listen_settings){.admin_users = list_of(groups, 1)};
+    ck_assert_int_eq(rights_load(&rights, &settings, why, sizeof why), -EAGAIN);
+    ck_assert_ptr_eq(strstr(why, "listen.admin_users: the group "), why);
+}
+END_TEST
+
+/* By the functions of the start, but nothing is made. */
+START_TEST(what_a_start_would_refuse_is_judged_before)
+{
+    const char *users[] = {"no-such-user-here"};
+    struct configuration wrong = standin.configuration;
+    char why[256] = "", socket[128], group[] = "no-such-group-here", lost[] = "/nonexistent/socket",
+         taken[] = "/dev/null", coming[] = "/nonexistent/run";
+
+    ck_assert_int_eq(serve_judge(&wrong, why, sizeof why), 0);
+    ck_assert_int_ne(access(standin.socket, F_OK), 0);
+    wrong.listen.query_users = list_of(users, 1);
+    ck_assert_int_eq(serve_judge(&wrong, why, sizeof why), -EINVAL);
+    ck_assert_str_eq(why, "listen.query_users: there is no user 'no-such-user-here'");
+    wrong = standin.configuration;
+    wrong.listen.group = group;
+    ck_assert_int_eq(serve_judge(&wrong, why, sizeof why), -EINVAL);
+    ck_assert_str_eq(why, "listen.group: there is no group 'no-such-group-here'");
+    wrong = standin.configuration;
+    wrong.listen.socket = taken;
+    ck_assert_int_eq(serve_judge(&wrong, why, sizeof why), -EINVAL);
+    ck_assert_str_eq(why, "listen.socket: /dev/null is there and is no socket; move it away");
+    wrong.listen.socket = lost;
+    ck_assert_int_eq(serve_judge(&wrong, why, sizeof why), -EINVAL);
+    ck_assert_str_eq(why, "listen.socket: there is no directory to make /nonexistent/socket in");
+    wrong.daemon.run_directory = coming; /* whose parent engine_judge looks at */
+    snprintf(socket, sizeof socket, "%s/socket", coming);
+    wrong.listen.socket = socket;
+    ck_assert_int_eq(serve_judge(&wrong, why, sizeof why), 0);
+    rmdir(standin.directory);
 }
 END_TEST
 
@@ -1257,10 +1310,12 @@ static void add_parts(Suite *suite)
     tcase_add_test(tcase, overload_sheds_scans_first_and_answers_at_once);
     tcase_add_test(tcase, a_standstill_of_ours_is_nobodys_slowness);
     tcase_add_test(tcase, a_stale_socket_is_replaced_and_nothing_else_is);
+    tcase_add_test(tcase, what_a_start_would_refuse_is_judged_before);
     add(tcase, suite);
     tcase = tcase_create("rights");
     tcase_add_test(tcase, rights_follow_users_groups_and_everybody);
     tcase_add_test(tcase, a_name_that_nobody_has_refuses_the_settings);
+    tcase_add_test(tcase, a_name_that_cannot_be_looked_up_is_not_called_unknown);
     add(tcase, suite);
 }
 

@@ -1,8 +1,8 @@
 /*
  * mxward.c - the daemon's main: arguments, configuration, signals, and the order of life.
  *
- *   load ─► engine_start ─► serve_start ─► wait for signals ─► engine_drain, serve_stop,
- * engine_stop
+ *   load (read and judge) ─► engine_start ─► serve_start ─► wait for signals ─►
+ *   engine_drain, serve_stop, engine_stop
  *
  * Stays in the foreground and logs to where the configuration says; a service manager does the rest
  * (readiness and watchdog by NOTIFY_SOCKET). SIGHUP reloads: a bad file leaves the old settings in
@@ -117,17 +117,6 @@ static void parse_arguments(struct arguments *arguments, int count, char **texts
         arguments->file = STANDARD_FILE;
 }
 
-static int load(struct running *running, char *why, size_t why_size)
-{
-    void *configuration;
-
-    if (option_load(&configuration_table, running->file, &configuration, &running->origin, why,
-                    why_size) != 0)
-        return EX_CONFIG;
-    running->configuration = configuration;
-    return EX_OK;
-}
-
 static int exit_code_of(int error)
 {
     switch (-error) {
@@ -140,10 +129,33 @@ static int exit_code_of(int error)
     case EPERM: /* io_uring refused by a filter or a sysctl; the sentence says which */
         return EX_UNAVAILABLE;
     case EINVAL:
+    case ENOKEY: /* no usable trust anchor */
         return EX_CONFIG;
     default:
         return EX_UNAVAILABLE;
     }
+}
+
+/* Reads and judges: what passes here is wrong for nobody but the machine. The only way in, for -t,
+ * the start and a reload. */
+static int load(struct running *running, char *why, size_t why_size)
+{
+    void *configuration;
+    int error;
+
+    if (option_load(&configuration_table, running->file, &configuration, &running->origin, why,
+                    why_size) != 0)
+        return EX_CONFIG;
+    error = engine_judge(configuration, why, why_size);
+    if (error == 0)
+        error = serve_judge(configuration, why, why_size);
+    if (error != 0) {
+        option_locate(&configuration_table, running->origin, why, why_size);
+        option_free(&configuration_table, configuration, running->origin);
+        return exit_code_of(error);
+    }
+    running->configuration = configuration;
+    return EX_OK;
 }
 
 static int start(struct running *running)
@@ -163,13 +175,14 @@ static int start(struct running *running)
         }
     }
     if (error != 0) {
+        option_locate(&configuration_table, running->origin, why, sizeof why);
         fprintf(stderr, "mxward: cannot start: %s\n", why[0] != '\0' ? why : strerror(-error));
         return exit_code_of(error);
     }
     return EX_OK;
 }
 
-/* Parses to a new object, and swaps only if it is good and taken. `why` says how it went. */
+/* Loads to a new object, and swaps only if it is good and taken. `why` says how it went. */
 static bool reload(struct running *running, char *why, size_t why_size)
 {
     struct running fresh = {.file = running->file};

@@ -125,6 +125,7 @@
 #define LIMIT_CONFIGURATION_FILES 256     /* read through include() */
 #define LIMIT_CONFIGURATION_DEPTH 8       /* include() inside of included files; braces in braces */
 #define LIMIT_OPTION_NAME         64      /* bytes of a section's or option's name */
+#define LIMIT_RUN_DIRECTORY       80 /* bytes of its path: a socket's path must fit behind it */
 
 /* --- names as they come in --- */
 #define LIMIT_NAME_INPUT    1024 /* bytes of a domain as people write it (UTF-8, not yet mapped) */

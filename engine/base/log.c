@@ -80,6 +80,13 @@ static const char *target_path(const char *text, const char *name, const char *s
     return text[length] == '\0' ? standard : NULL;
 }
 
+int log_target_is_known(const char *text)
+{
+    return text == NULL || strcmp(text, "stderr") == 0 ||
+           target_path(text, "journal", JOURNAL_SOCKET) != NULL ||
+           target_path(text, "syslog", SYSLOG_SOCKET) != NULL;
+}
+
 void log_start(enum log_level level, const char *text)
 {
     log_set_level(level);

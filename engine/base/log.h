@@ -21,6 +21,7 @@ enum log_level {
 /* "stderr", "journal" or "syslog"; "journal:PATH" and "syslog:PATH" for a socket elsewhere. What
  * cannot be reached is replaced by standard error. Before other threads start. */
 void log_start(enum log_level level, const char *target);
+int log_target_is_known(const char *target); /* one of those; whether it can be reached or not */
 void log_set_level(enum log_level level);
 int log_enabled(enum log_level level);
 /* `event` is a short constant word ("probe-ended"): the unit of rate limiting and of grep. */

@@ -330,6 +330,44 @@ static int parse_text(const struct option_table *table, const char *text)
     return result;
 }
 
+/* ------------------------------------------------------------------ where a setting stands */
+
+/* The row that `why` begins with the name of, and its part; NULL: it begins otherwise. */
+static const struct option_row *row_of_sentence(const struct option_table *table, const char *why,
+                                                const struct option_part **part)
+{
+    char name[LIMIT_OPTION_NAME + 1];
+    size_t section = strcspn(why, ". "), length;
+
+    if (why[section] != '.' || section >= sizeof(name))
+        return NULL;
+    memcpy(name, why, section);
+    name[section] = '\0';
+    *part = find_part(table, name);
+    why += section + 1;
+    length = strcspn(why, ": ");
+    if (*part == NULL || length >= sizeof(name))
+        return NULL;
+    memcpy(name, why, length);
+    name[length] = '\0';
+    return find_row((*part)->module, name);
+}
+
+void option_locate(const struct option_table *table, const struct option_origin *origin, char *why,
+                   size_t why_size)
+{
+    const struct option_part *part;
+    const struct option_row *row = row_of_sentence(table, why, &part);
+    if (row == NULL)
+        return;
+    const struct option_position *at = option_origin_at(table, origin, part, row);
+    char *sentence = at->line != 0 ? strdup(why) : NULL;
+    if (sentence == NULL) /* a default; or no memory, and it has its name at least */
+        return;
+    snprintf(why, why_size, "%s:%u: %s", origin->source.files[at->file], at->line, sentence);
+    free(sentence);
+}
+
 /* ------------------------------------------------------------------ load and free */
 
 static int set_defaults(const struct option_table *table, char *configuration)

@@ -4,8 +4,9 @@
  * A module exports its own rows and a plain struct of settings; the sample file, the manual's
  * table, `mxward --help`, shell completion and the parser all read the same rows
  * (tests/option_test.c compares). A file is parsed into a new struct and swapped in whole, or
- * refused whole with file, line and a "did you mean". Only the main thread loads; others read the
- * settings they were given.
+ * refused whole with file, line and a "did you mean". What a row cannot know (does this user exist,
+ * is there a certificate in this file) the module judges afterwards (engine_judge, serve_judge).
+ * Only the main thread loads; others read the settings they were given.
  */
 #ifndef MXWARD_BASE_OPTION_H
 #define MXWARD_BASE_OPTION_H
@@ -93,6 +94,13 @@ void option_print_help(const struct option_table *table, FILE *out);
 /* The effective configuration; with origins unless `origin` is NULL. */
 void option_print_effective(const struct option_table *table, const void *configuration,
                             const struct option_origin *origin, FILE *out);
+/*
+ * What a module says about a setting of its own begins with that setting, "section.option". Puts
+ * before it where the file has it, "file:line: "; a default, and any other sentence, stays as it
+ * is.
+ */
+void option_locate(const struct option_table *table, const struct option_origin *origin, char *why,
+                   size_t why_size);
 /* Prints every difference that needs a restart to take effect; returns their number. */
 size_t option_compare(const struct option_table *table, const void *running, const void *fresh,
                       FILE *out);

@@ -61,13 +61,17 @@ const struct certificate *certificate_hold(const struct certificate *certificate
 void certificate_drop(const struct certificate *certificate); /* NULL is fine */
 
 /*
- * Loads the roots, whole, into memory, from `ca_file` or all files in `ca_directory` (both NULL:
+ * Loads the roots, whole, into memory, from `ca_file` and all files in `ca_directory` (both NULL:
  * the system's: SSL_CERT_FILE, OpenSSL's default file, Debian's bundle, OpenSSL's default
- * directory). Replaces those loaded before, and forgets all PKIX results. Negative errno if not one
- * root could be loaded: then the old ones stay.
+ * directory). Replaces those loaded before, and forgets all PKIX results. The errors of
+ * certificate_trust_judge, or -ENOMEM: then the old ones stay.
  */
 int certificate_trust_load(struct certificate_store *store, const char *ca_file,
                            const char *ca_directory);
+/* The same reading, kept nowhere. 0; -EINVAL with a sentence that begins with the setting: one of
+ * those given holds no certificate; -ENOENT with a sentence: nor does the system. */
+int certificate_trust_judge(const char *ca_file, const char *ca_directory, char *why,
+                            size_t why_size);
 /*
  * PKIX: does `chain` (leaf first, as sent) lead to a root that the system trusts, for a TLS server,
  * at `now_s`? Returns an X509_V_* code (0: yes), no names involved; remembered per chain. Negative

@@ -296,9 +296,9 @@ const struct certificate *certificate_intern(struct certificate_store *store, co
 
 /* --- roots --- */
 
-static bool trust_has_roots(X509_STORE *trust)
+static int trust_roots(X509_STORE *trust)
 {
-    return sk_X509_OBJECT_num(X509_STORE_get0_objects(trust)) > 0;
+    return sk_X509_OBJECT_num(X509_STORE_get0_objects(trust));
 }
 
 /* OpenSSL decodes a certificate's extensions at first use, and remembers a failure: here, not in a
@@ -315,19 +315,22 @@ static void trust_decode(X509_STORE *trust)
     }
 }
 
-static void trust_add_directory(X509_STORE *trust, const char *path)
+/* True if any file brought a root, new or known. */
+static bool trust_add_directory(X509_STORE *trust, const char *path)
 {
     DIR *directory = opendir(path);
     struct dirent *entry;
     char file[4096];
+    bool any = false;
 
     if (directory == NULL)
-        return;
+        return false;
     for (unsigned i = 0; i < TRUST_FILES_MAX && (entry = readdir(directory)) != NULL; i++)
         if (entry->d_name[0] != '.' &&
             snprintf(file, sizeof file, "%s/%s", path, entry->d_name) < (int)sizeof file)
-            X509_STORE_load_file(trust, file); /* what is no certificate adds none */
+            any |= X509_STORE_load_file(trust, file) == 1; /* what is no certificate adds none */
     closedir(directory);
+    return any;
 }
 
 static void trust_add_system(X509_STORE *trust)
@@ -337,30 +340,76 @@ static void trust_add_system(X509_STORE *trust)
     const char *directory = getenv(X509_get_default_cert_dir_env());
 
     X509_STORE_load_file(trust, file != NULL ? file : X509_get_default_cert_file());
-    if (file == NULL && directory == NULL && !trust_has_roots(trust))
+    if (file == NULL && directory == NULL && trust_roots(trust) == 0)
         X509_STORE_load_file(trust, debian_bundle);
-    if (directory != NULL || !trust_has_roots(trust))
+    if (directory != NULL || trust_roots(trust) == 0)
         trust_add_directory(trust, directory != NULL ? directory : X509_get_default_cert_dir());
+}
+
+/* What is given must bring a root, each of the two: what cannot be read would be missed later. */
+static int trust_add(X509_STORE *trust, const char *ca_file, const char *ca_directory, char *why,
+                     size_t why_size)
+{
+    if (ca_file != NULL)
+        X509_STORE_load_file(trust, ca_file);
+    if (ca_file != NULL && trust_roots(trust) == 0) {
+        snprintf(why, why_size, "probe.ca_file: no certificate can be read from %s", ca_file);
+        return -EINVAL;
+    }
+    if (ca_directory != NULL && !trust_add_directory(trust, ca_directory)) {
+        snprintf(why, why_size,
+                 "probe.ca_directory: no certificate can be read from the files in %s",
+                 ca_directory);
+        return -EINVAL;
+    }
+    if (ca_file != NULL || ca_directory != NULL)
+        return 0;
+    trust_add_system(trust);
+    if (trust_roots(trust) > 0)
+        return 0;
+    snprintf(why, why_size,
+             "this system has no certificate authorities to trust: install "
+             "ca-certificates, or set probe.ca_file");
+    return -ENOENT;
+}
+
+static int trust_read(X509_STORE **trust, const char *ca_file, const char *ca_directory, char *why,
+                      size_t why_size)
+{
+    int error;
+
+    *trust = X509_STORE_new();
+    if (*trust == NULL) {
+        snprintf(why, why_size, "no memory for the certificate authorities");
+        return -ENOMEM;
+    }
+    error = trust_add(*trust, ca_file, ca_directory, why, why_size);
+    ERR_clear_error();
+    if (error != 0)
+        X509_STORE_free(*trust);
+    return error;
+}
+
+int certificate_trust_judge(const char *ca_file, const char *ca_directory, char *why,
+                            size_t why_size)
+{
+    X509_STORE *trust;
+    int error = trust_read(&trust, ca_file, ca_directory, why, why_size);
+
+    if (error == 0)
+        X509_STORE_free(trust);
+    return error;
 }
 
 int certificate_trust_load(struct certificate_store *store, const char *ca_file,
                            const char *ca_directory)
 {
-    X509_STORE *trust = X509_STORE_new(), *old;
+    X509_STORE *trust, *old;
+    char why[256];
+    int error = trust_read(&trust, ca_file, ca_directory, why, sizeof why);
 
-    if (trust == NULL)
-        return -ENOMEM;
-    if (ca_file != NULL)
-        X509_STORE_load_file(trust, ca_file);
-    if (ca_directory != NULL)
-        trust_add_directory(trust, ca_directory);
-    if (ca_file == NULL && ca_directory == NULL)
-        trust_add_system(trust);
-    ERR_clear_error();
-    if (!trust_has_roots(trust)) {
-        X509_STORE_free(trust);
-        return -ENOENT;
-    }
+    if (error != 0)
+        return error;
     trust_decode(trust);
     pthread_mutex_lock(&store->trust_lock);
     old = store->trust;

@@ -270,6 +270,11 @@ static int set_up_loop(struct resolver *r)
     return error;
 }
 
+static void say_bogus_name(char *why, size_t why_size, const char *bogus_name)
+{
+    (void)snprintf(why, why_size, "dns.bogus_name: \"%s\" is no domain name", bogus_name);
+}
+
 static int set_up_look_ups(struct resolver *r)
 {
     uint32_t held = r->options.outstanding ? r->options.outstanding : STANDARD_HELD;
@@ -288,8 +293,7 @@ static int set_up_look_ups(struct resolver *r)
     }
     error = self_test_create(&r->self_test, r->look_ups, r->options.bogus_name, &r->counts);
     if (error < 0)
-        (void)snprintf(r->why, WHY_BYTES, "the bogus name %s is no domain name",
-                       r->options.bogus_name);
+        say_bogus_name(r->why, WHY_BYTES, r->options.bogus_name);
     return error;
 }
 
@@ -397,6 +401,21 @@ int resolver_start(struct resolver **out, const struct resolver_options *options
     }
     *out = r;
     return 0;
+}
+
+int resolver_judge(const struct resolver_options *options, char *why, size_t why_size)
+{
+    struct ub_ctx *context;
+    struct name bogus;
+
+    if (!self_test_read_bogus(&bogus, options->bogus_name)) {
+        say_bogus_name(why, why_size, options->bogus_name);
+        return -EINVAL;
+    }
+    int error = resolver_context_create(&context, options, NULL, why, why_size);
+    if (error == 0)
+        resolver_context_delete(context);
+    return error;
 }
 
 int resolver_descriptor(const struct resolver *resolver)

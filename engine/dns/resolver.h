@@ -81,6 +81,9 @@ struct resolver;
  * sentence (256 bytes). -ENOKEY: no usable trust anchor (DNS-06). */
 int resolver_start(struct resolver **resolver, const struct resolver_options *options,
                    struct exchange *exchange, uint16_t me, char *why);
+/* What resolver_start would say to these options: makes a context of libunbound and throws it away.
+ * 0, -EINVAL or -ENOKEY with a sentence that begins with the setting, or our own trouble. */
+int resolver_judge(const struct resolver_options *options, char *why, size_t why_size);
 int resolver_descriptor(const struct resolver *resolver); /* its ring, for ring_wake */
 /* Answers what it holds with DNS_TROUBLE_OURS, joins, frees. Nobody may ask from then on; askers
  * must still take what comes home, or be past caring (their exchange outlives this call). */

@@ -126,7 +126,7 @@ static int anchor_check(const char *path, char *why, size_t why_size)
     FILE *file = fopen(path, "re");
 
     if (!file) {
-        say(why, why_size, "cannot read the trust anchor %s: %s", path, strerror(errno));
+        say(why, why_size, "dns.trust_anchor: cannot read %s: %s", path, strerror(errno));
         return -ENOKEY;
     }
     while (!found && fgets(line, sizeof line, file)) {
@@ -137,14 +137,31 @@ static int anchor_check(const char *path, char *why, size_t why_size)
     }
     (void)fclose(file);
     if (!found)
-        say(why, why_size, "the trust anchor %s has no DS or DNSKEY record", path);
+        say(why, why_size, "dns.trust_anchor: %s has no DS or DNSKEY record", path);
     return found ? 0 : -ENOKEY;
+}
+
+/* libunbound takes any number for a port, and only its last 16 bits. */
+static bool port_is_one(const char *forwarder)
+{
+    const char *port = strchr(forwarder, '@');
+    char *end;
+
+    if (!port)
+        return true;
+    unsigned long number = strtoul(port + 1, &end, 10);
+    return port[1] >= '0' && port[1] <= '9' && *end == '\0' && number >= 1 && number <= 65535;
+}
+
+static const char *anchor_of(const struct resolver_options *options)
+{
+    return options->trust_anchor ? options->trust_anchor : STANDARD_ANCHOR;
 }
 
 static int set_all(struct ub_ctx *context, const struct resolver_options *options, char *why,
                    size_t why_size)
 {
-    const char *anchor = options->trust_anchor ? options->trust_anchor : STANDARD_ANCHOR;
+    const char *anchor = anchor_of(options);
     int error = anchor_check(anchor, why, why_size);
 
     for (size_t i = 0; error == 0 && i < sizeof settings / sizeof *settings; i++)
@@ -155,12 +172,14 @@ static int set_all(struct ub_ctx *context, const struct resolver_options *option
         error = set(context, "do-ip6:", options->ipv6 ? "yes" : "no", why, why_size);
     if (error == 0 && options->root_hints)
         error = set(context, "root-hints:", options->root_hints, why, why_size);
-    if (error == 0 && options->forwarder && ub_ctx_set_fwd(context, options->forwarder)) {
-        say(why, why_size, "%s is not a forwarder's address", options->forwarder);
+    if (error == 0 && options->forwarder &&
+        (!port_is_one(options->forwarder) || ub_ctx_set_fwd(context, options->forwarder))) {
+        say(why, why_size, "dns.forwarder: \"%s\" is neither ADDRESS nor ADDRESS@PORT",
+            options->forwarder);
         error = -EINVAL;
     }
     if (error == 0 && ub_ctx_add_ta_file(context, anchor)) {
-        say(why, why_size, "libunbound does not take the trust anchor %s", anchor);
+        say(why, why_size, "dns.trust_anchor: libunbound does not take %s", anchor);
         error = -ENOKEY;
     }
     return error;
@@ -185,8 +204,8 @@ static int finalise(struct ub_ctx *context, bool events)
     return error;
 }
 
-static int create(struct ub_ctx **context, const struct resolver_options *options,
-                  struct ub_event_base *base, char *why, size_t why_size)
+static int begin(struct ub_ctx **context, const struct resolver_options *options,
+                 struct ub_event_base *base, char *why, size_t why_size)
 {
     *context = base ? ub_ctx_create_ub_event(base) : ub_ctx_create();
     if (!*context) {
@@ -197,20 +216,52 @@ static int create(struct ub_ctx **context, const struct resolver_options *option
     if (!base)
         (void)ub_ctx_async(*context, 1);
     int error = set_all(*context, options, why, why_size);
-    if (error == 0) {
-        int refused = finalise(*context, base != NULL);
-        if (refused) {
-            say(why, why_size,
-                "libunbound does not start (%s): look at the trust anchor, root hints and "
-                "forwarder",
-                ub_strerror(refused));
-            error = refused == UB_NOMEM ? -ENOMEM : -EINVAL;
+    if (error < 0)
+        ub_ctx_delete(*context);
+    return error;
+}
+
+/* libunbound read its files and refused; it does not tell which. */
+static void blame(const struct resolver_options *options, int refused, char *why, size_t why_size)
+{
+    struct resolver_options without = *options;
+    struct ub_ctx *context;
+    char unused[256];
+
+    without.root_hints = NULL;
+    if (options->root_hints && begin(&context, &without, NULL, unused, sizeof unused) == 0) {
+        bool fine = finalise(context, false) == UB_NOERROR;
+
+        ub_ctx_delete(context);
+        if (fine) {
+            say(why, why_size, "dns.root_hints: libunbound does not take %s (%s)",
+                options->root_hints, ub_strerror(refused));
+            return;
         }
     }
-    if (error < 0) {
-        ub_ctx_delete(*context);
-        *context = NULL;
+    say(why, why_size, "dns.trust_anchor: libunbound does not take %s (%s)", anchor_of(options),
+        ub_strerror(refused));
+}
+
+static int create(struct ub_ctx **context, const struct resolver_options *options,
+                  struct ub_event_base *base, char *why, size_t why_size)
+{
+    int error = begin(context, options, base, why, why_size), refused = UB_NOERROR;
+
+    if (error == 0) {
+        refused = finalise(*context, base != NULL);
+        if (refused)
+            ub_ctx_delete(*context);
     }
+    if (refused == UB_NOMEM) {
+        say(why, why_size, "libunbound has no memory for a context");
+        error = -ENOMEM;
+    } else if (refused) {
+        blame(options, refused, why, why_size);
+        error = -EINVAL;
+    }
+    if (error < 0)
+        *context = NULL;
     return error;
 }
 

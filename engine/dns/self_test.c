@@ -27,6 +27,13 @@ static void question_name(struct dns_question *question, const char *text, enum 
     question->type = type;
 }
 
+bool self_test_read_bogus(struct name *name, const char *bogus_name)
+{
+    *name = (struct name){0};
+    return bogus_name == NULL || *bogus_name == '\0' ||
+           name_parse(name, bogus_name, strlen(bogus_name)) == NAME_OK;
+}
+
 int self_test_create(struct self_test *test, struct look_ups *look_ups, const char *bogus_name,
                      struct resolver_counts *counts)
 {
@@ -39,9 +46,9 @@ int self_test_create(struct self_test *test, struct look_ups *look_ups, const ch
     for (size_t i = 0; i < SELF_TEST_TOPS; i++)
         question_name(&test->tops[i], tops[i], DNS_SOA);
     test->bogus.type = DNS_A;
-    test->has_bogus = bogus_name && *bogus_name;
-    if (test->has_bogus && name_parse(&test->bogus.name, bogus_name, strlen(bogus_name)) != NAME_OK)
+    if (!self_test_read_bogus(&test->bogus.name, bogus_name))
         return -EINVAL;
+    test->has_bogus = test->bogus.name.length > 0;
     return 0;
 }
 

@@ -27,6 +27,9 @@ struct self_test {
     struct resolver_counts *counts; /* its self_test is the result */
 };
 
+/* The setting dns.bogus_name. NULL and "": there is none, the name is empty. False: it is no name.
+ */
+bool self_test_read_bogus(struct name *name, const char *bogus_name);
 /* `bogus_name` may be NULL; 0, or -EINVAL when it is no name. */
 int self_test_create(struct self_test *test, struct look_ups *look_ups, const char *bogus_name,
                      struct resolver_counts *counts);

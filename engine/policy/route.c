@@ -13,6 +13,7 @@
  */
 #include "engine/policy/verdict.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,6 +43,19 @@ bool own_add(struct own *own, const char *text)
     else
         return false;
     return true;
+}
+
+int own_read(struct own *own, const struct option_list *list, char *why, size_t why_size)
+{
+    own->name_count = own->address_count = 0;
+    for (size_t i = 0; i < list->count; i++)
+        if (!own_add(own, list->texts[i])) {
+            snprintf(why, why_size,
+                     "daemon.own: \"%s\" is neither a host name nor an address, or one too many",
+                     list->texts[i]);
+            return -EINVAL;
+        }
+    return 0;
 }
 
 static bool own_has_name(const struct own *own, const struct name *name)

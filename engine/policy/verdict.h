@@ -17,6 +17,7 @@
 #ifndef MXWARD_POLICY_VERDICT_H
 #define MXWARD_POLICY_VERDICT_H
 
+#include "engine/base/option.h"
 #include "engine/facts/host_facts.h"
 #include "shm/verdict.h"
 
@@ -62,6 +63,8 @@ struct own {
 };
 /* `text` is a host name or an address; false: neither, or LIMIT_OWN are there. */
 bool own_add(struct own *own, const char *text);
+/* All of the setting daemon.own. 0, or -EINVAL with a sentence that begins with the setting. */
+int own_read(struct own *own, const struct option_list *list, char *why, size_t why_size);
 
 /* MX answer → route. `answer` is of type MX for `domain`. `own` NULL: none; its names count here.
  */

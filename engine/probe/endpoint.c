@@ -1254,27 +1254,33 @@ static void address_literal(char *out, size_t size)
 }
 
 /* The configured name, else the machine's, else its address: never a name that is none (TLS-04). */
-static int choose_ehlo_name(char *out, size_t size, const char *configured, char *why,
-                            size_t why_size)
+static void say_the_machine(char *out, size_t size)
 {
     char host[256] = "";
     struct name name;
 
-    if (configured == NULL && gethostname(host, sizeof host - 1) != 0)
+    if (gethostname(host, sizeof host - 1) != 0)
         host[0] = '\0';
-    const char *text = configured == NULL ? host : configured;
-    enum name_status status = name_parse(&name, text, strlen(text));
+    enum name_status status = name_parse(&name, host, strlen(host));
     if (status == NAME_OK) {
         snprintf(out, size, "%s", name.text);
-        return 0;
+        return;
     }
-    if (configured == NULL) {
-        address_literal(out, size);
-        log_notice("ehlo-name", "the host name \"%s\" is none for EHLO (%s); saying %s", host,
-                   name_status_text(status), out);
+    address_literal(out, size);
+    log_notice("ehlo-name", "the host name \"%s\" is none for EHLO (%s); saying %s", host,
+               name_status_text(status), out);
+}
+
+/* `out` is empty if no name is configured. */
+static int read_ehlo_name(struct name *out, const char *configured, char *why, size_t why_size)
+{
+    *out = (struct name){0};
+    if (configured == NULL)
         return 0;
-    }
-    snprintf(why, why_size, "probe.ehlo_name: \"%s\" is no name to say in EHLO: %s", text,
+    enum name_status status = name_parse(out, configured, strlen(configured));
+    if (status == NAME_OK)
+        return 0;
+    snprintf(why, why_size, "probe.ehlo_name: \"%s\" is no name to say in EHLO: %s", configured,
              name_status_text(status));
     return -EINVAL;
 }
@@ -1295,23 +1301,48 @@ static int choose_source(struct source *source, const char *text, uint8_t family
     return 0;
 }
 
+/* What the settings say in words; what can be wrong with them is found here, and nowhere else. */
+struct words {
+    struct name ehlo_name; /* empty: none is configured */
+    struct source source4, source6;
+};
+
+static int read_words(struct words *words, const struct probe_settings *settings, char *why,
+                      size_t why_size)
+{
+    int error = read_ehlo_name(&words->ehlo_name, settings->ehlo_name, why, why_size);
+
+    if (error == 0)
+        error =
+            choose_source(&words->source4, settings->source_ipv4, 4, "source_ipv4", why, why_size);
+    if (error == 0)
+        error =
+            choose_source(&words->source6, settings->source_ipv6, 6, "source_ipv6", why, why_size);
+    return error;
+}
+
+int prober_judge(const struct probe_settings *settings, char *why, size_t why_size)
+{
+    struct words words;
+
+    return read_words(&words, settings, why, why_size);
+}
+
 static int take_settings(struct prober *prober, const struct probe_settings *settings, char *why,
                          size_t why_size)
 {
-    char name[sizeof prober->ehlo_name];
-    struct source source4, source6;
-    int error = choose_ehlo_name(name, sizeof name, settings->ehlo_name, why, why_size);
+    struct words words;
+    int error = read_words(&words, settings, why, why_size);
 
-    if (error == 0)
-        error = choose_source(&source4, settings->source_ipv4, 4, "source_ipv4", why, why_size);
-    if (error == 0)
-        error = choose_source(&source6, settings->source_ipv6, 6, "source_ipv6", why, why_size);
     prober->settings = settings; /* budgets and switches in any case: the old ones go away */
     if (error != 0)
         return error;
-    memcpy(prober->ehlo_name, name, sizeof name);
-    prober->source4 = source4;
-    prober->source6 = source6;
+    if (words.ehlo_name.length > 0)
+        snprintf(prober->ehlo_name, sizeof prober->ehlo_name, "%s", words.ehlo_name.text);
+    else
+        say_the_machine(prober->ehlo_name, sizeof prober->ehlo_name);
+    prober->source4 = words.source4;
+    prober->source6 = words.source6;
     return 0;
 }
 

@@ -50,6 +50,8 @@ struct prober;
 int prober_create(struct prober **prober, struct ring *ring, struct wheel *wheel,
                   struct certificate_store *certificates, const struct probe_settings *settings,
                   uint32_t probes_max, char *why, size_t why_size);
+/* 0, or -EINVAL with a sentence that begins with the setting: what prober_create would refuse. */
+int prober_judge(const struct probe_settings *settings, char *why, size_t why_size);
 /* Nothing may be in flight: prober_cancel_all and turn until prober_running() == 0 first. */
 void prober_destroy(struct prober *prober);
 uint32_t prober_running(const struct prober *prober); /* also the ended ones that were not taken */

@@ -171,16 +171,33 @@ static struct budget budget_of(const struct politeness *politeness, const struct
 
 /* --- create, reload --- */
 
-int politeness_reload(struct politeness *politeness, const struct politeness_settings *settings,
-                      char *why, size_t why_size)
+/* What can be wrong with the settings is found here, and nowhere else. */
+static int read_settings(struct opt_out **opt_out, const struct politeness_settings *settings,
+                         char *why, size_t why_size)
 {
-    struct opt_out *opt_out;
-
     if (settings->back_off_max_ms < settings->back_off_ms) {
         snprintf(why, why_size, "politeness.back_off_max is less than politeness.back_off");
         return -EINVAL;
     }
-    int error = opt_out_create(&opt_out, &settings->opt_out, why, why_size);
+    return opt_out_create(opt_out, &settings->opt_out, why, why_size);
+}
+
+int politeness_judge(const struct politeness_settings *settings, char *why, size_t why_size)
+{
+    struct opt_out *opt_out;
+    int error = read_settings(&opt_out, settings, why, why_size);
+
+    if (error == 0)
+        opt_out_destroy(opt_out);
+    return error;
+}
+
+int politeness_reload(struct politeness *politeness, const struct politeness_settings *settings,
+                      char *why, size_t why_size)
+{
+    struct opt_out *opt_out;
+    int error = read_settings(&opt_out, settings, why, why_size);
+
     if (error != 0)
         return error;
     opt_out_destroy(politeness->opt_out);

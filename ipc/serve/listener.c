@@ -8,8 +8,10 @@
  */
 #include "ipc/serve/listener.h"
 
+#include "ipc/serve/rights.h"
+
 #include <errno.h>
-#include <grp.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,19 +25,71 @@ static int refuse(int error, char *why, size_t size, const char *path, const cha
     return -error;
 }
 
+/* What can be wrong with path and group is found here, and nowhere else. *gid -1: none is named. */
+static int read_place(struct sockaddr_un *address, gid_t *gid, const char *path, const char *group,
+                      char *why, size_t size)
+{
+    size_t length = strlen(path);
+    int error;
+
+    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    *gid = (gid_t)-1;
+    if (length == 0 || length >= sizeof address->sun_path) {
+        snprintf(why, size, "listen.socket: '%s' is empty or longer than %zu bytes", path,
+                 sizeof address->sun_path - 1);
+        return -EINVAL;
+    }
+    memcpy(address->sun_path, path, length + 1);
+    error = group ? rights_find_group(group, gid) : 0;
+    if (error == -ENOENT)
+        snprintf(why, size, "listen.group: there is no group '%s'", group);
+    else if (error)
+        snprintf(why, size, "listen.group: the group '%s' cannot be looked up now", group);
+    return error == -ENOENT ? -EINVAL : error;
+}
+
+/* 1: a socket is there, perhaps a stale one; 0: nothing; negative: what must not be removed. */
+static int look_at_file(const char *path, char *why, size_t size)
+{
+    struct stat st;
+
+    if (lstat(path, &st) != 0)
+        return errno == ENOENT ? 0
+                               : refuse(errno, why, size, path, "cannot look at the socket's file");
+    if (S_ISSOCK(st.st_mode))
+        return 1;
+    snprintf(why, size, "listen.socket: %s is there and is no socket; move it away", path);
+    return -EINVAL;
+}
+
+int listener_judge(const char *path, const char *group, bool directory_comes, char *why,
+                   size_t why_size)
+{
+    struct sockaddr_un address;
+    struct stat st;
+    gid_t gid;
+    int error = read_place(&address, &gid, path, group, why, why_size);
+
+    if (error)
+        return error;
+    error = look_at_file(path, why, why_size);
+    if (error == -EINVAL || error == 1)
+        return error < 0 ? error : 0;
+    if (directory_comes || error == -EACCES) /* not ours to look into, perhaps the daemon's */
+        return 0;
+    if (stat(dirname(address.sun_path), &st) == 0 && S_ISDIR(st.st_mode))
+        return 0;
+    snprintf(why, why_size, "listen.socket: there is no directory to make %s in", path);
+    return -EINVAL;
+}
+
 /* Removes what an earlier daemon left. 0: the path is free. */
 static int remove_stale(const struct sockaddr_un *address, char *why, size_t size)
 {
-    struct stat st;
-    int probe, error;
+    int probe, error = look_at_file(address->sun_path, why, size);
 
-    if (lstat(address->sun_path, &st) != 0)
-        return errno == ENOENT ? 0
-                               : refuse(errno, why, size, address->sun_path,
-                                        "cannot look at the socket's file");
-    if (!S_ISSOCK(st.st_mode))
-        return refuse(EEXIST, why, size, address->sun_path,
-                      "is there and is no socket; move it away or set listen.socket");
+    if (error <= 0)
+        return error;
     probe = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (probe < 0)
         return refuse(errno, why, size, address->sun_path, "cannot make a socket");
@@ -49,34 +103,10 @@ static int remove_stale(const struct sockaddr_un *address, char *why, size_t siz
     return 0;
 }
 
-static int group_find(const char *name, gid_t *gid)
+static int set_owner_and_mode(const struct listener *listener, mode_t mode, gid_t gid, char *why,
+                              size_t size)
 {
-    const struct group *group = getgrnam(name);
-    char *end;
-    unsigned long number;
-
-    if (group) {
-        *gid = group->gr_gid;
-        return 0;
-    }
-    errno = 0;
-    number = strtoul(name, &end, 10);
-    if (errno || *end || end == name || number >= (gid_t)-1)
-        return -ENOENT;
-    *gid = (gid_t)number;
-    return 0;
-}
-
-static int set_owner_and_mode(const struct listener *listener, mode_t mode, const char *group,
-                              char *why, size_t size)
-{
-    gid_t gid = (gid_t)-1;
-
-    if (group && group_find(group, &gid) != 0) {
-        snprintf(why, size, "listen.group: there is no group '%s'", group);
-        return -ENOENT;
-    }
-    if (group && lchown(listener->path, (uid_t)-1, gid) != 0)
+    if (gid != (gid_t)-1 && lchown(listener->path, (uid_t)-1, gid) != 0)
         return refuse(errno, why, size, listener->path,
                       "cannot give the socket to listen.group (is the daemon's user a member?)");
     if (chmod(listener->path, mode) != 0)
@@ -108,23 +138,19 @@ static int bind_and_listen(struct listener *listener, const struct sockaddr_un *
 int listener_open(struct listener *listener, const char *path, mode_t mode, const char *group,
                   int backlog, char *why, size_t why_size)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    size_t length = strlen(path);
-    int error;
+    struct sockaddr_un address;
+    gid_t gid;
+    int error = read_place(&address, &gid, path, group, why, why_size);
 
     *listener = (struct listener){.descriptor = -1};
-    if (length == 0 || length >= sizeof address.sun_path) {
-        snprintf(why, why_size, "listen.socket: '%s' is empty or longer than %zu bytes", path,
-                 sizeof address.sun_path - 1);
-        return -ENAMETOOLONG;
-    }
-    memcpy(address.sun_path, path, length + 1);
-    memcpy(listener->path, path, length + 1);
+    if (error)
+        return error;
+    memcpy(listener->path, address.sun_path, sizeof listener->path);
     error = remove_stale(&address, why, why_size);
     if (!error)
         error = bind_and_listen(listener, &address, backlog, why, why_size);
     if (!error)
-        error = set_owner_and_mode(listener, mode, group, why, why_size);
+        error = set_owner_and_mode(listener, mode, gid, why, why_size);
     if (error)
         listener_close(listener);
     return error;

@@ -7,6 +7,7 @@
 #ifndef MXWARD_SERVE_LISTENER_H
 #define MXWARD_SERVE_LISTENER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -18,6 +19,11 @@ struct listener {
     ino_t inode;
 };
 
+/* What listener_open would find wrong with the settings: 0, or -EINVAL with a sentence that begins
+ * with the setting, or our trouble. `directory_comes`: by then the socket's folder will have been
+ * made. */
+int listener_judge(const char *path, const char *group, bool directory_comes, char *why,
+                   size_t why_size);
 /* `group` may be NULL. 0, or negative errno with a sentence in `why`. */
 int listener_open(struct listener *listener, const char *path, mode_t mode, const char *group,
                   int backlog, char *why, size_t why_size);

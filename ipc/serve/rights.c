@@ -51,29 +51,48 @@ static bool number_read(const char *text, uint32_t *id)
     return true;
 }
 
-static bool entry_read(struct entry *entry, const char *text)
+/* After getpwnam or getgrnam said NULL: is nobody called so, or is who knows out of reach? Only the
+ * first is wrong in the settings. The errnos are those of getpwnam(3). */
+static int not_found(const char *text, uint32_t *id)
 {
-    const struct passwd *user;
-    const struct group *group;
+    int error = errno;
 
-    if (strcmp(text, "*") == 0) {
-        entry->who = WHO_ALL;
-        return true;
-    }
-    if (text[0] == '@') {
-        entry->who = WHO_GROUP;
-        group = getgrnam(text + 1);
-        if (!group)
-            return number_read(text + 1, &entry->id);
-        entry->id = group->gr_gid;
-        return true;
-    }
-    entry->who = WHO_USER;
-    user = getpwnam(text);
+    if (number_read(text, id))
+        return 0;
+    return error == 0 || error == ENOENT || error == ESRCH || error == EBADF || error == EPERM
+               ? -ENOENT
+               : -EAGAIN;
+}
+
+int rights_find_group(const char *name, uint32_t *gid)
+{
+    errno = 0;
+    const struct group *group = getgrnam(name);
+
+    if (!group)
+        return not_found(name, gid);
+    *gid = group->gr_gid;
+    return 0;
+}
+
+static int find_user(const char *name, uint32_t *uid)
+{
+    errno = 0;
+    const struct passwd *user = getpwnam(name);
+
     if (!user)
-        return number_read(text, &entry->id);
-    entry->id = user->pw_uid;
-    return true;
+        return not_found(name, uid);
+    *uid = user->pw_uid;
+    return 0;
+}
+
+static int entry_read(struct entry *entry, const char *text)
+{
+    entry->who = strcmp(text, "*") == 0 ? WHO_ALL : text[0] == '@' ? WHO_GROUP : WHO_USER;
+    if (entry->who == WHO_ALL)
+        return 0;
+    return entry->who == WHO_GROUP ? rights_find_group(text + 1, &entry->id)
+                                   : find_user(text, &entry->id);
 }
 
 static int list_read(struct rights *rights, const struct option_list *list, uint32_t right,
@@ -82,15 +101,21 @@ static int list_read(struct rights *rights, const struct option_list *list, uint
     if (list->count > LIMIT_RIGHTS) {
         snprintf(why, why_size, "listen.%s: more than %d entries; name a group instead", name,
                  LIMIT_RIGHTS);
-        return -E2BIG;
+        return -EINVAL;
     }
     for (size_t i = 0; i < list->count; i++) {
         struct entry *entry = &rights->entries[rights->count];
+        const char *what = list->texts[i][0] == '@' ? "group" : "user";
+        int error = entry_read(entry, list->texts[i]);
 
-        if (!entry_read(entry, list->texts[i])) {
-            snprintf(why, why_size, "listen.%s: there is no %s '%s'", name,
-                     list->texts[i][0] == '@' ? "group" : "user", list->texts[i]);
-            return -ENOENT;
+        if (error == -ENOENT) {
+            snprintf(why, why_size, "listen.%s: there is no %s '%s'", name, what, list->texts[i]);
+            return -EINVAL;
+        }
+        if (error) {
+            snprintf(why, why_size, "listen.%s: the %s '%s' cannot be looked up now", name, what,
+                     list->texts[i]);
+            return error;
         }
         entry->right = right;
         rights->count++;

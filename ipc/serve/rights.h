@@ -24,9 +24,12 @@ struct peer {
     uint32_t rights; /* RIGHT_* of ipc/wire/frame.h */
 };
 
-/* 0, or negative errno with a sentence that names the setting. */
+/* 0, or negative errno (-EINVAL: nobody is called so) with a sentence that begins with the setting.
+ */
 int rights_load(struct rights **rights, const struct listen_settings *settings, char *why,
                 size_t why_size);
+/* A group by name or number. -ENOENT: there is none; -EAGAIN: nobody can tell now. Main thread. */
+int rights_find_group(const char *name, uint32_t *gid);
 void rights_free(struct rights *rights);
 /* Who is at the other end of the socket, and what it may do. 0 or negative errno. Any thread. */
 int rights_of_peer(const struct rights *rights, int descriptor, struct peer *peer);

@@ -47,17 +47,43 @@ static struct front_settings settings_of(const struct listen_settings *listen)
     };
 }
 
+#define SOCKET_PATH_MAX 512
+
+/* Where the socket is to be. True: in the run_directory, which the engine makes if need be. */
+static bool socket_path(char path[SOCKET_PATH_MAX], const struct configuration *configuration)
+{
+    const char *directory = configuration->daemon.run_directory;
+    size_t length = strlen(directory);
+
+    if (configuration->listen.socket)
+        snprintf(path, SOCKET_PATH_MAX, "%s", configuration->listen.socket);
+    else
+        snprintf(path, SOCKET_PATH_MAX, "%s/mxward.sock", directory);
+    return strncmp(path, directory, length) == 0 && path[length] == '/' &&
+           !strchr(path + length + 1, '/');
+}
+
+int serve_judge(const struct configuration *configuration, char *why, size_t why_size)
+{
+    char path[SOCKET_PATH_MAX];
+    struct rights *rights;
+    bool comes = socket_path(path, configuration);
+    int error = rights_load(&rights, &configuration->listen, why, why_size);
+
+    if (error)
+        return error;
+    rights_free(rights);
+    return listener_judge(path, configuration->listen.group, comes, why, why_size);
+}
+
 static int open_listener(struct serve *serve, const struct configuration *configuration, char *why,
                          size_t why_size)
 {
     const struct listen_settings *listen = &configuration->listen;
-    char path[512];
+    char path[SOCKET_PATH_MAX];
 
-    if (listen->socket)
-        snprintf(path, sizeof path, "%s", listen->socket);
-    else
-        snprintf(path, sizeof path, "%s/mxward.sock", configuration->daemon.run_directory);
-    return listener_open(&serve->listener, path, (mode_t)(listen->mode & 0777), listen->group,
+    socket_path(path, configuration);
+    return listener_open(&serve->listener, path, (mode_t)listen->mode, listen->group,
                          (int)bounded(listen->connections, 16, LIMIT_CLIENTS), why, why_size);
 }
 

@@ -16,6 +16,9 @@
 
 struct serve;
 
+/* What serve_start and serve_reload would find wrong with the settings, by the same functions: see
+ * engine_judge, after which this is asked. */
+int serve_judge(const struct configuration *configuration, char *why, size_t why_size);
 /* 0, or negative errno with a sentence for the operator in `why`. */
 int serve_start(struct serve **serve, struct engine *engine,
                 const struct configuration *configuration, char *why, size_t why_size);

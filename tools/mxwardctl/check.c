@@ -25,7 +25,7 @@ static void tell(struct check *check, size_t place)
     char line[RESULT_LINE_MAX];
 
     if (check->invocation->json)
-        fwrite(line, 1, result_json(line, name, result), stdout);
+        fwrite(line, 1, result_json(line, name, NULL, result), stdout);
     else
         result_print(&check->screen, name, check->name_columns, result);
     check->exit_code = exit_code_worse(check->exit_code,

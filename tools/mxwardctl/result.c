@@ -130,14 +130,29 @@ static void json_verdict(struct json *json, const struct mxw_verdict *v)
     json_put_unsigned(json, "config_epoch", v->config_epoch);
 }
 
-size_t result_json(char line[RESULT_LINE_MAX], const char *name, const struct mxw_result *result)
+/* Cut between two characters; every byte may become six ("\u0001"), and all that identifies the
+ * line must fit. */
+static void json_name(struct json *json, const char *name)
+{
+    size_t length = strlen(name);
+
+    if (length > RESULT_NAME_MAX) {
+        length = RESULT_NAME_MAX;
+        for (int i = 0; i < 3 && ((uint8_t)name[length] & 0xc0) == 0x80; i++)
+            length--;
+    }
+    json_put_bytes(json, "domain", name, length);
+}
+
+size_t result_json(char line[RESULT_LINE_MAX], const char *name, const struct input_line *input,
+                   const struct mxw_result *result)
 {
     bool known = result->status == MXW_OK;
     struct json json;
     size_t length;
 
     json_start(&json, line, RESULT_LINE_MAX - 1);
-    json_put_text(&json, "domain", known ? result->verdict.next_hop : name);
+    json_name(&json, known ? result->verdict.next_hop : name);
     json_put_text(&json, "kind",
                   known                           ? "verdict"
                   : result->status == MXW_INVALID ? "invalid"
@@ -145,6 +160,10 @@ size_t result_json(char line[RESULT_LINE_MAX], const char *name, const struct mx
     if (known) {
         json_verdict(&json, &result->verdict);
     } else {
+        if (input) {
+            json_put_unsigned(&json, "input_bytes", input->bytes);
+            json_put_text(&json, "input_xxh128", input->xxh128);
+        }
         json_put_text(&json, "error", mxw_status_name(result->status));
         json_put_text(&json, "sentence", result->sentence);
     }

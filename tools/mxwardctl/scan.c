@@ -5,12 +5,14 @@
  * away as busy is asked again; a lost daemon is waited for. Ctrl-C ends with the summary; what was
  * out is not in the output and will be asked by --resume.
  *
- * Exit codes: 0 all were answered; 1 some are below the class required; 69 the daemon stayed away;
- * 75 stopped, or some have no verdict yet (ask again with --resume).
+ * Exit codes, of this run and of what it resumes: 0 all were answered; 1 some are below the class
+ * required; 69 the daemon stayed away; 75 stopped, or some have no verdict yet (ask again with
+ * --resume).
  */
 #include "tools/mxwardctl/scan.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -40,6 +42,7 @@ struct scan {
     struct mxw *handle;
     struct scan_input *input;
     struct scan_counts counts;
+    struct scan_resumed resumed;
     struct scan_progress progress;
     FILE *output;
     unsigned window, busy_slots; /* slots that are not free */
@@ -64,10 +67,11 @@ static bool is_stopped(void)
 
 /* --- results --- */
 
-static void write_result(struct scan *scan, const char *name, const struct mxw_result *result)
+static void write_result(struct scan *scan, const char *name, const struct input_line *input,
+                         const struct mxw_result *result)
 {
     char line[RESULT_LINE_MAX];
-    size_t length = result_json(line, name, result);
+    size_t length = result_json(line, name, input, result);
     int code = result_exit_code(result, scan->invocation->required_class);
 
     if (fwrite(line, 1, length, scan->output) != length)
@@ -92,7 +96,7 @@ static void write_result(struct scan *scan, const char *name, const struct mxw_r
 
 static void slot_done(struct scan *scan, struct slot *slot, const struct mxw_result *result)
 {
-    write_result(scan, slot->name, result);
+    write_result(scan, slot->name, NULL, result);
     slot->state = SLOT_FREE;
     scan->busy_slots--;
 }
@@ -156,20 +160,19 @@ static bool find_again(struct scan *scan)
 static bool slot_fill(struct scan *scan, struct slot *slot)
 {
     struct mxw_result result = {.status = MXW_INVALID};
-    char name[SCAN_LINE_MAX];
-    const char *why;
+    struct scan_found found;
 
-    switch (scan_input_next(scan->input, &scan->counts, name, &why)) {
+    switch (scan_input_next(scan->input, &scan->counts, &found)) {
     case SCAN_NAME:
-        snprintf(slot->name, sizeof slot->name, "%s", name);
+        snprintf(slot->name, sizeof slot->name, "%s", found.name);
         slot->state = SLOT_TO_SEND;
         slot->tries = 0;
         slot->not_before_ms = 0;
         scan->busy_slots++;
         return true;
     case SCAN_INVALID:
-        snprintf(result.sentence, sizeof result.sentence, "%s", why);
-        write_result(scan, name, &result);
+        snprintf(result.sentence, sizeof result.sentence, "%s", found.why);
+        write_result(scan, found.name, &found.line, &result);
         return true;
     case SCAN_NOTHING:
         return false;
@@ -300,11 +303,11 @@ static int scan_exit_code(const struct scan *scan)
         return scan->exit_code;
     if (is_stopped())
         return UNDECIDED;
-    if (invocation->required_class >= 0 && scan->counts.invalid)
+    if (invocation->required_class >= 0 && scan->counts.invalid + scan->resumed.invalid > 0)
         return USAGE; /* as `check` says it: a class was asked of what is no name */
     if (invocation->required_class >= 0 && scan->counts.undecided)
         return UNDECIDED; /* whoever asks for a class is not told "all have it" by silence */
-    if (scan->counts.not_met)
+    if (scan->counts.not_met + scan->resumed.not_met > 0)
         return NOT_MET;
     return scan->counts.errors ? UNDECIDED : DONE;
 }
@@ -337,19 +340,20 @@ static int run(struct scan *scan)
 static int open_and_run(struct scan *scan)
 {
     const struct invocation *invocation = scan->invocation;
-    size_t resumed;
     int error = scan_input_open(scan->input, invocation->words[0]), code;
 
     if (error) {
         fprintf(stderr, "mxwardctl: cannot read %s: %s\n", invocation->words[0], strerror(-error));
         return USAGE;
     }
-    scan->output =
-        scan_output_open(invocation->output, invocation->resume, scan->input->seen, &resumed);
+    scan->output = scan_output_open(invocation, scan->input->seen, &scan->resumed);
     if (!scan->output)
         return USAGE;
     if (invocation->resume)
-        fprintf(stderr, "resuming behind %zu results\n", resumed);
+        fprintf(stderr, "resuming behind %" PRIu64 " results\n", scan->resumed.count);
+    if (scan->resumed.not_met)
+        fprintf(stderr, "%" PRIu64 " of them are below the class required\n",
+                scan->resumed.not_met);
     code = run(scan);
     if (scan->output != stdout && fclose(scan->output) != 0) {
         fprintf(stderr, "mxwardctl: %s: %s\n", invocation->output, strerror(errno));

@@ -13,7 +13,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define SCAN_LINE_MAX 2048 /* bytes of one line of input; a longer one is invalid */
+#define SCAN_LINE_MAX   2048  /* bytes of one line of input; a longer one is invalid */
+#define SCAN_BUFFER_MAX 65536 /* bytes of input in memory; of a longer line, only its beginning */
 
 struct scan_counts {
     uint64_t classes[CLASS_COUNT]; /* verdicts */
@@ -27,7 +28,7 @@ struct scan_counts {
 
 enum scan_line {
     SCAN_NAME,    /* a name not seen before */
-    SCAN_INVALID, /* not a name; `why` says what is wrong */
+    SCAN_INVALID, /* not a name; `why` says what is wrong, `line` which line it was */
     SCAN_NOTHING, /* nothing there yet (a pipe) */
     SCAN_END,
     SCAN_FAILED, /* errno */
@@ -38,21 +39,40 @@ struct scan_input {
     bool ended, regular;
     uint64_t read_bytes, total_bytes; /* total: 0 when not known */
     struct seen *seen;                /* names that were taken, and those in the output */
+    struct XXH3_state_s *hash;
+    uint64_t long_bytes;      /* gone by of a line longer than the buffer; 0: not inside one */
+    char head[SCAN_LINE_MAX]; /* its beginning */
     size_t start, end;
-    char bytes[65536];
+    char bytes[SCAN_BUFFER_MAX];
+};
+
+struct scan_found {
+    char name[SCAN_LINE_MAX]; /* canonical; for SCAN_INVALID the beginning of the line */
+    const char *why;
+    struct input_line line;
 };
 
 /* "-": standard input. 0 or negative errno. */
 int scan_input_open(struct scan_input *input, const char *path);
 void scan_input_close(struct scan_input *input);
-/* `name`: the canonical name, or for SCAN_INVALID the line as it is. Counts what it passes over. */
+/* The next that has no result yet; what was seen before is counted and passed over. */
 enum scan_line scan_input_next(struct scan_input *input, struct scan_counts *counts,
-                               char name[SCAN_LINE_MAX], const char **why);
+                               struct scan_found *found);
+
+/* What stands in `seen` for a line that is no name. No name begins with a blank. */
+#define SCAN_KEY_MAX 64
+void scan_line_key(const struct input_line *line, char key[SCAN_KEY_MAX]);
 
 /* --- output: scan_output.c --- */
 
-/* NULL: said on standard error. With `resume`, what is in the file goes into `seen`. */
-FILE *scan_output_open(const char *path, bool resume, struct seen *seen, size_t *resumed);
+/* The final results of an earlier run, which this one does not ask for again. */
+struct scan_resumed {
+    uint64_t count, invalid, not_met; /* as in scan_counts */
+};
+
+/* NULL: said on standard error. With --resume, what is in the file goes into `seen`. */
+FILE *scan_output_open(const struct invocation *invocation, struct seen *seen,
+                       struct scan_resumed *resumed);
 
 /* --- progress: scan_progress.c --- */
 

@@ -1,35 +1,95 @@
 /*
  * scan_output.c - where a scan's results go, and what is there already.
  *
- * Used by scan.c. The file itself is the state of a scan: --resume reads the names in it and goes
- * on behind them. Errors in it (kind "error") do not count, they are asked again. A last line that
- * was cut off is removed. A file that holds something is never overwritten.
+ * Used by scan.c. The file itself is the state of a scan: --resume reads what is in it and goes on
+ * behind that. Only what is final counts: a verdict that says "ask again", and an error, are asked
+ * again, and their new line stands below the old one. A last line that was cut off (kill -9, a full
+ * disk) is removed. A file that holds anything else is never touched.
  */
+#include "tools/mxwardctl/document.h"
 #include "tools/mxwardctl/scan.h"
 
+#include "ipc/wire/frame.h"
+#include "shm/verdict.h"
+
 #include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int note_line(const char *line, size_t length, struct seen *seen, size_t *resumed)
-{
-    json_t *root = json_loadb(line, length, 0, NULL);
-    const char *domain = json_string_value(json_object_get(root, "domain"));
-    const char *kind = json_string_value(json_object_get(root, "kind"));
-    int added = 0;
+#define RESULT_BEGIN "{\"domain\":\"" /* what every line of ours begins with */
 
-    if (domain && kind && strcmp(kind, "error") != 0)
-        added = seen_add(seen, domain);
-    *resumed += added > 0;
-    json_decref(root);
-    return domain && kind && added >= 0 ? 0 : -1;
+static bool is_word(const json_t *object, const char *key, const char *word)
+{
+    const char *text = text_of(object, key);
+
+    return text && strcmp(text, word) == 0;
 }
 
-static int read_back(FILE *file, const char *path, struct seen *seen, size_t *resumed)
+/* RESULT_DECIDED or RESULT_INVALID, as result_kind has it. A word that we do not know is neither.
+ */
+static bool is_final(const json_t *result)
 {
+    return is_word(result, "kind", "invalid") ||
+           (is_word(result, "kind", "verdict") &&
+            (is_word(result, "conclusion", frame_conclusion_name(CONCLUSION_DEFINITE)) ||
+             is_word(result, "conclusion", frame_conclusion_name(CONCLUSION_UNDELIVERABLE))));
+}
+
+/* 1: new; 0: was there; -1: no memory. As scan_input_next knows it. */
+static int note_final(const json_t *result, const char *domain, struct seen *seen)
+{
+    const char *hash = text_of(result, "input_xxh128");
+    struct input_line line = {.bytes = (uint64_t)number_of(result, "input_bytes")};
+    char key[SCAN_KEY_MAX];
+
+    if (!hash)
+        return seen_add(seen, domain);
+    snprintf(line.xxh128, sizeof line.xxh128, "%s", hash);
+    scan_line_key(&line, key);
+    return seen_add(seen, key);
+}
+
+/* As write_result counts what it writes. */
+static void count_final(const json_t *result, int required_class, struct scan_resumed *resumed)
+{
+    resumed->count++;
+    if (is_word(result, "kind", "invalid"))
+        resumed->invalid++;
+    else if (!is_word(result, "conclusion", frame_conclusion_name(CONCLUSION_DEFINITE)) ||
+             class_parse(text_or(result, "class", "")) < required_class)
+        resumed->not_met += required_class >= 0;
+}
+
+/* 0; or -1: not a line of ours, or no memory. */
+static int note_line(const char *line, size_t length, int required_class, struct seen *seen,
+                     struct scan_resumed *resumed)
+{
+    json_t *result = json_loadb(line, length, 0, NULL);
+    const char *domain = text_of(result, "domain");
+    int added = 0, status = domain && text_of(result, "kind") ? 0 : -1;
+
+    if (status == 0 && is_final(result))
+        added = note_final(result, domain, seen);
+    if (added > 0)
+        count_final(result, required_class, resumed);
+    json_decref(result);
+    return added < 0 ? -1 : status;
+}
+
+/* What stands behind the last newline: nothing but the beginning of a result may be thrown away. */
+static int note_torn(const char *line, size_t length)
+{
+    size_t known = sizeof RESULT_BEGIN - 1;
+
+    return memcmp(line, RESULT_BEGIN, length < known ? length : known) == 0 ? 0 : -1;
+}
+
+static int read_back(FILE *file, const struct invocation *invocation, struct seen *seen,
+                     struct scan_resumed *resumed)
+{
+    const char *path = invocation->output;
     char *line = NULL;
     size_t size = 0, number = 0;
     off_t whole = 0;
@@ -38,10 +98,12 @@ static int read_back(FILE *file, const char *path, struct seen *seen, size_t *re
 
     while (result == 0 && (length = getline(&line, &size, file)) > 0) {
         number++;
-        if (line[length - 1] != '\n')
+        if (line[length - 1] != '\n') {
+            result = note_torn(line, (size_t)length);
             break;
+        }
         whole += length;
-        result = note_line(line, (size_t)length, seen, resumed);
+        result = note_line(line, (size_t)length, invocation->required_class, seen, resumed);
     }
     free(line);
     if (result != 0) {
@@ -55,12 +117,14 @@ static int read_back(FILE *file, const char *path, struct seen *seen, size_t *re
     return 0;
 }
 
-FILE *scan_output_open(const char *path, bool resume, struct seen *seen, size_t *resumed)
+FILE *scan_output_open(const struct invocation *invocation, struct seen *seen,
+                       struct scan_resumed *resumed)
 {
+    const char *path = invocation->output;
     struct stat st;
     FILE *file;
 
-    *resumed = 0;
+    *resumed = (struct scan_resumed){0};
     if (!path)
         return stdout;
     file = fopen(path, "r+");
@@ -72,13 +136,13 @@ FILE *scan_output_open(const char *path, bool resume, struct seen *seen, size_t 
             fclose(file);
         return NULL;
     }
-    if (st.st_size > 0 && !resume && S_ISREG(st.st_mode)) {
+    if (st.st_size > 0 && !invocation->resume && S_ISREG(st.st_mode)) {
         fprintf(stderr, "mxwardctl: %s holds results already; --resume goes on behind them\n",
                 path);
         fclose(file);
         return NULL;
     }
-    if (resume && read_back(file, path, seen, resumed) != 0) {
+    if (invocation->resume && read_back(file, invocation, seen, resumed) != 0) {
         fclose(file);
         return NULL;
     }
