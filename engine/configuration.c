@@ -236,6 +236,15 @@ static const struct option_part parts[] = {
     {.module = &probe_option_module, .offset = offsetof(struct configuration, probe)},
     {.module = &politeness_option_module, .offset = offsetof(struct configuration, politeness)},
     {.module = &listen_option_module, .offset = offsetof(struct configuration, listen)},
+    {.module = &guarantee_option_module, .offset = offsetof(struct configuration, guarantee)},
+    {.module = &profile_option_module,
+     .offset = offsetof(struct configuration, profiles.all),
+     .most = LIMIT_PROFILES,
+     .stride = sizeof(struct profile_settings),
+     .count_offset = offsetof(struct configuration, profiles.count),
+     .presets = profile_presets},
+    {.module = &memory_option_module, .offset = offsetof(struct configuration, memory)},
+    {.module = &alarm_option_module, .offset = offsetof(struct configuration, alarm)},
 };
 
 const struct option_table configuration_table = {parts, sizeof(parts) / sizeof(parts[0]),

@@ -125,6 +125,9 @@ int engine_judge(const struct configuration *configuration, char *why, size_t wh
         error = certificate_trust_judge(probe->ca_file, probe->ca_directory, why, why_size);
     if (error == 0)
         error = resolver_judge(&options, why, why_size);
+    if (error == 0)
+        error = memory_settings_judge(&configuration->guarantee, &configuration->profiles, why,
+                                      why_size);
     return error;
 }
 

@@ -11,6 +11,7 @@
 #include "engine/dns/resolver.h"
 #include "engine/domain.h"
 #include "engine/endpoints.h"
+#include "engine/memory/settings.h"
 #include "engine/probe/endpoint.h"
 #include "engine/schedule/politeness.h"
 #include "shm/writer.h"
@@ -46,6 +47,10 @@ struct configuration {
     struct probe_settings probe;
     struct politeness_settings politeness;
     struct listen_settings listen;
+    struct guarantee_settings guarantee;
+    struct profiles_settings profiles;
+    struct memory_settings memory;
+    struct alarm_settings alarm;
 };
 extern const struct option_table configuration_table; /* engine/configuration.c */
 /* A number that names the settings as they are: equal for equal ones, also after a restart, never

@@ -358,9 +358,9 @@ void option_locate(const struct option_table *table, const struct option_origin 
 {
     const struct option_part *part;
     const struct option_row *row = row_of_sentence(table, why, &part);
-    if (row == NULL)
+    if (row == NULL || part->most > 0)
         return;
-    const struct option_position *at = option_origin_at(table, origin, part, row);
+    const struct option_position *at = option_origin_at(table, origin, part, 0, row);
     char *sentence = at->line != 0 ? strdup(why) : NULL;
     if (sentence == NULL) /* a default; or no memory, and it has its name at least */
         return;
