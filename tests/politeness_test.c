@@ -4,7 +4,7 @@
  */
 #include "engine/schedule/politeness.h"
 
-#include "engine/schedule/opt_out.h"
+#include "engine/names/places.h"
 
 #include <check.h>
 #include <errno.h>

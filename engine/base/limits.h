@@ -105,6 +105,7 @@
 /* --- demands and memory --- */
 #define LIMIT_PROFILES       64
 #define LIMIT_ALIAS_PATTERNS 1024
+#define LIMIT_TRUSTED_HOPS   256
 #define LIMIT_EXCEPTIONS     32 /* of one account: recipient domains for which it is off */
 
 #define LIMIT_ALARMS           32    /* kept for `status` */

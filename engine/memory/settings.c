@@ -6,7 +6,7 @@
  */
 #include "engine/memory/settings.h"
 
-#include "engine/names/name.h"
+#include "engine/names/places.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -53,6 +53,14 @@ static const struct option_row guarantee_rows[] = {
      .maximum = PROFILE_NAME_MAX - 1,
      .standard = "strict",
      .help = "Profile of secure aliases as senders.",
+     .live = true},
+    {.name = "trusted_hops",
+     .type = OPTION_LIST,
+     .offset = offsetof(struct guarantee_settings, trusted_hops),
+     .maximum = LIMIT_TRUSTED_HOPS,
+     .help =
+         "Addresses and prefixes of own hosts (filters, proxies) that hand mail on inside. From "
+         "them secure aliases take mail over any connection: they saw to TLS at the edge.",
      .live = true},
     {.name = "users_group",
      .type = OPTION_TEXT,
@@ -259,6 +267,17 @@ static bool is_alias_pattern(const char *text)
     return strchr(text, '@') != NULL && account_name(name, text, strlen(text)) > 0;
 }
 
+static int judge_hops(const struct guarantee_settings *guarantee, char *why, size_t why_size)
+{
+    struct places *hops;
+    int error =
+        places_create(&hops, &guarantee->trusted_hops, "guarantee.trusted_hops", why, why_size);
+
+    if (error == 0)
+        places_destroy(hops);
+    return error;
+}
+
 int memory_settings_judge(const struct guarantee_settings *guarantee,
                           const struct profiles_settings *profiles, char *why, size_t why_size)
 {
@@ -286,7 +305,7 @@ int memory_settings_judge(const struct guarantee_settings *guarantee,
                  guarantee->aliases.texts[i]);
         return -EINVAL;
     }
-    return 0;
+    return judge_hops(guarantee, why, why_size);
 }
 
 /* --- as they are used --- */

@@ -16,7 +16,8 @@ struct guarantee_settings {
     char *delimiter;            /* characters before a sub-address */
     struct option_list aliases; /* secure aliases: "@secure.example.org" or whole addresses */
     char *alias_profile;
-    char *users_group; /* of the users' table */
+    struct option_list trusted_hops; /* of our own, which hand mail on inside */
+    char *users_group;               /* of the users' table */
 };
 
 /* One section `profile "NAME"`; the title comes first (engine/base/option.h). */

@@ -29,7 +29,7 @@
 #include "engine/base/container.h"
 #include "engine/base/keymap.h"
 #include "engine/loop/pool.h"
-#include "engine/schedule/opt_out.h"
+#include "engine/names/places.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -63,7 +63,7 @@ TAILQ_HEAD(entries, entry);
 
 struct politeness {
     struct politeness_settings settings; /* its opt_out list is not used: see opt_out */
-    struct opt_out *opt_out;
+    struct places *opt_out;
     struct pool *pool;
     struct keymap index;
     struct entries quiet; /* no connection, no doubling; least recently used first */
@@ -172,35 +172,35 @@ static struct budget budget_of(const struct politeness *politeness, const struct
 /* --- create, reload --- */
 
 /* What can be wrong with the settings is found here, and nowhere else. */
-static int read_settings(struct opt_out **opt_out, const struct politeness_settings *settings,
+static int read_settings(struct places **opt_out, const struct politeness_settings *settings,
                          char *why, size_t why_size)
 {
     if (settings->back_off_max_ms < settings->back_off_ms) {
         snprintf(why, why_size, "politeness.back_off_max is less than politeness.back_off");
         return -EINVAL;
     }
-    return opt_out_create(opt_out, &settings->opt_out, why, why_size);
+    return places_create(opt_out, &settings->opt_out, "politeness.opt_out", why, why_size);
 }
 
 int politeness_judge(const struct politeness_settings *settings, char *why, size_t why_size)
 {
-    struct opt_out *opt_out;
+    struct places *opt_out;
     int error = read_settings(&opt_out, settings, why, why_size);
 
     if (error == 0)
-        opt_out_destroy(opt_out);
+        places_destroy(opt_out);
     return error;
 }
 
 int politeness_reload(struct politeness *politeness, const struct politeness_settings *settings,
                       char *why, size_t why_size)
 {
-    struct opt_out *opt_out;
+    struct places *opt_out;
     int error = read_settings(&opt_out, settings, why, why_size);
 
     if (error != 0)
         return error;
-    opt_out_destroy(politeness->opt_out);
+    places_destroy(politeness->opt_out);
     politeness->opt_out = opt_out;
     politeness->settings = *settings;
     politeness->settings.opt_out = (struct option_list){0}; /* the configuration's, not kept */
@@ -238,7 +238,7 @@ void politeness_destroy(struct politeness *politeness)
     if (politeness->index.buckets != NULL)
         keymap_destroy(&politeness->index);
     pool_destroy(politeness->pool);
-    opt_out_destroy(politeness->opt_out);
+    places_destroy(politeness->opt_out);
     free(politeness);
 }
 
@@ -446,8 +446,8 @@ enum permission politeness_begin(struct politeness *politeness, const struct add
 {
     struct address prefix_key = address_prefix(address);
 
-    if (opt_out_has_address(politeness->opt_out, address) ||
-        opt_out_has_name(politeness->opt_out, server_name))
+    if (places_has_address(politeness->opt_out, address) ||
+        places_has_name(politeness->opt_out, server_name))
         return PERMIT_NEVER;
     struct entry *prefix = find_or_add(politeness, &prefix_key, true, NULL, now_ms);
     struct entry *entry =

@@ -1,14 +1,14 @@
 /*
- * opt_out.c - the opt-out list as two sorted arrays.
+ * places.c - the list as two sorted arrays.
  *
- * Made by politeness at start and at reload; asked before every probe. A name costs one binary
+ * Made at start and at reload, asked before every probe. A name costs one binary
  * search a label, an address one for each prefix length that occurs in the list. Addresses are
  * compared as IPv4-mapped IPv6, so one array holds both families and 10.0.0.0/8 is 104 bits long.
  *
  * Failure: a text that is neither prefix nor name refuses the whole list, so that a slip of the pen
  * is seen by the operator and not by who asked to be left alone.
  */
-#include "engine/schedule/opt_out.h"
+#include "engine/names/places.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@ struct prefix {
     uint8_t bytes[16];
 };
 
-struct opt_out {
+struct places {
     struct prefix *prefixes;
     struct name *names;
     size_t prefix_count, name_count;
@@ -81,14 +81,15 @@ static bool parse_prefix(struct prefix *prefix, const char *text)
     return true;
 }
 
-static int add(struct opt_out *opt_out, const char *text, char *why, size_t why_size)
+static int add(struct places *places, const char *text, const char *setting, char *why,
+               size_t why_size)
 {
-    struct prefix *prefix = &opt_out->prefixes[opt_out->prefix_count];
-    struct name *name = &opt_out->names[opt_out->name_count];
+    struct prefix *prefix = &places->prefixes[places->prefix_count];
+    struct name *name = &places->names[places->name_count];
 
     if (parse_prefix(prefix, text)) {
-        opt_out->lengths[prefix->bits] = true;
-        opt_out->prefix_count++;
+        places->lengths[prefix->bits] = true;
+        places->prefix_count++;
         return 0;
     }
     /* Zeroed first: names are compared as text, and prefixes as bytes. */
@@ -96,59 +97,60 @@ static int add(struct opt_out *opt_out, const char *text, char *why, size_t why_
     enum name_status status =
         strchr(text, '/') == NULL ? name_parse(name, text, strlen(text)) : NAME_CHARACTER;
     if (status == NAME_OK) {
-        opt_out->name_count++;
+        places->name_count++;
         return 0;
     }
     snprintf(why, why_size,
-             "politeness.opt_out: \"%s\" is neither a prefix (192.0.2.0/24, 2001:db8::/48) nor a "
+             "%s: \"%s\" is neither a prefix (192.0.2.0/24, 2001:db8::/48) nor a "
              "domain name: %s",
-             text, name_status_text(status));
+             setting, text, name_status_text(status));
     return -EINVAL;
 }
 
-int opt_out_create(struct opt_out **out, const struct option_list *list, char *why, size_t why_size)
+int places_create(struct places **out, const struct option_list *list, const char *setting,
+                  char *why, size_t why_size)
 {
-    struct opt_out *opt_out = calloc(1, sizeof *opt_out);
+    struct places *places = calloc(1, sizeof *places);
     int error = 0;
 
-    if (opt_out == NULL)
+    if (places == NULL)
         return -ENOMEM;
-    opt_out->prefixes = calloc(list->count + 1, sizeof *opt_out->prefixes);
-    opt_out->names = calloc(list->count + 1, sizeof *opt_out->names);
-    if (opt_out->prefixes == NULL || opt_out->names == NULL)
+    places->prefixes = calloc(list->count + 1, sizeof *places->prefixes);
+    places->names = calloc(list->count + 1, sizeof *places->names);
+    if (places->prefixes == NULL || places->names == NULL)
         error = -ENOMEM;
     for (size_t i = 0; error == 0 && i < list->count; i++)
-        error = add(opt_out, list->texts[i], why, why_size);
+        error = add(places, list->texts[i], setting, why, why_size);
     if (error != 0) {
-        opt_out_destroy(opt_out);
+        places_destroy(places);
         return error;
     }
-    qsort(opt_out->prefixes, opt_out->prefix_count, sizeof *opt_out->prefixes, compare_prefixes);
-    qsort(opt_out->names, opt_out->name_count, sizeof *opt_out->names, compare_names);
-    *out = opt_out;
+    qsort(places->prefixes, places->prefix_count, sizeof *places->prefixes, compare_prefixes);
+    qsort(places->names, places->name_count, sizeof *places->names, compare_names);
+    *out = places;
     return 0;
 }
 
-void opt_out_destroy(struct opt_out *opt_out)
+void places_destroy(struct places *places)
 {
-    if (opt_out == NULL)
+    if (places == NULL)
         return;
-    free(opt_out->prefixes);
-    free(opt_out->names);
-    free(opt_out);
+    free(places->prefixes);
+    free(places->names);
+    free(places);
 }
 
-bool opt_out_has_address(const struct opt_out *opt_out, const struct address *address)
+bool places_has_address(const struct places *places, const struct address *address)
 {
     unsigned least = address->family == 4 ? MAPPED : 0;
 
-    if (opt_out->prefix_count == 0)
+    if (places->prefix_count == 0)
         return false;
     for (unsigned bits = least; bits <= WIDTH; bits++) {
-        if (!opt_out->lengths[bits])
+        if (!places->lengths[bits])
             continue;
         struct prefix prefix = prefix_of(address, bits);
-        if (bsearch(&prefix, opt_out->prefixes, opt_out->prefix_count, sizeof prefix,
+        if (bsearch(&prefix, places->prefixes, places->prefix_count, sizeof prefix,
                     compare_prefixes) != NULL)
             return true;
     }
@@ -160,12 +162,12 @@ static int compare_text_with_name(const void *text, const void *name)
     return strcmp(text, ((const struct name *)name)->text);
 }
 
-bool opt_out_has_name(const struct opt_out *opt_out, const struct name *name)
+bool places_has_name(const struct places *places, const struct name *name)
 {
     const char *text = name->text;
 
-    while (opt_out->name_count > 0 && *text != '\0') {
-        if (bsearch(text, opt_out->names, opt_out->name_count, sizeof *opt_out->names,
+    while (places->name_count > 0 && *text != '\0') {
+        if (bsearch(text, places->names, places->name_count, sizeof *places->names,
                     compare_text_with_name) != NULL)
             return true;
         const char *dot = strchr(text, '.');

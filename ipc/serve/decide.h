@@ -1,0 +1,56 @@
+/*
+ * decide.h - one message to one recipient: from a request to an answer. Front thread; no waiting.
+ *
+ *   request + users' table ─► decision: whose demand, which next hop, how fresh
+ *   decision + what is known of the next hop ─► answer (shm/answer)
+ *
+ * Whatever becomes of the question at the engine, there is an answer: evidence that did not come in
+ * time, or could not be asked for, is missing evidence, and law 1 says what that means.
+ */
+#ifndef MXWARD_SERVE_DECIDE_H
+#define MXWARD_SERVE_DECIDE_H
+
+#include "engine/domain.h"
+#include "engine/memory/store.h"
+#include "ipc/serve/trusted.h"
+#include "ipc/wire/frame.h"
+#include "shm/account.h"
+#include "shm/answer.h"
+
+struct decision {
+    struct next_hop next_hop;
+    char domain[256];      /* the recipient's, canonical; for the exceptions and the report */
+    struct profile profile, alias;
+    bool has_profile, has_alias, switched_off, observe;
+    bool explain;
+    uint32_t facts;
+    uint64_t not_before_ms; /* 0: whatever is still good */
+    int64_t now_s;
+};
+
+/* FRAME_ERROR_NONE, or what to answer instead, with a constant sentence. `users` NULL: there is no
+ * users' table, so who demands what is unknown. `observe`: of the whole daemon. */
+enum frame_error decide_begin(struct decision *decision, const struct frame_decide *asked,
+                              const struct table_reader *users, bool observe, uint64_t arrived_ms,
+                              int64_t now_s, const char **why);
+
+/* `verdict` NULL: nothing is known of the next hop. `stale`: not as fresh as was asked for. */
+void decide_answer(struct answer *answer, const struct decision *decision,
+                   const struct verdict *verdict, bool stale, uint64_t now_ms);
+void decide_reply(struct frame_answer *reply, const struct decision *decision,
+                  const struct answer *answer, const struct verdict *verdict, uint64_t now_ms);
+/* The whole derivation as JSON; `facts` NULL: the engine could not say. Returns the length. */
+size_t decide_explain(char *out, size_t size, const struct decision *decision,
+                      const struct answer *answer, const struct domain_facts *facts,
+                      const struct verdict *verdict, bool stale, uint64_t now_ms);
+
+/* True: it is worth a line in the report, which is filled. */
+bool decide_report(struct store_report *report, const struct decision *decision,
+                   const struct answer *answer, const struct verdict *verdict);
+
+/* Mail that comes in for a recipient here (S13): answered at once. */
+enum frame_error decide_inbound(struct frame_answer *reply, const struct frame_decide *asked,
+                                const struct table_reader *users, const struct trusted *trusted,
+                                uint64_t now_ms, int64_t now_s, const char **why);
+
+#endif
