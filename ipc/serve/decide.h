@@ -12,14 +12,14 @@
 
 #include "engine/domain.h"
 #include "engine/memory/store.h"
-#include "ipc/serve/trusted.h"
+#include "engine/names/places.h"
 #include "ipc/wire/frame.h"
 #include "shm/account.h"
 #include "shm/answer.h"
 
 struct decision {
     struct next_hop next_hop;
-    char domain[256];      /* the recipient's, canonical; for the exceptions and the report */
+    char domain[256]; /* the recipient's, canonical; for the exceptions and the report */
     struct profile profile, alias;
     bool has_profile, has_alias, switched_off, observe;
     bool explain;
@@ -50,7 +50,7 @@ bool decide_report(struct store_report *report, const struct decision *decision,
 
 /* Mail that comes in for a recipient here (S13): answered at once. */
 enum frame_error decide_inbound(struct frame_answer *reply, const struct frame_decide *asked,
-                                const struct table_reader *users, const struct trusted *trusted,
+                                const struct table_reader *users, const struct places *trusted,
                                 uint64_t now_ms, int64_t now_s, const char **why);
 
 #endif
