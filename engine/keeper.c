@@ -241,54 +241,85 @@ static void event_count(struct keeper *keeper, enum ledger_event event, const ch
         log_notice("memory-lowered", "name=%s %s", name, reason);
         return;
     case LEDGER_EXPIRED:
+    case LEDGER_RULE_OVER:
         counter_add(&keeper->counts.expired, 1);
+        log_notice("memory-expired", "name=%s %s", name, reason);
         return;
     case LEDGER_UNCHANGED:
     case LEDGER_CONFIRMED:
+    case LEDGER_DISMISSED:
     case LEDGER_EVENT_COUNT:
         return;
     }
 }
 
-/* What a confirmation alone changes is written once a day: it only puts off forgetting. */
-static bool is_worth_writing(enum ledger_event event, const struct ledger_entry *before,
-                             const struct ledger_entry *after)
+/* What happens to one entry, from its first event to its last. */
+struct change {
+    enum ledger_kind kind;
+    const char *name;
+    struct ledger_entry before, after;
+    bool write, publish, lowers;
+    unsigned event_count;
+    struct {
+        enum ledger_event event;
+        char reason[LEDGER_REASON];
+    } events[LIMIT_KEEPER_EVENTS];
+};
+
+/* True: the same may have more to say. */
+static bool change_event(struct change *change, enum ledger_event event, const char *reason)
 {
     if (event == LEDGER_UNCHANGED)
         return false;
-    return event != LEDGER_CONFIRMED ||
-           after->last_seen_s - before->last_seen_s >= LIMIT_KEEPER_CONFIRM_S;
+    change->write = true;
+    if (event == LEDGER_CONFIRMED)
+        return false;
+    change->publish |= event != LEDGER_WAITING && event != LEDGER_DISMISSED;
+    change->lowers |= ledger_event_lowers(event);
+    change->events[change->event_count].event = event;
+    snprintf(change->events[change->event_count].reason, LEDGER_REASON, "%s", reason);
+    return ++change->event_count < LIMIT_KEEPER_EVENTS;
 }
 
-static bool lowers(enum ledger_event event)
+static void change_observe(struct change *change, const struct observation *observation,
+                           const struct ledger_settings *settings)
 {
-    return event == LEDGER_LOWERED || event == LEDGER_EXPIRED;
+    char reason[LEDGER_REASON] = "";
+
+    while (change_event(change, ledger_use(&change->after, observation->at_s, settings, reason),
+                        reason))
+        ;
+    while (
+        change->event_count < LIMIT_KEEPER_EVENTS &&
+        change_event(change, ledger_observe(&change->after, observation, settings, reason), reason))
+        ;
 }
 
-static int audit_lowering(struct keeper *keeper, enum ledger_event event, const char *name,
-                          const char *reason, int64_t now_s)
+static int audit_lowering(struct keeper *keeper, const struct change *change, unsigned index)
 {
-    struct store_audit audit = {.at_s = now_s};
+    struct store_audit audit = {.at_s = clock_wall_s()};
 
     snprintf(audit.who, sizeof audit.who, "ledger");
-    snprintf(audit.what, sizeof audit.what, "%s", ledger_event_name(event));
-    snprintf(audit.name, sizeof audit.name, "%s", name);
-    snprintf(audit.reason, sizeof audit.reason, "%s", reason);
+    snprintf(audit.what, sizeof audit.what, "%s", ledger_event_name(change->events[index].event));
+    snprintf(audit.name, sizeof audit.name, "%s", change->name);
+    snprintf(audit.reason, sizeof audit.reason, "%s", change->events[index].reason);
     return store_audit_add(keeper->store, &audit);
 }
 
-/* False: the store failed. */
-static bool entry_write(struct keeper *keeper, enum ledger_kind kind, const char *name,
-                        const struct ledger_entry *entry, enum ledger_event event,
-                        const char *reason)
+/* False: the store failed, and the batch is gone. */
+static bool change_write(struct keeper *keeper, const struct change *change)
 {
-    int error;
+    int error = 0;
 
     if (!batch_begin(keeper))
         return false;
-    error = store_entry_put(keeper->store, kind, name, entry);
-    if (error == 0 && lowers(event))
-        error = audit_lowering(keeper, event, name, reason, clock_wall_s());
+    if (ledger_is_empty(&change->after))
+        error = store_entry_remove(keeper->store, change->kind, change->name);
+    else
+        error = store_entry_put(keeper->store, change->kind, change->name, &change->after);
+    for (unsigned i = 0; error == 0 && i < change->event_count; i++)
+        if (ledger_event_lowers(change->events[i].event))
+            error = audit_lowering(keeper, change, i);
     if (error != 0) {
         batch_abort(keeper, error);
         return false;
@@ -297,47 +328,64 @@ static bool entry_write(struct keeper *keeper, enum ledger_kind kind, const char
     return true;
 }
 
-/* A name not yet known may be learned while its registrable domain has room (MEM-02, MEM-07). */
-static bool may_learn(struct keeper *keeper, enum ledger_kind kind, const char *name)
+/* A name not yet known may be learned while its ancestors have room (MEM-02, MEM-07). */
+static bool may_learn(struct keeper *keeper, enum ledger_kind kind, const char *text)
 {
-    if (store_entry_count(keeper->store, kind, name, keeper->ledger.per_registrable) <
-        keeper->ledger.per_registrable)
+    struct ledger_quota quotas[2];
+    struct name name;
+    unsigned count;
+
+    if (name_parse(&name, text, strlen(text)) != NAME_OK)
+        return false;
+    count = ledger_quotas(quotas, kind, &name, &keeper->ledger);
+    for (unsigned i = 0; i < count; i++) {
+        if (store_entry_count(keeper->store, kind, quotas[i].ancestor.text, quotas[i].most) <
+            quotas[i].most)
+            continue;
+        counter_add(&keeper->counts.refused, 1);
+        return false;
+    }
+    return true;
+}
+
+/* False: nothing may be learned now. A broken one is said, and reads as "TLS required" (MEM-08). */
+static bool entry_fetch(struct keeper *keeper, struct change *change, bool *there)
+{
+    *there = true;
+    switch (store_entry_get(keeper->store, change->kind, change->name, &change->before)) {
+    case STORE_FOUND:
         return true;
-    counter_add(&keeper->counts.refused, 1);
+    case STORE_BROKEN:
+        counter_add(&keeper->counts.broken, 1);
+        alarm_raise(ALARM_STORE, change->name, "a record of the memory is broken: TLS is required");
+        return true;
+    case STORE_ABSENT:
+        *there = false;
+        change->before = (struct ledger_entry){.kind = (uint8_t)change->kind};
+        return true;
+    case STORE_ERROR:
+        break;
+    }
     return false;
 }
 
 static void entry_observe(struct keeper *keeper, enum ledger_kind kind, const char *name,
                           const struct observation *observation)
 {
-    struct ledger_entry before, after;
-    enum ledger_event event;
-    char reason[128] = "";
+    struct change change = {.kind = kind, .name = name};
+    bool there;
 
-    if (observation->kind == OBSERVED_NOTHING)
+    if (!entry_fetch(keeper, &change, &there))
         return;
-    switch (store_entry_get(keeper->store, kind, name, &before)) {
-    case STORE_FOUND:
-        break;
-    case STORE_BROKEN:
-        counter_add(&keeper->counts.broken, 1);
-        alarm_raise(ALARM_STORE, name, "a record of the memory is broken: TLS is required");
-        break;
-    case STORE_ABSENT:
-        before = (struct ledger_entry){.kind = (uint8_t)kind};
-        break;
-    case STORE_ERROR:
+    change.after = change.before;
+    change_observe(&change, observation, &keeper->ledger);
+    if (!change.write || (!there && ledger_is_empty(&change.after)) ||
+        (!there && !may_learn(keeper, kind, name)) || !change_write(keeper, &change))
         return;
-    }
-    after = before;
-    event = ledger_observe(&after, observation, &keeper->ledger, reason, sizeof reason);
-    if (!is_worth_writing(event, &before, &after) ||
-        (before.first_seen_s == 0 && before.rule == RULE_NONE && !may_learn(keeper, kind, name)) ||
-        !entry_write(keeper, kind, name, &after, event, reason))
-        return;
-    event_count(keeper, event, name, reason);
-    if (event != LEDGER_CONFIRMED && event != LEDGER_WAITING)
-        effect_add(keeper, kind, name, &after, lowers(event), NULL);
+    for (unsigned i = 0; i < change.event_count; i++)
+        event_count(keeper, change.events[i].event, name, change.events[i].reason);
+    if (change.publish)
+        effect_add(keeper, kind, name, &change.after, change.lowers, NULL);
 }
 
 static void note_take(struct keeper *keeper, struct memory_note *note)
@@ -361,10 +409,19 @@ static void note_take(struct keeper *keeper, struct memory_note *note)
 static void floor_read(struct keeper *keeper, const struct next_hop *next_hop, struct floor *floor)
 {
     const enum ledger_kind kind = next_hop->kind == NEXT_HOP_HOST ? LEDGER_HOST : LEDGER_DOMAIN;
-    struct ledger_entry entry = {.level = LEVEL_ENCRYPT, .flags = LEDGER_UNREADABLE};
+    struct ledger_entry entry;
 
-    if (store_entry_get(keeper->store, kind, next_hop->name.text, &entry) == STORE_ABSENT)
-        entry = (struct ledger_entry){0};
+    switch (store_entry_get(keeper->store, kind, next_hop->name.text, &entry)) {
+    case STORE_FOUND:
+    case STORE_BROKEN:
+        break;
+    case STORE_ABSENT:
+        entry = (struct ledger_entry){.kind = (uint8_t)kind};
+        break;
+    case STORE_ERROR:
+        ledger_unreadable(&entry, kind);
+        break;
+    }
     ledger_floor(floor, &entry);
 }
 
@@ -655,11 +712,11 @@ static bool entry_load(void *context, enum ledger_kind kind, const char *name,
     struct floor floor;
 
     ledger_floor(&floor, entry);
-    if ((entry->flags & LEDGER_PENDING) != 0)
+    if (ledger_is_pending(entry))
         counter_add(&loading->keeper->counts.pending, 1);
     if (floor.level == LEVEL_NONE && floor.rule == RULE_NONE && floor.flags == 0)
         return true; /* waiting for its second sighting: demands nothing */
-    if (name_from_text(&next_hop.name, name)) {
+    if (name_parse(&next_hop.name, name, strlen(name)) == NAME_OK) {
         loading->floors++;
         loading->refused += publisher_put_floor(loading->keeper->publisher, &next_hop, &floor) != 0;
     }
@@ -687,24 +744,25 @@ static bool exception_load(void *context, const char *name, const char *domain,
 
 /* A floor that is in the table and not in the store: its raise was visible before it was durable
  * (keeper.h). One of an earlier epoch was lowered since. */
-static void raise_take_over(void *context, const char *key, size_t length,
-                            const struct verdict *verdict)
+static void raise_take_over(void *context, const union record *record)
 {
     struct loading *loading = context;
     struct keeper *keeper = loading->keeper;
-    const struct floor *floor = &verdict->floor;
+    struct table_key key;
+    struct verdict verdict;
     struct next_hop next_hop;
     struct ledger_entry entry;
     enum ledger_kind kind;
 
-    if (floor->level == LEVEL_NONE || loading->error != 0 ||
-        next_hop_parse(&next_hop, key, length) != NAME_OK || next_hop.port != 25 ||
+    if (loading->error != 0 || !record_key(record, &key) || !verdict_unpack(record, &verdict) ||
+        verdict.floor.level == LEVEL_NONE ||
+        next_hop_parse(&next_hop, key.text, key.length) != NAME_OK || next_hop.port != 25 ||
         next_hop.kind == NEXT_HOP_ADDRESS)
         return;
     kind = next_hop.kind == NEXT_HOP_HOST ? LEDGER_HOST : LEDGER_DOMAIN;
     if (store_entry_get(keeper->store, kind, next_hop.name.text, &entry) == STORE_ABSENT)
         entry = (struct ledger_entry){.kind = (uint8_t)kind};
-    if (!ledger_take_over(&entry, floor, clock_wall_s()))
+    if (!ledger_take_over(&entry, &verdict.floor))
         return;
     loading->error = store_entry_put(keeper->store, kind, next_hop.name.text, &entry);
     counter_add(&keeper->counts.raised, loading->error == 0);

@@ -113,7 +113,7 @@
 #define LIMIT_KEEPER_BATCH_MS  2     /* a batch is open so long at most */
 #define LIMIT_KEEPER_EFFECTS   16384 /* floors on their way to the table; 0.4 KiB each */
 #define LIMIT_KEEPER_PAUSE_MS  1000  /* the store is left alone after an error */
-#define LIMIT_KEEPER_CONFIRM_S 86400 /* a confirmation is written so often at most */
+#define LIMIT_KEEPER_EVENTS    8     /* of one entry, from one observation */
 
 /* --- the log --- */
 #define LOG_LINE                 2048 /* bytes of one line's text */

@@ -416,7 +416,7 @@ static bool entry_shown(void *context, enum ledger_kind kind, const char *name,
 static bool pending_shown(void *context, enum ledger_kind kind, const char *name,
                           const struct ledger_entry *entry)
 {
-    if ((entry->flags & (LEDGER_PENDING | LEDGER_UNREADABLE)) == 0)
+    if (!ledger_is_pending(entry) && (entry->flags & LEDGER_UNREADABLE) == 0)
         return true;
     return entry_shown(context, kind, name, entry);
 }
@@ -574,7 +574,7 @@ static void rule_remove(struct applying *a)
         return;
     }
     ledger_rule(&entry, RULE_NONE, LEVEL_NONE, 0);
-    entry.flags &= (uint8_t)~LEDGER_OBSERVE;
+    ledger_rule_observe(&entry, false);
     if (audited(a, "rule-remove", a->done->name, a->order->reason))
         entry_put(a, &entry, "removed");
 }
@@ -586,7 +586,7 @@ static void rule_observe(struct applying *a)
 
     if (!name_of_entry(a) || !entry_take(a, &entry, &there))
         return;
-    entry.flags |= LEDGER_OBSERVE;
+    ledger_rule_observe(&entry, true);
     if (audited(a, "rule-observe", a->done->name, a->order->reason))
         entry_put(a, &entry, "only observed from now on");
 }

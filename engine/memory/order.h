@@ -39,8 +39,9 @@ enum order_kind {
     ORDERS_REPORT = 48,
 };
 
-#define ORDER_TEXT_MAX 768 /* bytes with NUL: an account and a domain of full length, and numbers \
-                            */
+#define ORDER_TEXT_MAX                                                         \
+    768 /* bytes with NUL: an account and a domain of full length, and numbers \
+         */
 
 struct order {
     uint8_t kind;                /* enum order_kind */

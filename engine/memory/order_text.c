@@ -33,20 +33,24 @@ struct text_field {
 #define TIME_MOST UINT64_C(253402300799) /* the year 9999 */
 
 static const struct text_field entry_fields[] = {
-    FIELD("level", ledger_entry, level, LEVEL_AUTHENTICATED),
-    FIELD("proof", ledger_entry, proof, PROOF_COUNT - 1),
-    FIELD("flags", ledger_entry, flags, LEDGER_PENDING | LEDGER_UNREADABLE | LEDGER_OBSERVE),
+    FIELD("proofs", ledger_entry, proofs, UINT8_MAX),
+    FIELD("set", ledger_entry, set_level, LEVEL_AUTHENTICATED),
+    FIELD("flags", ledger_entry, flags, UINT8_MAX),
     FIELD("cause", ledger_entry, contradiction, CAUSE_COUNT - 1),
     FIELD("rule", ledger_entry, rule, RULE_COUNT - 1),
     FIELD("rule-level", ledger_entry, rule_level, LEVEL_AUTHENTICATED),
     FIELD("rule-until", ledger_entry, rule_until_s, TIME_MOST),
+    FIELD("rule-epoch", ledger_entry, rule_epoch, UINT32_MAX),
     FIELD("epoch", ledger_entry, epoch, UINT32_MAX),
     FIELD("handshakes", ledger_entry, handshakes, UINT32_MAX),
+    FIELD("absences", ledger_entry, absences, UINT32_MAX),
     FIELD("first", ledger_entry, first_seen_s, TIME_MOST),
     FIELD("last", ledger_entry, last_seen_s, TIME_MOST),
-    FIELD("sighting", ledger_entry, sighting_s, TIME_MOST),
+    FIELD("used", ledger_entry, used_s, TIME_MOST),
+    FIELD("lowered", ledger_entry, lowered_s, TIME_MOST),
     FIELD("contradicted", ledger_entry, contradicted_s, TIME_MOST),
-    FIELD("insecure", ledger_entry, insecure_since_s, TIME_MOST),
+    FIELD("absence", ledger_entry, absence_s, TIME_MOST),
+    FIELD("insecure", ledger_entry, insecure_s, TIME_MOST),
 };
 
 static const struct text_field account_fields[] = {
@@ -194,7 +198,8 @@ bool entry_read(enum ledger_kind *kind, char name[256], struct ledger_entry *ent
     *kind = next_hop.kind == NEXT_HOP_HOST ? LEDGER_HOST : LEDGER_DOMAIN;
     *entry = (struct ledger_entry){.kind = (uint8_t)*kind};
     snprintf(name, 256, "%s", next_hop.name.text);
-    return fields_read(&words, 1, FIELDS(entry_fields), entry);
+    /* Each field is in its range; together they must be an entry that some history leads to. */
+    return fields_read(&words, 1, FIELDS(entry_fields), entry) && ledger_is_sound(entry);
 }
 
 bool account_read(char name[ACCOUNT_NAME_MAX], struct account *account, char domain[256],

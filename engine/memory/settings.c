@@ -191,6 +191,15 @@ static const struct option_row memory_rows[] = {
      .help = "Names learned below one registrable domain, so that nobody fills the memory with "
              "subdomains of his own.",
      .live = true},
+    {.name = "per_suffix",
+     .type = OPTION_NUMBER,
+     .offset = offsetof(struct memory_settings, per_suffix),
+     .minimum = 1,
+     .maximum = 100000000,
+     .standard = "100000",
+     .help = "The same below a suffix like co.uk, and for mail hosts below one registrable domain: "
+             "a large provider has one for each customer.",
+     .live = true},
     {.name = "copies",
      .type = OPTION_NUMBER,
      .offset = offsetof(struct memory_settings, copies),
@@ -333,5 +342,6 @@ void ledger_of_settings(struct ledger_settings *ledger, const struct memory_sett
         .disuse_s = (int64_t)(settings->disuse_ms / 1000),
         .give_way_s = (int64_t)(settings->give_way_ms / 1000),
         .per_registrable = (uint32_t)settings->per_registrable,
+        .per_suffix = (uint32_t)settings->per_suffix,
     };
 }

@@ -35,7 +35,7 @@ struct profiles_settings {
 
 struct memory_settings {
     uint64_t apart_ms, cool_down_ms, disuse_ms, give_way_ms;
-    uint64_t per_registrable;
+    uint64_t per_registrable, per_suffix;
     uint64_t copies;
     uint64_t map_bytes;
     bool start_empty;
