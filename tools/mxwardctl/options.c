@@ -14,8 +14,9 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#define OPTIONS_MAX 16
+#define OPTIONS_MAX 32
 
 const struct option_line option_lines[] = {
     {OPTION_SOCKET, 's', "socket", "PATH",
@@ -38,6 +39,20 @@ const struct option_line option_lines[] = {
      "questions outstanding at once (standard: what the daemon takes, at most 512)", NULL},
     {OPTION_DEFAULTS, 0, "defaults", NULL,
      "every setting with its explanation and standard value, as a file to start from", NULL},
+    {OPTION_PROFILE, 'p', "profile", "NAME", "the profile (see mxwardctl config)", NULL},
+    {OPTION_SASL, 0, "sasl", "NAME", "the account that submitted the message", NULL},
+    {OPTION_FACT, 'f', "fact", "WORDS",
+     "what the mail server knows of the message, joined by commas: authenticated, local, forward, "
+     "tls-report, null-sender, requiretls, auto-submitted, tls-required-no",
+     NULL},
+    {OPTION_UNTIL, 'u', "until", "TIME",
+     "when it ends: 1h, 30d, 2026-12-31, 2026-12-31T18:00 (UTC)", NULL},
+    {OPTION_DOMAIN, 'd', "domain", "DOMAIN", "only for mail to this domain", NULL},
+    {OPTION_REASON, 0, "reason", "TEXT", "why; it goes into the audit", NULL},
+    {OPTION_DAYS, 0, "days", "NUMBER", "so many days back (standard: 7)", NULL},
+    {OPTION_FORWARD, 0, "forward", NULL,
+     "would mail that a standing forward hands on arrive there under --profile?", NULL},
+    {OPTION_EXPLAIN, 'x', "explain", NULL, "the whole derivation", NULL},
     {OPTION_HELP, 'h', "help", NULL, "what this command does", NULL},
 };
 const size_t option_line_count = sizeof option_lines / sizeof option_lines[0];
@@ -70,6 +85,35 @@ int class_parse(const char *text)
         if (strcmp(text, class_name((enum tls_class)i)) == 0)
             return i;
     return -1;
+}
+
+int level_parse(const char *text)
+{
+    for (int i = 0; i <= LEVEL_AUTHENTICATED; i++)
+        if (strcmp(text, level_name((enum level)i)) == 0)
+            return i;
+    return -1;
+}
+
+bool until_parse(const char *text, int64_t now_s, int64_t *until_s)
+{
+    struct tm time = {0};
+    int64_t ms;
+    const char *end;
+
+    if (duration_parse(text, &ms)) {
+        *until_s = now_s + ms / 1000;
+        return true;
+    }
+    end = strptime(text, "%Y-%m-%dT%H:%M", &time);
+    if (!end) {
+        time = (struct tm){0};
+        end = strptime(text, "%Y-%m-%d", &time);
+    }
+    if (!end || *end)
+        return false;
+    *until_s = timegm(&time);
+    return true;
 }
 
 static int wrong(const char *option, const char *value, const char *wanted)
@@ -120,6 +164,49 @@ static int take_class(struct invocation *invocation, const char *value)
     return DONE;
 }
 
+static const struct {
+    const char *word;
+    uint32_t fact;
+} fact_words[] = {
+    {"authenticated", MXW_AUTHENTICATED},
+    {"local", MXW_LOCAL_ORIGIN},
+    {"forward", MXW_FORWARD},
+    {"tls-report", MXW_TLS_REPORT},
+    {"null-sender", MXW_NULL_SENDER},
+    {"requiretls", MXW_REQUIRETLS},
+    {"auto-submitted", MXW_AUTO_SUBMITTED},
+    {"tls-required-no", MXW_TLS_REQUIRED_NO},
+};
+
+static int take_facts(struct invocation *invocation, const char *value)
+{
+    const size_t count = sizeof fact_words / sizeof fact_words[0];
+
+    while (*value) {
+        size_t length = strcspn(value, ","), i = 0;
+
+        while (i < count && (strlen(fact_words[i].word) != length ||
+                             strncmp(fact_words[i].word, value, length) != 0))
+            i++;
+        if (i == count)
+            return wrong("fact", value, "a fact (see --help)");
+        invocation->facts |= fact_words[i].fact;
+        value += length + (value[length] == ',');
+    }
+    return DONE;
+}
+
+static int take_days(struct invocation *invocation, const char *value)
+{
+    char *end;
+    unsigned long number = strtoul(value, &end, 10);
+
+    if (*end || end == value || number < 1 || number > 3650)
+        return wrong("days", value, "a number from 1 to 3650");
+    invocation->days = (unsigned)number;
+    return DONE;
+}
+
 static int take_option(struct invocation *invocation, enum option_bit bit, const char *value)
 {
     int64_t ms = 0;
@@ -158,6 +245,32 @@ static int take_option(struct invocation *invocation, enum option_bit bit, const
         break;
     case OPTION_HELP:
         invocation->help = true;
+        break;
+    case OPTION_PROFILE:
+        invocation->profile = value;
+        break;
+    case OPTION_SASL:
+        invocation->sasl = value;
+        break;
+    case OPTION_FACT:
+        return take_facts(invocation, value);
+    case OPTION_UNTIL:
+        if (!until_parse(value, time(NULL), &invocation->until_s))
+            return wrong("until", value, "a time like 1h, 30d, 2026-12-31 or 2026-12-31T18:00");
+        break;
+    case OPTION_DOMAIN:
+        invocation->domain = value;
+        break;
+    case OPTION_REASON:
+        invocation->reason = value;
+        break;
+    case OPTION_DAYS:
+        return take_days(invocation, value);
+    case OPTION_FORWARD:
+        invocation->forward = true;
+        break;
+    case OPTION_EXPLAIN:
+        invocation->explain = true;
         break;
     }
     return result;
