@@ -250,6 +250,9 @@ static const struct option_part parts[] = {
 const struct option_table configuration_table = {parts, sizeof(parts) / sizeof(parts[0]),
                                                  sizeof(struct configuration)};
 
+/* Of the parts, those that say how is looked: up to `listen`. */
+static const struct option_table looking_table = {parts, 5, sizeof(struct configuration)};
+
 uint32_t configuration_epoch(const struct configuration *configuration)
 {
     char *text = NULL;
@@ -259,7 +262,7 @@ uint32_t configuration_epoch(const struct configuration *configuration)
 
     if (out == NULL)
         return 0;
-    option_print_effective(&configuration_table, configuration, NULL, out);
+    option_print_effective(&looking_table, configuration, NULL, out);
     if (fclose(out) == 0)
         epoch = (uint32_t)XXH3_64bits(text, size) | 1;
     free(text);

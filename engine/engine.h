@@ -53,8 +53,9 @@ struct configuration {
     struct alarm_settings alarm;
 };
 extern const struct option_table configuration_table; /* engine/configuration.c */
-/* A number that names the settings as they are: equal for equal ones, also after a restart, never
- * 0. Verdicts carry it, so that what was found under other settings is not served. 0: no memory. */
+/* A number that names the settings under which is looked: equal for equal ones, also after a
+ * restart, never 0. Verdicts carry it, so that what was found under other settings is not served.
+ * What senders demand is no part of it. 0: no memory. */
 uint32_t configuration_epoch(const struct configuration *configuration);
 
 struct engine;
@@ -109,5 +110,8 @@ struct certificate_store_counts engine_certificate_counts(const struct engine *e
 int64_t engine_started_wall_s(const struct engine *engine);
 const struct table_writer *engine_table(const struct engine *engine);
 uint32_t engine_config_epoch(const struct engine *engine);
+struct keeper_counts; /* engine/keeper.h */
+const struct keeper_counts *engine_keeper_counts(const struct engine *engine);
+const struct table_writer *engine_users(const struct engine *engine); /* the users' table */
 
 #endif

@@ -16,6 +16,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/container.h"
 #include "engine/base/log.h"
+#include "engine/keeper.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -110,8 +111,24 @@ static void shard_message(struct shard *shard, struct message *message)
     case MESSAGE_HOST_DONE:
         domains_host(shard->domains, container_of(message, struct host_request, message));
         return;
+    case MESSAGE_FLOORS_DONE:
+        domains_floors(shard->domains, container_of(message, struct floors_question, message));
+        return;
+    case MESSAGE_NOTE_DONE:
+        domains_note(shard->domains, container_of(message, struct memory_note, message));
+        return;
+    case MESSAGE_FLOOR_ASK:
+        domains_publish_floor(shard->domains, container_of(message, struct floor_publish, message));
+        return;
     case MESSAGE_DOMAIN_DONE:
     case MESSAGE_CONTROL:
+    case MESSAGE_FLOORS_ASK:
+    case MESSAGE_NOTE_ASK:
+    case MESSAGE_FLOOR_DONE:
+    case MESSAGE_ORDER_ASK:
+    case MESSAGE_ORDER_DONE:
+    case MESSAGE_REPORT_ASK:
+    case MESSAGE_REPORT_DONE:
         break;
     }
     CHECK(!"a message that no shard gets");

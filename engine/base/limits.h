@@ -109,6 +109,7 @@
 #define LIMIT_EXCEPTIONS     32 /* of one account: recipient domains for which it is off */
 
 #define LIMIT_ALARMS           32    /* kept for `status` */
+#define LIMIT_NOTES          1024 /* of one shard, on their way to the keeper; 4 KiB each */
 #define LIMIT_KEEPER_BATCH     4096  /* changes of one commit */
 #define LIMIT_KEEPER_BATCH_MS  2     /* a batch is open so long at most */
 #define LIMIT_KEEPER_EFFECTS   16384 /* floors on their way to the table; 0.4 KiB each */
