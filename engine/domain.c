@@ -521,6 +521,11 @@ int domains_create(struct domains **out, struct mailbox *mailbox, const struct o
     return 0;
 }
 
+uint32_t domains_forget(struct domains *domains, uint32_t most)
+{
+    return registry_forget_idle(domains->jobs, most);
+}
+
 void domains_destroy(struct domains *domains)
 {
     registry_destroy(domains->jobs);

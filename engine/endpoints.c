@@ -513,6 +513,11 @@ void endpoints_stop(struct endpoints *endpoints)
     prober_cancel_all(endpoints->prober);
 }
 
+uint32_t endpoints_forget(struct endpoints *endpoints, uint32_t most)
+{
+    return registry_forget_idle(endpoints->jobs, most);
+}
+
 void endpoints_destroy(struct endpoints *endpoints)
 {
     registry_destroy(endpoints->jobs);

@@ -41,6 +41,9 @@ void endpoints_turn(struct endpoints *endpoints);
 void endpoints_observe(struct endpoints *endpoints, uint64_t lag_ms);
 /* From now on every request is answered at once with OURS_CANCELLED, and so are those waiting. */
 void endpoints_stop(struct endpoints *endpoints);
+/* Forgets what nobody waits for among the `most` least recently used jobs, with the evidence that
+ * is kept there; returns how many. */
+uint32_t endpoints_forget(struct endpoints *endpoints, uint32_t most);
 const struct endpoints_counts *endpoints_counts(const struct endpoints *endpoints);
 
 #endif

@@ -197,6 +197,18 @@ static void shard_messages(struct shard *shard)
     }
 }
 
+/* What is kept for later goes, oldest first, while certificates have little room: evidence holds
+ * them at its endpoint, and in the facts of hosts and domains. True: do not sleep, more may go. */
+static bool shard_makes_room(struct shard *shard)
+{
+    if (!certificate_store_is_crowded(shard->start.certificates))
+        return false;
+    return domains_forget(shard->domains, LIMIT_TURN_FORGETS) +
+               hosts_forget(shard->hosts, LIMIT_TURN_FORGETS) +
+               endpoints_forget(shard->endpoints, LIMIT_TURN_FORGETS) >
+           0;
+}
+
 /* How long this turn took, without the sleep: what anything that arrived meanwhile had to wait. */
 static void shard_lag(struct shard *shard)
 {
@@ -236,6 +248,7 @@ static bool shard_turn(struct shard *shard)
         shard_timers(shard);
     busy = prober_run_heavy(shard->prober);
     endpoints_turn(shard->endpoints);
+    busy |= shard_makes_room(shard);
     shard_look(shard);
     shard_heartbeat(shard);
     ends = shard_obey(shard);

@@ -10,6 +10,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <malloc.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <pthread.h>
@@ -152,13 +153,13 @@ END_TEST
 
 START_TEST(a_full_store_lets_go_of_what_nobody_holds_and_keeps_the_rest)
 {
-    const struct certificate *held[8];
+    const struct certificate *eight[8];
     struct certificate_store_counts counts;
     struct certificate_store *small;
 
     ck_assert_int_eq(certificate_store_create(&small, 96 << 10), 0);
     for (unsigned i = 0; i < 8; i++)
-        held[i] = intern_into(small, pki_certificate(&(struct pki_spec){.key = leaf_key}));
+        eight[i] = intern_into(small, pki_certificate(&(struct pki_spec){.key = leaf_key}));
     for (unsigned i = 0; i < 500; i++)
         certificate_drop(intern_into(small, pki_certificate(&(struct pki_spec){.key = leaf_key})));
     counts = certificate_store_counts(small);
@@ -167,31 +168,161 @@ START_TEST(a_full_store_lets_go_of_what_nobody_holds_and_keeps_the_rest)
     for (unsigned i = 0; i < 8; i++) { /* still the same object: never evicted while held */
         int error;
         const struct certificate *again =
+            certificate_intern(small, eight[i]->der, eight[i]->der_bytes, &error);
+
+        ck_assert_ptr_eq(again, eight[i]);
+        certificate_drop(again);
+    }
+    certificate_store_destroy(small);
+    for (unsigned i = 0; i < 8; i++) { /* and they outlive the store */
+        ck_assert_int_eq(eight[i]->der[0], 0x30);
+        certificate_drop(eight[i]);
+    }
+}
+END_TEST
+
+/* Takes the X509 away. NULL: there was no room, and nothing else was wrong. */
+static const struct certificate *intern_or_refused(struct certificate_store *into, X509 *x509)
+{
+    size_t size;
+    uint8_t *der = pki_der(x509, &size);
+    int error = 1;
+    const struct certificate *certificate = certificate_intern(into, der, size, &error);
+
+    ck_assert_int_eq(error, certificate == NULL ? -ENOBUFS : 0);
+    OPENSSL_free(der);
+    X509_free(x509);
+    return certificate;
+}
+
+/* About `names` times 60 bytes, twice: in the DER and among the facts. */
+static X509 *certificate_of_many_names(unsigned names)
+{
+    GENERAL_NAMES *made = GENERAL_NAMES_new();
+    char text[64];
+    X509 *x509;
+
+    for (unsigned i = 0; i < names; i++) {
+        GENERAL_NAME *name = GENERAL_NAME_new();
+        ASN1_IA5STRING *value = ASN1_IA5STRING_new();
+
+        snprintf(text, sizeof text, "a-name-that-is-rather-long-for-what-it-says-%05u.example", i);
+        ASN1_STRING_set(value, text, -1);
+        GENERAL_NAME_set0_value(name, GEN_DNS, value);
+        sk_GENERAL_NAME_push(made, name);
+    }
+    x509 = pki_certificate(&(struct pki_spec){.key = leaf_key, .names = made});
+    GENERAL_NAMES_free(made);
+    return x509;
+}
+
+#define HELD_MAX 4000
+static const struct certificate *held[HELD_MAX];
+static unsigned held_count;
+
+/* Holds always new ones until `refusals` in a row were refused: then every stripe is full. */
+static void hold_until_refused(struct certificate_store *into, unsigned names, unsigned refusals)
+{
+    for (unsigned refused = 0; refused < refusals && held_count < HELD_MAX;) {
+        held[held_count] = intern_or_refused(
+            into, names == 0 ? pki_certificate(&(struct pki_spec){.key = leaf_key})
+                             : certificate_of_many_names(names));
+        refused = held[held_count] == NULL ? refused + 1 : 0;
+        held_count += held[held_count] != NULL;
+    }
+}
+
+static void let_all_go(void)
+{
+    while (held_count > 0)
+        certificate_drop(held[--held_count]);
+}
+
+/* What the process has got from malloc; 0: this build does not know. */
+static size_t allocated(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return 0;
+#else
+    return mallinfo2().uordblks + mallinfo2().hblkhd;
+#endif
+}
+
+START_TEST(all_that_are_alive_stay_within_the_bound_and_more_are_refused)
+{
+    enum { BOUND = 2 << 20 };
+    struct certificate_store *small;
+    struct certificate_store_counts counts;
+    size_t before;
+
+    ck_assert_int_eq(certificate_store_create(&small, BOUND), 0);
+    before = allocated();
+    ck_assert(!certificate_store_is_crowded(small));
+    hold_until_refused(small, 200, 300);
+    hold_until_refused(small, 0, 300);
+    counts = certificate_store_counts(small);
+    ck_assert_uint_ge(counts.refused, 600);
+    ck_assert_uint_le(counts.bytes, BOUND);
+    ck_assert_uint_eq(counts.held_bytes, counts.bytes);
+    ck_assert_uint_gt(counts.held_bytes, BOUND / 10 * 9);
+    ck_assert(certificate_store_is_crowded(small));
+    ck_assert_uint_le(allocated() - before, BOUND + BOUND / 5); /* of the allocator */
+    for (unsigned i = 0; i < held_count; i += 97) { /* what is there already needs no room */
+        int error;
+        const struct certificate *again =
             certificate_intern(small, held[i]->der, held[i]->der_bytes, &error);
 
         ck_assert_ptr_eq(again, held[i]);
         certificate_drop(again);
     }
+    let_all_go();
+    ck_assert_uint_eq(certificate_store_counts(small).held_bytes, 0);
+    ck_assert(!certificate_store_is_crowded(small));
+    for (unsigned i = 0; i < 100; i++) /* and there is room for others again */
+        certificate_drop(intern_into(small, pki_certificate(&(struct pki_spec){.key = leaf_key})));
     certificate_store_destroy(small);
-    for (unsigned i = 0; i < 8; i++) { /* and they outlive the store */
-        ck_assert_int_eq(held[i]->der[0], 0x30);
-        certificate_drop(held[i]);
-    }
 }
 END_TEST
 
-START_TEST(when_everything_is_held_a_new_certificate_is_given_out_unshared)
+START_TEST(large_certificates_never_take_the_room_of_usual_ones)
 {
-    const struct certificate *held[200];
+    enum { BOUND = 8 << 20 };
+    struct certificate_store *small;
+    size_t large;
+
+    ck_assert_int_eq(certificate_store_create(&small, BOUND), 0);
+    hold_until_refused(small, 500, 300); /* 64 KiB or so each */
+    large = certificate_store_counts(small).held_bytes;
+    ck_assert_uint_gt(large, BOUND / 4);
+    ck_assert_uint_le(large, BOUND / 2);
+    ck_assert(certificate_store_is_crowded(small)); /* before the usual ones feel it */
+    for (unsigned i = 0; i < 2000; i++) {
+        const struct certificate *usual = intern_or_refused(
+            small,
+            pki_certificate(&(struct pki_spec){.key = leaf_key, .common_name = "a.example"}));
+
+        ck_assert_ptr_nonnull(usual);
+        held[held_count++] = usual;
+    }
+    let_all_go();
+    certificate_store_destroy(small);
+}
+END_TEST
+
+/* Also when those that are held were asked for longest ago, and are many. */
+START_TEST(what_nobody_holds_makes_room_wherever_it_stands)
+{
     struct certificate_store *small;
 
-    ck_assert_int_eq(certificate_store_create(&small, 64 << 10), 0);
-    for (unsigned i = 0; i < 200; i++)
-        held[i] = intern_into(small, pki_certificate(&(struct pki_spec){.key = leaf_key}));
-    ck_assert_uint_gt(certificate_store_counts(small).not_shared, 50);
-    ck_assert_uint_le(certificate_store_counts(small).bytes, 64 << 10);
-    for (unsigned i = 0; i < 200; i++)
-        certificate_drop(held[i]);
+    ck_assert_int_eq(certificate_store_create(&small, 16 << 20), 0);
+    for (unsigned i = 0; i < 3000; i++) /* some 200 a stripe, a quarter of its room */
+        held[held_count++] =
+            intern_into(small, pki_certificate(&(struct pki_spec){.key = leaf_key}));
+    for (unsigned i = 0; i < 1000; i++)
+        certificate_drop(intern_into(small, certificate_of_many_names(200)));
+    ck_assert_uint_eq(certificate_store_counts(small).refused, 0);
+    ck_assert_uint_gt(certificate_store_counts(small).evicted, 300);
+    let_all_go();
     certificate_store_destroy(small);
 }
 END_TEST
@@ -205,8 +336,8 @@ static size_t thread_sizes[THREAD_DERS];
 static void *thread_interns(void *argument)
 {
     struct certificate_store *shared = argument;
-    const struct certificate *held[4] = {NULL};
-    uint32_t random = (uint32_t)(uintptr_t)&held;
+    const struct certificate *mine[4] = {NULL};
+    uint32_t random = (uint32_t)(uintptr_t)&mine;
 
     for (unsigned i = 0; i < THREAD_TURNS; i++) {
         unsigned which, error_index = i % 4;
@@ -214,15 +345,17 @@ static void *thread_interns(void *argument)
 
         random = random * 1664525u + 1013904223u;
         which = (random >> 16) % THREAD_DERS;
-        certificate_drop(held[error_index]);
-        held[error_index] =
+        certificate_drop(mine[error_index]);
+        mine[error_index] =
             certificate_intern(shared, thread_ders[which], thread_sizes[which], &error);
-        if (held[error_index] == NULL ||
-            memcmp(held[error_index]->der, thread_ders[which], thread_sizes[which]) != 0)
+        if (mine[error_index] == NULL && error == -ENOBUFS)
+            continue;
+        if (mine[error_index] == NULL ||
+            memcmp(mine[error_index]->der, thread_ders[which], thread_sizes[which]) != 0)
             abort();
     }
     for (unsigned i = 0; i < 4; i++)
-        certificate_drop(held[i]);
+        certificate_drop(mine[i]);
     return NULL;
 }
 
@@ -243,6 +376,7 @@ START_TEST(threads_share_the_store_while_it_evicts)
     for (unsigned i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     ck_assert_uint_gt(certificate_store_counts(shared).evicted, 0);
+    ck_assert_uint_eq(certificate_store_counts(shared).held_bytes, 0);
     certificate_store_destroy(shared);
     for (unsigned i = 0; i < THREAD_DERS; i++)
         OPENSSL_free(thread_ders[i]);
@@ -793,7 +927,9 @@ int main(void)
     tcase_add_test(plain, what_is_no_certificate_is_a_finding_and_not_our_error);
     tcase_add_test(plain, any_damaged_byte_is_either_refused_or_another_certificate);
     tcase_add_test(plain, a_full_store_lets_go_of_what_nobody_holds_and_keeps_the_rest);
-    tcase_add_test(plain, when_everything_is_held_a_new_certificate_is_given_out_unshared);
+    tcase_add_test(plain, all_that_are_alive_stay_within_the_bound_and_more_are_refused);
+    tcase_add_test(plain, large_certificates_never_take_the_room_of_usual_ones);
+    tcase_add_test(plain, what_nobody_holds_makes_room_wherever_it_stands);
     tcase_add_test(plain, threads_share_the_store_while_it_evicts);
     tcase_add_test(plain, the_facts_are_those_of_the_certificate);
     tcase_add_test(plain, texts_for_people_are_printable_whatever_the_subject_holds_CODE_12);

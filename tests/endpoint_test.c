@@ -52,7 +52,8 @@ static struct listener listeners[128];
 static unsigned listener_count;
 static _Atomic unsigned playing; /* connections now */
 
-static SSL_CTX *good, *tls12, *tls10, *weak_dh, *no_common, *wants_certificate, *fat_leaf;
+static SSL_CTX *good, *tls12, *tls10, *weak_dh, *no_common, *wants_certificate, *fat_leaf,
+    *with_issuer;
 static X509 *certificate;
 static EVP_PKEY *key;
 
@@ -229,6 +230,25 @@ static void make_servers(void)
     fat_leaf = server_ctx(NULL);
     SSL_CTX_use_certificate(fat_leaf, fat);
     X509_free(fat);
+    EVP_PKEY *issuer_key = pki_key_ec();
+    struct pki_spec spec = {.common_name = "an issuer",
+                            .ca = true,
+                            .key = issuer_key,
+                            .not_before_s = time(NULL) - 3600,
+                            .not_after_s = time(NULL) + PKI_YEAR_S};
+    X509 *issuer = pki_certificate(&spec);
+    spec = (struct pki_spec){.alternative = "DNS:mx.example",
+                             .key = key,
+                             .issuer = issuer,
+                             .issuer_key = issuer_key,
+                             .not_before_s = time(NULL) - 3600,
+                             .not_after_s = time(NULL) + PKI_YEAR_S};
+    X509 *issued = pki_certificate(&spec);
+    with_issuer = server_ctx(NULL);
+    SSL_CTX_use_certificate(with_issuer, issued);
+    SSL_CTX_add_extra_chain_cert(with_issuer, issuer); /* takes it */
+    X509_free(issued);
+    EVP_PKEY_free(issuer_key);
     wants_certificate = server_ctx(NULL);
     SSL_CTX_set_verify(wants_certificate, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 }
@@ -521,6 +541,90 @@ START_TEST(a_leaf_too_large_to_keep_is_matched_by_nothing_and_ends_nothing)
     ck_assert_uint_eq(e->chain_count, 0);
     ck_assert_uint_eq(e->tlsa_count, 0);
     ck_assert_int_lt(e->pkix, 0);
+}
+END_TEST
+
+static void play_with_issuer(struct peer *peer)
+{
+    if (to_starttls(peer) && start_tls(peer, with_issuer))
+        inside_tls(peer);
+}
+
+#define FILLERS_MAX 4000
+static const struct certificate *fillers[FILLERS_MAX];
+static unsigned filler_count;
+
+/* Somebody else holds this many certificates at most; stops when `refusals` in a row had no room.
+ */
+static void others_hold(unsigned most, unsigned refusals)
+{
+    EVP_PKEY *small_key = pki_key_ec();
+
+    for (unsigned refused = 0; refused < refusals && filler_count < most;) {
+        X509 *x509 = pki_certificate(&(struct pki_spec){.key = small_key});
+        size_t size;
+        uint8_t *der = pki_der(x509, &size);
+        int error;
+
+        fillers[filler_count] = certificate_intern(world->store, der, size, &error);
+        refused = fillers[filler_count] == NULL ? refused + 1 : 0;
+        filler_count += fillers[filler_count] != NULL;
+        OPENSSL_free(der);
+        X509_free(x509);
+    }
+    EVP_PKEY_free(small_key);
+}
+
+static void others_let_go(void)
+{
+    while (filler_count > 0)
+        certificate_drop(fillers[--filler_count]);
+}
+
+START_TEST(where_certificates_are_crowded_all_are_judged_and_the_leaf_is_kept)
+{
+    uint8_t digest[SHA256_BYTES] = {1};
+    while (!certificate_store_is_crowded(world->store))
+        others_hold(filler_count + 1, 1);
+    const struct evidence *e = probe_with_tlsa(digest, play_with_issuer);
+    found(e, OUTCOME_TLS_OK);
+    ck_assert_uint_eq(e->chain_count, 1);
+    ck_assert(!e->chain_cut);
+    ck_assert_str_eq(e->chain[0]->names[0], "mx.example");
+    ck_assert_str_eq(e->detail,
+                     "sent 2 certificates, 2 of them looked at and one kept: there is little room");
+    ck_assert_int_eq(e->pkix, X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN); /* the second was seen */
+    ck_assert_uint_eq(e->tlsa_count, 1);
+    ck_assert_int_eq(e->tlsa[0].fate, TLSA_NO_MATCH);
+    others_let_go();
+}
+END_TEST
+
+START_TEST(with_room_the_whole_chain_is_kept)
+{
+    const struct evidence *e = probe(play_with_issuer);
+    found(e, OUTCOME_TLS_OK);
+    ck_assert_uint_eq(e->chain_count, 2);
+    ck_assert_int_eq(e->pkix, X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN);
+}
+END_TEST
+
+START_TEST(without_room_it_is_ours_law_3)
+{
+    others_hold(FILLERS_MAX, 400);
+    ck_assert_uint_lt(filler_count, FILLERS_MAX);
+    const struct evidence *e = probe(play_good);
+    found(e, OUTCOME_OURS_RESOURCES);
+    ck_assert_str_eq(e->detail, "cannot verify the chain: no room for its certificates now");
+    ck_assert_int_eq(outcome_says(e->outcome), SAYS_OURS);
+    ck_assert_uint_eq(e->chain_count, 0);
+    ck_assert_uint_eq(quits, 1);
+    others_let_go();
+    struct listener *listener = listen_on("127.0.0.1", play_good);
+    start(listener, 1);
+    run_until(2);
+    found(world->evidence[1], OUTCOME_TLS_OK);
+    stop_listening(listener);
 }
 END_TEST
 
@@ -1402,7 +1506,9 @@ static Suite *suite(void)
     } cases[] = {
         {"in order",
          {a_host_in_order_is_found_in_order, only_the_keywords_inside_TLS_count_TLS_09,
-          a_leaf_too_large_to_keep_is_matched_by_nothing_and_ends_nothing, tls_12_is_enough_TLS_14,
+          a_leaf_too_large_to_keep_is_matched_by_nothing_and_ends_nothing,
+          where_certificates_are_crowded_all_are_judged_and_the_leaf_is_kept,
+          with_room_the_whole_chain_is_kept, without_room_it_is_ours_law_3, tls_12_is_enough_TLS_14,
           tlsa_records_meet_the_chain_DANE_26,
           tlsa_records_that_do_not_match_are_a_fact_not_a_failure,
           the_cut_of_the_bytes_changes_nothing}},

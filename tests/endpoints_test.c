@@ -399,6 +399,30 @@ START_TEST(stopping_answers_everybody_and_starts_nothing)
 }
 END_TEST
 
+START_TEST(what_is_only_kept_can_be_forgotten_and_who_waits_is_not)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        ask(i, (uint8_t)i, 0, 1000, PRIORITY_ASKED);
+        endpoints_turn(endpoints);
+        if (i < 3)
+            probe_ends(i, OUTCOME_TLS_OK);
+        endpoints_turn(endpoints);
+    }
+    ck_assert_uint_eq(came_home(OUTCOME_TLS_OK), 3);
+    const struct evidence *kept = evidence_hold(probes[0].evidence);
+    ck_assert_uint_eq(endpoints_forget(endpoints, 100), 3);
+    ck_assert_uint_eq(atomic_load(&kept->references), 1);
+    evidence_drop(kept);
+    ask(4, 0, 0, 1000, PRIORITY_ASKED); /* has to be seen again */
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(started, 5);
+    probe_ends(3, OUTCOME_TLS_OK);
+    probe_ends(4, OUTCOME_TLS_OK);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(came_home(OUTCOME_TLS_OK), 2);
+}
+END_TEST
+
 START_TEST(jobs_that_nobody_waits_for_make_room_for_new_ones)
 {
     for (unsigned round = 0; round < 4; round++) {
@@ -435,6 +459,7 @@ int main(void)
     tcase_add_test(cases, when_room_is_scarce_live_goes_before_scan);
     tcase_add_test(cases, a_loop_that_lags_starts_fewer_probes);
     tcase_add_test(cases, stopping_answers_everybody_and_starts_nothing);
+    tcase_add_test(cases, what_is_only_kept_can_be_forgotten_and_who_waits_is_not);
     tcase_add_test(cases, jobs_that_nobody_waits_for_make_room_for_new_ones);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

@@ -385,11 +385,12 @@ START_TEST(where_we_stopped_looking_a_mismatch_proves_nothing)
     s.tlsa.count = LIMIT_TLSA + 1;
     ck_assert_int_eq(kind(), FINDING_DANE_ENFORCED);
     s.tlsa.count = 1;
-    s.evidence[0].chain_count = LIMIT_CHAIN; /* the rest of the chain may hold an anchor */
+    s.evidence[0].chain_cut = true; /* the rest of the chain may hold an anchor */
     ck_assert_int_eq(kind(), FINDING_DANE_FAILS);
     record(&s.evidence[0], 2, TLSA_NO_MATCH, 0);
     ck_assert_int_eq(kind(), FINDING_DANE_ENFORCED);
-    s.evidence[0].chain_count = 1;
+    s.evidence[0].chain_cut = false; /* all was looked at, and only the leaf kept */
+    ck_assert_int_eq(kind(), FINDING_DANE_FAILS);
     s.evidence[0].tlsa[1].fate = TLSA_MATCH;
     ck_assert_int_eq(kind(), FINDING_DANE_FAILS); /* by name … */
     s.bearing[0].certificate.names_dropped = 1;   /* … but there were more */

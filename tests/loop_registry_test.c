@@ -90,6 +90,24 @@ START_TEST(the_least_recently_used_idle_one_makes_room)
 }
 END_TEST
 
+START_TEST(the_oldest_idle_ones_can_be_forgotten_before_there_is_need)
+{
+    ck_assert_uint_eq(registry_forget_idle(registry, 4), 0);
+    for (unsigned key = 0; key < 10; key++)
+        find(key, key)->busy = key % 2 == 0;
+    ck_assert_uint_eq(registry_forget_idle(registry, 4), 2); /* of 0, 1, 2 and 3 */
+    ck_assert_uint_eq(forgotten[1] + forgotten[3], 2);
+    ck_assert_uint_eq(registry_count(registry), 8);
+    ck_assert_uint_eq(registry_forget_idle(registry, 100), 3);
+    ck_assert_uint_eq(registry_count(registry), 5);
+    for (unsigned key = 0; key < 10; key++) {
+        ck_assert_uint_eq(forgotten[key], key % 2);
+        if (key % 2 == 0)
+            find(key, key)->busy = false;
+    }
+}
+END_TEST
+
 START_TEST(when_all_are_busy_there_is_no_room)
 {
     for (unsigned key = 0; key < OBJECTS; key++)
@@ -157,6 +175,7 @@ int main(void)
     tcase_add_checked_fixture(cases, set_up, tear_down);
     tcase_add_test(cases, the_same_key_is_the_same_object_and_an_equal_hash_is_not);
     tcase_add_test(cases, the_least_recently_used_idle_one_makes_room);
+    tcase_add_test(cases, the_oldest_idle_ones_can_be_forgotten_before_there_is_need);
     tcase_add_test(cases, when_all_are_busy_there_is_no_room);
     tcase_add_test(cases, a_slot_names_one_life_by_its_generation);
     tcase_add_test(cases, it_behaves_like_a_list_in_order_of_use);

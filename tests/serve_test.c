@@ -1233,8 +1233,6 @@ START_TEST(the_kernel_says_who_asks_and_the_lists_what_they_may)
     struct configuration changed;
     char why[256];
 
-    if (geteuid() != 0) /* another user cannot be played; rights_of is tested above */
-        return;
     standin.configuration.listen.mode = 0666;
     standin.configuration.listen.query_users = list_of(query, 1);
     standin_open(&standin, 64);
@@ -1298,7 +1296,11 @@ static void add_bounds(Suite *suite)
     tcase_add_test(tcase, a_client_may_vanish_in_the_middle_of_a_document);
     tcase_add_test(tcase, stopping_ends_with_clients_and_questions_there);
     tcase_add_test(tcase, the_socket_has_the_mode_and_group_asked_for);
-    tcase_add_test(tcase, the_kernel_says_who_asks_and_the_lists_what_they_may);
+    if (geteuid() == 0)
+        tcase_add_test(tcase, the_kernel_says_who_asks_and_the_lists_what_they_may);
+    else /* rights_of is tested for anybody below */
+        fputs("NOT TESTED HERE: what the daemon answers to other users; playing them needs root\n",
+              stderr);
     add(tcase, suite);
 }
 

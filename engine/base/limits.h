@@ -58,16 +58,37 @@
 #define LIMIT_EVICTION_LOOKS 64 /* jobs looked at to find an idle one to forget */
 
 /* Kept for later requests, in the whole daemon; a kept one costs about 6 KiB (endpoint, with its
- * evidence), 2 KiB (host), 8 KiB (domain): 512 MiB at the very most. */
-#define LIMIT_KEPT_ENDPOINTS     32768u
-#define LIMIT_KEPT_HOSTS         32768u
-#define LIMIT_KEPT_DOMAINS       16384u
-#define LIMIT_CERTIFICATES_BYTES (128u << 20) /* of certificates kept */
-#define LIMIT_POLITE_ADDRESSES   131072u      /* addresses and prefixes remembered */
+ * evidence), 2 KiB (host), 8 KiB (domain): 512 MiB at the very most, certificates not counted. */
+#define LIMIT_KEPT_ENDPOINTS   32768u
+#define LIMIT_KEPT_HOSTS       32768u
+#define LIMIT_KEPT_DOMAINS     16384u
+#define LIMIT_POLITE_ADDRESSES 131072u /* addresses and prefixes remembered */
+
+/*
+ * Certificates, in the whole daemon, whoever holds them: evidence, kept for later or of a question
+ * still in work, or nobody but the store. What does not fit is refused, and its probe is ours and
+ * temporary. A usual leaf takes 1 to 5 KiB; its issuers, about 9 KiB each with what OpenSSL makes
+ * of them, are there once for all. The largest leaf takes 137 KiB: 64 of DER, as much again of
+ * names, 8 for the places of 1,000 names, and texts. Large ones may take half of all: 470 of the
+ * largest.
+ *
+ * From three quarters on (of all, or of what large ones may take) a chain is cut to its leaf once
+ * it was judged, and what is only kept for later is forgotten, oldest first. What questions in work
+ * hold cannot be: to shut out a usual certificate with that takes the largest leaves (64 MiB) of
+ * 470 endpoints at once, the largest chains of usual ones (32 MiB, 128 KiB each) of 250 more, and
+ * then the largest usual leaves (32 MiB) of 2,000 more.
+ *
+ * Not counted: one that each shard has just parsed, half a MiB with all that OpenSSL makes of it;
+ * and what the allocator rounds up, a fifth at most. What a peer sent stays in OpenSSL's form with
+ * its probe until that ends: 100 KiB of DER, half a MiB in all, times probe.parallel.
+ */
+#define LIMIT_CERTIFICATES_BYTES (128u << 20)
+#define LIMIT_CERTIFICATE_USUAL  16384 /* bytes of one, all included; more is large */
 
 /* --- one turn of a shard --- */
 #define LIMIT_TURN_MESSAGES 512 /* taken before completions get their turn again */
 #define LIMIT_TURN_TIMERS   512
+#define LIMIT_TURN_FORGETS  32  /* jobs of each kind, while certificates are crowded */
 #define LIMIT_SLEEP_MS      200 /* a shard looks up at least this often */
 #define LIMIT_LATE_MS       700 /* between two looks at the clock: then the loop was late, law 3 */
 #define LIMIT_SILENT_MS     15000 /* a shard without a turn: the watchdog is not fed */

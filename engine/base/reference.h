@@ -15,17 +15,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-static inline void reference_hold(const atomic_uint *references)
+/* Returns how many there were before. */
+static inline unsigned reference_hold(const atomic_uint *references)
 {
     /* Relaxed: who holds has a reference already, so nothing is published by this one. */
     unsigned before =
         atomic_fetch_add_explicit((atomic_uint *)(uintptr_t)references, 1, memory_order_relaxed);
 
     CHECK(before > 0);
+    return before;
 }
 
-/* True: it was the last, the caller frees. */
-static inline bool reference_drop(const atomic_uint *references)
+/* Returns how many are left. */
+static inline unsigned reference_give(const atomic_uint *references)
 {
     /* Acquire-release: every holder's reads happen before the free; the partner of each drop is the
      * last one. */
@@ -33,7 +35,13 @@ static inline bool reference_drop(const atomic_uint *references)
         atomic_fetch_sub_explicit((atomic_uint *)(uintptr_t)references, 1, memory_order_acq_rel);
 
     CHECK(before > 0);
-    return before == 1;
+    return before - 1;
+}
+
+/* True: it was the last, the caller frees. */
+static inline bool reference_drop(const atomic_uint *references)
+{
+    return reference_give(references) == 0;
 }
 
 #endif

@@ -24,7 +24,8 @@
 #include <string.h>
 #include <time.h>
 
-#define TEXT_BYTES 256 /* of subject and issuer, NUL included */
+#define TEXT_BYTES  256  /* of subject and issuer, NUL included */
+#define CA_DER_KEPT 8192 /* bytes; a larger one is decoded again for each verification */
 
 /* --- names --- */
 
@@ -287,7 +288,7 @@ static void entry_facts(struct certificate_entry *entry, X509 *x509)
     if (certificate->signature == NULL)
         certificate->signature = "unknown";
     key_facts(certificate, x509);
-    if (certificate->is_ca && X509_up_ref(x509) == 1) {
+    if (certificate->is_ca && certificate->der_bytes <= CA_DER_KEPT && X509_up_ref(x509) == 1) {
         entry->x509 = x509;
         entry->bytes += 2048 + 3 * (size_t)certificate->der_bytes; /* as measured, roughly */
     }
@@ -348,9 +349,19 @@ const struct certificate *certificate_hold(const struct certificate *certificate
 void certificate_drop(const struct certificate *certificate)
 {
     struct certificate_entry *entry = certificate_entry(certificate);
+    _Atomic size_t *held;
+    size_t bytes;
+    unsigned left;
 
-    /* The store's eviction relies on the drop's release too (store.c). */
-    if (certificate == NULL || !reference_drop(&certificate->references))
+    if (certificate == NULL)
+        return;
+    held = entry->held; /* now: when it is the store's alone, the store may free it */
+    bytes = entry->bytes;
+    /* The store's eviction relies on the release in it (store.c). */
+    left = reference_give(&certificate->references);
+    if (left == 1 && held != NULL)
+        atomic_fetch_sub_explicit(held, bytes, memory_order_relaxed); /* a number, nothing more */
+    if (left > 0)
         return;
     X509_free(entry->x509);
     free(entry);

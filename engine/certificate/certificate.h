@@ -4,8 +4,11 @@
  * A certificate is immutable and counted; any thread may hold it. The store is shared by the
  * shards: its buckets have small locks, never held across a system call, a parse or a signature
  * (the one lock of the engine, because 10,000 domains of a provider show the same chain to every
- * shard). What nobody holds leaves the store when it is full, least recently asked for first; if
- * everything is held, a new certificate is simply not shared. A chain's PKIX result is remembered
+ * shard). What nobody holds leaves the store when it is full, least recently asked for first. All
+ * that are alive are in it, so its bound is the bound of all: if what is held leaves no room, a new
+ * certificate is refused, and large ones are before small ones are. Before it comes to that the
+ * store calls itself crowded, and who keeps certificates for later only should let some go. A
+ * chain's PKIX result is remembered
  * by the digest of the whole chain for CERTIFICATE_PKIX_S, and never past the moment at which one
  * of its certificates begins or ends to be valid: verified once.
  *
@@ -13,7 +16,7 @@
  * recipients are not facts about an endpoint).
  *
  * Failure: what is not a certificate is NULL without an error (the peer's), no memory is -ENOMEM
- * (ours). Nothing here looks at revocation (TLS-25: optional).
+ * and no room is -ENOBUFS (both ours). Nothing here looks at revocation (TLS-25: optional).
  */
 #ifndef MXWARD_CERTIFICATE_CERTIFICATE_H
 #define MXWARD_CERTIFICATE_CERTIFICATE_H
@@ -50,11 +53,11 @@ struct certificate {
 struct certificate_store;
 
 int certificate_store_create(struct certificate_store **store, size_t bytes_max);
-/* Certificates that others hold outlive the store. */
+/* Certificates that others hold outlive the store; none may be held or dropped meanwhile. */
 void certificate_store_destroy(struct certificate_store *store);
 
 /* Finds or parses and adds; one reference for the caller. NULL with *error = 0: not a certificate,
- * or one over LIMIT_CERTIFICATE_BYTES (a finding); with *error = -ENOMEM: ours. */
+ * or one over LIMIT_CERTIFICATE_BYTES (a finding); with *error = -ENOMEM or -ENOBUFS: ours. */
 const struct certificate *certificate_intern(struct certificate_store *store, const uint8_t *der,
                                              size_t size, int *error);
 const struct certificate *certificate_hold(const struct certificate *certificate);
@@ -109,8 +112,13 @@ static inline bool certificate_valid_at(const struct certificate *certificate, i
 bool certificate_names_host(const struct certificate *certificate, const char *host,
                             bool allow_common_name);
 
+/* What is held comes near to the bound somewhere: what is only kept for later should go. */
+bool certificate_store_is_crowded(struct certificate_store *store);
+
 struct certificate_store_counts {
-    uint64_t kept, bytes, interned, parsed, evicted, not_shared, pkix_asked, pkix_verified;
+    uint64_t kept, bytes; /* now */
+    uint64_t held_bytes;  /* of those, what others than the store have */
+    uint64_t interned, parsed, evicted, refused, pkix_asked, pkix_verified;
 };
 struct certificate_store_counts certificate_store_counts(struct certificate_store *store);
 

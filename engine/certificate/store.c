@@ -1,15 +1,19 @@
 /*
- * store.c - the shared store: each certificate once, bounded, and the memory of PKIX results.
+ * store.c - the shared store: each certificate once, all bounded, and the memory of PKIX results.
  *
  * STRIPES small locks; a certificate is found by XXH3 of its DER under a secret seed, so that no
  * peer can aim at a bucket, and compared whole; its SHA-256 is computed once, when it is parsed (a
  * digest for each probe would cost more than all the rest here). A lock covers a walk along a
  * bucket, a list move, or an eviction of at most EVICT_LOOK candidates; parsing, hashing and
- * verifying are done outside.
+ * verifying are done outside. Each stripe has its share of the room.
  *
  * Why eviction is safe: under the stripe's lock a count of 1 is the store's own, and new references
  * come only from certificate_intern under that lock or from somebody who has one already. So an
  * entry with count 1 can be unlinked and dropped.
+ *
+ * What is held is counted where the count of an entry leaves 1 (under the lock) and comes back to
+ * it (certificate_drop, anywhere), so for a moment it may say too much, never too little. Those met
+ * on the way to one that can go are put last, so that they do not stand in the way again.
  *
  * PKIX results: a fixed table of sets of PKIX_WAYS slots, striped the same way; the oldest slot of
  * a set is overwritten. A result is good from when it was found until the first of: age
@@ -19,6 +23,7 @@
 #include "engine/certificate/x509.h"
 
 #include "engine/base/check.h"
+#include "engine/base/reference.h"
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -35,7 +40,7 @@
 #include <unistd.h>
 
 #define STRIPES            16
-#define EVICT_LOOK         64   /* candidates looked at to make room for one */
+#define EVICT_LOOK         256  /* candidates looked at to make room for one */
 #define BYTES_TYPICAL      4096 /* of a certificate with all its facts: sizes the buckets */
 #define PKIX_SETS          4096 /* a power of two */
 #define PKIX_WAYS          4    /* 4096 * 4 * 64 bytes = 1 MiB */
@@ -48,6 +53,7 @@ struct stripe {
     struct certificate_entry *newest, *oldest;
     size_t bytes;
     uint64_t kept;
+    _Atomic size_t held[2]; /* bytes that others have: of usual certificates, of large ones */
 };
 
 struct pkix_slot {
@@ -68,7 +74,7 @@ struct certificate_store {
     uint32_t trust_generation;
     pthread_mutex_t pkix_locks[STRIPES];
     struct pkix_slot *pkix;
-    _Atomic uint64_t interned, parsed, evicted, not_shared, pkix_asked, pkix_verified;
+    _Atomic uint64_t interned, parsed, evicted, refused, pkix_asked, pkix_verified;
 };
 
 static void count(_Atomic uint64_t *counter)
@@ -126,6 +132,7 @@ void certificate_store_destroy(struct certificate_store *store)
         while (entry != NULL) {
             struct certificate_entry *older = entry->older;
 
+            entry->held = NULL; /* it goes with the stripe */
             certificate_drop(&entry->certificate);
             entry = older;
         }
@@ -156,6 +163,24 @@ static void stripe_link_newest(struct stripe *stripe, struct certificate_entry *
     stripe->newest = entry;
 }
 
+static bool is_large(const struct certificate_entry *entry)
+{
+    return entry->bytes > LIMIT_CERTIFICATE_USUAL;
+}
+
+static size_t stripe_held(const struct stripe *stripe, bool large)
+{
+    /* Relaxed: a number that may be old by a moment; whoever adds to it has the lock. */
+    return atomic_load_explicit(&stripe->held[large], memory_order_relaxed);
+}
+
+/* A reference for somebody else than the store. */
+static void stripe_hold(struct certificate_entry *entry)
+{
+    if (reference_hold(&entry->certificate.references) == 1)
+        atomic_fetch_add_explicit(entry->held, entry->bytes, memory_order_relaxed);
+}
+
 static struct certificate_entry *stripe_find(struct stripe *stripe, uint64_t bucket,
                                              const uint8_t *der, size_t size)
 {
@@ -166,7 +191,7 @@ static struct certificate_entry *stripe_find(struct stripe *stripe, uint64_t buc
         entry = entry->next;
     if (entry == NULL)
         return NULL;
-    certificate_hold(&entry->certificate);
+    stripe_hold(entry);
     stripe_unlink(stripe, entry);
     stripe_link_newest(stripe, entry);
     return entry;
@@ -198,27 +223,44 @@ static void stripe_evict(struct certificate_store *store, struct stripe *stripe,
     certificate_drop(&entry->certificate);
 }
 
-/* True if there is room for `bytes` more. */
-static bool stripe_makes_room(struct certificate_store *store, struct stripe *stripe, size_t bytes)
+/* Could there be room for `fresh` if all went that nobody holds? Large ones take half of it at
+ * most, so that they never keep out those that everybody has. */
+static bool stripe_may_take(const struct certificate_store *store, const struct stripe *stripe,
+                            const struct certificate_entry *fresh)
 {
-    struct certificate_entry *entry = stripe->oldest;
+    size_t large = stripe_held(stripe, true), all = stripe_held(stripe, false) + large;
 
-    for (unsigned i = 0; i < EVICT_LOOK && entry != NULL; i++) {
-        struct certificate_entry *newer = entry->newer;
+    if (is_large(fresh) && large + fresh->bytes > store->stripe_bytes_max / 2)
+        return false;
+    return all + fresh->bytes <= store->stripe_bytes_max;
+}
 
-        if (stripe->bytes + bytes <= store->stripe_bytes_max)
+/* True if there is room for `fresh`. */
+static bool stripe_makes_room(struct certificate_store *store, struct stripe *stripe,
+                              const struct certificate_entry *fresh)
+{
+    if (!stripe_may_take(store, stripe, fresh))
+        return false;
+    for (unsigned i = 0; i < EVICT_LOOK && stripe->oldest != NULL; i++) {
+        struct certificate_entry *entry = stripe->oldest;
+
+        if (stripe->bytes + fresh->bytes <= store->stripe_bytes_max)
             break;
         /* Acquire: partner of the drop that brought it down to the store's own. */
-        if (atomic_load_explicit(&entry->certificate.references, memory_order_acquire) == 1)
+        if (atomic_load_explicit(&entry->certificate.references, memory_order_acquire) == 1) {
             stripe_evict(store, stripe, entry);
-        entry = newer;
+        } else {
+            stripe_unlink(stripe, entry);
+            stripe_link_newest(stripe, entry);
+        }
     }
-    return stripe->bytes + bytes <= store->stripe_bytes_max;
+    return stripe->bytes + fresh->bytes <= store->stripe_bytes_max;
 }
 
 static void stripe_add(struct stripe *stripe, uint64_t bucket, struct certificate_entry *entry)
 {
-    certificate_hold(&entry->certificate); /* the store's own */
+    entry->held = &stripe->held[is_large(entry)];
+    stripe_hold(entry); /* the store's own beside the maker's: from now on it is held */
     entry->next = stripe->buckets[bucket];
     stripe->buckets[bucket] = entry;
     stripe_link_newest(stripe, entry);
@@ -242,8 +284,7 @@ static const struct certificate *store_find(struct certificate_store *store, con
     return entry == NULL ? NULL : &entry->certificate;
 }
 
-/* Adds `fresh` if there is room, and returns it, or the equal one that somebody was quicker with.
- */
+/* Adds `fresh` and returns it, or the equal one that somebody was quicker with. NULL: no room. */
 static const struct certificate *store_add(struct certificate_store *store,
                                            struct certificate_entry *fresh)
 {
@@ -253,20 +294,21 @@ static const struct certificate *store_add(struct certificate_store *store,
     uint64_t bucket = bucket_of(store, der, size, &which);
     struct stripe *stripe = &store->stripes[which];
     struct certificate_entry *entry;
+    bool added;
 
     pthread_mutex_lock(&stripe->lock);
     entry = stripe_find(stripe, bucket, der, size);
-    if (entry == NULL) {
-        if (stripe_makes_room(store, stripe, fresh->bytes))
-            stripe_add(stripe, bucket, fresh);
-        else
-            count(&store->not_shared);
-    }
+    added = entry == NULL && stripe_makes_room(store, stripe, fresh);
+    if (added)
+        stripe_add(stripe, bucket, fresh);
     pthread_mutex_unlock(&stripe->lock);
-    if (entry == NULL)
+    if (added)
         return &fresh->certificate;
     certificate_drop(&fresh->certificate);
-    return &entry->certificate;
+    if (entry != NULL)
+        return &entry->certificate;
+    count(&store->refused);
+    return NULL;
 }
 
 const struct certificate *certificate_intern(struct certificate_store *store, const uint8_t *der,
@@ -291,7 +333,23 @@ const struct certificate *certificate_intern(struct certificate_store *store, co
     if (fresh == NULL)
         return NULL;
     count(&store->parsed);
-    return store_add(store, fresh);
+    found = store_add(store, fresh);
+    if (found == NULL)
+        *error = -ENOBUFS;
+    return found;
+}
+
+bool certificate_store_is_crowded(struct certificate_store *store)
+{
+    size_t most = store->stripe_bytes_max;
+
+    for (unsigned i = 0; i < STRIPES; i++) {
+        size_t large = stripe_held(&store->stripes[i], true);
+
+        if (large > most / 8 * 3 || large + stripe_held(&store->stripes[i], false) > most / 4 * 3)
+            return true;
+    }
+    return false;
 }
 
 /* --- roots --- */
@@ -629,7 +687,7 @@ struct certificate_store_counts certificate_store_counts(struct certificate_stor
         .interned = atomic_load_explicit(&store->interned, memory_order_relaxed),
         .parsed = atomic_load_explicit(&store->parsed, memory_order_relaxed),
         .evicted = atomic_load_explicit(&store->evicted, memory_order_relaxed),
-        .not_shared = atomic_load_explicit(&store->not_shared, memory_order_relaxed),
+        .refused = atomic_load_explicit(&store->refused, memory_order_relaxed),
         .pkix_asked = atomic_load_explicit(&store->pkix_asked, memory_order_relaxed),
         .pkix_verified = atomic_load_explicit(&store->pkix_verified, memory_order_relaxed),
     };
@@ -638,6 +696,8 @@ struct certificate_store_counts certificate_store_counts(struct certificate_stor
         pthread_mutex_lock(&store->stripes[i].lock);
         counts.kept += store->stripes[i].kept;
         counts.bytes += store->stripes[i].bytes;
+        counts.held_bytes +=
+            stripe_held(&store->stripes[i], false) + stripe_held(&store->stripes[i], true);
         pthread_mutex_unlock(&store->stripes[i].lock);
     }
     return counts;

@@ -23,8 +23,9 @@ struct certificate_entry {
     struct certificate certificate; /* first: the public face */
     struct certificate_entry *next; /* in the bucket */
     struct certificate_entry *newer, *older;
-    size_t bytes; /* what it is accounted with */
-    X509 *x509;   /* kept for CA certificates, which come again in other chains; else NULL */
+    size_t bytes;         /* what it is accounted with */
+    _Atomic size_t *held; /* where those count while others than the store have it; NULL: nowhere */
+    X509 *x509; /* kept for CA certificates, which come again in other chains; else NULL */
 };
 
 static inline struct certificate_entry *certificate_entry(const struct certificate *certificate)

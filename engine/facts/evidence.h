@@ -162,7 +162,9 @@ struct evidence {
     char cipher[48], group[32], signature[48];
     uint8_t alert; /* TLS alert description received, 0: none */
     uint8_t chain_count;
-    const struct certificate *chain[LIMIT_CHAIN]; /* as sent, leaf first */
+    bool chain_cut; /* more was sent than was looked at: what is not there proves nothing */
+    const struct certificate *chain[LIMIT_CHAIN]; /* as sent, leaf first; where room was scarce
+                                                     only the leaf is kept of those looked at */
     int pkix;                                     /* X509_V_* without names; -1: not asked */
     uint8_t tlsa_count;
     struct tlsa_result tlsa[LIMIT_TLSA]; /* in the order of the TLSA answer of the host */

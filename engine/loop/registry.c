@@ -63,23 +63,38 @@ void registry_destroy(struct registry *registry)
     free(registry);
 }
 
-/* The oldest idle one makes room. Busy ones met on the way go to the end of the order, so that some
- * slow jobs cannot stand at its head and shut the door for all others. */
+/* Forgets the least recently used one if it is idle. A busy one goes to the end of the order, so
+ * that some slow jobs cannot stand at its head and shut the door for all others. */
+static bool registry_forget_first(struct registry *registry)
+{
+    struct registry_entry *entry = TAILQ_FIRST(&registry->used);
+
+    if (registry->kind->idle(entry)) {
+        registry_forget(registry, entry);
+        return true;
+    }
+    TAILQ_REMOVE(&registry->used, entry, used);
+    TAILQ_INSERT_TAIL(&registry->used, entry, used);
+    return false;
+}
+
 static void *registry_take(struct registry *registry)
 {
     void *object = pool_take(registry->pool);
 
-    for (unsigned looked = 0; object == NULL && looked < LIMIT_EVICTION_LOOKS; looked++) {
-        struct registry_entry *entry = TAILQ_FIRST(&registry->used);
-
-        if (registry->kind->idle(entry)) {
-            registry_forget(registry, entry);
+    for (unsigned looked = 0; object == NULL && looked < LIMIT_EVICTION_LOOKS; looked++)
+        if (registry_forget_first(registry))
             return pool_take(registry->pool);
-        }
-        TAILQ_REMOVE(&registry->used, entry, used);
-        TAILQ_INSERT_TAIL(&registry->used, entry, used);
-    }
     return object;
+}
+
+uint32_t registry_forget_idle(struct registry *registry, uint32_t most)
+{
+    uint32_t forgotten = 0;
+
+    for (uint32_t looked = 0; looked < most && !TAILQ_EMPTY(&registry->used); looked++)
+        forgotten += registry_forget_first(registry);
+    return forgotten;
 }
 
 void *registry_find(struct registry *registry, const void *key, uint64_t hash)

@@ -36,6 +36,8 @@ int registry_create(struct registry **registry, const struct registry_kind *kind
 void registry_destroy(struct registry *registry); /* forgets all; every one must be idle */
 /* The object of this key, made if need be; NULL: no room, and none idle among those looked at. */
 void *registry_find(struct registry *registry, const void *key, uint64_t hash);
+/* Forgets the idle ones among the `most` least recently used; returns how many. */
+uint32_t registry_forget_idle(struct registry *registry, uint32_t most);
 uint32_t registry_slot(const struct registry *registry, const void *object);
 uint32_t registry_generation(const struct registry *registry, const void *object);
 void *registry_at(const struct registry *registry, uint32_t slot); /* NULL: not taken */

@@ -498,7 +498,7 @@ static bool look_is_partial(const struct host_facts *host, const struct evidence
 {
     if (evidence->tlsa_count == 0 || host->tlsa->dropped > 0 || host->tlsa->count > LIMIT_TLSA)
         return true;
-    if (evidence->chain_count < LIMIT_CHAIN)
+    if (!evidence->chain_cut)
         return false;
     for (unsigned i = 0; i < evidence->tlsa_count; i++)
         if (evidence->tlsa[i].usage == USAGE_TA && evidence->tlsa[i].fate != TLSA_UNUSABLE)

@@ -1012,6 +1012,26 @@ static enum turn handshake_resume(struct probe *p, const struct ring_completion 
 
 /* --- verify: what was sent is judged; names are matched later, per domain (TLS-21) --- */
 
+/* All were looked at, and the results stay; of the certificates only the leaf is needed later, for
+ * its names. The others are for `explain`, when there is room. */
+static void keep_the_leaf(struct probe *p, unsigned sent)
+{
+    struct evidence *e = p->evidence;
+
+    if (e->chain_count <= 1 || !certificate_store_is_crowded(p->prober->certificates))
+        return;
+    set_detail(p, "sent %u certificates, %u of them looked at and one kept: there is little room",
+               sent, e->chain_count);
+    while (e->chain_count > 1)
+        certificate_drop(e->chain[--e->chain_count]);
+}
+
+static enum turn verify_fails(struct probe *p, int error)
+{
+    return probe_find(p, OUTCOME_OURS_RESOURCES, TURN_QUIT, "cannot verify the chain: %s",
+                      error == -ENOBUFS ? "no room for its certificates now" : strerror(-error));
+}
+
 static enum turn verify_begin(struct probe *p)
 {
     struct prober *prober = p->prober;
@@ -1020,27 +1040,30 @@ static enum turn verify_begin(struct probe *p)
     unsigned sent_count = 0;
     int count = tls_chain(p->tls, prober->certificates, e->chain, &sent_count);
 
-    e->chain_count = (uint8_t)(count > 0 ? count : 0);
-    if (count > 0)
-        e->pkix = certificate_pkix(prober->certificates, e->chain, e->chain_count, now_s);
-    if (count < 0 || (count > 0 && e->pkix < 0))
-        return probe_find(p, OUTCOME_OURS_RESOURCES, TURN_QUIT, "cannot verify the chain: %s",
-                          strerror(count < 0 ? -count : -e->pkix));
+    if (count < 0)
+        return verify_fails(p, count);
+    e->chain_count = (uint8_t)count;
+    e->chain_cut = sent_count > e->chain_count;
     if (sent_count > 0 &&
         count == 0) { /* then nothing is claimed: pkix -1, no fate of any record */
         set_detail(p, "sent a certificate that cannot be read, or of more than %u bytes",
                    LIMIT_CERTIFICATE_BYTES);
         return TURN_NEXT;
     }
-    if (sent_count > e->chain_count)
-        set_detail(p, "sent %u certificates, %u of them looked at", sent_count, e->chain_count);
-    if (p->tlsa == NULL || count == 0)
+    if (count == 0)
         return TURN_NEXT;
-    int results = dane_match(p->tlsa, e->chain, e->chain_count, now_s, e->tlsa);
+    e->pkix = certificate_pkix(prober->certificates, e->chain, e->chain_count, now_s);
+    if (e->pkix < 0)
+        return verify_fails(p, e->pkix);
+    if (e->chain_cut)
+        set_detail(p, "sent %u certificates, %u of them looked at", sent_count, e->chain_count);
+    int results =
+        p->tlsa == NULL ? 0 : dane_match(p->tlsa, e->chain, e->chain_count, now_s, e->tlsa);
     if (results < 0) /* DANE-38: an error of ours is temporary, never "no match" */
         return probe_find(p, OUTCOME_OURS_RESOURCES, TURN_QUIT, "cannot match TLSA records: %s",
                           strerror(-results));
     e->tlsa_count = (uint8_t)results;
+    keep_the_leaf(p, sent_count);
     return TURN_NEXT;
 }
 

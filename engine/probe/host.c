@@ -699,6 +699,11 @@ int hosts_create(struct hosts **out, struct mailbox *mailbox, const struct owner
     return 0;
 }
 
+uint32_t hosts_forget(struct hosts *hosts, uint32_t most)
+{
+    return registry_forget_idle(hosts->jobs, most);
+}
+
 void hosts_destroy(struct hosts *hosts)
 {
     registry_destroy(hosts->jobs);

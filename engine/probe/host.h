@@ -42,6 +42,7 @@ void hosts_reload(struct hosts *hosts, const struct host_settings *settings);
 void hosts_ask(struct hosts *hosts, struct host_request *request);
 void hosts_dns(struct hosts *hosts, struct dns_question *question); /* MESSAGE_DNS_HOST is back */
 void hosts_endpoint(struct hosts *hosts, struct endpoint_request *done); /* MESSAGE_ENDPOINT_DONE */
+uint32_t hosts_forget(struct hosts *hosts, uint32_t most);               /* as endpoints_forget */
 uint32_t hosts_running(const struct hosts *hosts);
 const struct hosts_counts *hosts_counts(const struct hosts *hosts);
 

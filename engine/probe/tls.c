@@ -565,10 +565,10 @@ int tls_chain(const struct tls *tls, struct certificate_store *store,
     for (int i = 0; i < count && i < LIMIT_CHAIN; i++) {
         int error = 0;
         const struct certificate *certificate = intern(sk_X509_value(peer, i), store, &error);
-        if (certificate == NULL && error == -ENOMEM) {
+        if (certificate == NULL && error != 0) {
             while (kept > 0)
                 certificate_drop(chain[--kept]);
-            return -ENOMEM;
+            return error;
         }
         if (certificate == NULL)
             break; /* over our limits: what stands behind it in the chain is of no use either */

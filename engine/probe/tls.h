@@ -85,7 +85,7 @@ void tls_sent(struct tls *tls, size_t size);
 
 /* After TLS_DONE: the certificates as sent, leaf first, interned and held for the caller. Returns
  * how many are in `chain` (0: the peer is anonymous), and in *sent how many the peer sent; or
- * -ENOMEM, then nothing is held. */
+ * -ENOMEM, or -ENOBUFS (the store has no room): then nothing is held. */
 int tls_chain(const struct tls *tls, struct certificate_store *store,
               const struct certificate *chain[LIMIT_CHAIN], unsigned *sent);
 

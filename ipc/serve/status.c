@@ -308,9 +308,11 @@ static void write_certificates(struct json *json, const struct engine *engine)
     json_put_object(json, "certificates");
     json_put_unsigned(json, "kept", counts.kept);
     json_put_unsigned(json, "bytes", counts.bytes);
+    json_put_unsigned(json, "held_bytes", counts.held_bytes);
     json_put_unsigned(json, "interned", counts.interned);
     json_put_unsigned(json, "parsed", counts.parsed);
     json_put_unsigned(json, "evicted", counts.evicted);
+    json_put_unsigned(json, "refused", counts.refused);
     json_put_unsigned(json, "pkix_asked", counts.pkix_asked);
     json_put_unsigned(json, "pkix_verified", counts.pkix_verified);
     json_end(json);

@@ -212,6 +212,16 @@ static const char *world_enter_namespace(void)
     return failed ? "the loopback interface cannot be brought up" : NULL;
 }
 
+/* Debian's NSD is in a folder that an ordinary user's PATH does not name. */
+static void world_look_in_sbin(void)
+{
+    const char *path = getenv("PATH");
+    char longer[4096];
+
+    snprintf(longer, sizeof longer, "%s:/usr/sbin:/sbin", path ? path : "/usr/bin:/bin");
+    setenv("PATH", longer, 1);
+}
+
 static void world_close(struct world *world)
 {
     if (getpid() != world->owner)
@@ -236,6 +246,7 @@ static const char *world_open(struct world *world, unsigned bench_domains)
     const char *why = world_enter_namespace();
     if (why)
         return why;
+    world_look_in_sbin();
     snprintf(world->folder, sizeof world->folder, "/tmp/mxward-dns-XXXXXX");
     if (!mkdtemp(world->folder))
         return "no folder can be made under /tmp";
