@@ -171,29 +171,23 @@ static bool facts_are_our_failure(struct domains *domains, const struct domain_j
            facts->ended_ms < known.valid_until_ms && facts->verdict.class < known.class;
 }
 
-/* What the round teaches: the domain and its mail hosts at port 25, of whom something is
- * remembered.
- */
+/* Domains are remembered, and their mail hosts, for the port of mail. */
 static bool is_remembered(const struct next_hop *next_hop)
 {
-    return next_hop->kind == NEXT_HOP_DOMAIN && next_hop->port == 25;
+    return next_hop->kind == NEXT_HOP_DOMAIN && next_hop->port == REMEMBERED_PORT;
 }
 
-static void round_teach(struct domains *domains, const struct domain_round *round)
+static void round_teach(struct domains *domains, const struct next_hop *next_hop,
+                        const struct remembered *taught)
 {
-    const struct domain_facts *facts = round->facts;
-    struct memory_note *note;
+    struct memory_note *note = pool_take(domains->notes);
 
-    if (!is_remembered(&facts->next_hop))
-        return;
-    note = pool_take(domains->notes);
-    if (note == NULL) {
+    if (note == NULL) { /* what it teaches is seen again at the next look */
         counter_add(&domains->counts.notes_dropped, 1);
         return;
     }
-    note->next_hop = facts->next_hop;
-    remember_round(&note->taught, &facts->route, facts->hosts, facts->findings, &facts->verdict,
-                   facts->ended_ms, facts->ended_wall_s);
+    note->next_hop = *next_hop;
+    note->taught = *taught;
     note->message.kind = MESSAGE_NOTE_ASK;
     counter_add(&domains->counts.notes, 1);
     mailbox_send(domains->mailbox, owner_keeper(&domains->owners), &note->message);
@@ -202,6 +196,33 @@ static void round_teach(struct domains *domains, const struct domain_round *roun
 void domains_note(struct domains *domains, struct memory_note *note)
 {
     pool_give(domains->notes, note);
+}
+
+/* What the remembered hosts demand of the whole. `floors`: in the order of the route. */
+static enum level round_hosts_level(const struct remembered *taught, const struct floor *floors,
+                                    int64_t now_s)
+{
+    struct ledger_host hosts[LIMIT_MX_HOSTS];
+
+    for (unsigned i = 0; i < taught->host_count; i++)
+        hosts[i] = (struct ledger_host){.floor = &floors[i], .now = taught->hosts[i].now};
+    return ledger_hosts_level(hosts, taught->host_count, now_s);
+}
+
+static void round_remember(struct domains *domains, const struct domain_round *round,
+                           const struct floor *floors)
+{
+    struct domain_facts *facts = round->facts;
+    struct remembered taught;
+
+    if (!is_remembered(&facts->next_hop))
+        return;
+    remember_round(&taught, &facts->route, facts->hosts, facts->findings, &facts->verdict,
+                   facts->ended_ms, facts->ended_wall_s);
+    facts->verdict.floor = floors[0];
+    facts->verdict.floor.hosts_level =
+        (uint8_t)round_hosts_level(&taught, floors + 1, facts->ended_wall_s);
+    round_teach(domains, &facts->next_hop, &taught);
 }
 
 /* Floors are known: the first is the domain's, then those of its hosts. */
@@ -214,15 +235,12 @@ static void round_end(struct domains *domains, struct domain_round *round,
     struct waiter *waiter;
     bool more;
 
-    facts->verdict.floor = floors[0];
-    facts->verdict.floor.hosts_level = (uint8_t)remember_hosts_level(
-        &facts->route, facts->hosts, facts->findings, floors + 1, facts->ended_wall_s);
+    round_remember(domains, round, floors);
     if (!facts_are_our_failure(domains, job, facts)) { /* which replaces nothing we knew (law 3) */
         publisher_put(domains->publisher, &job->next_hop, &facts->verdict);
         domain_facts_drop(job->facts);
         job->facts = domain_facts_hold(facts);
     }
-    round_teach(domains, round);
     more = join_end(&job->join, &round->join, &next);
     while ((waiter = waiters_take(&round->join.waiters)) != NULL)
         request_answer(domains, waiter, facts);
