@@ -13,6 +13,7 @@
 #include "shm/verdict.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum ledger_kind { LEDGER_DOMAIN, LEDGER_HOST };
