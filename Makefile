@@ -15,7 +15,7 @@ V        ?= 0
 Q        := $(if $(filter 1,$(V)),,@)
 
 # libunbound.pc wants libevent.pc, which a build against the pluggable event base does not need.
-PACKAGES := openssl liburing libxxhash libconfuse libidn2
+PACKAGES := openssl liburing libxxhash libconfuse libidn2 lmdb
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
             -Wpointer-arith -Wcast-align -Wwrite-strings -Wundef -Wformat=2 -Wswitch-enum \
             -Werror $(if $(findstring clang,$(shell $(CC) --version)),-Wno-string-conversion,-Wno-format-truncation)

@@ -99,6 +99,25 @@
     INT64_C(1767225600) /* 2026-01-01: this was not yet written (FRESH-06) */
 #define LIMIT_CLOCK_LAST_S (LIMIT_CLOCK_FIRST_S + INT64_C(30) * 31556952) /* 30 years later */
 
+/* --- the durable store (engine/memory/store) --- */
+#define LIMIT_STORE_CHANGES 4096 /* of one batch */
+/* Pages that one change may dirty: a way down a tree, and a split of each page on it. A batch is
+ * given so many free pages before it begins: 240 MiB of address space, not of disk. */
+#define LIMIT_STORE_CHANGE_PAGES     12
+#define LIMIT_STORE_EXCEPTIONS       1024 /* of one account */
+#define LIMIT_STORE_AUDIT            100000 /* rows; 0.3 KB each, 0.7 KB at most */
+#define LIMIT_STORE_REPORT           500000 /* rows; 0.1 KB each */
+#define LIMIT_STORE_REPORT_DAY       10000 /* rows of one day, after which domains are counted together */
+#define LIMIT_STORE_REPORT_DAYS      400
+#define LIMIT_STORE_TRIM             2 /* rows over a bound that go with each row that is added */
+#define LIMIT_STORE_QUARANTINE       4096 /* broken values kept */
+#define LIMIT_STORE_QUARANTINE_BYTES 1024 /* kept of one */
+#define LIMIT_STORE_COPIES           64
+#define LIMIT_STORE_BROKEN_FILES     4  /* damaged databases kept aside */
+#define LIMIT_STORE_DEPTH            16 /* of a tree in the file; a million entries are 4 deep */
+#define LIMIT_STORE_MAP_BYTES        (UINT64_C(16) << 30) /* address space of the database at first */
+#define LIMIT_STORE_FILE_BYTES       (UINT64_C(1) << 40)
+
 /* --- threads --- */
 #define LIMIT_SHARDS    64
 #define LIMIT_RESOLVERS 64

@@ -1,0 +1,418 @@
+/*
+ * store_mend.c - is the database whole, and if not: a new one from all that is.
+ *
+ * A file is taken as it is only if its newest snapshot is sound in every page (store_pages), and
+ * both meta pages say of themselves what the batch that they belong to wrote: its number. (LMDB
+ * goes by the meta page with the higher one; a damaged number would bring back an older state in
+ * silence.)
+ *
+ * Otherwise a new file is made, database by database, in the order of keys. Each range comes from
+ * the first of these that has it whole:
+ *
+ *   the newest snapshot of the damaged file      as it was
+ *   the snapshot before it                       one batch old
+ *   the newest good copy                         as old as that
+ *
+ * and only then takes the place of the damaged one, which stays as broken.N. A range that nobody
+ * has is an error, unless the administrator accepts the loss: then it is left out.
+ */
+#include "engine/memory/store_internal.h"
+
+#include "engine/base/check.h"
+#include "engine/memory/store_pages.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What one snapshot of a file says of itself. */
+struct said {
+    bool readable, numbered;
+    uint64_t transaction; /* by its meta page */
+    uint64_t number;      /* by its own batch */
+};
+
+struct judged {
+    struct pages *pages; /* NULL: there is no file */
+    bool whole;          /* LMDB may have it as it is */
+    bool later;          /* of a later mxward */
+    int newest, before;  /* snapshots to take values from; -1: none */
+    bool newest_whole, before_whole;
+    char why[160];
+};
+
+struct mending {
+    struct store *store;
+    struct store_opened *opened;
+    struct judged file, copy;
+    char copy_name[64];
+    bool copy_looked_for;
+    enum store_database database;
+    unsigned pending; /* changes of the batch under way */
+    bool from_copy;
+};
+
+/* --- judging a file --- */
+
+static int read_state(void *context, struct store_bytes key, struct store_bytes value)
+{
+    static const struct store_bytes name = {(const uint8_t *)STORE_STATE_KEY,
+                                            sizeof STORE_STATE_KEY - 1};
+    struct judged *judged = ((void **)context)[0];
+    struct said *said = ((void **)context)[1];
+    struct store_value_view view;
+
+    if (!store_bytes_equal(key, name))
+        return 0;
+    const enum store_value_state state = store_value_check(&view, DATABASE_STATE, value);
+    judged->later |= state == VALUE_LATER;
+    said->numbered = state == VALUE_SOUND && store_bytes_equal(view.key, name) &&
+                     store_value_to_number(view.payload, &said->number) == VALUE_SOUND;
+    return 0;
+}
+
+static int skip_gap(void *context, struct store_bytes low, struct store_bytes high)
+{
+    (void)context, (void)low, (void)high;
+    return 0;
+}
+
+static int ask(struct judged *judged, unsigned slot, struct said *said)
+{
+    const struct pages_snapshot *snapshot = pages_snapshot(judged->pages, slot);
+    void *both[2] = {judged, said};
+    const struct pages_visitor visitor = {read_state, skip_gap, both};
+
+    *said = (struct said){.readable = snapshot->readable, .transaction = snapshot->transaction};
+    return pages_walk(judged->pages, slot, NULL, (struct store_bytes){0}, (struct store_bytes){0},
+                      &visitor);
+}
+
+/* Do the meta pages say what the batches say? `newest` as LMDB chooses it. */
+static bool metas_agree(const struct judged *judged, const struct said said[2], unsigned newest)
+{
+    const struct said *now = &said[newest], *before = &said[!newest];
+
+    if (!now->readable || !before->readable || !now->numbered || now->number != now->transaction ||
+        (now->transaction & 1) != newest || before->transaction + 1 != now->transaction)
+        return false;
+    if (pages_snapshot(judged->pages, !newest)->empty)
+        return before->transaction == 0;
+    return before->numbered && before->number == before->transaction;
+}
+
+/* Which snapshot is the newer, when the meta pages are not to be believed. */
+static void order_snapshots(struct judged *judged, const struct said said[2])
+{
+    const uint64_t numbers[2] = {said[0].numbered ? said[0].number : said[0].transaction,
+                                 said[1].numbered ? said[1].number : said[1].transaction};
+    const bool second = said[1].readable && (!said[0].readable || numbers[1] > numbers[0]);
+
+    judged->newest = second ? 1 : said[0].readable ? 0 : -1;
+    judged->before = judged->newest >= 0 && said[!second].readable ? !second : -1;
+}
+
+/* As LMDB makes one: numbered anew, without a snapshot before. */
+static bool is_compact_copy(const struct said said[2])
+{
+    return said[0].transaction == 0 && !said[0].numbered && said[1].transaction == 1 &&
+           said[1].numbered;
+}
+
+/* Opens and judges the file at `path`. 0, -ENOMEM, or why it cannot be looked at. */
+static int judge(struct judged *judged, const char *path)
+{
+    struct said said[2];
+    char why[sizeof judged->why];
+
+    *judged = (struct judged){.newest = -1, .before = -1};
+    const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (descriptor < 0)
+        return errno == ENOENT ? 0 : -errno;
+    int status = pages_open(&judged->pages, descriptor);
+    for (unsigned slot = 0; slot < 2 && status == 0; slot++)
+        status = ask(judged, slot, &said[slot]);
+    if (status != 0)
+        return status;
+    order_snapshots(judged, said);
+    if (judged->newest < 0) {
+        snprintf(judged->why, sizeof judged->why, "neither meta page can be true");
+        return 0;
+    }
+    const unsigned newest = said[1].transaction > said[0].transaction;
+    const bool agree = metas_agree(judged, said, newest);
+    status = pages_check(judged->pages, (unsigned)judged->newest, judged->why, sizeof judged->why);
+    judged->newest_whole = status == 0;
+    judged->whole = status == 0 && agree;
+    if (status == 0 && !agree)
+        snprintf(judged->why, sizeof judged->why, "%s",
+                 is_compact_copy(said) ? "is a copy that was put in its place"
+                                       : "the meta pages contradict what is in them");
+    if (status == -EBADMSG && judged->before >= 0) {
+        status = pages_check(judged->pages, (unsigned)judged->before, why, sizeof why);
+        judged->before_whole = status == 0;
+    }
+    return status == -EBADMSG ? 0 : status;
+}
+
+/* Is the newest snapshot of a copy whole? LMDB numbers a compact copy anew, so that its meta pages
+ * say nothing. */
+static bool copy_is_good(const struct judged *copy)
+{
+    return copy->pages != NULL && copy->newest_whole && !copy->later;
+}
+
+static int find_copy(struct mending *mending)
+{
+    struct store_files files;
+    char path[PATH_MAX];
+    int status = store_files_list(mending->store, "copy", &files);
+
+    mending->copy_looked_for = true;
+    for (unsigned i = 0; i < files.count && status == 0; i++) {
+        status = judge(&mending->copy, store_path(mending->store, path, files.files[i].name));
+        if (status == 0 && copy_is_good(&mending->copy)) {
+            snprintf(mending->copy_name, sizeof mending->copy_name, "%s", files.files[i].name);
+            return 0;
+        }
+        pages_close(mending->copy.pages);
+        mending->copy.pages = NULL;
+        if (status != -ENOMEM)
+            status = 0;
+    }
+    return status;
+}
+
+/* --- making a new one --- */
+
+/* Batches of moderate size: each is synced. */
+static int turn_over(struct mending *mending, unsigned most)
+{
+    struct store *store = mending->store;
+
+    if (++mending->pending <= most)
+        return 0;
+    mending->pending = 1;
+    store->changes = 1;
+    const int status = store_commit(store);
+    return status == 0 ? store_begin(store) : status;
+}
+
+static int take_item(void *context, struct store_bytes key, struct store_bytes value)
+{
+    struct mending *mending = context;
+    int status = turn_over(mending, LIMIT_STORE_CHANGES);
+
+    if (status != 0)
+        return status;
+    status = store_put(mending->store, mending->database, key, value, MDB_NOOVERWRITE);
+    mending->opened->from_copy += status == 0 && mending->from_copy;
+    return status == -EEXIST ? 0 : status;
+}
+
+static int lose(void *context, struct store_bytes low, struct store_bytes high)
+{
+    struct mending *mending = context;
+
+    (void)low, (void)high;
+    mending->opened->lost++;
+    return 0;
+}
+
+static int fill_gap(void *context, struct store_bytes low, struct store_bytes high)
+{
+    struct mending *mending = context;
+    const struct pages_visitor visitor = {take_item, lose, mending};
+    const char *name = store_database_name(mending->database);
+    int status = 0;
+
+    mending->opened->gaps++;
+    if (mending->file.before_whole)
+        return pages_walk(mending->file.pages, (unsigned)mending->file.before, name, low, high,
+                          &visitor);
+    if (!mending->copy_looked_for)
+        status = find_copy(mending);
+    if (status != 0)
+        return status;
+    if (mending->copy.pages == NULL)
+        return lose(mending, low, high);
+    mending->from_copy = true;
+    status =
+        pages_walk(mending->copy.pages, (unsigned)mending->copy.newest, name, low, high, &visitor);
+    mending->from_copy = false;
+    return status;
+}
+
+static int fill_database(struct mending *mending)
+{
+    const struct pages_visitor visitor = {take_item, fill_gap, mending};
+    const struct store_bytes none = {0};
+
+    if (mending->file.newest < 0)
+        return fill_gap(mending, none, none);
+    return pages_walk(mending->file.pages, (unsigned)mending->file.newest,
+                      store_database_name(mending->database), none, none, &visitor);
+}
+
+/* memory.new, with everything that there is. */
+static int make_new(struct mending *mending)
+{
+    struct store *store = mending->store;
+    char path[PATH_MAX];
+
+    unlink(store_path(store, path, STORE_NEW));
+    int status = store_environment_open(store, STORE_NEW, true);
+    if (status == 0)
+        status = store_begin(store);
+    for (mending->database = DATABASE_STATE + 1; mending->database < DATABASE_COUNT && status == 0;
+         mending->database++)
+        status = fill_database(mending);
+    if (status == 0) {
+        store->changes = 1;
+        status = store_commit(store);
+    }
+    store_environment_close(store);
+    return status;
+}
+
+/* The new file takes the old one's place in one step, and is on the disk before. */
+static int put_in_place(struct store *store, bool keep_old)
+{
+    char from[PATH_MAX], to[PATH_MAX], aside[PATH_MAX], name[32];
+    struct store_files files;
+
+    store_path(store, from, STORE_NEW);
+    store_path(store, to, STORE_FILE);
+    const int descriptor = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (descriptor < 0)
+        return -errno;
+    int status = fsync(descriptor) == 0 ? 0 : -errno;
+    close(descriptor);
+    if (status == 0 && keep_old) {
+        status = store_files_list(store, "broken", &files);
+        snprintf(name, sizeof name, "broken.%llu",
+                 files.count > 0 ? (unsigned long long)files.files[0].number + 1 : 1);
+        if (status == 0 && link(to, store_path(store, aside, name)) != 0)
+            status = -errno;
+    }
+    if (status == 0 && rename(from, to) != 0)
+        status = -errno;
+    if (status == 0)
+        status = store_directory_sync(store);
+    if (status == 0)
+        store_files_trim(store, "broken", LIMIT_STORE_BROKEN_FILES);
+    return status;
+}
+
+/* --- the decision --- */
+
+static int make_fresh(struct mending *mending, char *why, size_t why_size)
+{
+    struct store *store = mending->store;
+    int status = store_environment_open(store, STORE_NEW, true);
+
+    store_environment_close(store);
+    if (status == 0)
+        status = put_in_place(store, false);
+    mending->opened->fresh = status == 0;
+    if (status != 0)
+        store_why(why, why_size, "%s: cannot make a database: %s", store->settings.directory,
+                  strerror(-status));
+    return status;
+}
+
+/* Said by whoever opens; the log has it in any case. */
+static void say_mended(struct mending *mending, char *why, size_t why_size)
+{
+    const struct store_opened *opened = mending->opened;
+    const char *directory = mending->store->settings.directory;
+    char from[128] = "";
+
+    if (mending->copy.pages != NULL)
+        snprintf(from, sizeof from, ", %llu values from %s", (unsigned long long)opened->from_copy,
+                 mending->copy_name);
+    store_why(why, why_size,
+              "%s/" STORE_FILE ": %s; made again, %u parts could not be read, %u are lost%s%s",
+              directory, mending->file.pages != NULL ? mending->file.why : "was gone", opened->gaps,
+              opened->lost, from,
+              mending->file.pages != NULL ? "; the damaged file is kept as broken.N" : "");
+}
+
+static int refuse(struct mending *mending, char *why, size_t why_size)
+{
+    const struct store *store = mending->store;
+    char path[PATH_MAX];
+
+    unlink(store_path(store, path, STORE_NEW));
+    store_why(why, why_size,
+              "%s/" STORE_FILE ": %s, and no good copy of it is here. What is remembered would be "
+              "lost, and mail leave weaker. Put a copy (copy.N.…, of this or another node) into "
+              "the directory, or start once with the setting that accepts the loss",
+              store->settings.directory,
+              mending->file.pages != NULL ? mending->file.why : "is gone");
+    return -EBADMSG;
+}
+
+static int make_again(struct mending *mending, char *why, size_t why_size)
+{
+    struct store *store = mending->store;
+    int status = make_new(mending);
+
+    if (status == 0 && mending->opened->lost > 0 && !store->settings.accept_loss)
+        return refuse(mending, why, why_size);
+    if (status == 0)
+        status = put_in_place(store, mending->file.pages != NULL);
+    if (status == 0) {
+        mending->opened->recovered = true;
+        say_mended(mending, why, why_size);
+        return 0;
+    }
+    char path[PATH_MAX];
+    unlink(store_path(store, path, STORE_NEW));
+    store_why(why, why_size, "%s/" STORE_FILE ": %s, and it could not be made again: %s",
+              store->settings.directory,
+              mending->file.pages != NULL ? mending->file.why : "is gone", strerror(-status));
+    return status;
+}
+
+static int decide(struct mending *mending, char *why, size_t why_size)
+{
+    struct store *store = mending->store;
+    struct store_files copies, broken;
+
+    if (mending->file.later) {
+        store_why(why, why_size, "%s/" STORE_FILE ": written by a later mxward; start that one",
+                  store->settings.directory);
+        return -EPROTO;
+    }
+    if (mending->file.whole)
+        return 0;
+    if (mending->file.pages != NULL)
+        return make_again(mending, why, why_size);
+    int status = store_files_list(store, "copy", &copies);
+    if (status == 0)
+        status = store_files_list(store, "broken", &broken);
+    if (status != 0)
+        return status;
+    if (copies.count == 0 && broken.count == 0 && !store->was_open)
+        return make_fresh(mending, why, why_size);
+    return make_again(mending, why, why_size);
+}
+
+int store_mend(struct store *store, struct store_opened *opened, char *why, size_t why_size)
+{
+    struct mending mending = {.store = store, .opened = opened};
+    char path[PATH_MAX];
+
+    CHECK(store->env == NULL);
+    int status = judge(&mending.file, store_path(store, path, STORE_FILE));
+    if (status == 0)
+        status = decide(&mending, why, why_size);
+    else
+        store_why(why, why_size, "%s: %s", path, strerror(-status));
+    pages_close(mending.file.pages);
+    pages_close(mending.copy.pages);
+    return status;
+}
