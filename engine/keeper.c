@@ -52,11 +52,7 @@ struct keeper {
     struct floor_publish *effects_first, **effects_last; /* of the batch */
 
     uint64_t housekeeping_due_ms;
-    pthread_t copier;
-    bool copying;
-    atomic_bool copied; /* release by the copier, acquire by the keeper */
-    int copy_error;
-    char copy_why[256];
+    int64_t copied_s; /* wall clock: of the last copy, or the start */
 
     /* Release by the main thread, acquire by the keeper. */
     _Atomic(const struct configuration *) fresh, taken;
@@ -478,7 +474,7 @@ static void entry_effect(struct keeper *keeper, struct order_request *request)
     effect_add(keeper, request->done.entry_kind, request->done.name, &entry, true, request);
 }
 
-static void copy_begin(struct keeper *keeper);
+static void copy_make(struct keeper *keeper);
 
 static void order_take(struct keeper *keeper, struct order_request *request)
 {
@@ -486,10 +482,13 @@ static void order_take(struct keeper *keeper, struct order_request *request)
 
     counter_add(&keeper->counts.orders, 1);
     if (request->order.kind == ORDERS_MEMORY_COPY) {
-        copy_begin(keeper);
-        request->done = (struct order_done){.result = ORDER_GOOD};
-        snprintf(request->done.sentence, sizeof request->done.sentence,
-                 "a copy is being made; mxwardctl status says how it went");
+        const uint64_t failures = counter_read(&keeper->counts.copy_failures);
+
+        copy_make(keeper);
+        const bool good = counter_read(&keeper->counts.copy_failures) == failures;
+        request->done = (struct order_done){.result = good ? ORDER_GOOD : ORDER_TROUBLE};
+        snprintf(request->done.sentence, sizeof request->done.sentence, "%s",
+                 good ? "copied" : "the copy failed; see mxwardctl status");
         order_home(keeper, request);
         return;
     }
@@ -563,49 +562,32 @@ static void keeper_message(struct keeper *keeper, struct message *message)
 
 /* --- copies, and what time alone brings --- */
 
-static void *copy_run(void *context)
+/* Blocks this thread for a second or so for each million entries: nobody waits for it but orders.
+ */
+static void copy_make(struct keeper *keeper)
 {
-    struct keeper *keeper = context;
+    char why[256] = "";
 
-    keeper->copy_error =
-        store_copy(keeper->store, clock_wall_s(), keeper->copy_why, sizeof keeper->copy_why);
-    atomic_store_explicit(&keeper->copied, true, memory_order_release);
-    return NULL;
-}
-
-/* In a thread of its own: a copy reads one state of the database, and writing goes on. */
-static void copy_begin(struct keeper *keeper)
-{
-    if (keeper->copying)
-        return;
-    atomic_store_explicit(&keeper->copied, false, memory_order_relaxed);
-    keeper->copying = pthread_create(&keeper->copier, NULL, copy_run, keeper) == 0;
-}
-
-static void copy_look(struct keeper *keeper, bool wait)
-{
-    if (!keeper->copying || (!wait && !atomic_load_explicit(&keeper->copied, memory_order_acquire)))
-        return;
-    pthread_join(keeper->copier, NULL);
-    keeper->copying = false;
-    if (keeper->copy_error == 0) {
+    batch_end(keeper);
+    keeper->copied_s = clock_wall_s();
+    if (store_copy(keeper->store, keeper->copied_s, why, sizeof why) == 0) {
         counter_add(&keeper->counts.copies, 1);
         return;
     }
     counter_add(&keeper->counts.copy_failures, 1);
-    alarm_raise(ALARM_STORE, "", "the nightly copy of the memory failed: %s", keeper->copy_why);
+    alarm_raise(ALARM_STORE, "", "the nightly copy of the memory failed: %s", why);
 }
 
 static void keeper_housekeeping(struct keeper *keeper, uint64_t now_ms)
 {
-    copy_look(keeper, false);
     if (now_ms < keeper->housekeeping_due_ms)
         return;
     keeper->housekeeping_due_ms = now_ms + 1000;
     atomic_store_explicit(&keeper->counts.heartbeat_ms, now_ms, memory_order_relaxed);
     users_heartbeat(keeper->users);
-    if (store_copy_is_due(keeper->store, clock_wall_s()))
-        copy_begin(keeper);
+    if (clock_wall_s() - keeper->copied_s >= LIMIT_COPY_APART_S ||
+        clock_wall_s() < keeper->copied_s)
+        copy_make(keeper);
 }
 
 /* --- settings --- */
@@ -822,7 +804,7 @@ static int keeper_open_stores(struct keeper *keeper, char *why, size_t why_size)
     struct store_settings settings = {.directory = directory,
                                       .map_bytes = configuration->memory.map_bytes,
                                       .copies = (unsigned)configuration->memory.copies,
-                                      .start_empty = configuration->memory.start_empty};
+                                      .accept_loss = configuration->memory.accept_loss};
     struct store_opened opened;
     int error;
 
@@ -839,12 +821,11 @@ static int keeper_open_stores(struct keeper *keeper, char *why, size_t why_size)
     log_notice("memory-opened", "entries=%llu accounts=%llu broken=%llu fresh=%d",
                (unsigned long long)opened.entries, (unsigned long long)opened.accounts,
                (unsigned long long)opened.broken, opened.fresh);
-    if (opened.recovered)
-        alarm_raise(ALARM_STORE, "", "the memory was broken: its newest copy took its place (%s)",
-                    why);
-    if (opened.broken > 0)
-        alarm_raise(ALARM_STORE, "", "%llu records of the memory are broken: TLS is required there",
-                    (unsigned long long)opened.broken);
+    counter_add(&keeper->counts.broken, opened.broken);
+    if (why[0] != '\0') /* mended, or values are broken: TLS is required there */
+        alarm_raise(ALARM_STORE, "", "%s", why);
+    why[0] = '\0';
+    keeper->copied_s = clock_wall_s();
     return users_open(&keeper->users, configuration->daemon.run_directory,
                       configuration->guarantee.users_group, configuration->daemon.table_bytes, why,
                       why_size);
@@ -905,7 +886,6 @@ static void *keeper_run(void *context)
     if (error == 0)
         while (keeper_turn(keeper))
             ;
-    copy_look(keeper, true);
     if (keeper->ring != NULL)
         ring_destroy(keeper->ring);
     return NULL;

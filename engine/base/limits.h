@@ -103,11 +103,12 @@
 #define LIMIT_STORE_CHANGES 4096 /* of one batch */
 /* Pages that one change may dirty: a way down a tree, and a split of each page on it. A batch is
  * given so many free pages before it begins: 240 MiB of address space, not of disk. */
-#define LIMIT_STORE_CHANGE_PAGES     12
-#define LIMIT_STORE_EXCEPTIONS       1024 /* of one account */
-#define LIMIT_STORE_AUDIT            100000 /* rows; 0.3 KB each, 0.7 KB at most */
-#define LIMIT_STORE_REPORT           500000 /* rows; 0.1 KB each */
-#define LIMIT_STORE_REPORT_DAY       10000 /* rows of one day, after which domains are counted together */
+#define LIMIT_STORE_CHANGE_PAGES 12
+#define LIMIT_STORE_EXCEPTIONS   1024   /* of one account */
+#define LIMIT_STORE_AUDIT        100000 /* rows; 0.3 KB each, 0.7 KB at most */
+#define LIMIT_STORE_REPORT       500000 /* rows; 0.1 KB each */
+#define LIMIT_STORE_REPORT_DAY   10000 /* rows of one day, after which domains are counted together \
+                                        */
 #define LIMIT_STORE_REPORT_DAYS      400
 #define LIMIT_STORE_TRIM             2 /* rows over a bound that go with each row that is added */
 #define LIMIT_STORE_QUARANTINE       4096 /* broken values kept */
@@ -146,15 +147,15 @@
 #define LIMIT_PROFILES       64
 #define LIMIT_ALIAS_PATTERNS 1024
 #define LIMIT_TRUSTED_HOPS   256
-#define LIMIT_EXCEPTIONS     32 /* of one account: recipient domains for which it is off */
 
-#define LIMIT_ALARMS           32    /* kept for `status` */
-#define LIMIT_NOTES          1024 /* of one shard, on their way to the keeper; 4 KiB each */
-#define LIMIT_KEEPER_BATCH     4096  /* changes of one commit */
-#define LIMIT_KEEPER_BATCH_MS  2     /* a batch is open so long at most */
-#define LIMIT_KEEPER_EFFECTS   16384 /* floors on their way to the table; 0.4 KiB each */
-#define LIMIT_KEEPER_PAUSE_MS  1000  /* the store is left alone after an error */
-#define LIMIT_KEEPER_EVENTS    8     /* of one entry, from one observation */
+#define LIMIT_ALARMS          32    /* kept for `status` */
+#define LIMIT_COPY_APART_S    86400 /* between two copies of the memory */
+#define LIMIT_NOTES           1024  /* of one shard, on their way to the keeper; 4 KiB each */
+#define LIMIT_KEEPER_BATCH    4096  /* changes of one commit */
+#define LIMIT_KEEPER_BATCH_MS 2     /* a batch is open so long at most */
+#define LIMIT_KEEPER_EFFECTS  16384 /* floors on their way to the table; 0.4 KiB each */
+#define LIMIT_KEEPER_PAUSE_MS 1000  /* the store is left alone after an error */
+#define LIMIT_KEEPER_EVENTS   8     /* of one entry, from one observation */
 
 /* --- the log --- */
 #define LOG_LINE                 2048 /* bytes of one line's text */

@@ -215,12 +215,13 @@ static const struct option_row memory_rows[] = {
      .maximum = UINT64_C(1) << 40,
      .standard = "16g",
      .help = "Virtual size of the memory's file; it takes what it needs."},
-    {.name = "start_empty",
+    {.name = "accept_loss",
      .type = OPTION_BOOLEAN,
-     .offset = offsetof(struct memory_settings, start_empty),
+     .offset = offsetof(struct memory_settings, accept_loss),
      .standard = "no",
-     .help = "Start with an empty memory when it cannot be read and no copy can. What was "
-             "remembered demands nothing then; without this the daemon does not start."},
+     .help = "Go on without what is lost for good, when the memory is damaged and cannot be mended "
+             "from its copies. What is lost demands nothing then; without this the daemon does not "
+             "start. For one start."},
 };
 
 static const struct option_row alarm_rows[] = {

@@ -38,7 +38,7 @@ struct memory_settings {
     uint64_t per_registrable, per_suffix;
     uint64_t copies;
     uint64_t map_bytes;
-    bool start_empty;
+    bool accept_loss;
 };
 
 struct alarm_settings {

@@ -94,8 +94,8 @@ enum store_read store_entry_get(struct store *store, enum ledger_kind kind, cons
 int store_entry_put(struct store *store, enum ledger_kind kind, const char *name,
                     const struct ledger_entry *entry);
 int store_entry_remove(struct store *store, enum ledger_kind kind, const char *name);
-/* Entries of `kind` at or below the registrable domain of `name`, counted up to `most`. */
-uint32_t store_entry_count(struct store *store, enum ledger_kind kind, const char *name,
+/* Entries of `kind` at or below the domain `ancestor`, counted up to `most` (ledger_quotas). */
+uint32_t store_entry_count(struct store *store, enum ledger_kind kind, const char *ancestor,
                            uint32_t most);
 /*
  * In the order of the reversed name. `each` returns false to end. A broken one is given as it

@@ -78,16 +78,13 @@ static bool count_one(void *context, struct store_bytes key, struct store_bytes 
     return ++counting->count < counting->most;
 }
 
-uint32_t store_entry_count(struct store *store, enum ledger_kind kind, const char *name,
+uint32_t store_entry_count(struct store *store, enum ledger_kind kind, const char *ancestor,
                            uint32_t most)
 {
-    struct name whole = {.length = (uint8_t)strnlen(name, NAME_BYTES_MAX)};
     struct counting counting = {.most = most};
     struct store_key key;
 
-    memcpy(whole.text, name, whole.length);
-    const struct name registrable = name_registrable(&whole);
-    if (most == 0 || !store_key_name(&key, registrable.text))
+    if (most == 0 || !store_key_name(&key, ancestor))
         return 0;
     counting.beginning = store_key_bytes(&key);
     /* What cannot be counted is too much: nothing more is learned. */

@@ -15,7 +15,7 @@
 #define CHECKSUM_BYTES 8
 
 /* A new field must be packed here, in a new version of the layout. */
-_Static_assert(sizeof(struct ledger_entry) == 64, "all of an entry is packed");
+_Static_assert(sizeof(struct ledger_entry) == 88, "all of an entry is packed");
 _Static_assert(sizeof(struct account) == 64, "all of an account is packed");
 _Static_assert(sizeof(struct account_exception) == 16, "all of an exception is packed");
 
@@ -84,19 +84,23 @@ void store_value_of_entry(struct store_value *value, enum ledger_kind kind,
                           const struct store_key *key, const struct ledger_entry *entry)
 {
     begin(value, database_of(kind), key);
-    put_8(value, entry->level);
-    put_8(value, entry->proof);
+    put_8(value, entry->proofs);
+    put_8(value, entry->set_level);
     put_8(value, entry->flags);
     put_8(value, entry->contradiction);
     put_8(value, entry->rule);
     put_8(value, entry->rule_level);
     put_32(value, entry->epoch);
+    put_32(value, entry->rule_epoch);
     put_32(value, entry->handshakes);
+    put_32(value, entry->absences);
     put_64(value, (uint64_t)entry->first_seen_s);
     put_64(value, (uint64_t)entry->last_seen_s);
-    put_64(value, (uint64_t)entry->sighting_s);
+    put_64(value, (uint64_t)entry->used_s);
+    put_64(value, (uint64_t)entry->lowered_s);
     put_64(value, (uint64_t)entry->contradicted_s);
-    put_64(value, (uint64_t)entry->insecure_since_s);
+    put_64(value, (uint64_t)entry->absence_s);
+    put_64(value, (uint64_t)entry->insecure_s);
     put_64(value, (uint64_t)entry->rule_until_s);
     seal(value);
 }
@@ -268,9 +272,7 @@ enum store_value_state store_value_open(struct store_value_view *view, enum stor
 
 bool store_value_takes_entry(const struct ledger_entry *entry)
 {
-    return entry->level <= LEVEL_AUTHENTICATED && entry->proof < PROOF_COUNT &&
-           entry->contradiction < CAUSE_COUNT && entry->rule < RULE_COUNT &&
-           entry->rule_level <= LEVEL_AUTHENTICATED;
+    return ledger_is_sound(entry);
 }
 
 enum store_value_state store_value_to_entry(struct store_bytes payload, enum ledger_kind kind,
@@ -279,19 +281,23 @@ enum store_value_state store_value_to_entry(struct store_bytes payload, enum led
     struct taker taker = {payload.bytes, payload.length, false};
     struct ledger_entry read = {.kind = (uint8_t)kind};
 
-    read.level = take_8(&taker);
-    read.proof = take_8(&taker);
+    read.proofs = take_8(&taker);
+    read.set_level = take_8(&taker);
     read.flags = take_8(&taker);
     read.contradiction = take_8(&taker);
     read.rule = take_8(&taker);
     read.rule_level = take_8(&taker);
     read.epoch = take_32(&taker);
+    read.rule_epoch = take_32(&taker);
     read.handshakes = take_32(&taker);
+    read.absences = take_32(&taker);
     read.first_seen_s = (int64_t)take_64(&taker);
     read.last_seen_s = (int64_t)take_64(&taker);
-    read.sighting_s = (int64_t)take_64(&taker);
+    read.used_s = (int64_t)take_64(&taker);
+    read.lowered_s = (int64_t)take_64(&taker);
     read.contradicted_s = (int64_t)take_64(&taker);
-    read.insecure_since_s = (int64_t)take_64(&taker);
+    read.absence_s = (int64_t)take_64(&taker);
+    read.insecure_s = (int64_t)take_64(&taker);
     read.rule_until_s = (int64_t)take_64(&taker);
     const enum store_value_state state = state_of(&taker, store_value_takes_entry(&read));
     if (state == VALUE_SOUND)
@@ -421,8 +427,8 @@ enum store_value_state store_value_check(struct store_value_view *view,
 
 void store_value_unreadable_entry(struct ledger_entry *entry, enum ledger_kind kind)
 {
-    *entry = (struct ledger_entry){
-        .kind = (uint8_t)kind, .level = LEVEL_ENCRYPT, .flags = LEDGER_UNREADABLE};
+    ledger_unreadable(entry, kind);
+};
 }
 
 void store_value_unreadable_account(struct account *account)
