@@ -21,6 +21,7 @@
 #include "engine/memory/users.h"
 #include "engine/probe/owner.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -28,6 +29,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+
+static_assert(LIMIT_KEEPER_BATCH + 128 <= LIMIT_STORE_CHANGES &&
+                  (1 + LIMIT_MX_HOSTS) * (1 + LIMIT_KEEPER_EVENTS) <= 128 &&
+                  LIMIT_EXCEPTIONS + 4 <= 128,
+              "whatever the last message of a batch brings, the store takes it");
 
 struct keeper {
     struct keeper_counts counts;
@@ -69,6 +75,8 @@ struct keeper {
 static void store_failed(struct keeper *keeper, int error)
 {
     counter_add(&keeper->counts.failed, 1);
+    if (error == -EAGAIN) /* the map has grown: the next batch fits */
+        return;
     keeper->pause_until_ms = clock_boot_ms() + LIMIT_KEEPER_PAUSE_MS;
     alarm_raise(ALARM_STORE, "", "the memory cannot be written: %s", strerror(-error));
 }
@@ -320,7 +328,7 @@ static bool change_write(struct keeper *keeper, const struct change *change)
         batch_abort(keeper, error);
         return false;
     }
-    keeper->batch_changes++;
+    keeper->batch_changes += 1 + change->event_count; /* audit lines, at most */
     return true;
 }
 
@@ -504,7 +512,7 @@ static void order_take(struct keeper *keeper, struct order_request *request)
         order_home(keeper, request);
         return;
     }
-    keeper->batch_changes++;
+    keeper->batch_changes += LIMIT_EXCEPTIONS + 4; /* at most: an account and its exceptions */
     request->next = NULL;
     *keeper->orders_last = request;
     keeper->orders_last = &request->next;

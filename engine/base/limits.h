@@ -107,8 +107,9 @@
 #define LIMIT_STORE_EXCEPTIONS   1024   /* of one account */
 #define LIMIT_STORE_AUDIT        100000 /* rows; 0.3 KB each, 0.7 KB at most */
 #define LIMIT_STORE_REPORT       500000 /* rows; 0.1 KB each */
-#define LIMIT_STORE_REPORT_DAY   10000 /* rows of one day, after which domains are counted together \
-                                        */
+#define LIMIT_STORE_REPORT_DAY                                         \
+    10000 /* rows of one day, after which domains are counted together \
+           */
 #define LIMIT_STORE_REPORT_DAYS      400
 #define LIMIT_STORE_TRIM             2 /* rows over a bound that go with each row that is added */
 #define LIMIT_STORE_QUARANTINE       4096 /* broken values kept */
@@ -147,6 +148,7 @@
 #define LIMIT_PROFILES       64
 #define LIMIT_ALIAS_PATTERNS 1024
 #define LIMIT_TRUSTED_HOPS   256
+#define LIMIT_EXCEPTIONS     32 /* of one account: recipient domains for which it is off */
 
 #define LIMIT_ALARMS          32    /* kept for `status` */
 #define LIMIT_COPY_APART_S    86400 /* between two copies of the memory */

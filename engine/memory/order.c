@@ -198,7 +198,7 @@ static bool exception_gather(void *context, const char *name, const char *domain
     (void)name;
     (void)exception;
     snprintf(done->gone[done->gone_count++], sizeof done->gone[0], "%s", domain);
-    return done->gone_count < LIMIT_STORE_EXCEPTIONS;
+    return done->gone_count < LIMIT_EXCEPTIONS;
 }
 
 /* Those it has, into `gone`; false: trouble. */
@@ -214,13 +214,13 @@ static bool exception_fits(struct applying *a, const char *domain)
 
     if (!exceptions_gather(a))
         return false;
-    fits = a->done->gone_count < LIMIT_STORE_EXCEPTIONS;
+    fits = a->done->gone_count < LIMIT_EXCEPTIONS;
     for (unsigned i = 0; i < a->done->gone_count; i++)
         fits |= strcmp(a->done->gone[i], domain) == 0;
     a->done->gone_count = 0; /* nothing of it is gone */
     if (!fits)
         end(a, ORDER_INVALID, "the account has %d exceptions already; end some first",
-            LIMIT_STORE_EXCEPTIONS);
+            LIMIT_EXCEPTIONS);
     return fits;
 }
 

@@ -83,7 +83,7 @@ struct order_done {
     char name[ACCOUNT_NAME_MAX]; /* canonical: account, or name of the entry */
     /* EFFECT_ACCOUNT: exceptions that are there no more, by recipient domain. */
     unsigned gone_count;
-    char gone[LIMIT_STORE_EXCEPTIONS][256];
+    char gone[LIMIT_EXCEPTIONS][256];
 };
 
 /* Whether it writes: then store_begin comes first. */
