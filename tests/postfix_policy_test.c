@@ -6,7 +6,7 @@
  * and then played out: what it guarantees, whether anybody who demands nothing loses a host that
  * would have taken the mail without us, whether DANE is ever put aside.
  */
-#include "engine/policy/postfix.h"
+#include "shm/postfix.h"
 
 #include "tests/scenes.h"
 

@@ -6,6 +6,8 @@
  * delivers to a host that was seen or asks no more than the TLSA records do anyway. Properties of
  * the four laws are tried on the same combinations.
  */
+#include "shm/sentence.h"
+
 #include "tests/scenes.h"
 
 struct enforcement {

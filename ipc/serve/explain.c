@@ -10,10 +10,11 @@
 
 #include "engine/base/clock.h"
 #include "engine/policy/dane.h"
-#include "engine/policy/postfix.h"
 #include "engine/probe/endpoint.h"
 #include "ipc/serve/reply.h"
 #include "ipc/wire/json.h"
+#include "shm/postfix.h"
+#include "shm/sentence.h"
 
 #include <stdio.h>
 #include <string.h>

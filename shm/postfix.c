@@ -7,9 +7,9 @@
  * Postfix sends no SNI otherwise, and our probe did; where DANE is in use Postfix sends the TLSA
  * base domain whatever this says.
  */
-#include "engine/policy/postfix.h"
+#include "shm/postfix.h"
 
-#include "engine/base/check.h"
+#include "shm/must.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -145,7 +145,7 @@ static const struct row *row_for(const struct verdict *verdict, enum level deman
         if (demand >= rows[i].demand_from && demand <= rows[i].demand_to &&
             (rows[i].when & ~all) == 0)
             return &rows[i];
-    check_failed(__FILE__, __LINE__, "the last row fits everything");
+    must_failed(__FILE__, __LINE__, "the last row fits everything");
 }
 
 void postfix_policy(struct postfix_policy *policy, const struct verdict *verdict, enum level demand)
@@ -164,6 +164,6 @@ const char *postfix_answer_name(enum postfix_answer answer)
     static const char *const names[] = {
         [POSTFIX_DEFAULT] = "default", [POSTFIX_POLICY] = "policy", [POSTFIX_HOLD] = "hold"};
 
-    CHECK((size_t)answer < sizeof names / sizeof *names);
+    MUST((size_t)answer < sizeof names / sizeof *names);
     return names[answer];
 }

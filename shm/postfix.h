@@ -10,8 +10,8 @@
  * Two things Postfix cannot say: "DANE here, TLS there" (a row then takes the stricter, or holds
  * the mail), and DANE for a host with a TLSA record without data, on which 3.7.11 aborts.
  */
-#ifndef MXWARD_POLICY_POSTFIX_H
-#define MXWARD_POLICY_POSTFIX_H
+#ifndef MXWARD_SHM_POSTFIX_H
+#define MXWARD_SHM_POSTFIX_H
 
 #include "shm/verdict.h"
 
