@@ -133,8 +133,8 @@ struct floor {
 };
 
 /* The SHA-256 digests of public keys that stand for all hosts that may get mail: TLSA records
- * `3 1 1` where there are usable TLSA records, the leaf seen elsewhere (policy/verdict says when).
- */
+ * `3 1 1` where there are usable TLSA records, the leaf seen elsewhere (policy/pins says when).
+ * They end with the verdict, and are never part of what is remembered (MEM-03). */
 #define VERDICT_PINS_MAX 7
 struct pins {
     uint8_t count; /* 0: there is no such set */

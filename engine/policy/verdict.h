@@ -5,7 +5,8 @@
  *
  * Each rule stands in exactly one place: route.c (MX-01..09, MX-15, MX-18), finding.c (one host:
  * DANE-11..18, 24..33, TLS-21/22, RPT), verdict.c (hosts together: MX-05..13, MX-17, DANE-17,
- * DEC-01..03, FRESH-01/02, classes and levels), words.c and shm/sentence (every text).
+ * DEC-01..03, FRESH-01/02, classes and levels), pins.c (keys of the hosts together), words.c and
+ * shm/sentence (every text).
  *
  * The class is what a sender without a demand experiences at the weakest host that may still get
  * the mail; the level is the highest that can be enforced while some host that reaches it is seen
@@ -121,6 +122,10 @@ void finding_of_host(struct finding *finding, const struct route *route,
 void verdict_of_domain(struct verdict *verdict, const struct route *route,
                        const struct host_facts *const *hosts, const struct finding *findings,
                        uint64_t now_ms);
+
+/* The same for the keys that stand for all its hosts; pins.c says when there are any. */
+void pins_of_hosts(struct pins *pins, const struct route *route,
+                   const struct host_facts *const *hosts, const struct finding *findings);
 
 /* When to look again, in ms after began_ms (FRESH-02). */
 uint64_t verdict_refresh_ms(const struct verdict *verdict);
