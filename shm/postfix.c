@@ -30,9 +30,10 @@
  *   - Where every host has usable TLSA records, all keys come from the DNS, signed: the list is
  * DANE as of the verdict. It stands in for `dane` where Postfix would not do it (unsigned MX) or
  *     would abort (a record without data), for every sender: it costs nobody a host.
- *   - Where some hosts have none, part of the keys is only what a probe saw. Who demands encryption
- *     gets the list, and a host with another key waits. Who demands nothing does not: a probe would
- *     veto at the delivery (law 1).
+ *   - Where some hosts have none, part of the keys is only what a probe saw, and a host with
+ * another key is passed over. Who demands encryption accepts that. Who demands nothing gets the
+ * list only if all was seen, every host does TLS, and none fails its TLSA records: then those with
+ *     TLSA records take the mail meanwhile, and no probe vetoes a delivery (law 1).
  *   - Not where DANE itself can do it (`dane-only` follows the DNS at the delivery), and not for
  * more than encryption where a key was only seen.
  *
@@ -44,9 +45,10 @@
  * with TLSA records and keys of his own (PIT-05): never above `dane-insecure-mx`, or `encrypt`. The
  * list ends with the verdict it came from (MEM-03): nothing is pinned for longer than the DNS said.
  *
- * Known weakness, as before: `encrypt` for a sender without a demand, behind an unsigned MX record,
- * where the keys of the TLSA records cannot be listed or some hosts have none, passes DANE over. It
- * protects all of the mail from listening, where `dane` would protect some of it from more.
+ * Known weakness: who demands nothing gets `encrypt` behind an unsigned MX record where there is no
+ * list (`2 1 1`, a host not wholly seen), which passes DANE over: all of the mail is protected from
+ * listening, where `dane` would protect some of it from more. Behind a signed one they get `dane`
+ * there, and other hosts no promise.
  */
 #include "shm/postfix.h"
 
@@ -117,7 +119,8 @@ enum {
     MATCH = 1 << 12,           /* there are names for `secure` */
     PINS = 1 << 13,            /* there are keys for `fingerprint` */
     REMEMBERED_DANE = 1 << 14, /* the domain is remembered as authenticated by DANE */
-    RELEASED = 1 << 15,        /* not of the verdict: the mail must arrive */
+    SEEN = 1 << 15,            /* nothing that matters stayed unseen */
+    RELEASED = 1 << 16,        /* not of the verdict: the mail must arrive */
 };
 
 #define NO_DEMAND  LEVEL_NONE, LEVEL_OPPORTUNISTIC
@@ -163,11 +166,13 @@ static const struct row {
     {"some-dane-all-tlsa", NO_DEMAND, MX_SECURE | SOME_DANE | ALL_TLSA, POSTFIX_POLICY, DANE_TLS12,
      LEVEL_ENCRYPT,
      "every host has TLSA records, not all usable: TLS is mandatory anyway (DANE-12)"},
+    {"some-dane-fails", NO_DEMAND, SOME_DANE | FAILS_DANE, POSTFIX_POLICY, DANE, LEVEL_OPPORTUNISTIC,
+     "a host fails its TLSA records: it must get nothing, and the others what they ever got (DANE-11)"},
+    {"some-dane-keys", NO_DEMAND, SEEN | SOME_DANE | ENCRYPTS | PINS, POSTFIX_POLICY, FINGERPRINT,
+     LEVEL_ENCRYPT,
+     "DANE where it is published, encryption elsewhere: by the keys of the TLSA records, and those seen (DANE-11, MX-13)"},
     {"some-dane", NO_DEMAND, MX_SECURE | SOME_DANE, POSTFIX_POLICY, DANE, LEVEL_OPPORTUNISTIC,
      "some hosts have usable TLSA records: DANE there, and the others as ever (DANE-17)"},
-    {"unsigned-mx-fails", NO_DEMAND, MX_INSECURE | SOME_DANE | FAILS_DANE, POSTFIX_POLICY, DANE,
-     LEVEL_OPPORTUNISTIC,
-     "a host fails its TLSA records: it must get nothing (DANE-11)"},
     {"unsigned-mx-encrypts", NO_DEMAND, MX_INSECURE | SOME_DANE | ENCRYPTS, POSTFIX_POLICY, ENCRYPT,
      LEVEL_ENCRYPT,
      "an unsigned MX record: dane-only would stop all mail, dane would promise nothing (MX-13, DEC-10)"},
@@ -243,6 +248,8 @@ static uint32_t conditions(const struct verdict *verdict)
         all |= TEMPORARY;
     if (verdict->conclusion == CONCLUSION_UNDELIVERABLE)
         all |= UNDELIVERABLE;
+    if (verdict->conclusion == CONCLUSION_DEFINITE)
+        all |= SEEN;
     if (verdict->class >= CLASS_ENCRYPTED)
         all |= ENCRYPTS;
     if (verdict->match[0] != '\0')

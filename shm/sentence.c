@@ -83,8 +83,7 @@ const char *verdict_status_code(const struct verdict *verdict)
     return cause_row(verdict->cause)->code;
 }
 
-/* "mx.example[192.0.2.1]"; with the port instead where Postfix says that (CODE-05). */
-static void host_words(char *text, size_t size, const struct verdict *verdict)
+void verdict_host_words(const struct verdict *verdict, char *text, size_t size)
 {
     if (verdict->host[0] == '\0')
         snprintf(text, size, "of the domain");
@@ -103,7 +102,7 @@ size_t verdict_sentence(const struct verdict *verdict, char *text, size_t size)
 
     if (row->after == NULL)
         return phrase_fill(text, size, &(struct phrase){row->before, "", ""}, "", "");
-    host_words(host, sizeof host, verdict);
+    verdict_host_words(verdict, host, sizeof host);
     if (verdict->cause == CAUSE_STARTTLS_REFUSED && verdict->smtp_code != 0)
         snprintf(reply, sizeof reply, ": %u", verdict->smtp_code);
     return phrase_fill(text, size, &(struct phrase){row->before, row->after, ""}, host, reply);

@@ -16,6 +16,9 @@
 /* One sentence for people: host, cause. At most 511 bytes, printable ASCII, no remote text. Returns
  * its length. */
 size_t verdict_sentence(const struct verdict *verdict, char *text, size_t size);
+/* The host that decided: "mx.example[192.0.2.1]"; with the port where Postfix says that (CODE-05).
+ */
+void verdict_host_words(const struct verdict *verdict, char *text, size_t size);
 /* Enhanced status code that goes with it when mail is held or stopped: "4.7.4", "5.1.10", … */
 const char *verdict_status_code(const struct verdict *verdict);
 /* Which rule decided about the domain: for `explain`. Returns the length. */
