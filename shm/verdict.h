@@ -3,7 +3,7 @@
  * pointers. record.h has its packed form in the table; wire/frame its form on the socket.
  *
  * The policy is structured, not text: what an MTA must enforce so that delivery to the domain has
- * at least `level`. The text for Postfix is made from it in engine/policy/postfix.
+ * at least `level`. The text for Postfix is made from it in shm/postfix.
  */
 #ifndef MXWARD_SHM_VERDICT_H
 #define MXWARD_SHM_VERDICT_H
@@ -25,7 +25,7 @@ enum conclusion {
     CONCLUSION_COUNT
 };
 
-/* Why, in one word: the row that decided. Text with parameters is made by policy/verdict. Append
+/* Why, in one word: the row that decided. Text with parameters is made by shm/sentence. Append
  * only. */
 enum cause {
     CAUSE_NONE = 0,
@@ -67,7 +67,7 @@ enum enforce {
     ENFORCE_DANE_ONLY,    /* only hosts with usable TLSA; needs a secure MX */
     ENFORCE_SECURE_MATCH, /* PKIX, certificate names one of `match` */
     /* DANE at hosts with usable TLSA, TLS >= 1.2 at all others; Postfix cannot say that, Exim and
-     * libmxward can (policy/postfix says what Postfix gets instead) */
+     * libmxward can (shm/postfix says what Postfix gets instead) */
     ENFORCE_DANE_ELSE_ENCRYPT,
     ENFORCE_COUNT
 };
@@ -133,8 +133,8 @@ struct floor {
 };
 
 /* The SHA-256 digests of public keys that stand for all hosts that may get mail: TLSA records
- * `3 1 1` where there are usable TLSA records, the leaf seen elsewhere (policy/verdict says when).
- */
+ * `3 1 1` where there are usable TLSA records, the leaf seen elsewhere (policy/pins says when).
+ * They end with the verdict, and are never part of what is remembered (MEM-03). */
 #define VERDICT_PINS_MAX 7
 struct pins {
     uint8_t count; /* 0: there is no such set */

@@ -4,9 +4,9 @@
  * Round trips of random messages of every kind, every cut and every flipped bit of a frame, and the
  * bounds. Random numbers come from a fixed seed, so a failure can be repeated.
  */
-#include "engine/policy/verdict.h"
 #include "ipc/wire/frame.h"
 #include "ipc/wire/json.h"
+#include "shm/sentence.h"
 
 #include <check.h>
 #include <stdio.h>

@@ -92,6 +92,12 @@ bool dane_record_usable(const struct dns_tlsa *record)
     }
 }
 
+bool dane_record_is_key_digest(const struct dns_tlsa *record)
+{
+    return record->usage == USAGE_EE && record->selector == SELECTOR_KEY &&
+           record->matching_type == MATCHING_SHA256;
+}
+
 static unsigned tlsa_count(const struct dns_answer *tlsa)
 {
     return tlsa->count < LIMIT_TLSA ? tlsa->count : LIMIT_TLSA;

@@ -22,7 +22,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/limits.h"
-#include "engine/policy/words.h"
+#include "shm/phrase.h"
 
 #include <stdio.h>
 #include <string.h>

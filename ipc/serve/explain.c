@@ -10,10 +10,11 @@
 
 #include "engine/base/clock.h"
 #include "engine/policy/dane.h"
-#include "engine/policy/postfix.h"
 #include "engine/probe/endpoint.h"
 #include "ipc/serve/reply.h"
 #include "ipc/wire/json.h"
+#include "shm/postfix.h"
+#include "shm/sentence.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -169,8 +170,8 @@ static void write_verdict(struct explain *explain, const struct domain_facts *fa
 /* What Postfix is told, by what the sender demands. */
 static void write_postfix(struct json *json, const struct verdict *verdict)
 {
-    static const enum level demands[] = {LEVEL_NONE, LEVEL_ENCRYPT, LEVEL_VERIFIED,
-                                         LEVEL_AUTHENTICATED};
+    static const enum level demands[] = {LEVEL_NONE, LEVEL_ENCRYPT, LEVEL_DANE_INSECURE_MX,
+                                         LEVEL_VERIFIED, LEVEL_AUTHENTICATED};
 
     json_put_array(json, "postfix");
     for (size_t i = 0; i < sizeof demands / sizeof demands[0]; i++) {
@@ -182,7 +183,13 @@ static void write_postfix(struct json *json, const struct verdict *verdict)
         json_put_text(json, "answer", postfix_answer_name(policy.answer));
         json_put_text(json, "policy", policy.answer == POSTFIX_POLICY ? policy.text : NULL);
         json_put_text(json, "guarantees", level_name(policy.guarantees));
+        json_put_text(json, "row", policy.row);
         json_put_text(json, "rule", policy.rule);
+        if (policy.answer == POSTFIX_POLICY) {
+            json_put_text(json, "with_tlsa", policy.with_tlsa);
+            json_put_text(json, "without_tlsa", policy.without_tlsa);
+            json_put_text(json, "price", policy.price);
+        }
         json_end(json);
     }
     json_end(json);

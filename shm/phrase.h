@@ -1,11 +1,11 @@
 /*
- * words.h - sentences from tables, shared by the files of policy/.
+ * phrase.h - sentences from tables. Pure; any thread.
  *
  * A phrase has room for two texts of ours: names in canonical form, addresses, OpenSSL's words,
  * outcomes. Nothing that a peer said goes through here (CODE-12).
  */
-#ifndef MXWARD_POLICY_WORDS_H
-#define MXWARD_POLICY_WORDS_H
+#ifndef MXWARD_SHM_PHRASE_H
+#define MXWARD_SHM_PHRASE_H
 
 #include <stddef.h>
 
