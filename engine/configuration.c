@@ -197,7 +197,8 @@ static const struct option_row listen_rows[] = {
      .minimum = 1,
      .maximum = LIMIT_CLIENTS,
      .standard = "1024",
-     .help = "Clients connected at once. The next one is turned away."},
+     .help = "Clients connected at once. The next one is turned away. One in sixteen is kept for "
+             "administrators."},
     {.name = "connections_per_user",
      .type = OPTION_NUMBER,
      .offset = offsetof(struct listen_settings, connections_per_user),

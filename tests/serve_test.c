@@ -731,37 +731,58 @@ START_TEST(connections_in_all_are_bounded)
 }
 END_TEST
 
-/* The front with eight slots, so that all thresholds are near. */
-START_TEST(overload_sheds_scans_first_and_answers_at_once)
-{
-    struct front_settings settings = {.native = {.connections = 8,
-                                                 .connections_per_user = 8,
-                                                 .requests = 100,
-                                                 .idle_ms = 60000,
-                                                 .frame_ms = 10000,
-                                                 .stall_ms = 10000},
-                                      .requests = 16,
-                                      .requests_per_user = 100};
-    struct frame_question scan = {.next_hop = "hold.example", .priority = FRAME_SCAN};
-    struct frame_question asked = {.next_hop = "hold.example"};
-    struct frame_question live = {.next_hop = "hold.example", .freshness = FRESHNESS_LIVE};
+/* A front with few slots, so that all thresholds are near. */
+static struct small_front {
     struct listener listener;
-    struct rights *rights;
     struct work work;
     struct front *front;
     pthread_t thread;
+} small;
+
+static void small_front_open(uint32_t slots)
+{
+    struct front_settings settings = {.native = {.connections = 8,
+                                                 .connections_per_user = 8,
+                                                 .requests = 1000,
+                                                 .idle_ms = 60000,
+                                                 .frame_ms = 10000,
+                                                 .stall_ms = 10000},
+                                      .requests = slots,
+                                      .requests_per_user = 1000};
+    struct rights *rights;
     char why[256];
 
     standin.engine = standin_start(64);
     atomic_store(&standin.engine->hold, true);
     ck_assert_int_eq(rights_load(&rights, &standin.configuration.listen, why, sizeof why), 0);
-    ck_assert_int_eq(work_open(&work), 0);
-    ck_assert_int_eq(listener_open(&listener, standin.socket, 0600, NULL, 8, why, sizeof why), 0);
-    ck_assert_int_eq(
-        front_create(&front, standin.engine, &settings, listener.descriptor, rights, &work), 0);
-    ck_assert_int_eq(pthread_create(&thread, NULL, front_run, front), 0);
-    ck_assert_int_eq(front_started(front, why, sizeof why), 0);
+    ck_assert_int_eq(work_open(&small.work), 0);
+    ck_assert_int_eq(listener_open(&small.listener, standin.socket, 0666, NULL, 8, why, sizeof why),
+                     0);
+    ck_assert_int_eq(front_create(&small.front, standin.engine, &settings,
+                                  small.listener.descriptor, rights, &small.work),
+                     0);
+    ck_assert_int_eq(pthread_create(&small.thread, NULL, front_run, small.front), 0);
+    ck_assert_int_eq(front_started(small.front, why, sizeof why), 0);
+}
 
+static void small_front_close(void)
+{
+    front_stop(small.front);
+    pthread_join(small.thread, NULL);
+    front_destroy(small.front);
+    listener_close(&small.listener);
+    work_close(&small.work);
+    standin_stop(standin.engine);
+    rmdir(standin.directory);
+}
+
+START_TEST(overload_sheds_scans_first_and_answers_at_once)
+{
+    struct frame_question scan = {.next_hop = "hold.example", .priority = FRAME_SCAN};
+    struct frame_question asked = {.next_hop = "hold.example"};
+    struct frame_question live = {.next_hop = "hold.example", .freshness = FRESHNESS_LIVE};
+
+    small_front_open(16);
     client_open(&one, &standin);
     for (uint64_t id = 0; id < 13; id++) /* three quarters of 16 are 12 */
         client_ask(&one, FRAME_CHECK, id, &scan);
@@ -783,13 +804,25 @@ START_TEST(overload_sheds_scans_first_and_answers_at_once)
     }
     expect_round_trip(&one, 40);
     close(one.fd);
-    front_stop(front);
-    pthread_join(thread, NULL);
-    front_destroy(front);
-    listener_close(&listener);
-    work_close(&work);
-    standin_stop(standin.engine);
-    rmdir(standin.directory);
+    small_front_close();
+}
+END_TEST
+
+START_TEST(the_last_places_for_questions_are_kept_for_administrators)
+{
+    struct frame_question live = {.next_hop = "hold.example", .freshness = FRESHNESS_LIVE};
+
+    small_front_open(64);
+    client_open(&one, &standin);
+    for (uint64_t id = 0; id < 64; id++)
+        client_ask(&one, FRAME_CHECK, id, &live);
+    expect_fault(&one, 63, FRAME_ERROR_BUSY);
+    wait_until_kept(&standin, 63);
+    ck_assert_uint_eq(status_number(&standin, "front", "outstanding"), 64);
+    atomic_store(&standin.engine->hold, false);
+    wait_until_kept(&standin, 0);
+    close(one.fd);
+    small_front_close();
 }
 END_TEST
 
@@ -1033,6 +1066,70 @@ START_TEST(reload_and_config_are_done_by_the_main_thread)
 }
 END_TEST
 
+/* More than its output takes, and it does not read: a buffer is held until it is cut off. */
+static void ask_and_not_read(struct client *client, uint8_t kind, const void *message)
+{
+    int size = 4096;
+
+    client_open(client, &standin);
+    setsockopt(client->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    client_ask(client, kind, 1, message);
+}
+
+START_TEST(an_administrator_who_reads_slowly_keeps_nobody_from_reload_and_config)
+{
+    enum { SLOW = LIMIT_FRONT_DOCUMENTS / 2 };
+    struct client *slow = calloc(SLOW, sizeof *slow);
+    struct frame_config config = {.form = CONFIG_EFFECTIVE};
+    struct frame_empty nothing = {0};
+    struct frame_done done;
+    struct frame frame;
+    char *big = calloc(1, 300001);
+
+    memset(big, 'c', 300000);
+    standin_open(&standin, 64);
+    client_open(&one, &standin);
+    for (int i = 0; i < SLOW; i++) {
+        ask_and_not_read(&slow[i], FRAME_CONFIG, &config);
+        ck_assert_int_eq(take_work(), SERVE_CONFIG_EFFECTIVE);
+        serve_work_done(standin.serve, true, big, 300000);
+        client_ask(&one, FRAME_RELOAD, (uint64_t)i, &nothing);
+        ck_assert_int_eq(take_work(), SERVE_RELOAD);
+        serve_work_done(standin.serve, true, "as they are", 11);
+        ck_assert(client_next(&one, &frame));
+        ck_assert_uint_eq(frame.kind, FRAME_DONE);
+        ck_assert(frame_decode(&done, &frame, NULL));
+        if (i < SLOW - 1)
+            ck_assert_str_eq(done.sentence, "as they are");
+    }
+    /* Now this user has half of the buffers, and gets no more; what was done is said all the same.
+     */
+    ck_assert_str_eq(done.sentence, "the settings are in force; the log says more");
+    client_ask(&one, FRAME_RELOAD, 50, &nothing);
+    ck_assert_int_eq(take_work(), SERVE_RELOAD);
+    serve_work_done(standin.serve, false, "x.conf:3: no", 12);
+    expect_fault(&one, 50, FRAME_ERROR_CONFIGURATION);
+    client_ask(&one, FRAME_CONFIG, 51, &config);
+    ck_assert_int_eq(take_work(), SERVE_CONFIG_EFFECTIVE);
+    serve_work_done(standin.serve, true, big, 300000);
+    expect_fault(&one, 51, FRAME_ERROR_BUSY);
+    for (int i = 0; i < SLOW; i++) {
+        char *text = expect_document(&slow[i], 1);
+
+        ck_assert_str_eq(text, big);
+        free(text);
+        close(slow[i].fd);
+    }
+    client_ask(&one, FRAME_CONFIG, 52, &config);
+    ck_assert_int_eq(take_work(), SERVE_CONFIG_EFFECTIVE);
+    serve_work_done(standin.serve, true, "few", 3);
+    free(expect_document(&one, 52));
+    close(one.fd);
+    free(slow);
+    free(big);
+}
+END_TEST
+
 /* --- the socket's file --- */
 
 START_TEST(the_socket_has_the_mode_and_group_asked_for)
@@ -1227,6 +1324,118 @@ static int as_user(uid_t uid, uint8_t kind)
     return WEXITSTATUS(status);
 }
 
+/* A child that is another user, does `plays`, and stays until it is killed. */
+static pid_t user_begins(uid_t uid, void (*plays)(void))
+{
+    int ready[2];
+    char byte;
+    pid_t child;
+
+    ck_assert_int_eq(pipe(ready), 0);
+    child = fork();
+    if (child == 0) {
+        if (setgroups(0, NULL) != 0 || setresgid(uid, uid, uid) != 0 ||
+            setresuid(uid, uid, uid) != 0)
+            _exit(99);
+        plays();
+        (void)!write(ready[1], "", 1);
+        for (;;)
+            pause();
+    }
+    close(ready[1]);
+    ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    return child;
+}
+
+static void user_ends(pid_t child)
+{
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+}
+
+static void others_may_ask(void)
+{
+    static const char *all[] = {"*"};
+
+    standin.configuration.listen.mode = 0666;
+    standin.configuration.listen.query_users = list_of(all, 1);
+}
+
+static void asks_for_much_and_reads_nothing(void)
+{
+    struct frame_question question = {.next_hop = "big.example", .deadline_ms = 30000};
+    static struct client clients[6];
+
+    for (int i = 0; i < 6; i++)
+        ask_and_not_read(&clients[i], FRAME_EXPLAIN, &question);
+}
+
+/* Three of them want more than all buffers; their time to read has not run out when we ask. */
+START_TEST(users_who_read_nothing_never_keep_an_administrator_from_the_status)
+{
+    enum { USERS = 3 };
+    struct frame_config config = {0};
+    pid_t users[USERS];
+    uint64_t before_ms;
+
+    if (geteuid() != 0) /* another user cannot be played */
+        return;
+    others_may_ask();
+    standin_open(&standin, 64);
+    before_ms = clock_boot_ms();
+    for (uid_t i = 0; i < USERS; i++)
+        users[i] = user_begins(64001 + i, asks_for_much_and_reads_nothing);
+    for (int i = 0; i < WAIT_MS && atomic_load(&standin.engine->asked) < 6 * USERS; i++)
+        usleep(1000);
+    usleep(200000);                /* until they have what they can get */
+    for (int i = 0; i < 20; i++) { /* theirs, and ours */
+        ck_assert_uint_le(status_number(&standin, "front", "documents"), LIMIT_FRONT_DOCUMENTS - 1);
+        ck_assert_uint_ge(status_number(&standin, "front", "documents"), USERS + 1);
+    }
+    client_open(&one, &standin);
+    client_ask(&one, FRAME_CONFIG, 1, &config);
+    ck_assert_int_eq(take_work(), SERVE_CONFIG_EFFECTIVE);
+    serve_work_done(standin.serve, true, "few", 3);
+    free(expect_document(&one, 1));
+    close(one.fd);
+    ck_assert_uint_lt(clock_boot_ms() - before_ms, LIMIT_CLIENT_STALL_MS);
+    for (int i = 0; i < USERS; i++)
+        user_ends(users[i]);
+    wait_until_status(&standin, "front", "documents", 1);
+}
+END_TEST
+
+static void connects_as_often_as_it_can(void)
+{
+    static struct client clients[16];
+    struct frame frame;
+
+    for (int i = 0; i < 15; i++) {
+        client_open(&clients[i], &standin);
+        client_question(&clients[i], FRAME_CHECK, 1, "dane.example");
+        if (!client_next(&clients[i], &frame) || frame.kind != FRAME_VERDICT)
+            _exit(1);
+    }
+    client_open(&clients[15], &standin);
+    expect_fault(&clients[15], 0, FRAME_ERROR_BUSY);
+}
+
+START_TEST(the_last_connections_are_kept_for_administrators)
+{
+    pid_t user;
+
+    if (geteuid() != 0)
+        return;
+    others_may_ask();
+    standin.configuration.listen.connections = 16;
+    standin_open(&standin, 64);
+    user = user_begins(64001, connects_as_often_as_it_can);
+    ck_assert_uint_eq(status_number(&standin, "socket", "connections"), 16);
+    user_ends(user);
+}
+END_TEST
+
 START_TEST(the_kernel_says_who_asks_and_the_lists_what_they_may)
 {
     const char *query[] = {"64001"}, *both[] = {"64001", "64002"};
@@ -1274,6 +1483,7 @@ static void add_questions(Suite *suite)
     tcase_add_test(tcase, explain_is_one_json_object);
     tcase_add_test(tcase, more_documents_than_buffers_all_arrive);
     tcase_add_test(tcase, reload_and_config_are_done_by_the_main_thread);
+    tcase_add_test(tcase, an_administrator_who_reads_slowly_keeps_nobody_from_reload_and_config);
     add(tcase, suite);
 }
 
@@ -1296,6 +1506,8 @@ static void add_bounds(Suite *suite)
     tcase_add_test(tcase, a_client_may_vanish_in_the_middle_of_a_document);
     tcase_add_test(tcase, stopping_ends_with_clients_and_questions_there);
     tcase_add_test(tcase, the_socket_has_the_mode_and_group_asked_for);
+    tcase_add_test(tcase, users_who_read_nothing_never_keep_an_administrator_from_the_status);
+    tcase_add_test(tcase, the_last_connections_are_kept_for_administrators);
     if (geteuid() == 0)
         tcase_add_test(tcase, the_kernel_says_who_asks_and_the_lists_what_they_may);
     else /* rights_of is tested for anybody below */
@@ -1310,6 +1522,7 @@ static void add_parts(Suite *suite)
 
     tcase_add_checked_fixture(tcase, set_up, NULL);
     tcase_add_test(tcase, overload_sheds_scans_first_and_answers_at_once);
+    tcase_add_test(tcase, the_last_places_for_questions_are_kept_for_administrators);
     tcase_add_test(tcase, a_standstill_of_ours_is_nobodys_slowness);
     tcase_add_test(tcase, a_stale_socket_is_replaced_and_nothing_else_is);
     tcase_add_test(tcase, what_a_start_would_refuse_is_judged_before);

@@ -126,23 +126,28 @@
 #define LIMIT_THREADS   160 /* of one exchange */
 
 /* --- the native socket (its frames' sizes stand in ipc/wire/frame.h) --- */
-#define LIMIT_CLIENTS          4096  /* connections at once; 42 KiB each, touched when used */
-#define LIMIT_CLIENT_INPUT     8192  /* bytes kept of what a connection sent */
-#define LIMIT_CLIENT_OUTPUT    32768 /* bytes waiting to be sent to it; a power of two */
-#define LIMIT_CLIENT_RECEIVE   4096  /* bytes of one receive */
-#define LIMIT_CLIENT_REQUESTS  4096  /* outstanding of one connection */
-#define LIMIT_CLIENT_BATCH     32    /* frames of one connection before the next one's turn */
-#define LIMIT_CLIENT_FRAME_MS  10000 /* from a frame's first byte to its last */
-#define LIMIT_CLIENT_STALL_MS  10000 /* a client takes nothing of what waits for it: cut off */
-#define LIMIT_FRONT_REQUESTS   16384 /* outstanding of all clients; 1 KiB each */
-#define LIMIT_FRONT_DOCUMENTS  8     /* being sent at once; 1 MiB each, touched when used */
-#define LIMIT_FRONT_MESSAGES   1024  /* answers of the engine taken in one turn */
-#define LIMIT_QUESTION_MS      60000 /* a question without a deadline of its own */
-#define LIMIT_QUESTION_MOST_MS 300000
-#define LIMIT_QUESTION_LATE_MS 1000 /* over its deadline, before the front answers by itself */
-#define LIMIT_RIGHTS           256  /* users and groups named for one right */
-#define LIMIT_PEER_GROUPS      1024 /* supplementary groups of a client that are looked at */
-#define LIMIT_SERVE_STOP_MS    3000 /* for what is still at the engine when the daemon stops */
+#define LIMIT_CLIENTS         4096  /* connections at once; 42 KiB each, touched when used */
+#define LIMIT_CLIENT_INPUT    8192  /* bytes kept of what a connection sent */
+#define LIMIT_CLIENT_OUTPUT   32768 /* bytes waiting to be sent to it; a power of two */
+#define LIMIT_CLIENT_RECEIVE  4096  /* bytes of one receive */
+#define LIMIT_CLIENT_REQUESTS 4096  /* outstanding of one connection */
+#define LIMIT_CLIENT_BATCH    32    /* frames of one connection before the next one's turn */
+#define LIMIT_CLIENT_FRAME_MS 10000 /* from a frame's first byte to its last */
+#define LIMIT_CLIENT_STALL_MS 10000 /* a client takes nothing of what waits for it: cut off */
+#define LIMIT_FRONT_REQUESTS  16384 /* outstanding of all clients; 1 KiB each */
+#define LIMIT_FRONT_DOCUMENTS 8     /* being sent at once; 1 MiB each, touched when used */
+/* What is kept for administrators (status, config, reload), whatever others hold and however slowly
+ * they read: documents; one in so many connections; one in so many of LIMIT_FRONT_REQUESTS. */
+#define LIMIT_FRONT_DOCUMENTS_ADMIN 2
+#define LIMIT_ADMIN_CONNECTIONS     16
+#define LIMIT_ADMIN_QUESTIONS       64
+#define LIMIT_FRONT_MESSAGES        1024  /* answers of the engine taken in one turn */
+#define LIMIT_QUESTION_MS           60000 /* a question without a deadline of its own */
+#define LIMIT_QUESTION_MOST_MS      300000
+#define LIMIT_QUESTION_LATE_MS      1000 /* over its deadline, before the front answers by itself */
+#define LIMIT_RIGHTS                256  /* users and groups named for one right */
+#define LIMIT_PEER_GROUPS           1024 /* supplementary groups of a client that are looked at */
+#define LIMIT_SERVE_STOP_MS         3000 /* for what is still at the engine when the daemon stops */
 
 /* --- demands and memory --- */
 #define LIMIT_PROFILES       64

@@ -8,6 +8,10 @@
  * and, if its time passes before it is home, "late" is queued meanwhile. `question_settle` is the
  * only place that gives a slot back: when it is home, not queued, and answered or in vain.
  *
+ * Of everything that clients share (connections, questions, document buffers) a part is kept for
+ * administrators, and what the main thread wrote is copied at once: nobody who reads slowly, or
+ * asks for much, keeps them from status, config and reload.
+ *
  * Failure: what the engine or the machine cannot do is an error frame, temporary for the client.
  * Known weakness: a document is built in one go in this thread (under a millisecond for a usual
  * domain; some for one with ten hosts and long certificates).
@@ -55,11 +59,13 @@ struct question {
     bool home;              /* not at the engine, nor at the main thread */
     bool queued;            /* at its client, to be written */
     bool settled;           /* answered, or nobody wants the answer any more */
+    bool administers;       /* an administrator's, and nothing but explain: see limits.h */
+    bool good;              /* how the main thread's work went */
     enum frame_error fault; /* what to answer instead; FRAME_ERROR_NONE */
     const char *why;        /* for the fault; constant text */
     const char *text;       /* the document; NULL: not made yet */
     uint32_t size, sent;
-    uint8_t document; /* which buffer; LIMIT_FRONT_DOCUMENTS: the work's text, or none */
+    uint8_t document; /* which buffer; LIMIT_FRONT_DOCUMENTS: none */
 };
 static_assert(offsetof(struct question, request) == 0 &&
                   offsetof(struct domain_request, message) == 0,
@@ -78,9 +84,8 @@ struct front {
     struct pool *questions;
     struct table_reader *table; /* NULL: every question goes to a shard */
     struct rights *rights;
-    char *documents;         /* LIMIT_FRONT_DOCUMENTS of FRAME_DOCUMENT_MAX bytes */
-    uint32_t documents_used; /* bits */
-    const struct native_user *document_users[LIMIT_FRONT_DOCUMENTS];
+    char *documents; /* LIMIT_FRONT_DOCUMENTS of FRAME_DOCUMENT_MAX bytes */
+    const struct question *document_of[LIMIT_FRONT_DOCUMENTS]; /* who has it; NULL: free */
     bool documents_wanted, documents_freed;
     struct question *at_main; /* whose work the main thread has */
     bool listening_to_work;
@@ -148,43 +153,46 @@ static void question_fault(struct front *front, struct question *question, enum 
 
 /* --- documents --- */
 
-/* A user gets half of the buffers at most, so that one who reads slowly keeps nobody else from
- * looking at the status. */
-static bool document_allowed(const struct front *front, const struct native_user *user)
+/* Who reads slowly keeps a buffer for long (of a full one five minutes, before he is cut off). So
+ * the last ones are for administrators alone; and a user may have no more of each kind than he
+ * leaves to others. */
+static bool document_allowed(const struct front *front, const struct question *question)
 {
-    unsigned held = 0;
+    unsigned left = 0, mine = 0, kept = question->administers ? 0 : LIMIT_FRONT_DOCUMENTS_ADMIN;
 
-    for (unsigned i = 0; i < LIMIT_FRONT_DOCUMENTS; i++)
-        held += (front->documents_used >> i & 1) && front->document_users[i] == user;
-    return held < LIMIT_FRONT_DOCUMENTS / 2;
+    for (unsigned i = 0; i < LIMIT_FRONT_DOCUMENTS; i++) {
+        const struct question *other = front->document_of[i];
+
+        left += other == NULL;
+        mine += other != NULL && other->user == question->user &&
+                other->administers == question->administers;
+    }
+    return left > kept && mine < left - kept;
 }
 
 static bool document_take(struct front *front, struct question *question)
 {
-    for (uint8_t i = 0; i < LIMIT_FRONT_DOCUMENTS; i++) {
-        if ((front->documents_used >> i & 1) || !document_allowed(front, question->user))
-            continue;
-        front->documents_used |= 1u << i;
-        front->document_users[i] = question->user;
-        counter_add(&front->counts.documents, 1);
-        question->document = i;
-        question->text = front->documents + (size_t)i * FRAME_DOCUMENT_MAX;
-        return true;
+    if (!document_allowed(front, question)) {
+        front->documents_wanted = true;
+        return false;
     }
-    front->documents_wanted = true;
-    return false;
+    for (uint8_t i = 0; question->document == LIMIT_FRONT_DOCUMENTS; i++)
+        if (front->document_of[i] == NULL)
+            question->document = i;
+    front->document_of[question->document] = question;
+    question->text = front->documents + (size_t)question->document * FRAME_DOCUMENT_MAX;
+    counter_add(&front->counts.documents, 1);
+    return true;
 }
 
 /* The text is no longer needed: it was sent, or nobody wants it. */
 static void document_give(struct front *front, struct question *question)
 {
-    if (question->document < LIMIT_FRONT_DOCUMENTS) {
-        front->documents_used &= ~(1u << question->document);
-        counter_add(&front->counts.documents, (uint64_t)-1);
-        front->documents_freed = true;
-    } else if (question->text) {
-        work_release(front->work);
-    }
+    if (question->document == LIMIT_FRONT_DOCUMENTS)
+        return;
+    front->document_of[question->document] = NULL;
+    counter_add(&front->counts.documents, (uint64_t)-1);
+    front->documents_freed = true;
     question->document = LIMIT_FRONT_DOCUMENTS;
     question->text = NULL;
 }
@@ -274,17 +282,20 @@ static bool write_verdict(struct front *front, struct native_client *client,
     return put(front, client, FRAME_VERDICT, question->request.client_id, &reply);
 }
 
-/* What the main thread answered to a reload. */
+/* What the main thread answered to a reload; without its words if there was no room for them. */
 static bool write_reload(struct front *front, struct native_client *client,
                          struct question *question)
 {
     struct frame frame = {.kind = FRAME_RELOAD, .id = question->request.client_id};
+    const char *words = question->good ? "the settings are in force; the log says more"
+                                       : "the settings are refused; the log says why";
     struct frame_done done = {0};
-    bool good = front->work->good, written;
+    bool written;
 
-    snprintf(done.sentence, sizeof done.sentence, "%s", question->text);
-    written = good ? put(front, client, FRAME_DONE, frame.id, &done)
-                   : put_fault(front, client, &frame, FRAME_ERROR_CONFIGURATION, done.sentence);
+    snprintf(done.sentence, sizeof done.sentence, "%s", question->text ? question->text : words);
+    written = question->good
+                  ? put(front, client, FRAME_DONE, frame.id, &done)
+                  : put_fault(front, client, &frame, FRAME_ERROR_CONFIGURATION, done.sentence);
     if (written)
         document_give(front, question);
     return written;
@@ -324,8 +335,7 @@ static void front_drop(void *context, struct native_answer *answer)
     struct front *front = context;
     struct question *question = question_of(answer);
 
-    if (question->text)
-        document_give(front, question);
+    document_give(front, question);
     counter_add(&front->counts.vanished, 1);
     question->queued = false;
     question->settled = true;
@@ -334,16 +344,19 @@ static void front_drop(void *context, struct native_answer *answer)
 
 /* --- taking requests (native's `request`) --- */
 
-/* How full the pool of questions may be for one of this priority. */
+/* How full the pool of questions may be for one of this priority. The last are for administrators.
+ */
 static bool has_room(const struct front *front, const struct native_user *user,
-                     enum priority priority)
+                     enum priority priority, bool administers)
 {
     uint32_t used = pool_used(front->questions), slots = front->settings.requests;
 
+    if (administers)
+        return used < slots;
     if (native_user_requests(user) >= front->settings.requests_per_user)
         return false;
     if (priority == PRIORITY_LIVE)
-        return used < slots;
+        return used < slots - slots / LIMIT_ADMIN_QUESTIONS;
     if (priority == PRIORITY_ASKED)
         return used < slots - slots / 16;
     return used < slots - slots / 4;
@@ -354,8 +367,10 @@ static struct question *question_take(struct front *front, struct native_client 
                                       const struct frame *frame, enum priority priority)
 {
     struct native_user *user = native_client_user(client);
+    bool administers = frame->kind != FRAME_CHECK && frame->kind != FRAME_EXPLAIN &&
+                       (native_client_peer(client)->rights & RIGHT_ADMIN);
     struct question *question =
-        has_room(front, user, priority) ? pool_take(front->questions) : NULL;
+        has_room(front, user, priority, administers) ? pool_take(front->questions) : NULL;
 
     if (!question) {
         counter_add(&front->counts.shed, 1);
@@ -368,6 +383,7 @@ static struct question *question_take(struct front *front, struct native_client 
     question->request.priority = priority;
     question->user = user;
     question->kind = frame->kind;
+    question->administers = administers;
     question->taken_us = clock_boot_us();
     question->document = LIMIT_FRONT_DOCUMENTS;
     question->timer.token =
@@ -641,6 +657,20 @@ static void question_late(struct front *front, struct wheel_timer *timer)
                    "not known before the deadline; ask again, or allow more time");
 }
 
+/* Into a buffer of ours if there is one: who reads it slowly must not keep the main thread's only
+ * text, and with it reload and config, from the others. */
+static void work_copy(struct front *front, struct question *question)
+{
+    const struct work *work = front->work;
+
+    question->good = work->good;
+    if (!document_take(front, question))
+        return;
+    question->size = (uint32_t)work->size;
+    memcpy(front->documents + (size_t)question->document * FRAME_DOCUMENT_MAX, work->text,
+           work->size + 1);
+}
+
 static void work_home(struct front *front)
 {
     struct question *question = front->at_main;
@@ -650,19 +680,20 @@ static void work_home(struct front *front)
     front->at_main = NULL;
     question->home = true;
     wheel_disarm(front->wheel, &question->timer);
-    if (question->queued) { /* "late" is on its way, and the text is not needed */
-        work_release(front->work);
-    } else if (question->kind == FRAME_CONFIG && !front->work->good) {
-        work_release(front->work);
+    if (!question->queued && !question->settled && question_client(front, question))
+        work_copy(front, question);
+    work_release(front->work);
+    if (question->queued) /* "late" is on its way, and the text is not needed */
+        return;
+    if (question->kind != FRAME_CONFIG || question->settled)
+        question_answer(front, question);
+    else if (!question->good)
         question_fault(front, question, FRAME_ERROR_OURS, "the configuration cannot be shown now");
-    } else if (question->settled || !question_client(front, question)) {
-        work_release(front->work);
+    else if (!question->text)
+        question_fault(front, question, FRAME_ERROR_BUSY,
+                       "others are reading the configuration slowly; ask again");
+    else
         question_answer(front, question);
-    } else {
-        question->text = front->work->text;
-        question->size = (uint32_t)front->work->size;
-        question_answer(front, question);
-    }
 }
 
 static void listen_to_work(struct front *front)

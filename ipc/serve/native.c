@@ -539,6 +539,14 @@ static void welcome_client(struct native *native, int descriptor, const struct p
     client_pump(native, client);
 }
 
+/* The last connections are for administrators, who come to see why there are none left. */
+static uint32_t room_for(const struct native *native, const struct peer *peer)
+{
+    uint32_t all = native->settings.connections;
+
+    return peer->rights & RIGHT_ADMIN ? all : all - all / LIMIT_ADMIN_CONNECTIONS;
+}
+
 static void accepted(struct native *native, int descriptor)
 {
     struct peer peer;
@@ -556,7 +564,7 @@ static void accepted(struct native *native, int descriptor)
                   "this user may not ask; see query_users in section listen of mxward.conf");
         return;
     }
-    if (pool_used(native->clients) >= native->settings.connections) {
+    if (pool_used(native->clients) >= room_for(native, &peer)) {
         counter_add(&native->counts.refused_full, 1);
         turn_away(descriptor, FRAME_ERROR_BUSY, "too many connections; see listen.connections");
         return;
