@@ -78,7 +78,7 @@ const char *mxw_status_name(int status)
 {
     static const char *const names[] = {
         "ok",      "unreachable", "not-permitted", "timeout", "busy",   "late", "trouble",
-        "invalid", "refused",     "protocol",      "usage",   "memory", "full"};
+        "invalid", "refused",     "protocol",      "usage",   "memory", "full", "absent"};
 
     return status >= 0 && (size_t)status < sizeof names / sizeof names[0] ? names[status] : "?";
 }
@@ -233,6 +233,8 @@ static int status_of(uint8_t code)
         return MXW_NOT_PERMITTED;
     case FRAME_ERROR_CONFIGURATION:
         return MXW_REFUSED;
+    case FRAME_ERROR_ABSENT:
+        return MXW_ABSENT;
     case FRAME_ERROR_NONE:
     case FRAME_ERROR_MALFORMED:
     case FRAME_ERROR_LOST:

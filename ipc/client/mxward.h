@@ -42,7 +42,8 @@ enum mxw_status {
     MXW_PROTOCOL = 9,      /* we and the daemon do not understand each other */
     MXW_USAGE = 10,        /* the call is not possible now, see mxw_reason */
     MXW_MEMORY = 11,
-    MXW_FULL = 12 /* mxw_send: receive some answers first; nothing was sent */
+    MXW_FULL = 12,  /* mxw_send: receive some answers first; nothing was sent */
+    MXW_ABSENT = 13 /* mxw_order: there is no such account, entry or rule */
 };
 
 enum mxw_freshness {

@@ -83,19 +83,18 @@ static enum frame_error sender_read(struct decision *decision, const struct fram
     decision->has_alias = demand.alias;
     decision->alias = demand.alias_profile;
     decision->switched_off = demand.switched_off;
-    decision->observe |= demand.observe;
+    decision->observe = demand.observe;
     return FRAME_ERROR_NONE;
 }
 
 enum frame_error decide_begin(struct decision *decision, const struct frame_decide *asked,
-                              const struct table_reader *users, bool observe, uint64_t arrived_ms,
-                              int64_t now_s, const char **why)
+                              const struct table_reader *users, uint64_t arrived_ms, int64_t now_s,
+                              const char **why)
 {
     enum frame_error error;
 
     memset(decision, 0, sizeof *decision);
     decision->now_s = now_s;
-    decision->observe = observe;
     decision->facts = asked->facts & FACTS_KNOWN;
     decision->explain = asked->explain;
     error = recipient_read(decision, asked, why);

@@ -29,10 +29,10 @@ struct decision {
 };
 
 /* FRAME_ERROR_NONE, or what to answer instead, with a constant sentence. `users` NULL: there is no
- * users' table, so who demands what is unknown. `observe`: of the whole daemon. */
+ * users' table, so who demands what is unknown. */
 enum frame_error decide_begin(struct decision *decision, const struct frame_decide *asked,
-                              const struct table_reader *users, bool observe, uint64_t arrived_ms,
-                              int64_t now_s, const char **why);
+                              const struct table_reader *users, uint64_t arrived_ms, int64_t now_s,
+                              const char **why);
 
 /* `verdict` NULL: nothing is known of the next hop. `stale`: not as fresh as was asked for. */
 void decide_answer(struct answer *answer, const struct decision *decision,

@@ -190,11 +190,13 @@ static_assert(offsetof(struct frame_document, part_size) ==
               "a part's size stands right behind its pointer");
 static_assert(FRAME_DOCUMENT_PART + 64 <= FRAME_ANSWER_MAX, "a part fits into a frame");
 static_assert(FRAME_NEXT_HOP_MAX + 64 <= FRAME_REQUEST_MAX, "a question fits into a frame");
-static_assert(sizeof(struct frame_order_request) + sizeof order_fields / sizeof order_fields[0] *
-                                                       FIELD_HEADER_BYTES <= FRAME_REQUEST_MAX,
+static_assert(sizeof(struct frame_order_request) +
+                      sizeof order_fields / sizeof order_fields[0] * FIELD_HEADER_BYTES <=
+                  FRAME_REQUEST_MAX,
               "an order fits into a frame");
-static_assert(sizeof(struct frame_decide) + sizeof decide_fields / sizeof decide_fields[0] *
-                                                FIELD_HEADER_BYTES <= FRAME_REQUEST_MAX,
+static_assert(sizeof(struct frame_decide) +
+                      sizeof decide_fields / sizeof decide_fields[0] * FIELD_HEADER_BYTES <=
+                  FRAME_REQUEST_MAX,
               "so does a message to be decided");
 
 static const struct layout *layout_find(uint8_t kind)
@@ -497,6 +499,7 @@ const char *frame_error_name(uint8_t code)
         [FRAME_ERROR_LATE] = "late",
         [FRAME_ERROR_OURS] = "ours",
         [FRAME_ERROR_CONFIGURATION] = "configuration",
+        [FRAME_ERROR_ABSENT] = "absent",
     };
 
     return code < sizeof names / sizeof names[0] ? names[code] : "error";

@@ -90,6 +90,7 @@ enum frame_error {
     FRAME_ERROR_LATE = 8,           /* temporary: not known before the deadline */
     FRAME_ERROR_OURS = 9,           /* temporary: memory, descriptors, the daemon stops */
     FRAME_ERROR_CONFIGURATION = 10, /* reload: refused, the old one goes on */
+    FRAME_ERROR_ABSENT = 11,        /* order: there is no such account, entry or rule */
 };
 
 struct frame {

@@ -42,11 +42,6 @@ void manage_fill(const struct manage *manage, struct mxw_order *order)
     order->most = PAGE_MOST;
 }
 
-static int order_exit_code(int status)
-{
-    return status == MXW_INVALID ? USAGE : status == MXW_REFUSED ? NOT_MET : ask_exit_code(status);
-}
-
 static void rows_print(const struct manage *manage, const json_t *rows)
 {
     const json_t *row;
@@ -76,8 +71,7 @@ static int page(const struct manage *manage, const struct mxw_order *order, char
 
     next[0] = 0;
     if (status != MXW_OK) {
-        ask_failed(manage->handle, status);
-        return order_exit_code(status);
+        return ask_failed(manage->handle, status);
     }
     if (length == 0) {
         fprintf(manage->screen.out, "%s\n", mxw_reason(manage->handle));
@@ -137,8 +131,8 @@ int manage_import(const struct manage *manage, enum frame_order kind, const char
         if (status == MXW_OK)
             continue;
         fprintf(stderr, "mxwardctl: line %zu: %s\n", number, mxw_reason(manage->handle));
-        code = exit_code_worse(code, order_exit_code(status));
-        if (status != MXW_INVALID && status != MXW_REFUSED)
+        code = exit_code_worse(code, ask_exit_code(status));
+        if (status != MXW_INVALID)
             break;
     }
     free(line);
