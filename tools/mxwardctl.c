@@ -31,10 +31,12 @@ const struct command commands[] = {
      "summary; a scan with --output can be resumed.\n"
      "Exit code: 0 all answered, 1 some below --require, 75 stopped or some without verdict.\n"},
     {"decide", "SENDER RECIPIENT...", 2, 501,
-     OPTIONS_ASK | OPTION_PROFILE | OPTION_SASL | OPTION_FACT | OPTION_EXPLAIN, decide_run,
-     "may this mail leave, and under which policy",
+     OPTIONS_ASK | OPTION_PROFILE | OPTION_SASL | OPTION_FACT | OPTION_EXPLAIN | OPTION_INBOUND |
+         OPTION_TLS | OPTION_CLIENT,
+     decide_run, "may this mail leave, and under which policy",
      "One line a recipient: send, defer or stop, and why. SENDER is an address, or <>. With\n"
-     "--profile that profile demands, whoever sends.\n"
+     "--profile that profile demands, whoever sends. With --inbound: may a client hand in mail\n"
+     "for the recipient over its connection?\n"
      "Exit code: 0 all may leave, 1 one is stopped, 75 one must wait, 64 a name is none.\n"},
     {"user", "ACTION [ACCOUNT|FILE]", 1, 2,
      OPTIONS_ALL | OPTION_JSON | OPTION_PROFILE | OPTION_UNTIL | OPTION_DOMAIN | OPTION_REASON,

@@ -48,6 +48,9 @@ enum option_bit {
     OPTION_DAYS = 1 << 18,
     OPTION_FORWARD = 1 << 19,
     OPTION_EXPLAIN = 1 << 20,
+    OPTION_INBOUND = 1 << 21,
+    OPTION_TLS = 1 << 22,
+    OPTION_CLIENT = 1 << 23,
 };
 #define OPTIONS_ALL (OPTION_SOCKET | OPTION_WAIT | OPTION_COLOR | OPTION_HELP)
 #define OPTIONS_ASK (OPTIONS_ALL | OPTION_JSON | OPTION_LIVE | OPTION_AGE)
@@ -60,7 +63,7 @@ struct invocation {
     const struct command *command;
     const char *socket;
     int wait_ms; /* for one answer */
-    bool json, live, resume, defaults, help, forward, explain;
+    bool json, live, resume, defaults, help, forward, explain, inbound;
     enum when color;
     int64_t max_age_ms; /* -1: any */
     int required_class; /* enum tls_class; -1: none */
@@ -70,6 +73,8 @@ struct invocation {
     uint32_t facts;                               /* enum mxw_fact, added */
     int64_t until_s;                              /* wall clock; 0: not given */
     unsigned days;
+    unsigned client_tls; /* 0x0303: TLS 1.2; 0: none */
+    const char *client;
     char **words; /* what is left of the command line */
     int word_count;
 };

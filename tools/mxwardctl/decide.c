@@ -35,6 +35,9 @@ static void message_fill(const struct decide *decide, size_t place, struct mxw_m
     if (invocation->forward && !message->profile)
         message->profile = FORWARD_PROFILE;
     message->facts = invocation->facts;
+    message->inbound = invocation->inbound;
+    message->client_tls = invocation->client_tls;
+    message->client_address = invocation->client;
     message->deadline_ms = (uint32_t)invocation->wait_ms;
     if (invocation->live) {
         message->freshness = MXW_LIVE;

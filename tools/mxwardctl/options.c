@@ -53,6 +53,11 @@ const struct option_line option_lines[] = {
     {OPTION_FORWARD, 0, "forward", NULL,
      "would mail that a standing forward hands on arrive there under --profile?", NULL},
     {OPTION_EXPLAIN, 'x', "explain", NULL, "the whole derivation", NULL},
+    {OPTION_INBOUND, 0, "inbound", NULL,
+     "mail that comes in: may a client hand it in for this recipient (secure aliases)?", NULL},
+    {OPTION_TLS, 0, "tls", "VERSION", "inbound: of the client's connection: none, 1.0 … 1.3",
+     "none 1.0 1.1 1.2 1.3"},
+    {OPTION_CLIENT, 0, "client", "ADDRESS", "inbound: the client's address", NULL},
     {OPTION_HELP, 'h', "help", NULL, "what this command does", NULL},
 };
 const size_t option_line_count = sizeof option_lines / sizeof option_lines[0];
@@ -196,6 +201,22 @@ static int take_facts(struct invocation *invocation, const char *value)
     return DONE;
 }
 
+static int take_tls(struct invocation *invocation, const char *value)
+{
+    static const struct {
+        const char *word;
+        unsigned version;
+    } words[] = {{"none", 0}, {"1.0", 0x0301}, {"1.1", 0x0302}, {"1.2", 0x0303}, {"1.3", 0x0304}};
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcmp(value, words[i].word) != 0)
+            continue;
+        invocation->client_tls = words[i].version;
+        return DONE;
+    }
+    return wrong("tls", value, "none, 1.0, 1.1, 1.2 or 1.3");
+}
+
 static int take_days(struct invocation *invocation, const char *value)
 {
     char *end;
@@ -271,6 +292,14 @@ static int take_option(struct invocation *invocation, enum option_bit bit, const
         break;
     case OPTION_EXPLAIN:
         invocation->explain = true;
+        break;
+    case OPTION_INBOUND:
+        invocation->inbound = true;
+        break;
+    case OPTION_TLS:
+        return take_tls(invocation, value);
+    case OPTION_CLIENT:
+        invocation->client = value;
         break;
     }
     return result;
