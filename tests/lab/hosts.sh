@@ -199,6 +199,10 @@ politeness {
     back_off = 1s
     back_off_max = 2s
 }
+guarantee {
+    aliases = { "@secure.here.lab" }
+    trusted_hops = { 10.9.8.0/24 }
+}
 END
 }
 
