@@ -397,10 +397,11 @@ static void note_take(struct keeper *keeper, struct memory_note *note)
     counter_add(&keeper->counts.notes, 1);
     counter_add(&keeper->counts.dropped, !room);
     if (room)
-        entry_observe(keeper, LEDGER_DOMAIN, note->next_hop.name.text, &note->taught.domain);
+        entry_observe(keeper, LEDGER_DOMAIN, note->next_hop.name.text, &note->taught.domain,
+                      note->taught.at_s);
     for (unsigned i = 0; room && i < note->taught.host_count; i++)
         entry_observe(keeper, LEDGER_HOST, note->taught.hosts[i].name.text,
-                      &note->taught.hosts[i].observation);
+                      &note->taught.hosts[i].observation, note->taught.at_s);
     note->message.kind = MESSAGE_NOTE_DONE;
     mailbox_send(keeper->mailbox, note->message.from, &note->message);
 }
