@@ -277,7 +277,7 @@ static bool change_event(struct change *change, enum ledger_event event, const c
         return false;
     change->write = true;
     if (event == LEDGER_CONFIRMED)
-        return false;
+        return true;
     change->publish |= event != LEDGER_WAITING && event != LEDGER_DISMISSED;
     change->lowers |= ledger_event_lowers(event);
     change->events[change->event_count].event = event;
@@ -285,16 +285,14 @@ static bool change_event(struct change *change, enum ledger_event event, const c
     return ++change->event_count < LIMIT_KEEPER_EVENTS;
 }
 
+/* `used_s`: when somebody asked about it, whatever was seen. */
 static void change_observe(struct change *change, const struct observation *observation,
-                           const struct ledger_settings *settings)
+                           int64_t used_s, const struct ledger_settings *settings)
 {
     char reason[LEDGER_REASON] = "";
 
-    while (change_event(change, ledger_use(&change->after, observation->at_s, settings, reason),
-                        reason))
-        ;
+    change_event(change, ledger_use(&change->after, used_s), reason);
     while (
-        change->event_count < LIMIT_KEEPER_EVENTS &&
         change_event(change, ledger_observe(&change->after, observation, settings, reason), reason))
         ;
 }
@@ -374,7 +372,7 @@ static bool entry_fetch(struct keeper *keeper, struct change *change, bool *ther
 }
 
 static void entry_observe(struct keeper *keeper, enum ledger_kind kind, const char *name,
-                          const struct observation *observation)
+                          const struct observation *observation, int64_t used_s)
 {
     struct change change = {.kind = kind, .name = name};
     bool there;
@@ -382,7 +380,7 @@ static void entry_observe(struct keeper *keeper, enum ledger_kind kind, const ch
     if (!entry_fetch(keeper, &change, &there))
         return;
     change.after = change.before;
-    change_observe(&change, observation, &keeper->ledger);
+    change_observe(&change, observation, used_s, &keeper->ledger);
     if (!change.write || (!there && ledger_is_empty(&change.after)) ||
         (!there && !may_learn(keeper, kind, name)) || !change_write(keeper, &change))
         return;
@@ -399,10 +397,11 @@ static void note_take(struct keeper *keeper, struct memory_note *note)
     counter_add(&keeper->counts.notes, 1);
     counter_add(&keeper->counts.dropped, !room);
     if (room)
-        entry_observe(keeper, LEDGER_DOMAIN, note->next_hop.name.text, &note->taught.domain);
+        entry_observe(keeper, LEDGER_DOMAIN, note->next_hop.name.text, &note->taught.domain,
+                      note->taught.at_s);
     for (unsigned i = 0; room && i < note->taught.host_count; i++)
         entry_observe(keeper, LEDGER_HOST, note->taught.hosts[i].name.text,
-                      &note->taught.hosts[i].observation);
+                      &note->taught.hosts[i].observation, note->taught.at_s);
     note->message.kind = MESSAGE_NOTE_DONE;
     mailbox_send(keeper->mailbox, note->message.from, &note->message);
 }

@@ -266,6 +266,7 @@ START_TEST(proved_absence_of_tlsa_leaves_ordinary_tls_DANE_14)
     const struct host_facts *facts = facts_by(lines, "mx.s.lab");
 
     ck_assert_int_eq(facts->tlsa_state, TLSA_ABSENT);
+    ck_assert_int_eq(facts->tlsa_denied, dns_is_secure(denials[_i])); /* MEM-04 */
     ck_assert_uint_eq(facts->base.length, 0);
     ck_assert_uint_eq(facts->endpoint_count, 1);
     host_facts_drop(facts);
@@ -302,6 +303,27 @@ START_TEST(the_original_name_is_tried_when_the_expanded_one_has_none_DANE_07)
     ck_assert_int_eq(facts->tlsa_state, TLSA_PRESENT);
     ck_assert_str_eq(facts->base.text, "mx.s.lab");
     ck_assert_str_eq(probed[0].server_name.text, "mx.s.lab");
+    host_facts_drop(facts);
+}
+END_TEST
+
+START_TEST(tlsa_records_are_denied_only_if_every_base_domain_is_by_a_signed_answer_MEM_04)
+{
+    static const enum dns_kind denials[][2] = {{DNS_SECURE_NXDOMAIN, DNS_SECURE_NODATA},
+                                               {DNS_SECURE_NXDOMAIN, DNS_INSECURE_NODATA},
+                                               {DNS_INSECURE_NXDOMAIN, DNS_SECURE_NODATA},
+                                               {DNS_SECURE_NODATA, DNS_ERROR},
+                                               {DNS_SECURE_NODATA, DNS_BOGUS},
+                                               {DNS_SECURE_NODATA, DNS_SECURE_DATA}};
+    const struct line lines[] = {
+        {"mx.s.lab", DNS_A, DNS_SECURE_DATA, "host.s.lab", 1},
+        {"mx.s.lab", DNS_AAAA, DNS_SECURE_NODATA, "host.s.lab", 0},
+        {"_25._tcp.host.s.lab", DNS_TLSA, denials[_i][0], NULL, 0},
+        {"_25._tcp.mx.s.lab", DNS_TLSA, denials[_i][1], NULL, _i == 5 ? 1 : 0},
+        {0}};
+    const struct host_facts *facts = facts_by(lines, "mx.s.lab");
+
+    ck_assert_int_eq(facts->tlsa_denied, _i == 0);
     host_facts_drop(facts);
 }
 END_TEST
@@ -569,6 +591,9 @@ int main(void)
     tcase_add_loop_test(cases, proved_absence_of_tlsa_leaves_ordinary_tls_DANE_14, 0, 4);
     tcase_add_test(cases, a_secure_alias_is_asked_at_the_expanded_name_first_DANE_07);
     tcase_add_test(cases, the_original_name_is_tried_when_the_expanded_one_has_none_DANE_07);
+    tcase_add_loop_test(
+        cases, tlsa_records_are_denied_only_if_every_base_domain_is_by_a_signed_answer_MEM_04, 0,
+        6);
     tcase_add_test(cases, trouble_at_the_expanded_name_is_not_healed_by_the_original_DANE_10);
     tcase_add_test(cases,
                    an_alias_signed_at_its_first_hop_only_has_the_original_as_base_DNS_04_DANE_08);

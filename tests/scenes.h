@@ -224,6 +224,13 @@ static inline void makings_make(void)
             };
 }
 
+/* When all of it was seen, by the wall clock. */
+static inline void makings_seen_at(int64_t wall_s)
+{
+    for (unsigned h = 0; h < HOSTS_MAX; h++)
+        makings[h].encrypts.ended_wall_s = makings[h].does_not.ended_wall_s = wall_s;
+}
+
 static inline struct route scene_route(const struct scene *scene)
 {
     struct route route = {.state = ROUTE_MX,
@@ -239,21 +246,33 @@ static inline struct route scene_route(const struct scene *scene)
     return route;
 }
 
-static inline struct verdict verdict_of(const struct scene *scene)
-{
-    struct route route = scene_route(scene);
-    const struct host_facts *hosts[LIMIT_MX_HOSTS] = {NULL};
-    struct finding found[LIMIT_MX_HOSTS];
-    struct verdict verdict;
+/* What a round has found out when it ends. */
+struct round_facts {
+    struct route route;
+    const struct host_facts *hosts[LIMIT_MX_HOSTS];
+    struct finding findings[LIMIT_MX_HOSTS];
+};
 
-    memset(found, 0xa5, sizeof found); /* of a host without facts nothing is looked at */
+static inline void scene_facts(const struct scene *scene, struct round_facts *round)
+{
+    memset(round, 0, sizeof *round);
+    round->route = scene_route(scene);
+    memset(round->findings, 0xa5, sizeof round->findings); /* without facts it is not looked at */
     for (unsigned i = 0; i < scene->count; i++) {
         if (at(scene, i)->no_facts)
             continue;
-        hosts[i] = &facts[i][scene->which[i]];
-        found[i] = findings[scene->secure][scene->which[i]];
+        round->hosts[i] = &facts[i][scene->which[i]];
+        round->findings[i] = findings[scene->secure][scene->which[i]];
     }
-    verdict_of_domain(&verdict, &route, hosts, found, NOW_MS);
+}
+
+static inline struct verdict verdict_of(const struct scene *scene)
+{
+    struct round_facts round;
+    struct verdict verdict;
+
+    scene_facts(scene, &round);
+    verdict_of_domain(&verdict, &round.route, round.hosts, round.findings, NOW_MS);
     return verdict;
 }
 
@@ -478,7 +497,7 @@ static inline void all_scenes(trial trial_)
 }
 
 /* One or two hosts, by the names of their situations. */
-static inline struct verdict verdict_for(bool secure, const char *a, const char *b)
+static inline struct scene scene_of(bool secure, const char *a, const char *b)
 {
     struct scene scene = {.secure = secure};
 
@@ -489,6 +508,13 @@ static inline struct verdict verdict_for(bool secure, const char *a, const char 
         if (strcmp(situations[i].name, b) == 0)
             scene.which[scene.count++] = i;
     ck_assert_uint_eq(scene.count, b != NULL ? 2 : 1);
+    return scene;
+}
+
+static inline struct verdict verdict_for(bool secure, const char *a, const char *b)
+{
+    struct scene scene = scene_of(secure, a, b);
+
     return verdict_of(&scene);
 }
 

@@ -7,19 +7,19 @@
  * An entry is what is remembered of one mail domain or one mail host. It is a set of proofs, each
  * of which demands a level until the one thing that takes it back:
  *
- *   proof          demands         gained by                        taken back by
- *   handshakes     encrypt         host: one completed handshake;   an administrator, long disuse,
- *                                  domain: two, spaced (MEM-02)     the option `give_way`
- *   DANE           authenticated   signed MX, usable TLSA, met      TLSA denied by signed answers;
- *                                                                   zone proved unsigned for a
- * while STS            authenticated   a policy in force, met           `mode: none`, validly
- * fetched administrator  what he says    him                              him
+ *   proof          demands        gained by                       taken back by
+ *   handshakes     encrypt        host: one completed handshake;  an administrator, long disuse,
+ *                                 domain: two, spaced (MEM-02)    the option `give_way`
+ *   DANE           authenticated  signed MX, usable TLSA, met     signed denial of TLSA; a zone
+ *                                                                 proved unsigned for a while
+ *   STS            authenticated  a policy in force, met          `mode: none`, validly fetched
+ *   administrator  what he says   him                             him
  *
  * The level remembered is the greatest of them. So what takes back one proof never takes what
  * another one demands, and DANE or STS, when they go, leave `encrypt` behind: they were completed
- * handshakes too. Nothing else lowers: not time, not silence, not absence however long it lasts
- * (law 2, MEM-05). What is definitely seen to be below what is remembered is a contradiction: mail
- * is held, an administrator is told, and it ends when the level is met again or he decides.
+ * handshakes too. Nothing else lowers, neither silence nor absence, however long it lasts (law 2,
+ * MEM-05). What is definitely seen to be below what is remembered is a contradiction: mail is held,
+ * an administrator is told, and it ends when the level is met again or he decides.
  *
  * A host's entry belongs to the host's name: who moves to other hosts leaves it behind (PIT-10).
  */
@@ -146,6 +146,7 @@ static inline bool ledger_event_lowers(enum ledger_event event)
 #define LEDGER_USE_S   86400 /* how coarse used_s is: one write a day for who is asked about */
 #define LEDGER_CLOCK_S 3600  /* a time so far in the future was written by a wrong clock */
 #define LEDGER_REASON  128   /* bytes of a reason */
+#define LEDGER_TURNS   6     /* an observation has nothing more to say after so many */
 
 struct ledger_settings {
     int64_t sightings_apart_s; /* MEM-02: 24 h; also between two counted looks */
@@ -159,9 +160,9 @@ struct ledger_settings {
 extern const struct ledger_settings ledger_standard;
 
 /*
- * Changes `entry` in place, one thing at a time: after LOWERED, CONTRADICTED and the like the same
- * observation may have more to say, and says it when it is given again (until UNCHANGED or
- * CONFIRMED; five times at most). Who gives it once loses nothing but time.
+ * Changes `entry` in place, one thing at a time: the same observation may have more to say, and
+ * says it when it is given again (until UNCHANGED; LEDGER_TURNS times at most). Who gives it once
+ * loses nothing but time. Whether the entry is pending can change with LOWERED too.
  *
  * A new entry begins with a zeroed one of its kind, and only while every quota has room.
  * `reason` (NULL or LEDGER_REASON bytes) gets the sentence for log and audit.
@@ -170,17 +171,16 @@ enum ledger_event ledger_observe(struct ledger_entry *entry, const struct observ
                                  const struct ledger_settings *settings, char *reason);
 
 /*
- * What time alone brings: rules run out, what was not used for long is forgotten. `now_s` is a
- * clock that something vouches for (a signed answer that validates with it): one that was set
- * forward by years would forget everything. 0, or a time that cannot be: nothing happens.
- * One thing at a time, as above.
+ * What time alone brings, for a sweep now and then: rules run out, what was not used for long is
+ * forgotten. `now_s` is a clock that something vouches for, such as a signed answer that validates
+ * with it: one that was set forward by years would forget everything. 0, or a time that cannot be:
+ * nothing happens. One thing at a time, as above.
  */
 enum ledger_event ledger_age(struct ledger_entry *entry, int64_t now_s,
                              const struct ledger_settings *settings, char *reason);
-/* Somebody asked about it, and whatever came of the look: blocking the probe must not let it grow
- * old (PIT-03). Ages it first; CONFIRMED once a day. */
-enum ledger_event ledger_use(struct ledger_entry *entry, int64_t now_s,
-                             const struct ledger_settings *settings, char *reason);
+/* Somebody asked about it, whatever comes of the look: blocking the probe must not let it grow old
+ * (PIT-03). CONFIRMED: to be written, once a day. */
+enum ledger_event ledger_use(struct ledger_entry *entry, int64_t now_s);
 
 /* Where a new entry counts. At most two; beginning one needs fewer than `most` entries of its kind
  * at or below `ancestor` in each. Entries that are there stay, however many there are. */

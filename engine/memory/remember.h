@@ -24,6 +24,8 @@
 #define REMEMBERED_PORT 25 /* names are remembered for this port; others teach nothing */
 
 struct remembered {
+    int64_t at_s; /* when somebody asked, for ledger_use, whatever was seen; 0: names of another
+                     port, or a clock that cannot be right */
     struct observation domain;
     uint8_t host_count;
     struct {

@@ -21,6 +21,7 @@
 #include "engine/policy/verdict.h"
 
 #include "engine/base/check.h"
+#include "engine/base/clock.h"
 #include "engine/base/limits.h"
 #include "shm/phrase.h"
 
@@ -149,11 +150,6 @@ static const struct name *leaf_bears(const struct evidence *evidence,
 }
 
 /* --- the clock (FRESH-06) --- */
-
-static bool clock_is_sane(int64_t wall_s)
-{
-    return wall_s >= LIMIT_CLOCK_FIRST_S && wall_s <= LIMIT_CLOCK_LAST_S;
-}
 
 /* Dates were compared when the endpoint was probed, and are again now. */
 static bool dates_are_known(const struct evidence *evidence, int64_t now_s)

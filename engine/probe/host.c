@@ -262,6 +262,8 @@ static enum host_turn tlsa_ask(struct hosts *hosts, struct host_round *round,
     if (!tlsa_owner(&owner, round->job->port, base))
         return TURN_NEXT;
     round->facts->base = *base;
+    if (round->facts->tlsa_state == TLSA_NOT_LOOKED)
+        round->facts->tlsa_denied = true; /* until an answer is not signed */
     round->facts->tlsa_state = TLSA_ABSENT;
     host_question(hosts, round, 0, &owner, DNS_TLSA);
     return TURN_WAIT;
@@ -273,6 +275,7 @@ static enum host_turn tlsa_digest(struct host_round *round)
     struct host_facts *facts = round->facts;
 
     host_uses_ttl(facts, answer);
+    facts->tlsa_denied &= dns_is_secure(answer->kind) && dns_is_absent(answer->kind);
     if (answer->kind == DNS_SECURE_DATA) {
         facts->tlsa_state = TLSA_PRESENT;
         facts->tlsa = answer; /* the reference moves */
