@@ -152,6 +152,10 @@ START_TEST(what_was_remembered_and_is_gone_is_held_and_alarms_S10_MEM_05)
     decided(ACTION_DEFER, "4.7.4", "TLS is required, but was not offered by host mx1.host.example");
     ck_assert(answer.alarm);
     ck_assert_int_eq(answer.source, DEMAND_MEMORY);
+    verdict.floor.rule = RULE_PIN; /* of equals the last is named */
+    verdict.floor.rule_level = LEVEL_ENCRYPT;
+    decided(ACTION_DEFER, "4.7.4", "TLS is required, but was not offered by host mx1.host.example");
+    says("a rule of the administrator demands encryption");
     verdict.floor.rule = RULE_EXEMPT;
     decided(ACTION_SEND, "2.0.0", "exempt: the administrator exempts the domain");
     ck_assert(!answer.alarm);
