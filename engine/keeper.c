@@ -20,6 +20,7 @@
 #include "engine/loop/pool.h"
 #include "engine/memory/users.h"
 #include "engine/probe/owner.h"
+#include "shm/verdict_record.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -857,6 +858,7 @@ int keeper_open(struct keeper **out, const struct configuration *configuration,
         error = pool_create(&keeper->publishes, "floors on their way", sizeof(struct floor_publish),
                             LIMIT_KEEPER_EFFECTS);
     if (error == 0) {
+        users_clear(keeper->users);
         keeper_take_configuration(keeper, configuration);
         error = tables_load(keeper);
         if (error != 0)

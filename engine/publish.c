@@ -100,14 +100,13 @@ bool publisher_floor(const struct table_reader *reader, const struct next_hop *n
     *floor = (struct floor){0};
     if (reader == NULL || !table_key_make(&key, text, next_hop_text(next_hop, text)))
         return false;
-    /* Before the look-up: a floor that is evicted takes `complete` back first (shm/layout.h). */
-    const bool complete = table_reader_complete(reader, &key);
     switch (table_read(reader, &key, now_ms, &verdict)) {
     case TABLE_HIT:
         *floor = verdict.floor;
         return true;
+    case TABLE_ABSENT:
+        return true;
     case TABLE_MISS:
-        return complete && table_reader_complete(reader, &key);
     case TABLE_UNKNOWN:
         break;
     }

@@ -22,7 +22,12 @@
 
 #define ACCOUNT_NAME_MAX 320 /* bytes with NUL: local part, @, domain; canonical */
 
-enum { ACCOUNT_ON = 1 << 0, ACCOUNT_ON_BEFORE = 1 << 1, ACCOUNT_ALIAS = 1 << 2, ACCOUNT_EXCEPTIONS = 1 << 3 };
+enum {
+    ACCOUNT_ON = 1 << 0,
+    ACCOUNT_ON_BEFORE = 1 << 1,
+    ACCOUNT_ALIAS = 1 << 2,
+    ACCOUNT_EXCEPTIONS = 1 << 3
+};
 
 struct account {
     char profile[PROFILE_NAME_MAX]; /* when on */
@@ -36,18 +41,19 @@ struct account_exception {
 };
 struct account_settings {
     bool observe;
-    char delimiter[8];                   /* characters between a user and a sub-address: "+-" */
-    char standard[PROFILE_NAME_MAX];     /* profile of accounts that are in no record; "": none */
+    char delimiter[8];               /* characters between a user and a sub-address: "+-" */
+    char standard[PROFILE_NAME_MAX]; /* profile of accounts that are in no record; "": none */
     char alias_profile[PROFILE_NAME_MAX];
 };
 
 /* What the table says of a sender and a recipient domain. */
 struct account_demand {
-    bool known;           /* false: could not be read, or not everything is there: unknown */
-    bool guaranteed;      /* `profile` is filled and on */
-    bool alias;           /* the sender is a secure alias; `alias_profile` is filled */
-    bool switched_off;    /* an exception applies */
+    bool known;        /* false: could not be read, or not everything is there: unknown */
+    bool guaranteed;   /* `profile` is filled and on */
+    bool alias;        /* the sender is a secure alias; `alias_profile` is filled */
+    bool switched_off; /* an exception applies */
     bool observe;
+    bool no_profile; /* account_demand_of_profile: there is none of this name */
     struct profile profile, alias_profile;
 };
 
@@ -59,6 +65,10 @@ struct account_demand {
 void account_demand(struct account_demand *demand, const struct table_reader *users,
                     const char *sender, const char *sasl, const char *domain, int64_t accepted_s,
                     uint64_t now_ms, int64_t now_s);
+
+/* The same for a profile named by the MTA itself, whoever sends. */
+void account_demand_of_profile(struct account_demand *demand, const struct table_reader *users,
+                               const char *name, uint64_t now_ms);
 
 /* Canonical name of an account into `name` (ACCOUNT_NAME_MAX); 0: it is none. `domain` canonical
  * already. Lower-cases ASCII, unquotes a quoted local part, drops nothing else. */

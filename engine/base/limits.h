@@ -160,7 +160,8 @@
 #define LIMIT_ALARMS          32    /* kept for `status` */
 #define LIMIT_COPY_APART_S    86400 /* between two copies of the memory */
 #define LIMIT_NOTES           1024  /* of one shard, on their way to the keeper; 4 KiB each */
-#define LIMIT_KEEPER_BATCH    4096  /* changes of one commit */
+/* changes of one commit; the last message of it brings at most 128 more */
+#define LIMIT_KEEPER_BATCH    3968
 #define LIMIT_KEEPER_BATCH_MS 2     /* a batch is open so long at most */
 #define LIMIT_KEEPER_EFFECTS  16384 /* floors on their way to the table; 0.4 KiB each */
 #define LIMIT_KEEPER_PAUSE_MS 1000  /* the store is left alone after an error */

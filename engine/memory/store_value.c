@@ -428,7 +428,6 @@ enum store_value_state store_value_check(struct store_value_view *view,
 void store_value_unreadable_entry(struct ledger_entry *entry, enum ledger_kind kind)
 {
     ledger_unreadable(entry, kind);
-};
 }
 
 void store_value_unreadable_account(struct account *account)

@@ -19,6 +19,8 @@ struct users;
 int users_open(struct users **users, const char *run_directory, const char *group,
                uint64_t table_bytes, char *why, size_t why_size);
 void users_close(struct users *users);
+/* Nothing that a daemon before us put: what the store has no more must not be found. */
+void users_clear(struct users *users);
 
 /* 0, or negative errno: it is not there now. */
 int users_put(struct users *users, const char *name, const struct account *account);

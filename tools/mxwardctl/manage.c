@@ -97,6 +97,7 @@ int manage_order(const struct manage *manage, struct mxw_order *order)
         memcpy(after, next, sizeof after);
         order->after = after;
     } while (code == DONE && next[0]);
+    order->after = NULL;
     return code;
 }
 

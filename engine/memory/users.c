@@ -1,0 +1,275 @@
+/*
+ * users.c - see users.h. What comes from the configuration is remembered by name, so that what is
+ * configured no more can be taken out.
+ */
+#include "engine/memory/users.h"
+
+#include "engine/base/clock.h"
+#include "shm/account_record.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct users {
+    struct table_writer *writer;
+    bool complete;
+    size_t profile_count, alias_count;
+    char profiles[LIMIT_PROFILES][PROFILE_NAME_MAX];
+    char (*aliases)[ACCOUNT_NAME_MAX]; /* LIMIT_ALIAS_PATTERNS */
+};
+
+/* The group is asked for by name, at start: -EINVAL with a sentence if there is none. */
+static int directory_make(const char *directory, const char *group, char *why, size_t why_size)
+{
+    const struct group *entry = group != NULL ? getgrnam(group) : NULL;
+
+    if (group != NULL && entry == NULL) {
+        snprintf(why, why_size, "guarantee.users_group: there is no group '%s'", group);
+        return -EINVAL;
+    }
+    if (mkdir(directory, 0750) != 0 && errno != EEXIST) {
+        const int error = -errno;
+
+        snprintf(why, why_size, "cannot make %s: %s", directory, strerror(-error));
+        return error;
+    }
+    /* The set-group-id bit hands the group on to the table's files. */
+    if (entry != NULL &&
+        (chown(directory, (uid_t)-1, entry->gr_gid) != 0 || chmod(directory, 02750) != 0)) {
+        const int error = -errno;
+
+        snprintf(why, why_size, "guarantee.users_group: cannot give %s to group '%s': %s",
+                 directory, group, strerror(-error));
+        return error;
+    }
+    return 0;
+}
+
+int users_open(struct users **out, const char *run_directory, const char *group,
+               uint64_t table_bytes, char *why, size_t why_size)
+{
+    struct users *users = calloc(1, sizeof *users);
+    struct table_opened opened;
+    struct table_clock clock;
+    char directory[512];
+    int error = users == NULL ? -ENOMEM : table_clock_read(&clock);
+
+    if (error == 0) {
+        users->aliases = calloc(LIMIT_ALIAS_PATTERNS, sizeof *users->aliases);
+        error = users->aliases == NULL ? -ENOMEM : 0;
+    }
+    snprintf(directory, sizeof directory, "%s/users", run_directory);
+    if (error == 0)
+        error = directory_make(directory, group, why, why_size);
+    if (error == 0)
+        error = table_writer_open(&users->writer, directory, table_bytes, &clock, &opened, why,
+                                  why_size);
+    if (error != 0) {
+        if (users != NULL)
+            free(users->aliases);
+        free(users);
+        return error;
+    }
+    *out = users;
+    return 0;
+}
+
+void users_close(struct users *users)
+{
+    table_writer_close(users->writer);
+    free(users->aliases);
+    free(users);
+}
+
+/* --- what is left of a daemon before us --- */
+
+struct clearing {
+    struct table_writer *writer;
+};
+
+static void clear_one(void *context, const union record *record)
+{
+    struct clearing *clearing = context;
+    struct table_key key;
+
+    if (record_key(record, &key))
+        table_writer_remove(clearing->writer, &key);
+}
+
+void users_clear(struct users *users)
+{
+    struct clearing clearing = {users->writer};
+
+    for (unsigned partition = 0; partition < TABLE_PARTITIONS; partition++) {
+        table_writer_set_complete(users->writer, (uint16_t)partition, false);
+        table_writer_for_each(users->writer, (uint16_t)partition, clear_one, &clearing);
+    }
+}
+
+/* --- putting --- */
+
+static int put(struct users *users, const struct table_key *key, union record *record)
+{
+    return table_writer_put_record(users->writer, key, record);
+}
+
+int users_put(struct users *users, const char *name, const struct account *account)
+{
+    char text[ACCOUNT_KEY_MAX];
+    struct table_key key;
+    union record record;
+
+    if (!account_key(&key, text, 'a', name, NULL) ||
+        !account_pack(&record, &key, account, clock_boot_ms()))
+        return -EINVAL;
+    return put(users, &key, &record);
+}
+
+int users_put_exception(struct users *users, const char *name, const char *domain,
+                        const struct account_exception *exception)
+{
+    char text[ACCOUNT_KEY_MAX];
+    struct table_key key;
+    union record record;
+
+    if (!account_key(&key, text, 'x', name, domain) ||
+        !account_pack_exception(&record, &key, exception, clock_boot_ms()))
+        return -EINVAL;
+    return put(users, &key, &record);
+}
+
+static void take(struct users *users, char kind, const char *name, const char *domain)
+{
+    char text[ACCOUNT_KEY_MAX];
+    struct table_key key;
+
+    if (account_key(&key, text, kind, name, domain))
+        table_writer_remove(users->writer, &key);
+}
+
+void users_remove(struct users *users, const char *name)
+{
+    take(users, 'a', name, NULL);
+}
+
+void users_remove_exception(struct users *users, const char *name, const char *domain)
+{
+    take(users, 'x', name, domain);
+}
+
+/* --- what is configured --- */
+
+static int put_profile(struct users *users, const struct profile_settings *settings)
+{
+    char text[ACCOUNT_KEY_MAX];
+    struct profile profile;
+    struct table_key key;
+    union record record;
+
+    profile_of_settings(&profile, settings);
+    if (!account_key(&key, text, 'p', profile.name, NULL) ||
+        !account_pack_profile(&record, &key, &profile, clock_boot_ms()))
+        return -EINVAL;
+    return put(users, &key, &record);
+}
+
+static int put_settings(struct users *users, const struct guarantee_settings *guarantee)
+{
+    struct account_settings settings = {.observe = guarantee->observe};
+    char text[ACCOUNT_KEY_MAX];
+    struct table_key key;
+    union record record;
+
+    snprintf(settings.delimiter, sizeof settings.delimiter, "%s",
+             guarantee->delimiter != NULL ? guarantee->delimiter : "");
+    snprintf(settings.standard, sizeof settings.standard, "%s",
+             guarantee->standard != NULL ? guarantee->standard : "");
+    snprintf(settings.alias_profile, sizeof settings.alias_profile, "%s", guarantee->alias_profile);
+    if (!account_key(&key, text, 's', "", NULL) ||
+        !account_pack_settings(&record, &key, &settings, clock_boot_ms()))
+        return -EINVAL;
+    return put(users, &key, &record);
+}
+
+static bool is_configured(const struct profiles_settings *profiles, const char *name)
+{
+    for (size_t i = 0; i < profiles->count; i++)
+        if (strcmp(profiles->all[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static int configure_profiles(struct users *users, const struct profiles_settings *profiles)
+{
+    int error = 0;
+
+    for (size_t i = 0; i < users->profile_count; i++)
+        if (!is_configured(profiles, users->profiles[i]))
+            take(users, 'p', users->profiles[i], NULL);
+    users->profile_count = profiles->count;
+    for (size_t i = 0; i < profiles->count; i++) {
+        snprintf(users->profiles[i], PROFILE_NAME_MAX, "%s", profiles->all[i].name);
+        error = error != 0 ? error : put_profile(users, &profiles->all[i]);
+    }
+    return error;
+}
+
+static int configure_aliases(struct users *users, const struct guarantee_settings *guarantee)
+{
+    const struct account alias = {.flags = ACCOUNT_ALIAS};
+    int error = 0;
+
+    for (size_t i = 0; i < users->alias_count; i++)
+        users_remove(users, users->aliases[i]);
+    users->alias_count = 0;
+    for (size_t i = 0; i < guarantee->aliases.count; i++) {
+        char *name = users->aliases[users->alias_count];
+
+        if (account_name(name, guarantee->aliases.texts[i], strlen(guarantee->aliases.texts[i])) ==
+            0)
+            continue; /* memory_settings_judge refuses these */
+        users->alias_count++;
+        error = error != 0 ? error : users_put(users, name, &alias);
+    }
+    return error;
+}
+
+int users_configure(struct users *users, const struct guarantee_settings *guarantee,
+                    const struct profiles_settings *profiles)
+{
+    /* Profiles before who names them; nobody reads a name that is not there yet as "nothing". */
+    int error = configure_profiles(users, profiles);
+
+    if (error == 0)
+        error = put_settings(users, guarantee);
+    return error != 0 ? error : configure_aliases(users, guarantee);
+}
+
+/* --- the rest --- */
+
+void users_complete(struct users *users, bool complete)
+{
+    for (unsigned partition = 0; partition < TABLE_PARTITIONS; partition++)
+        table_writer_set_complete(users->writer, (uint16_t)partition, complete);
+    users->complete = complete;
+}
+
+void users_heartbeat(struct users *users)
+{
+    struct table_clock clock;
+
+    if (table_clock_read(&clock) != 0)
+        return;
+    for (unsigned partition = 0; partition < TABLE_PARTITIONS; partition++)
+        table_writer_heartbeat(users->writer, (uint16_t)partition, &clock);
+}
+
+const struct table_writer *users_table(const struct users *users)
+{
+    return users->writer;
+}
