@@ -57,6 +57,7 @@ static void read_one(struct watch *watch, const struct table_reader *reader, uns
     watch->reads++;
     switch (table_read(reader, &key, now_ms, &verdict)) {
     case TABLE_MISS:
+    case TABLE_ABSENT:
         watch->misses++;
         return;
     case TABLE_UNKNOWN:
