@@ -155,13 +155,14 @@ static void user_on(struct applying *a)
 
     if (!name_of_account(a) || !account_take(a, &account))
         return;
-    if (profile[0] == '\0')
-        profile = account.profile[0] != '\0' ? account.profile : "posteo";
-    if (!profile_exists(a, profile)) {
-        end(a, ORDER_INVALID, "there is no profile '%.31s'", profile);
+    if (profile[0] == '\0' && account.profile[0] == '\0')
+        profile = "posteo";
+    if (profile[0] != '\0') /* else it keeps the one it had */
+        snprintf(account.profile, sizeof account.profile, "%s", profile);
+    if (!profile_exists(a, account.profile)) {
+        end(a, ORDER_INVALID, "there is no profile '%s'", account.profile);
         return;
     }
-    snprintf(account.profile, sizeof account.profile, "%s", profile);
     account_switch(a, &account, true);
     account.off_since_s = account.off_until_s = 0;
     account_put(a, &account, "on");

@@ -80,7 +80,7 @@ loss_of_tls_is_held() {
     ctl rule remove $forgetful --reason test >/dev/null
     decided defer carol@here.lab bob@$forgetful || return 1
     ctl memory set "[$(ctl memory pending | sed -n 's/^\[\([^]]*offers-first[^]]*\)\].*/\1/p' | head -n 1)]" none --reason "the operator says so" >/dev/null
-    decided send carol@here.lab bob@$forgetful || return 1
+    decided send --live carol@here.lab bob@$forgetful || return 1
     ctl memory audit | grep -q 'the operator says so' || { echo "  the audit does not say why"; return 1; }
     ctl report --json | grep -q '"domain":"offers-first.secure.lab"' || { echo "  not in the report"; return 1; }
 }
@@ -100,12 +100,16 @@ blocked_look_stops_nothing() {
     decided send $alice bob@blocklisted.secure.lab && says '"policy":"encrypt protocols=>=TLSv1.2' $alice bob@blocklisted.secure.lab
 }
 
+ctl_status() {
+    ctl status
+}
+
 # What was acknowledged is there after kill -9, and the memory too.
 decisions_survive_a_kill() {
     ctl user on dave@here.lab --profile strict >/dev/null || return 1
     kill -9 $daemon
     wait $daemon 2>/dev/null
-    start_daemon 2 || { echo "  does not start again"; return 1; }
+    start_daemon 2 && until_ready 20 ctl_status || { echo "  does not start again"; return 1; }
     decided stop dave@here.lab bob@no-starttls.secure.lab && decided stop $alice bob@no-starttls.secure.lab &&
         ctl memory list | grep -q dane-ee
 }
