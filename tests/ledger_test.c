@@ -774,6 +774,23 @@ START_TEST(a_rule_runs_out_by_itself_and_outlives_what_is_forgotten)
 }
 END_TEST
 
+START_TEST(an_entry_whose_rule_was_taken_back_is_forgotten_whole)
+{
+    struct ledger_entry entry = {.kind = LEDGER_DOMAIN};
+
+    sees(&entry, OBSERVED_DANE, NOW);
+    ledger_rule(&entry, RULE_REFUSE, LEVEL_NONE, 0);
+    ledger_rule(&entry, RULE_NONE, LEVEL_NONE, 0);
+    ck_assert_int_eq(ledger_age(&entry, NOW + standard->disuse_s, standard, NULL), LEDGER_EXPIRED);
+    ck_assert(ledger_is_empty(&entry));
+    sees(&entry, OBSERVED_DANE, NOW);
+    ledger_rule_observe(&entry, true);
+    ck_assert_int_eq(ledger_age(&entry, NOW + standard->disuse_s, standard, NULL), LEDGER_EXPIRED);
+    ck_assert_uint_eq(entry.flags, LEDGER_OBSERVE);
+    ck_assert_uint_eq(entry.rule_epoch, 1);
+}
+END_TEST
+
 START_TEST(an_administrator_sets_the_level_exactly_and_ends_a_contradiction_MEM_05)
 {
     for (enum level level = LEVEL_NONE; level <= LEVEL_AUTHENTICATED; level++) {
@@ -1497,6 +1514,7 @@ int main(void)
     tcase_add_test(single,
                    times_from_a_future_that_was_none_begin_again_and_the_level_stays_FRESH_05);
     tcase_add_test(single, a_rule_runs_out_by_itself_and_outlives_what_is_forgotten);
+    tcase_add_test(single, an_entry_whose_rule_was_taken_back_is_forgotten_whole);
     tcase_add_test(single, an_administrator_sets_the_level_exactly_and_ends_a_contradiction_MEM_05);
     tcase_add_test(single, what_was_set_to_none_is_learned_again_like_anything_else);
     tcase_add_test(single, a_broken_record_demands_encrypt_until_an_administrator_decides_MEM_08);
