@@ -42,7 +42,7 @@ static void node_begin(void)
     memset(&node, 0, sizeof node);
     node.settings = ledger_standard;
     node.now_s = LIMIT_CLOCK_FIRST_S + 300 * DAY;
-    evidence.ended_wall_s = node.now_s;
+    makings_seen_at(node.now_s);
 }
 
 static void wait_for(int64_t seconds)
@@ -160,7 +160,7 @@ static void facts_of(struct host_facts *host, const struct there *there, bool se
 {
     unsigned which = scene_of(false, there->situation, NULL).which[0];
 
-    *host = facts[which];
+    *host = facts[0][which];
     host->port = REMEMBERED_PORT;
     *finding = findings[secure_mx][which];
     if (situations[which].excluded || situations[which].trouble)
@@ -199,7 +199,7 @@ static struct effect look(const struct world *world)
     struct effect outcome;
     struct floor floor;
 
-    evidence.ended_wall_s = node.now_s;
+    makings_seen_at(node.now_s);
     for (unsigned i = 0; !world->bogus && i < 3 && world->hosts[i].host != NULL; i++) {
         round.route.hosts[i].name = name_of(world->hosts[i].host);
         facts_of(&hosts[i], &world->hosts[i], round.route.secure, &round.findings[i]);
