@@ -924,16 +924,8 @@ START_TEST(nodes_that_saw_different_things_agree_whatever_order_they_hear_of_eac
 }
 END_TEST
 
-int main(void)
+static void add_attacks(TCase *attacks)
 {
-    Suite *suite = suite_create("pitfalls");
-    TCase *attacks = tcase_create("attacks"), *changes = tcase_create("changes");
-    SRunner *runner;
-    int failed;
-
-    makings_make();
-    tcase_add_checked_fixture(attacks, node_begin, NULL);
-    tcase_add_checked_fixture(changes, node_begin, NULL);
     tcase_add_test(attacks,
                    PIT_01_who_lets_the_probe_through_and_strips_the_delivery_gets_no_clear_text);
     tcase_add_test(attacks,
@@ -972,6 +964,10 @@ int main(void)
     tcase_add_test(attacks,
                    MEM_07_a_million_subdomains_of_ones_own_fill_nothing_but_ones_own_quota);
     tcase_add_test(attacks, MEM_02_waiting_entries_count_too);
+}
+
+static void add_changes(TCase *changes)
+{
     tcase_add_test(changes, PIT_10_to_another_provider_that_does_tls_nothing_is_held);
     tcase_add_test(changes, PIT_10_by_a_signed_mx_to_signed_hosts_without_tlsa_dane_ends_at_once);
     tcase_add_test(
@@ -995,6 +991,20 @@ int main(void)
                    MEM_08_a_broken_record_requires_tls_and_another_nodes_entry_does_not_lower_it);
     tcase_add_test(changes,
                    nodes_that_saw_different_things_agree_whatever_order_they_hear_of_each_other);
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("pitfalls");
+    TCase *attacks = tcase_create("attacks"), *changes = tcase_create("changes");
+    SRunner *runner;
+    int failed;
+
+    makings_make();
+    tcase_add_checked_fixture(attacks, node_begin, NULL);
+    tcase_add_checked_fixture(changes, node_begin, NULL);
+    add_attacks(attacks);
+    add_changes(changes);
     tcase_set_timeout(attacks, 60);
     tcase_set_timeout(changes, 60);
     suite_add_tcase(suite, attacks);
