@@ -198,14 +198,17 @@ void domains_note(struct domains *domains, struct memory_note *note)
     pool_give(domains->notes, note);
 }
 
-/* What the remembered hosts demand of the whole. `floors`: in the order of the route. */
+/* What the remembered hosts demand of the whole. `floors`: the domain's, then in the order of the
+ * route. */
 static enum level round_hosts_level(const struct remembered *taught, const struct floor *floors,
                                     int64_t now_s)
 {
     struct ledger_host hosts[LIMIT_MX_HOSTS];
 
+    if (taught->hosts_unknown)
+        return (enum level)floors[0].hosts_level;
     for (unsigned i = 0; i < taught->host_count; i++)
-        hosts[i] = (struct ledger_host){.floor = &floors[i], .now = taught->hosts[i].now};
+        hosts[i] = (struct ledger_host){.floor = &floors[1 + i], .now = taught->hosts[i].now};
     return ledger_hosts_level(hosts, taught->host_count, now_s);
 }
 
@@ -221,7 +224,7 @@ static void round_remember(struct domains *domains, const struct domain_round *r
                    facts->ended_ms, facts->ended_wall_s);
     facts->verdict.floor = floors[0];
     facts->verdict.floor.hosts_level =
-        (uint8_t)round_hosts_level(&taught, floors + 1, facts->ended_wall_s);
+        (uint8_t)round_hosts_level(&taught, floors, facts->ended_wall_s);
     round_teach(domains, &facts->next_hop, &taught);
 }
 

@@ -774,6 +774,23 @@ START_TEST(a_rule_runs_out_by_itself_and_outlives_what_is_forgotten)
 }
 END_TEST
 
+START_TEST(an_entry_whose_rule_was_taken_back_is_forgotten_whole)
+{
+    struct ledger_entry entry = {.kind = LEDGER_DOMAIN};
+
+    sees(&entry, OBSERVED_DANE, NOW);
+    ledger_rule(&entry, RULE_REFUSE, LEVEL_NONE, 0);
+    ledger_rule(&entry, RULE_NONE, LEVEL_NONE, 0);
+    ck_assert_int_eq(ledger_age(&entry, NOW + standard->disuse_s, standard, NULL), LEDGER_EXPIRED);
+    ck_assert(ledger_is_empty(&entry));
+    sees(&entry, OBSERVED_DANE, NOW);
+    ledger_rule_observe(&entry, true);
+    ck_assert_int_eq(ledger_age(&entry, NOW + standard->disuse_s, standard, NULL), LEDGER_EXPIRED);
+    ck_assert_uint_eq(entry.flags, LEDGER_OBSERVE);
+    ck_assert_uint_eq(entry.rule_epoch, 1);
+}
+END_TEST
+
 START_TEST(an_administrator_sets_the_level_exactly_and_ends_a_contradiction_MEM_05)
 {
     for (enum level level = LEVEL_NONE; level <= LEVEL_AUTHENTICATED; level++) {
@@ -1453,16 +1470,8 @@ START_TEST(the_floor_is_never_below_the_strictest_authenticated_history_that_sti
 }
 END_TEST
 
-int main(void)
+static void add_whole_worlds(TCase *all)
 {
-    Suite *suite = suite_create("ledger");
-    TCase *all = tcase_create("all entries and observations"), *single = tcase_create("rules");
-    TCase *merge = tcase_create("merging"), *histories = tcase_create("histories");
-    SRunner *runner;
-    int failed;
-
-    yielding = ledger_standard;
-    yielding.give_way_s = 3 * DAY;
     tcase_add_test(all, an_entry_and_an_observation_give_what_the_rules_say_MEM_01_to_06);
     tcase_add_test(
         all, nothing_but_the_listed_statements_lowers_and_never_below_encrypt_MEM_04_MEM_05_MEM_06);
@@ -1472,6 +1481,10 @@ int main(void)
     tcase_add_test(
         all,
         raising_needs_completed_handshakes_and_a_domain_two_apart_or_an_authenticated_one_MEM_02);
+}
+
+static void add_rules(TCase *single)
+{
     tcase_add_test(single, a_domain_waits_for_a_second_sighting_a_day_later_MEM_02);
     tcase_add_test(single, one_handshake_looked_at_twice_is_one_sighting_MEM_02);
     tcase_add_loop_test(single,
@@ -1497,6 +1510,7 @@ int main(void)
     tcase_add_test(single,
                    times_from_a_future_that_was_none_begin_again_and_the_level_stays_FRESH_05);
     tcase_add_test(single, a_rule_runs_out_by_itself_and_outlives_what_is_forgotten);
+    tcase_add_test(single, an_entry_whose_rule_was_taken_back_is_forgotten_whole);
     tcase_add_test(single, an_administrator_sets_the_level_exactly_and_ends_a_contradiction_MEM_05);
     tcase_add_test(single, what_was_set_to_none_is_learned_again_like_anything_else);
     tcase_add_test(single, a_broken_record_demands_encrypt_until_an_administrator_decides_MEM_08);
@@ -1507,14 +1521,38 @@ int main(void)
     tcase_add_test(single, a_host_is_exempt_until_the_date_and_not_by_a_clock_that_cannot_be_right);
     tcase_add_test(single, a_raise_that_only_the_table_knew_is_taken_over_and_no_lowering_undone);
     tcase_add_test(single, every_event_proof_and_rule_has_a_word_of_its_own);
+}
+
+static void add_merging(TCase *merge)
+{
     tcase_add_test(merge, merging_is_commutative_associative_idempotent_and_by_maximum);
     tcase_add_test(merge, the_laws_of_merging_hold_for_any_sound_entries);
     tcase_add_test(merge, of_two_rulings_that_did_not_know_of_each_other_the_strictest_counts);
     tcase_add_test(merge, an_administrators_lowering_is_not_undone_by_who_has_not_heard_of_it_yet);
+}
+
+static void add_histories(TCase *histories)
+{
     tcase_add_test(histories,
                    no_sequence_of_unauthenticated_observations_of_any_length_lowers_MEM_05);
     tcase_add_test(histories,
                    the_floor_is_never_below_the_strictest_authenticated_history_that_still_holds);
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("ledger");
+    TCase *all = tcase_create("all entries and observations"), *single = tcase_create("rules");
+    TCase *merge = tcase_create("merging"), *histories = tcase_create("histories");
+    SRunner *runner;
+    int failed;
+
+    yielding = ledger_standard;
+    yielding.give_way_s = 3 * DAY;
+    add_whole_worlds(all);
+    add_rules(single);
+    add_merging(merge);
+    add_histories(histories);
     tcase_set_timeout(all, 120);
     tcase_set_timeout(merge, 120);
     tcase_set_timeout(histories, 120);

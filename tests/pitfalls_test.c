@@ -32,6 +32,8 @@ static struct {
         uint32_t count;
     } counted[16]; /* the quotas that a story is about */
     unsigned counted_count;
+    struct name looked_at; /* last */
+    enum level hosts_level;
     int64_t now_s;
     struct ledger_settings settings;
     unsigned events[LEDGER_EVENT_COUNT], refused;
@@ -42,7 +44,7 @@ static void node_begin(void)
     memset(&node, 0, sizeof node);
     node.settings = ledger_standard;
     node.now_s = LIMIT_CLOCK_FIRST_S + 300 * DAY;
-    evidence.ended_wall_s = node.now_s;
+    makings_seen_at(node.now_s);
 }
 
 static void wait_for(int64_t seconds)
@@ -144,7 +146,8 @@ struct there {
 
 struct world {
     const char *domain;
-    bool signed_mx, bogus; /* bogus: its signatures are gone or wrong */
+    bool signed_mx;
+    enum route_state state; /* ROUTE_BOGUS: its signatures are gone or wrong */
     struct there hosts[3];
 };
 
@@ -160,7 +163,7 @@ static void facts_of(struct host_facts *host, const struct there *there, bool se
 {
     unsigned which = scene_of(false, there->situation, NULL).which[0];
 
-    *host = facts[which];
+    *host = facts[0][which];
     host->port = REMEMBERED_PORT;
     *finding = findings[secure_mx][which];
     if (situations[which].excluded || situations[which].trouble)
@@ -172,6 +175,7 @@ static void facts_of(struct host_facts *host, const struct there *there, bool se
     }
 }
 
+/* As a domain's round makes it, with what was published before. */
 static void floor_of(struct floor *floor, const struct remembered *taught, const struct name *name)
 {
     struct floor floors[LIMIT_MX_HOSTS];
@@ -185,22 +189,27 @@ static void floor_of(struct floor *floor, const struct remembered *taught, const
         ledger_floor(&floors[i], record->taken ? &record->entry : &nothing);
         hosts[i] = (struct ledger_host){&floors[i], taught->hosts[i].now};
     }
-    floor->hosts_level = (uint8_t)ledger_hosts_level(hosts, taught->host_count, node.now_s);
+    if (!taught->hosts_unknown)
+        node.hosts_level = ledger_hosts_level(hosts, taught->host_count, node.now_s);
+    else if (!name_equal(name, &node.looked_at))
+        node.hosts_level = LEVEL_NONE;
+    node.looked_at = *name;
+    floor->hosts_level = (uint8_t)node.hosts_level;
 }
 
 /* One look at a domain, by the clock of the node. */
 static struct effect look(const struct world *world)
 {
-    struct round_facts round = {.route = {.state = world->bogus ? ROUTE_BOGUS : ROUTE_MX,
-                                          .secure = world->signed_mx && !world->bogus,
+    struct round_facts round = {.route = {.state = world->state,
+                                          .secure = world->signed_mx && world->state != ROUTE_BOGUS,
                                           .domain = name_of(world->domain)}};
     struct host_facts hosts[3];
     struct remembered taught;
     struct effect outcome;
     struct floor floor;
 
-    evidence.ended_wall_s = node.now_s;
-    for (unsigned i = 0; !world->bogus && i < 3 && world->hosts[i].host != NULL; i++) {
+    makings_seen_at(node.now_s);
+    for (unsigned i = 0; world->state == ROUTE_MX && i < 3 && world->hosts[i].host != NULL; i++) {
         round.route.hosts[i].name = name_of(world->hosts[i].host);
         facts_of(&hosts[i], &world->hosts[i], round.route.secure, &round.findings[i]);
         round.hosts[i] = &hosts[i];
@@ -254,13 +263,13 @@ static bool can_leave_in_clear(const struct effect *outcome)
         }                                          \
     }
 
-static const struct world tls_domain = {"domain.example", false, false, ONE("encrypted")};
-static const struct world stripped_domain = {"domain.example", false, false, ONE("clear")};
-static const struct world hidden_domain = {"domain.example", false, false, ONE("unknown")};
+static const struct world tls_domain = {"domain.example", false, ROUTE_MX, ONE("encrypted")};
+static const struct world stripped_domain = {"domain.example", false, ROUTE_MX, ONE("clear")};
+static const struct world hidden_domain = {"domain.example", false, ROUTE_MX, ONE("unknown")};
 static const struct world plain_domain = {
-    "notls.example", false, false, {{"mx.notls.example", "clear", false}}};
-static const struct world dane_domain = {"domain.example", true, false, ONE("dane")};
-static const struct world bogus_domain = {"domain.example", true, true, ONE("dane")};
+    "notls.example", false, ROUTE_MX, {{"mx.notls.example", "clear", false}}};
+static const struct world dane_domain = {"domain.example", true, ROUTE_MX, ONE("dane")};
+static const struct world bogus_domain = {"domain.example", true, ROUTE_BOGUS, ONE("dane")};
 
 /* Seen to do TLS on two days. */
 static void remember_tls(void)
@@ -325,7 +334,7 @@ END_TEST
 START_TEST(PIT_05_a_forged_mx_to_a_host_with_perfect_dane_of_its_own_authenticates_nothing)
 {
     static const struct world forged = {
-        "domain.example", false, false, {{"mx.attacker.example", "dane", true}}};
+        "domain.example", false, ROUTE_MX, {{"mx.attacker.example", "dane", true}}};
 
     ck_assert(look_for(&forged, 30 * DAY, DAY, false, LEVEL_ENCRYPT));
     ck_assert_uint_eq(remembered_of(LEDGER_DOMAIN, "domain.example"), LEVEL_ENCRYPT);
@@ -334,7 +343,7 @@ START_TEST(PIT_05_a_forged_mx_to_a_host_with_perfect_dane_of_its_own_authenticat
 END_TEST
 
 static const struct world forged_tls = {
-    "notls.example", false, false, {{"mx.attacker.example", "verified", true}}};
+    "notls.example", false, ROUTE_MX, {{"mx.attacker.example", "verified", true}}};
 
 START_TEST(PIT_09_one_forged_mx_makes_no_domain_remembered_that_cannot_do_tls)
 {
@@ -384,7 +393,7 @@ END_TEST
 START_TEST(PIT_09_a_forged_address_of_a_host_that_cannot_do_tls_is_found_out_and_purged_likewise)
 {
     static const struct world forged = {
-        "notls.example", false, false, {{"mx.notls.example", "encrypted", false}}};
+        "notls.example", false, ROUTE_MX, {{"mx.notls.example", "encrypted", false}}};
     struct effect outcome;
 
     look(&forged);
@@ -495,7 +504,7 @@ END_TEST
 START_TEST(PIT_10_to_another_provider_that_does_tls_nothing_is_held)
 {
     static const struct world moved = {
-        "domain.example", false, false, {{"mx.other.example", "verified", false}}};
+        "domain.example", false, ROUTE_MX, {{"mx.other.example", "verified", false}}};
 
     remember_tls();
     wait_for(HOUR);
@@ -507,7 +516,7 @@ END_TEST
 START_TEST(PIT_10_by_a_signed_mx_to_signed_hosts_without_tlsa_dane_ends_at_once)
 {
     static const struct world moved = {
-        "domain.example", true, false, {{"mx.other.example", "verified", true}}};
+        "domain.example", true, ROUTE_MX, {{"mx.other.example", "verified", true}}};
     struct effect outcome;
 
     remember_dane();
@@ -522,7 +531,7 @@ END_TEST
 START_TEST(PIT_10_by_a_signed_mx_to_unsigned_hosts_mail_waits_for_the_cool_down_and_no_longer)
 {
     static const struct world moved = {
-        "domain.example", true, false, {{"mx.other.example", "verified", false}}};
+        "domain.example", true, ROUTE_MX, {{"mx.other.example", "verified", false}}};
     struct effect outcome;
 
     remember_dane();
@@ -538,10 +547,10 @@ END_TEST
 START_TEST(PIT_10_host_memory_stays_behind_and_the_floor_of_the_domain_moves_along)
 {
     static const struct world moved = {
-        "domain.example", true, false, {{"mx.other.example", "clear", true}}};
+        "domain.example", true, ROUTE_MX, {{"mx.other.example", "clear", true}}};
     struct effect outcome;
 
-    look(&(const struct world){"domain.example", true, false, ONE_SIGNED("encrypted")});
+    look(&(const struct world){"domain.example", true, ROUTE_MX, ONE_SIGNED("encrypted")});
     wait_for(HOUR);
     outcome = look(&moved); /* one sighting: only the old host is remembered */
     ck_assert(!outcome.held && can_leave_in_clear(&outcome));
@@ -575,11 +584,12 @@ END_TEST
 START_TEST(PIT_10_with_the_option_plain_encrypt_gives_way_after_days_and_dane_never_does)
 {
     static const struct world no_dane = {
-        "dane.example", true, false, {{"mx.dane.example", "unusable-no-tls", true}}};
+        "dane.example", true, ROUTE_MX, {{"mx.dane.example", "unusable-no-tls", true}}};
 
     node.settings.give_way_s = 3 * DAY;
     remember_tls();
-    look(&(const struct world){"dane.example", true, false, {{"mx.dane.example", "dane", true}}});
+    look(
+        &(const struct world){"dane.example", true, ROUTE_MX, {{"mx.dane.example", "dane", true}}});
     ck_assert(look_for(&stripped_domain, 3 * DAY, HOUR, true, LEVEL_ENCRYPT));
     look_for(&stripped_domain, DAY + HOUR, HOUR, false, LEVEL_NONE);
     ck_assert(look_for(&stripped_domain, DAY, HOUR, false, LEVEL_NONE));
@@ -637,22 +647,22 @@ START_TEST(PIT_12_hiding_the_tlsa_records_of_one_host_does_not_let_the_other_spe
     static const struct world two = {
         "domain.example",
         true,
-        false,
+        ROUTE_MX,
         {{"mx.provider.example", "dane", true}, {"mx2.provider.example", "encrypted", true}}};
     static const struct world hidden = {"domain.example",
                                         true,
-                                        false,
+                                        ROUTE_MX,
                                         {{"mx.provider.example", "tlsa-trouble", true},
                                          {"mx2.provider.example", "encrypted", true}}};
     static const struct world unreachable = {"domain.example",
                                              true,
-                                             false,
+                                             ROUTE_MX,
                                              {{"mx.provider.example", "dane-enforced", true},
                                               {"mx2.provider.example", "encrypted", true}}};
     static const struct world denied = {
         "domain.example",
         true,
-        false,
+        ROUTE_MX,
         {{"mx.provider.example", "encrypted", true}, {"mx2.provider.example", "encrypted", true}}};
 
     look(&two);
@@ -669,11 +679,11 @@ START_TEST(PIT_13_blocking_the_strong_host_leaves_no_mail_to_the_weak_one)
     static const struct world two = {
         "domain.example",
         true,
-        false,
+        ROUTE_MX,
         {{"mx.provider.example", "dane", true}, {"backup.provider.example", "clear", true}}};
     static const struct world blocked = {"domain.example",
                                          true,
-                                         false,
+                                         ROUTE_MX,
                                          {{"mx.provider.example", "dane-enforced", true},
                                           {"backup.provider.example", "clear", true}}};
 
@@ -695,17 +705,17 @@ START_TEST(S11_a_domain_with_a_host_that_never_could_gets_what_it_always_got)
     static const struct world mixed = {
         "domain.example",
         false,
-        false,
+        ROUTE_MX,
         {{"mx.provider.example", "encrypted", false}, {"old.provider.example", "clear", false}}};
     static const struct world fallen = {
         "domain.example",
         false,
-        false,
+        ROUTE_MX,
         {{"mx.provider.example", "clear", false}, {"old.provider.example", "clear", false}}};
     static const struct world hidden = {
         "domain.example",
         false,
-        false,
+        ROUTE_MX,
         {{"mx.provider.example", "unknown", false}, {"old.provider.example", "clear", false}}};
 
     ck_assert(look_for(&mixed, 30 * DAY, DAY, false, LEVEL_NONE));
@@ -721,17 +731,17 @@ END_TEST
 
 START_TEST(PIT_03_a_forged_denial_of_a_remembered_host_or_a_forged_host_that_hides_lowers_nothing)
 {
-    static const struct world denied = {"domain.example", false, false,
+    static const struct world denied = {"domain.example", false, ROUTE_MX,
                                         ONE("excluded, not proved")};
     static const struct world added = {
         "domain.example",
         false,
-        false,
+        ROUTE_MX,
         {{"mx.provider.example", "encrypted", false}, {"mx.attacker.example", "unknown", false}}};
     static const struct world added_nowhere = {
         "domain.example",
         false,
-        false,
+        ROUTE_MX,
         {{"mx.provider.example", "encrypted", false},
          {"nowhere.attacker.example", "excluded, not proved", false}}};
 
@@ -743,9 +753,23 @@ START_TEST(PIT_03_a_forged_denial_of_a_remembered_host_or_a_forged_host_that_hid
 }
 END_TEST
 
+START_TEST(PIT_03_neither_a_failed_mx_look_up_nor_a_forged_nowhere_makes_the_hosts_forgotten)
+{
+    static const enum route_state nowhere[] = {ROUTE_TROUBLE, ROUTE_BOGUS, ROUTE_NO_DOMAIN,
+                                               ROUTE_NULL_MX};
+    struct world world = {"domain.example", false, nowhere[_i], ONE("encrypted")};
+
+    look(&tls_domain); /* one sighting: the host alone is remembered */
+    ck_assert(look_for(&world, 7 * DAY, HOUR, false, LEVEL_ENCRYPT));
+    world.signed_mx = true; /* if it is signed, it is so */
+    if (nowhere[_i] == ROUTE_NO_DOMAIN || nowhere[_i] == ROUTE_NULL_MX)
+        ck_assert_uint_eq(look(&world).demand, LEVEL_NONE);
+}
+END_TEST
+
 START_TEST(S4_tls_below_1_2_is_a_drop_like_none)
 {
-    static const struct world weak = {"domain.example", false, false, ONE("weak")};
+    static const struct world weak = {"domain.example", false, ROUTE_MX, ONE("weak")};
 
     remember_tls();
     wait_for(HOUR);
@@ -789,7 +813,8 @@ START_TEST(MEM_07_a_million_subdomains_of_ones_own_fill_nothing_but_ones_own_quo
     /* Those that were there are there, his own too, and others are learned as ever. */
     ck_assert_uint_eq(remembered_of(LEDGER_DOMAIN, "domain.example"), LEVEL_ENCRYPT);
     ck_assert_uint_eq(remembered_of(LEDGER_DOMAIN, "x0.evil.example"), LEVEL_AUTHENTICATED);
-    look(&(const struct world){"other.example", true, false, {{"mx.other.example", "dane", true}}});
+    look(&(const struct world){
+        "other.example", true, ROUTE_MX, {{"mx.other.example", "dane", true}}});
     ck_assert_uint_eq(remembered_of(LEDGER_DOMAIN, "other.example"), LEVEL_AUTHENTICATED);
 }
 END_TEST
@@ -800,7 +825,7 @@ START_TEST(MEM_02_waiting_entries_count_too)
         char text[64];
 
         snprintf(text, sizeof text, "x%u.evil.example", i);
-        look(&(const struct world){text, false, false, ONE("encrypted")});
+        look(&(const struct world){text, false, ROUTE_MX, ONE("encrypted")});
     }
     ck_assert_uint_eq(node.events[LEDGER_WAITING], 2 * node.settings.per_registrable);
     ck_assert_uint_eq(node.refused, node.settings.per_registrable);
@@ -899,16 +924,8 @@ START_TEST(nodes_that_saw_different_things_agree_whatever_order_they_hear_of_eac
 }
 END_TEST
 
-int main(void)
+static void add_attacks(TCase *attacks)
 {
-    Suite *suite = suite_create("pitfalls");
-    TCase *attacks = tcase_create("attacks"), *changes = tcase_create("changes");
-    SRunner *runner;
-    int failed;
-
-    makings_make();
-    tcase_add_checked_fixture(attacks, node_begin, NULL);
-    tcase_add_checked_fixture(changes, node_begin, NULL);
     tcase_add_test(attacks,
                    PIT_01_who_lets_the_probe_through_and_strips_the_delivery_gets_no_clear_text);
     tcase_add_test(attacks,
@@ -940,10 +957,17 @@ int main(void)
     tcase_add_test(
         attacks,
         PIT_03_a_forged_denial_of_a_remembered_host_or_a_forged_host_that_hides_lowers_nothing);
+    tcase_add_loop_test(
+        attacks, PIT_03_neither_a_failed_mx_look_up_nor_a_forged_nowhere_makes_the_hosts_forgotten,
+        0, 4);
     tcase_add_test(attacks, S4_tls_below_1_2_is_a_drop_like_none);
     tcase_add_test(attacks,
                    MEM_07_a_million_subdomains_of_ones_own_fill_nothing_but_ones_own_quota);
     tcase_add_test(attacks, MEM_02_waiting_entries_count_too);
+}
+
+static void add_changes(TCase *changes)
+{
     tcase_add_test(changes, PIT_10_to_another_provider_that_does_tls_nothing_is_held);
     tcase_add_test(changes, PIT_10_by_a_signed_mx_to_signed_hosts_without_tlsa_dane_ends_at_once);
     tcase_add_test(
@@ -967,6 +991,20 @@ int main(void)
                    MEM_08_a_broken_record_requires_tls_and_another_nodes_entry_does_not_lower_it);
     tcase_add_test(changes,
                    nodes_that_saw_different_things_agree_whatever_order_they_hear_of_each_other);
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("pitfalls");
+    TCase *attacks = tcase_create("attacks"), *changes = tcase_create("changes");
+    SRunner *runner;
+    int failed;
+
+    makings_make();
+    tcase_add_checked_fixture(attacks, node_begin, NULL);
+    tcase_add_checked_fixture(changes, node_begin, NULL);
+    add_attacks(attacks);
+    add_changes(changes);
     tcase_set_timeout(attacks, 60);
     tcase_set_timeout(changes, 60);
     suite_add_tcase(suite, attacks);

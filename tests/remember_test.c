@@ -307,6 +307,7 @@ START_TEST(a_route_that_leads_nowhere_teaches_nothing_MX_08_MX_11_MX_12)
             verdict_of_domain(&verdict, &round.route, round.hosts, round.findings, NOW_MS);
             taught = taught_by(&round, &verdict);
             ck_assert_msg(teaches_nothing(&taught), "%s", route_state_name(states[i]));
+            ck_assert_int_eq(taught.hosts_unknown, secure == 0);
         }
 }
 END_TEST

@@ -27,6 +27,8 @@ struct remembered {
     int64_t at_s; /* when somebody asked, for ledger_use, whatever was seen; 0: names of another
                      port, or a clock that cannot be right */
     struct observation domain;
+    bool hosts_unknown; /* the MX look-up failed, or an answer that nobody signed says that there
+                           are none: what hosts demanded before, they still do (law 2) */
     uint8_t host_count;
     struct {
         struct name name;
