@@ -1246,18 +1246,21 @@ START_TEST(a_name_that_cannot_be_looked_up_is_not_called_unknown)
 {
     const char *users[] = {"root"}, *groups[] = {"@no-such-group-here"};
     struct listen_settings settings = {.query_users = list_of(users, 1)};
-    struct rlimit none = {0};
+    struct rlimit before, none;
     struct rights *rights;
     char why[256];
 
     ck_assert_int_eq(rights_load(&rights, &settings, why, sizeof why), 0); /* loads its libraries */
     rights_free(rights);
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){.rlim_max = before.rlim_max};
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
     ck_assert_int_eq(rights_load(&rights, &settings, why, sizeof why), -EAGAIN);
     ck_assert_str_eq(why, "listen.query_users: the user 'root' cannot be looked up now");
     settings = (struct listen_settings){.admin_users = list_of(groups, 1)};
     ck_assert_int_eq(rights_load(&rights, &settings, why, sizeof why), -EAGAIN);
     ck_assert_ptr_eq(strstr(why, "listen.admin_users: the group "), why);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 END_TEST
 
