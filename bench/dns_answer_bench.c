@@ -352,7 +352,7 @@ static void keep(enum bench_side side, const struct cost *cost)
 
 int main(void)
 {
-    const char *why = world_open(&world, DOMAINS);
+    const char *why = world_open(&world, DOMAINS, NULL);
     if (why)
         return bench_impossible(why);
     double load = 0;

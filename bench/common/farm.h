@@ -11,6 +11,7 @@
 #ifndef MXWARD_BENCH_COMMON_FARM_H
 #define MXWARD_BENCH_COMMON_FARM_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct farm {
@@ -22,5 +23,7 @@ struct farm {
 const char *farm_prepare(struct farm *farm); /* directory and certificates */
 const char *farm_start(struct farm *farm, unsigned port);
 void farm_close(struct farm *farm);
+/* The SHA-256 of a certificate's key, in hexadecimal: what its TLSA record 3 1 1 says. */
+bool farm_key_digest(const struct farm *farm, const char *certificate, char digest[65]);
 
 #endif
