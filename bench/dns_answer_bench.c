@@ -322,13 +322,14 @@ static struct cost theirs_slice(void)
 
 enum { COLD_CPU, COLD_RATE, WARM_CPU, WARM_RATE, FRONT, METRICS };
 
-/* The bars stand some per cent from what was measured (bench/README), so that a fifth more work
- * makes one fall. */
+/* The cold bars stand some per cent from what was measured (bench/README), so that a fifth more
+ * work makes one fall. The warm ones are wide: their floor is cheap or dear by half, as
+ * libunbound's thread and its asker come to lie on one processor or on two. */
 static const struct bench_case cases[METRICS] = {
     [COLD_CPU] = {"dns_answer", "cold: CPU per look-up", "us", BENCH_AT_MOST, 0.95},
     [COLD_RATE] = {"dns_answer", "cold: look-ups", "per s", BENCH_AT_LEAST, 1.0},
-    [WARM_CPU] = {"dns_answer", "warm: CPU per look-up", "us", BENCH_AT_MOST, 0.25},
-    [WARM_RATE] = {"dns_answer", "warm: look-ups", "per s", BENCH_AT_LEAST, 4.0},
+    [WARM_CPU] = {"dns_answer", "warm: CPU per look-up", "us", BENCH_AT_MOST, 0.5},
+    [WARM_RATE] = {"dns_answer", "warm: look-ups", "per s", BENCH_AT_LEAST, 2.0},
     [FRONT] = {"dns_answer", "cold: a front beside it late by, 99 %", "us", BENCH_JUST_SAY, 0},
 };
 
@@ -351,7 +352,7 @@ static void keep(enum bench_side side, const struct cost *cost)
 
 int main(void)
 {
-    const char *why = world_open(&world, DOMAINS);
+    const char *why = world_open(&world, DOMAINS, NULL);
     if (why)
         return bench_impossible(why);
     double load = 0;

@@ -75,6 +75,26 @@ START_TEST(equal_work_holds_and_a_planted_slowdown_falls)
 }
 END_TEST
 
+/* What no watch measures is planted by doing more of it. */
+START_TEST(what_is_counted_is_planted_with_real_operations_and_real_memory)
+{
+    const uint64_t bytes = 100 << 20, noise = 2 << 20;
+    unsetenv("BENCH_PLANT_SLOWDOWN");
+    ck_assert_uint_eq(bench_planted_count(300), 300);
+    uint64_t before = bench_resident_bytes();
+    bench_plant_memory(bytes);
+    ck_assert_uint_lt(bench_resident_bytes(), before + noise);
+
+    setenv("BENCH_PLANT_SLOWDOWN", "20", 1);
+    ck_assert_uint_eq(bench_planted_count(300), 360);
+    ck_assert_uint_eq(bench_planted_count(1), 1);
+    before = bench_resident_bytes();
+    bench_plant_memory(bytes);
+    ck_assert_uint_ge(bench_resident_bytes(), before + bytes / 5);
+    ck_assert_uint_lt(bench_resident_bytes(), before + bytes / 5 + noise);
+}
+END_TEST
+
 START_TEST(the_ratio_is_the_median_of_the_pairs_ratios)
 {
     struct bench_pairs pairs = {0};
@@ -118,6 +138,7 @@ int main(void)
     TCase *tests = tcase_create("bench");
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, equal_work_holds_and_a_planted_slowdown_falls);
+    tcase_add_test(tests, what_is_counted_is_planted_with_real_operations_and_real_memory);
     tcase_add_test(tests, the_ratio_is_the_median_of_the_pairs_ratios);
     tcase_add_test(tests, nothing_measured_holds_no_bar);
     tcase_add_test(tests, each_side_begins_every_other_pair);

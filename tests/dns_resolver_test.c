@@ -802,7 +802,7 @@ END_TEST
 
 int main(void)
 {
-    const char *why = world_open(&world, 0);
+    const char *why = world_open(&world, 0, NULL);
     if (why) {
         fprintf(stderr, "dns_resolver_test cannot run here: %s\n", why);
         return 77;

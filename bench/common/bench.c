@@ -1,5 +1,5 @@
 /*
- * bench.c - see bench.h. Owns nothing but the count of fallen bars.
+ * bench.c - see bench.h. Owns the count of fallen bars, and memory that was planted.
  */
 #include "bench/common/bench.h"
 
@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -48,9 +49,26 @@ enum bench_side bench_side(unsigned pair, unsigned turn)
     return (pair + turn) % 2 == 0 ? BENCH_OURS : BENCH_FLOOR;
 }
 
-double bench_planted(void)
+/* The share by which our side is to be slower; 0: not at all. */
+static double planted(void)
 {
-    return 1 + environment_number("BENCH_PLANT_SLOWDOWN", 0) / 100;
+    return environment_number("BENCH_PLANT_SLOWDOWN", 0) / 100;
+}
+
+unsigned bench_planted_count(unsigned count)
+{
+    return (unsigned)lround(count * (1 + planted()));
+}
+
+void bench_plant_memory(uint64_t bytes)
+{
+    size_t size = (size_t)((double)bytes * planted());
+    char *memory = size == 0 ? NULL
+                             : mmap(NULL, size, PROT_READ | PROT_WRITE,
+                                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+    if (memory == MAP_FAILED)
+        bench_say("no memory to plant");
 }
 
 struct bench_watch bench_start(enum bench_side side)
@@ -84,7 +102,7 @@ static void plant(const struct bench_watch *watch, double share)
 
 struct bench_spent bench_stop(const struct bench_watch *watch)
 {
-    double share = bench_planted() - 1;
+    double share = planted();
 
     if (watch->side == BENCH_OURS && share > 0)
         plant(watch, share);

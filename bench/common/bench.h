@@ -19,7 +19,9 @@
  *
  * Standard output gets nothing but the JSON lines; say everything else with bench_say. One thread.
  * BENCH_PAIRS=n changes the number of pairs (at least nine count). BENCH_PLANT_SLOWDOWN=20 makes
- * every slice of ours cost 20 % more, to show that a bar can fall.
+ * our side cost 20 % more, to show that a bar falls: by real work, real waiting and real memory, so
+ * that it is measured as any other. A watch plants by itself; what is counted otherwise is planted
+ * with bench_planted_count and bench_plant_memory. bench/planted runs every benchmark so.
  */
 #ifndef MXWARD_BENCH_COMMON_BENCH_H
 #define MXWARD_BENCH_COMMON_BENCH_H
@@ -72,9 +74,11 @@ bool bench_report(const struct bench_case *what, const struct bench_pairs *pairs
 bool bench_report_once(const struct bench_case *what, double value, double floor);
 int bench_finish(void); /* the exit status: 0, or 1 if a bar fell */
 
-/* How much slower our side is to be made, as a factor (1.2 for 20 %); 1: not at all. For values
- * that no watch measures. */
-double bench_planted(void);
+/* How many operations our side is to do where `count` are accounted for: more, if a slowdown is
+ * planted. For what no watch measures, as instructions. */
+unsigned bench_planted_count(unsigned count);
+/* Takes the planted share of so many bytes more, and keeps them resident. */
+void bench_plant_memory(uint64_t bytes);
 
 __attribute__((format(printf, 1, 2))) void bench_say(const char *format, ...);
 /* Cannot be measured here: says why; exit with what it returns (77). */

@@ -2,8 +2,8 @@
  * world.h - a private name service for one program: network namespace, zones, NSD, and four odd
  * servers of our own.
  *
- * Included by tests/dns_resolver_test.c and bench/dns_answer_bench.c, which run from the tree's
- * root. world_open makes a namespace (as root, or as anybody with user namespaces), the zones of
+ * Included by tests/dns_resolver_test.c and benchmarks, which run from the tree's root. world_open
+ * makes a namespace (as root, or as anybody with user namespaces), the zones of
  * tests/dns_zones/make in a folder under /tmp, and the servers, each a child process that ends with
  * this one; world_close ends them and removes the folder. Failure: world_open returns a sentence
  * and the caller says it and exits 77.
@@ -237,8 +237,9 @@ static void world_close(struct world *world)
     }
 }
 
-/* `bench_domains`: of each kind, for the benchmark; 0: none. NULL, or why it cannot be done. */
-static const char *world_open(struct world *world, unsigned bench_domains)
+/* `bench_domains`: of each kind, for benchmarks; 0: none. `digest`: what their TLSA records say;
+ * NULL: anything. NULL, or why it cannot be done. */
+static const char *world_open(struct world *world, unsigned bench_domains, const char *digest)
 {
     static const char *const servers[] = {"root", "top", "leaf", "all"};
 
@@ -255,8 +256,12 @@ static const char *world_open(struct world *world, unsigned bench_domains)
     snprintf(world->hints, sizeof world->hints, "%s/hints", world->folder);
     char domains[16];
     snprintf(domains, sizeof domains, "%u", bench_domains);
-    const char *const make[] = {"tests/dns_zones/make", world->folder,
-                                bench_domains ? "bench" : NULL, domains, NULL};
+    const char *const make[] = {"tests/dns_zones/make",
+                                world->folder,
+                                bench_domains ? "bench" : NULL,
+                                domains,
+                                digest,
+                                NULL};
     if (world_run(world, make, true) != 0) {
         world_close(world);
         return "the zones cannot be made (run from the tree's root; needs ldnsutils)";

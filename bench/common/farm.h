@@ -1,0 +1,29 @@
+/*
+ * farm.h - the lab's mail hosts (tests/farm) for a benchmark: certificates, and one process that
+ * listens on all loopback addresses.
+ *
+ *   directory/root.crt       the authority to trust
+ *   directory/NAME.pem       chain and key of a host (tests/lab/certificates)
+ *   directory/digests        their TLSA digests
+ *
+ * Programs run from the tree's root; the farm is the one of $BUILD.
+ */
+#ifndef MXWARD_BENCH_COMMON_FARM_H
+#define MXWARD_BENCH_COMMON_FARM_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct farm {
+    char directory[64]; /* in /tmp; what else a benchmark puts there is removed with it */
+    pid_t process;
+};
+
+/* Both: NULL, or why it cannot be had. farm_close follows in any case. */
+const char *farm_prepare(struct farm *farm); /* directory and certificates */
+const char *farm_start(struct farm *farm, unsigned port);
+void farm_close(struct farm *farm);
+/* The SHA-256 of a certificate's key, in hexadecimal: what its TLSA record 3 1 1 says. */
+bool farm_key_digest(const struct farm *farm, const char *certificate, char digest[65]);
+
+#endif
