@@ -54,7 +54,6 @@ struct domains {
     struct owners owners;
     struct publisher *publisher;
     struct domain_settings settings;
-    struct table_reader *table; /* over our own writer's mapping; NULL: the keeper is asked */
     struct registry *jobs;
     struct pool *rounds;
     struct pool *notes;             /* struct memory_note: on their way to the keeper and back */
@@ -267,7 +266,7 @@ static bool floors_read(const struct domains *domains, struct floors_question *q
                         uint64_t now_ms)
 {
     for (unsigned i = 0; i < question->count; i++)
-        if (!publisher_floor(domains->table, &question->next_hops[i], now_ms, &question->floors[i]))
+        if (!publisher_floor(domains->settings.table, &question->next_hops[i], now_ms, &question->floors[i]))
             return false;
     return true;
 }
@@ -527,9 +526,6 @@ int domains_create(struct domains **out, struct mailbox *mailbox, const struct o
     if (error == 0)
         error = pool_create(&domains->notes, "notes for the memory", sizeof(struct memory_note),
                             LIMIT_NOTES);
-    if (error == 0 && publisher_table(publisher) != NULL &&
-        table_writer_reader(publisher_table(publisher), &domains->table) != 0)
-        domains->table = NULL; /* no memory: the keeper is asked */
     if (error == 0 && (domains->exhausted = facts_begin(&(struct next_hop){0})) == NULL)
         error = -ENOMEM;
     if (error != 0) {
@@ -554,8 +550,6 @@ void domains_destroy(struct domains *domains)
         pool_destroy(domains->rounds);
     if (domains->notes != NULL)
         pool_destroy(domains->notes);
-    if (domains->table != NULL)
-        table_reader_close(domains->table);
     domain_facts_drop(domains->exhausted);
     free(domains);
 }

@@ -50,6 +50,9 @@ struct domain_settings {
     uint64_t dns_ms;       /* budget of the MX look-up */
     uint32_t config_epoch; /* stamped into verdicts */
     struct own own;        /* our own mail hosts (MX-15) */
+    /* Over our own writer's mapping, this thread's; lives as long as the jobs. NULL: the keeper is
+     * asked what is remembered. */
+    const struct table_reader *table;
 };
 
 struct domains_counts {

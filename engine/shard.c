@@ -37,8 +37,9 @@ struct shard {
     struct endpoints *endpoints;
     struct hosts *hosts;
     struct domains *domains;
-    uint64_t seen_ms;       /* the last look at the clock */
-    uint64_t turn_began_us; /* first completion, or message, after the sleep; 0: not yet */
+    struct table_reader *table; /* for what is remembered; NULL: none */
+    uint64_t seen_ms;           /* the last look at the clock */
+    uint64_t turn_began_us;     /* first completion, or message, after the sleep; 0: not yet */
     uint64_t heartbeat_due_ms;
     bool drained; /* the last ring turn took everything that was there */
     bool draining;
@@ -282,11 +283,12 @@ static struct host_settings host_settings_of(const struct configuration *configu
                                   .dns_ms = configuration->dns.look_up_ms};
 }
 
-static int domain_settings_of(struct domain_settings *settings,
+static int domain_settings_of(struct domain_settings *settings, const struct shard *shard,
                               const struct configuration *configuration, char *why, size_t why_size)
 {
     *settings = (struct domain_settings){.dns_ms = configuration->dns.look_up_ms,
-                                         .config_epoch = configuration_epoch(configuration)};
+                                         .config_epoch = configuration_epoch(configuration),
+                                         .table = shard->table};
     return own_read(&settings->own, &configuration->daemon.own, why, why_size);
 }
 
@@ -299,8 +301,11 @@ static int shard_create_jobs(struct shard *shard)
     uint32_t jobs = shard_share(configuration->daemon.jobs, shards);
     struct host_settings host = host_settings_of(configuration);
     struct domain_settings domain;
-    int error = domain_settings_of(&domain, configuration, shard->why, sizeof shard->why);
+    int error;
 
+    if (table_writer_reader(publisher_table(start->publisher), &shard->table) != 0)
+        shard->table = NULL; /* no memory: the keeper says what is remembered */
+    error = domain_settings_of(&domain, shard, configuration, shard->why, sizeof shard->why);
     if (error == 0)
         error = prober_create(&shard->prober, shard->ring, shard->wheel, start->certificates,
                               &configuration->probe, probes, shard->why, sizeof shard->why);
@@ -345,6 +350,8 @@ static void shard_destroy_all(struct shard *shard)
 {
     if (shard->domains != NULL)
         domains_destroy(shard->domains);
+    if (shard->table != NULL)
+        table_reader_close(shard->table);
     if (shard->hosts != NULL)
         hosts_destroy(shard->hosts);
     if (shard->endpoints != NULL)
@@ -432,7 +439,8 @@ static void shard_take_configuration(struct shard *shard)
     struct domain_settings domain;
     char why[256];
 
-    CHECK(domain_settings_of(&domain, fresh, why, sizeof why) == 0); /* engine_judge took it */
+    CHECK(domain_settings_of(&domain, shard, fresh, why, sizeof why) ==
+          0); /* engine_judge took it */
     prober_reload(shard->prober, &fresh->probe);
     hosts_reload(shard->hosts, &host);
     domains_reload(shard->domains, &domain);
