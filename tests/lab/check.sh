@@ -4,6 +4,7 @@
 
 . "$here/phases.sh"
 . "$here/decisions.sh"
+. "$here/policies.sh"
 
 failed=''
 phase() { # FUNCTION WORDS…
@@ -22,6 +23,10 @@ phase table_agrees "every domain as expected.tsv says"
 phase farm_was_treated_politely "the farm saw no early talk, no missing QUIT, no mail command"
 phase live_sees_what_changed "a live look sees that STARTTLS is gone (PIT-01)"
 phase details_are_right "versions, keywords, alerts and names are told apart"
+if can_send; then
+    phase every_policy_holds "each policy text delivers where it should, and fails closed, at a real Postfix (DEC-06, PIT-01)"
+    phase policies_are_noticed "a wrong outcome of a policy is noticed"
+fi
 phase guarantee_stops_what_is_not_secure "the guarantee: send, send, stop for three recipients (S1, S2)"
 phase exception_ends_by_itself "off for one domain, on again by itself (S5)"
 phase exemptions_need_asserted_facts "exemptions need what the mail server asserts (S8, MSG-05)"

@@ -38,7 +38,7 @@ ready_name_servers() {
 
 start_farm() {
     "$farm" --certificates "$lab/certificates" --report "$live/farm.tsv" --more 200 --lifetime 60 \
-        >"$live/farm.ready" &
+        --arrivals "$live/arrivals" >"$live/farm.ready" &
     farm_process=$!
     started="$started $!"
 }
