@@ -960,7 +960,9 @@ START_TEST(many_broken_values_are_all_found)
     ck_assert_uint_eq(opened.broken, count);
     ck_assert_uint_eq(opened.entries, count + 50);
     CLAIM(store_each(store, LEDGER_DOMAIN, NULL, hear_state, &unreadable) == 0);
-    ck_assert_uint_eq(unreadable, count);
+    /* Where it was the key inside of the value, LMDB's key put it right. */
+    ck_assert_uint_gt(opened.repaired, 500);
+    ck_assert_uint_eq(unreadable, count - opened.repaired);
     CLAIM(store_quarantine_each(store, hear_quarantined, &heard) == 0);
     ck_assert_uint_eq(heard.count, LIMIT_STORE_QUARANTINE);
     store_close(store);

@@ -36,7 +36,7 @@ static int check_copy(int descriptor, char *why, size_t why_size)
         return status;
     const unsigned newest =
         pages_snapshot(pages, 1)->transaction > pages_snapshot(pages, 0)->transaction;
-    status = pages_check(pages, newest, why, why_size);
+    status = store_pages_check(pages, newest, why, why_size);
     pages_close(pages);
     return status;
 }
