@@ -10,9 +10,7 @@ static struct scratch scratch;
 
 static void set_up(void)
 {
-    log_start(LOG_ERROR_LEVEL, "stderr");
-    if (getenv("STORE_TEST_LOG") == NULL)
-        close(STDERR_FILENO);
+    log_quietly();
     scratch = scratch_make("/dev/shm");
 }
 

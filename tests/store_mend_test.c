@@ -62,9 +62,7 @@ static void set_up(void)
 {
     char why[256];
 
-    log_start(LOG_ERROR_LEVEL, "stderr");
-    if (getenv("STORE_TEST_LOG") == NULL)
-        close(STDERR_FILENO);
+    log_quietly();
     scratch = scratch_make("/dev/shm");
     struct store *store = scratch_open(&scratch, NULL);
     put_all(store, 0, DOMAINS, 1);
@@ -212,7 +210,7 @@ START_TEST(a_damaged_meta_page_brings_nothing_old_back)
             for (unsigned way = 0; way < 9; way++) {
                 uint8_t *byte = &image[page * 4096 + at];
                 const uint8_t was = *byte;
-                *byte = way < 8 ? (uint8_t)(was ^ 1u << way) : (uint8_t)~was;
+                *byte = (uint8_t)(way < 8 ? was ^ 1u << way : ~(unsigned)was);
                 const struct seen seen = try_damaged(image, image_bytes, &opened);
                 *byte = was;
                 mended += opened.recovered;
