@@ -178,7 +178,7 @@ START_TEST(one_damaged_byte_loses_nothing_in_silence)
     struct store_opened opened;
     unsigned cases = 0, mended = 0, broken = 0, most = 0, old = 0;
 
-    for (size_t at = 0; at < image_bytes; at += 1 + scramble(at) % (2 * stride(160) - 1)) {
+    for (size_t at = 0; at < image_bytes; at += 1 + scramble(at) % (2 * stride(320) - 1)) {
         const uint8_t was = image[at];
         image[at] = (uint8_t)(was ^ (1u << scramble(at * 3) % 8));
         const struct seen seen = try_damaged(image, image_bytes, &opened);
@@ -297,7 +297,7 @@ START_TEST(much_damage_at_once_is_mended_too)
     uint64_t seed = 1;
 
     CLAIM(bytes != NULL);
-    for (unsigned n = 0; n < 4000 / stride(10); n++) {
+    for (unsigned n = 0; n < 4000 / stride(20); n++) {
         memcpy(bytes, image, image_bytes);
         for (uint64_t i = 0, pieces = 1 + scramble(seed++) % 8; i < pieces; i++) {
             const size_t at = scramble(seed++) % image_bytes;

@@ -83,10 +83,10 @@
 /* Pages that one change may dirty: a way down a tree, and a split of each page on it. A batch is
  * given so many free pages before it begins: 240 MiB of address space, not of disk. */
 #define LIMIT_STORE_CHANGE_PAGES     12
-#define LIMIT_STORE_EXCEPTIONS       1024 /* of one account */
+#define LIMIT_STORE_EXCEPTIONS       1024   /* of one account */
 #define LIMIT_STORE_AUDIT            100000 /* rows; 0.3 KB each, 0.7 KB at most */
 #define LIMIT_STORE_REPORT           500000 /* rows; 0.1 KB each */
-#define LIMIT_STORE_REPORT_DAY       10000 /* rows of one day, after which domains are counted together */
+#define LIMIT_STORE_REPORT_DAY       10000 /* rows of one day; further domains are counted together */
 #define LIMIT_STORE_REPORT_DAYS      400
 #define LIMIT_STORE_TRIM             2 /* rows over a bound that go with each row that is added */
 #define LIMIT_STORE_QUARANTINE       4096 /* broken values kept */

@@ -59,7 +59,7 @@ static int name_copy(struct store *store, const char *from, int64_t now_s, char 
              (unsigned)utc.tm_sec);
     if (rename(from, store_path(store, to, name)) != 0)
         return -errno;
-    status = store_directory_sync(store);
+    status = store_directory_sync(store, ".");
     if (status == 0)
         store_files_trim(store, "copy", store->settings.copies);
     return status;

@@ -102,7 +102,8 @@ struct store_files { /* of one kind, the newest first */
 int store_files_list(const struct store *store, const char *prefix, struct store_files *files);
 /* Removes all but the newest `keep`. */
 void store_files_trim(const struct store *store, const char *prefix, unsigned keep);
-int store_directory_sync(const struct store *store);
+/* The names in the directory `name`, seen from the store's: "." or "..". */
+int store_directory_sync(const struct store *store, const char *name);
 
 /* --- store_mend.c --- */
 /* Makes sure that there is a database and that LMDB can be let near it. `doubt` (NULL: none) says

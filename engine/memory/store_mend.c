@@ -51,6 +51,7 @@ struct mending {
     struct store_opened *opened;
     struct judged file, copy;
     char copy_name[64];
+    char broken_name[32]; /* what the damaged file is called now; "": there was none */
     bool copy_looked_for;
     enum store_database database;
     bool doubted[SOURCE_COUNT]; /* the next one was asked for all of this database already */
@@ -75,18 +76,23 @@ int store_pages_check(struct pages *pages, unsigned slot, char *why, size_t why_
     return pages_check(pages, slot, names, count, why, why_size);
 }
 
+struct asking {
+    struct judged *judged;
+    struct said *said;
+};
+
 static int read_state(void *context, struct store_bytes key, struct store_bytes value)
 {
     static const struct store_bytes name = {(const uint8_t *)STORE_STATE_KEY,
                                             sizeof STORE_STATE_KEY - 1};
-    struct judged *judged = ((void **)context)[0];
-    struct said *said = ((void **)context)[1];
+    const struct asking *asking = context;
+    struct said *said = asking->said;
     struct store_value_view view;
 
     if (!store_bytes_equal(key, name))
         return 0;
     const enum store_value_state state = store_value_check(&view, DATABASE_STATE, value);
-    judged->later |= state == VALUE_LATER;
+    asking->judged->later |= state == VALUE_LATER;
     said->numbered = state == VALUE_SOUND && store_bytes_equal(view.key, name) &&
                      store_value_to_number(view.payload, &said->number) == VALUE_SOUND;
     return 0;
@@ -101,8 +107,8 @@ static int skip_gap(void *context, struct store_bytes low, struct store_bytes hi
 static int ask(struct judged *judged, unsigned slot, struct said *said)
 {
     const struct pages_snapshot *snapshot = pages_snapshot(judged->pages, slot);
-    void *both[2] = {judged, said};
-    const struct pages_visitor visitor = {read_state, skip_gap, both};
+    struct asking asking = {judged, said};
+    const struct pages_visitor visitor = {read_state, skip_gap, &asking};
 
     *said = (struct said){.readable = snapshot->readable, .transaction = snapshot->transaction};
     return pages_walk(judged->pages, slot, NULL, (struct store_bytes){0}, (struct store_bytes){0},
@@ -329,11 +335,27 @@ static int make_new(struct mending *mending)
     return status;
 }
 
-/* The new file takes the old one's place in one step, and is on the disk before. */
-static int put_in_place(struct store *store, bool keep_old)
+/* A second name for the damaged file. */
+static int keep_aside(struct mending *mending)
 {
-    char from[PATH_MAX], to[PATH_MAX], aside[PATH_MAX], name[32];
+    struct store *store = mending->store;
+    char from[PATH_MAX], to[PATH_MAX];
     struct store_files files;
+    const int status = store_files_list(store, "broken", &files);
+
+    if (status != 0)
+        return status;
+    snprintf(mending->broken_name, sizeof mending->broken_name, "broken.%llu",
+             files.count > 0 ? (unsigned long long)files.files[0].number + 1 : 1);
+    store_path(store, from, STORE_FILE);
+    return link(from, store_path(store, to, mending->broken_name)) == 0 ? 0 : -errno;
+}
+
+/* The new file takes the old one's place in one step, and is on the disk before. */
+static int put_in_place(struct mending *mending)
+{
+    struct store *store = mending->store;
+    char from[PATH_MAX], to[PATH_MAX];
 
     store_path(store, from, STORE_NEW);
     store_path(store, to, STORE_FILE);
@@ -342,17 +364,12 @@ static int put_in_place(struct store *store, bool keep_old)
         return -errno;
     int status = fsync(descriptor) == 0 ? 0 : -errno;
     close(descriptor);
-    if (status == 0 && keep_old) {
-        status = store_files_list(store, "broken", &files);
-        snprintf(name, sizeof name, "broken.%llu",
-                 files.count > 0 ? (unsigned long long)files.files[0].number + 1 : 1);
-        if (status == 0 && link(to, store_path(store, aside, name)) != 0)
-            status = -errno;
-    }
+    if (status == 0 && mending->file.pages != NULL)
+        status = keep_aside(mending);
     if (status == 0 && rename(from, to) != 0)
         status = -errno;
     if (status == 0)
-        status = store_directory_sync(store);
+        status = store_directory_sync(store, ".");
     if (status == 0)
         store_files_trim(store, "broken", LIMIT_STORE_BROKEN_FILES);
     return status;
@@ -367,7 +384,7 @@ static int make_fresh(struct mending *mending, char *why, size_t why_size)
 
     store_environment_close(store);
     if (status == 0)
-        status = put_in_place(store, false);
+        status = put_in_place(mending);
     mending->opened->fresh = status == 0;
     if (status != 0)
         store_why(why, why_size, "%s: cannot make a database: %s", store->settings.directory,
@@ -386,10 +403,11 @@ static void say_mended(struct mending *mending, char *why, size_t why_size)
         snprintf(from, sizeof from, ", %llu values from %s", (unsigned long long)opened->from_copy,
                  mending->copy_name);
     store_why(why, why_size,
-              "%s/" STORE_FILE ": %s; made again, %u parts could not be read, %u are lost%s%s",
+              "%s/" STORE_FILE ": %s; made again, %u parts could not be read, %u are lost%s%s%s",
               directory, mending->file.pages != NULL ? mending->file.why : "was gone", opened->gaps,
               opened->lost, from,
-              mending->file.pages != NULL ? "; the damaged file is kept as broken.N" : "");
+              mending->broken_name[0] != '\0' ? "; what it was is kept as " : "",
+              mending->broken_name);
 }
 
 static int refuse(struct mending *mending, char *why, size_t why_size)
@@ -415,7 +433,7 @@ static int make_again(struct mending *mending, char *why, size_t why_size)
     if (status == 0 && mending->opened->lost > 0 && !store->settings.accept_loss)
         return refuse(mending, why, why_size);
     if (status == 0)
-        status = put_in_place(store, mending->file.pages != NULL);
+        status = put_in_place(mending);
     if (status == 0) {
         mending->opened->recovered = true;
         say_mended(mending, why, why_size);

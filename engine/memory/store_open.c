@@ -179,19 +179,27 @@ static int look_at_all(struct store *store, struct store_opened *opened)
 
 /* --- opening --- */
 
+/* A directory that is made here is on the disk before anything in it is. */
+static int make_directory(const struct store *store)
+{
+    if (mkdir(store->settings.directory, DIRECTORY_MODE) != 0)
+        return errno == EEXIST ? 0 : -errno;
+    return store_directory_sync(store, "..");
+}
+
 static int lock_directory(struct store *store, char *why, size_t why_size)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     char path[PATH_MAX];
+    int status = make_directory(store);
 
-    if (mkdir(store->settings.directory, DIRECTORY_MODE) != 0 && errno != EEXIST) {
-        const int error = errno;
-        store_why(why, why_size, "%s: %s", store->settings.directory, strerror(error));
-        return -error;
+    if (status != 0) {
+        store_why(why, why_size, "%s: %s", store->settings.directory, strerror(-status));
+        return status;
     }
     store->lock = open(store_path(store, path, "lock"),
                        O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, STORE_MODE);
-    int status = store->lock < 0 ? -errno : 0;
+    status = store->lock < 0 ? -errno : 0;
     if (status == 0 && fcntl(store->lock, F_OFD_SETLK, &lock) != 0)
         status = errno == EACCES || errno == EAGAIN ? -EBUSY : -errno;
     if (status != 0)
@@ -271,6 +279,7 @@ static int open_locked(struct store *store, struct store_opened *opened, char *w
     if (status != 0)
         return status;
     store->was_open = true;
+    store->settings.accept_loss = false; /* it was for this start */
     if (opened->broken > 0 && !opened->recovered)
         store_why(why, why_size, "%s: %llu values were damaged, and are in the quarantine",
                   store_path(store, path, STORE_FILE), (unsigned long long)opened->broken);

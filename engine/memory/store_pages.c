@@ -3,6 +3,7 @@
  */
 #include "engine/memory/store_pages.h"
 
+#include "engine/base/check.h"
 #include "engine/base/limits.h"
 
 #include <errno.h>
@@ -308,7 +309,7 @@ static const char *page_fault(const struct walk *walk, const uint8_t *page,
     uint64_t taken = 0;
 
     for (unsigned i = 0; i < count; i++) {
-        struct node node;
+        struct node node = {0};
         const unsigned bytes = node_read(page, walk->pages->page_bytes, head, i, &node);
         if (bytes == 0)
             return "has a node outside of it";
@@ -354,7 +355,7 @@ static int visit_leaf(struct walk *walk, const uint8_t *page, const struct page_
 
     walk->leaf_pages++;
     for (unsigned i = 0; i < node_count(head) && status == 0; i++) {
-        struct node node;
+        struct node node = {0};
         node_read(page, walk->pages->page_bytes, head, i, &node);
         walk->entries++;
         if (walk->low.bytes != NULL && store_bytes_compare(node.key, walk->low) < 0)
@@ -392,7 +393,7 @@ static int visit(struct walk *walk, uint64_t number, unsigned level, struct stor
         return visit_leaf(walk, page, &head);
     walk->branch_pages++;
     for (unsigned i = 0; i < node_count(&head) && status == 0; i++) {
-        struct node node, next = {.key = high};
+        struct node node = {0}, next = {.key = high};
         node_read(page, walk->pages->page_bytes, &head, i, &node);
         if (i + 1 < node_count(&head))
             node_read(page, walk->pages->page_bytes, &head, i + 1, &next);
@@ -411,6 +412,7 @@ static int visit(struct walk *walk, uint64_t number, unsigned level, struct stor
 /* Of its own, so that one walk can begin inside of another. */
 static int walk_allocate(struct walk *walk, struct pages *pages, unsigned slot)
 {
+    CHECK(pages->page_bytes > 0); /* of a snapshot that is readable */
     walk->pages = pages;
     walk->last_page = pages->metas[slot].last_page;
     walk->buffers = malloc((size_t)LIMIT_STORE_DEPTH * pages->page_bytes);
@@ -484,8 +486,8 @@ static int check_overflow(struct check *check, const struct node *node)
 
     memcpy(&first, node->value.bytes, sizeof first);
     const uint64_t pages = (sizeof head - 1 + node->value_bytes) / size + 1;
-    if (first < META_PAGES || first > walk->last_page || pages > walk->last_page - first + 1 ||
-        first + pages > walk->pages->file_pages) {
+    if (pages == 0 || first < META_PAGES || first > walk->last_page ||
+        pages > walk->last_page - first + 1 || first + pages > walk->pages->file_pages) {
         note_fault(walk, first, "is outside of the file");
         return 0;
     }

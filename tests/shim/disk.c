@@ -29,10 +29,6 @@ static unsigned fail_in; /* 0: nothing fails */
 static int fail_error;
 static bool fail_shortly, fail_came;
 
-/* What glibc declares with attributes that these definitions repeat. */
-int open(const char *path, int flags, ...);
-int close(int descriptor);
-
 void disk_watch(const char *text)
 {
     watched_text = text;
