@@ -2,6 +2,7 @@
 #   make            the programs, into $(BUILD)
 #   make demo       the daemon at work in a private internet (tests/lab), ends by itself
 #   make check      unit tests, plays, short fuzz runs, and the lab
+#   make torture-store  the memory killed and damaged a thousand times (minutes)
 #   make check-asan, make check-tsan, make lint, make fuzz, make bench, make bench-NAME,
 #   make bench-planted, make coverage, make install
 # Nothing here needs editing when a file is added: folders are libraries, tests/X_test.c is a test,
@@ -59,8 +60,9 @@ FUZZ     := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuz
 BENCHES  := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*_bench.c))
 FARM     := $(if $(wildcard tests/farm/*.c),$(BUILD)/tests/farm/farm)
 
-.PHONY: all programs tests farm demo check check-unit check-plays check-fuzz check-lab check-asan \
-        check-tsan lint fuzz fuzz-build fuzz-targets bench bench-planted coverage install clean FORCE
+.PHONY: all programs tests farm demo check torture-store check-unit check-plays check-fuzz check-lab \
+        check-asan check-tsan lint fuzz fuzz-build fuzz-targets bench bench-planted coverage install clean \
+        FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 all: programs
@@ -94,6 +96,8 @@ $(PROGRAMS): $(BUILD)/%: $(BUILD)/tools/%.o $$(call object,$$(wildcard tools/%/*
 
 $(TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(archives)
 	$(link) $(CHECK_LIBS) $(LDLIBS)
+# What fails when it is told to: defined in the program, so that libraries get it, too.
+$(BUILD)/tests/store_durability_test: $(call object,$(wildcard tests/shim/*.c))
 # Those of programs run the program itself.
 $(filter $(BUILD)/tests/ctl_%,$(TESTS)): | $(BUILD)/mxwardctl
 $(filter $(BUILD)/tests/daemon_%,$(TESTS)): | $(BUILD)/mxward $(BUILD)/mxwardctl
@@ -137,6 +141,10 @@ check-asan:
 	@$(call again,asan,address$(comma)undefined,check-unit check-plays)
 check-tsan:
 	@$(call again,tsan,thread,check-unit)
+
+# What takes minutes: a thousand kills, a thousand crashes of the disk, every byte damaged.
+torture-store: $(BUILD)/tests/store_durability_test $(BUILD)/tests/store_mend_test
+	@STORE_TORTURE=1 TEST_SECONDS=7200 tests/run $^
 
 demo: programs $(FARM)
 	@BUILD=$(BUILD) tests/lab/run demo

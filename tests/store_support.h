@@ -29,6 +29,17 @@
             ck_abort_msg("not so: %s", #condition); \
     } while (0)
 
+/* These tests bring about what the store is loud about. STORE_TEST_LOG=1 lets it be heard. */
+static inline void log_quietly(void)
+{
+    log_start(LOG_ERROR_LEVEL, "stderr");
+    if (getenv("STORE_TEST_LOG") != NULL)
+        return;
+    const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    ck_assert(nowhere >= 0 && dup2(nowhere, STDERR_FILENO) == STDERR_FILENO);
+    close(nowhere);
+}
+
 struct scratch {
     char directory[64];
 };

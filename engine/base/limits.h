@@ -103,13 +103,11 @@
 #define LIMIT_STORE_CHANGES 4096 /* of one batch */
 /* Pages that one change may dirty: a way down a tree, and a split of each page on it. A batch is
  * given so many free pages before it begins: 240 MiB of address space, not of disk. */
-#define LIMIT_STORE_CHANGE_PAGES 12
-#define LIMIT_STORE_EXCEPTIONS   1024   /* of one account */
-#define LIMIT_STORE_AUDIT        100000 /* rows; 0.3 KB each, 0.7 KB at most */
-#define LIMIT_STORE_REPORT       500000 /* rows; 0.1 KB each */
-#define LIMIT_STORE_REPORT_DAY                                         \
-    10000 /* rows of one day, after which domains are counted together \
-           */
+#define LIMIT_STORE_CHANGE_PAGES     12
+#define LIMIT_STORE_EXCEPTIONS       1024   /* of one account */
+#define LIMIT_STORE_AUDIT            100000 /* rows; 0.3 KB each, 0.7 KB at most */
+#define LIMIT_STORE_REPORT           500000 /* rows; 0.1 KB each */
+#define LIMIT_STORE_REPORT_DAY       10000 /* rows of one day; further domains are counted together */
 #define LIMIT_STORE_REPORT_DAYS      400
 #define LIMIT_STORE_TRIM             2 /* rows over a bound that go with each row that is added */
 #define LIMIT_STORE_QUARANTINE       4096 /* broken values kept */
@@ -157,9 +155,9 @@
 #define LIMIT_TRUSTED_HOPS   256
 #define LIMIT_EXCEPTIONS     32 /* of one account: recipient domains for which it is off */
 
-#define LIMIT_ALARMS          32    /* kept for `status` */
-#define LIMIT_COPY_APART_S    86400 /* between two copies of the memory */
-#define LIMIT_NOTES           1024  /* of one shard, on their way to the keeper; 4 KiB each */
+#define LIMIT_ALARMS       32    /* kept for `status` */
+#define LIMIT_COPY_APART_S 86400 /* between two copies of the memory */
+#define LIMIT_NOTES        1024  /* of one shard, on their way to the keeper; 4 KiB each */
 /* changes of one commit; the last message of it brings at most 128 more */
 #define LIMIT_KEEPER_BATCH    3968
 #define LIMIT_KEEPER_BATCH_MS 2     /* a batch is open so long at most */

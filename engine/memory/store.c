@@ -314,11 +314,8 @@ int store_get(struct store *store, enum store_database database, struct store_by
     if (status != 0)
         return status;
     status = store_status(mdb_get(transaction, store->databases[database], &wanted, &found));
-    if (status == 0) {
-        /* One that is too long is none of ours: it fails its checksum. */
-        value->length = found.mv_size <= sizeof value->bytes ? found.mv_size : 0;
-        memcpy(value->bytes, found.mv_data, value->length);
-    }
+    if (status == 0)
+        store_value_copy(value, store_ours(&found));
     store_read_end(store);
     return status == 0 ? 1 : status == -ENOENT ? 0 : status;
 }

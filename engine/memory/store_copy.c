@@ -36,7 +36,7 @@ static int check_copy(int descriptor, char *why, size_t why_size)
         return status;
     const unsigned newest =
         pages_snapshot(pages, 1)->transaction > pages_snapshot(pages, 0)->transaction;
-    status = pages_check(pages, newest, why, why_size);
+    status = store_pages_check(pages, newest, why, why_size);
     pages_close(pages);
     return status;
 }
@@ -59,7 +59,7 @@ static int name_copy(struct store *store, const char *from, int64_t now_s, char 
              (unsigned)utc.tm_sec);
     if (rename(from, store_path(store, to, name)) != 0)
         return -errno;
-    status = store_directory_sync(store);
+    status = store_directory_sync(store, ".");
     if (status == 0)
         store_files_trim(store, "copy", store->settings.copies);
     return status;

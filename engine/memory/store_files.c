@@ -73,9 +73,10 @@ void store_files_trim(const struct store *store, const char *prefix, unsigned ke
         unlink(store_path(store, path, files.files[i].name));
 }
 
-int store_directory_sync(const struct store *store)
+int store_directory_sync(const struct store *store, const char *name)
 {
-    const int descriptor = open(store->settings.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char path[PATH_MAX];
+    const int descriptor = open(store_path(store, path, name), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (descriptor < 0)
         return -errno;

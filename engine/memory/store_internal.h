@@ -102,11 +102,18 @@ struct store_files { /* of one kind, the newest first */
 int store_files_list(const struct store *store, const char *prefix, struct store_files *files);
 /* Removes all but the newest `keep`. */
 void store_files_trim(const struct store *store, const char *prefix, unsigned keep);
-int store_directory_sync(const struct store *store);
+/* The names in the directory `name`, seen from the store's: "." or "..". */
+int store_directory_sync(const struct store *store, const char *name);
 
 /* --- store_mend.c --- */
-/* Makes sure that there is a database and that LMDB can be let near it. `why` as store_open. */
-int store_mend(struct store *store, struct store_opened *opened, char *why, size_t why_size);
+/* Makes sure that there is a database and that LMDB can be let near it. `doubt` (NULL: none) says
+ * what was seen to be wrong in a file that is sound in its pages. `why` as store_open. */
+int store_mend(struct store *store, const char *doubt, struct store_opened *opened, char *why,
+               size_t why_size);
+
+/* pages_check, with the names of the store's databases. */
+struct pages;
+int store_pages_check(struct pages *pages, unsigned slot, char *why, size_t why_size);
 
 /* --- store_open.c --- */
 /* Closes the environment and opens it again, mended if need be: after an error that LMDB cannot go
@@ -120,10 +127,6 @@ static inline MDB_val store_lmdb(struct store_bytes bytes)
 static inline struct store_bytes store_ours(const MDB_val *value)
 {
     return (struct store_bytes){value->mv_data, value->mv_size};
-}
-static inline struct store_bytes store_value_bytes(const struct store_value *value)
-{
-    return (struct store_bytes){value->bytes, value->length};
 }
 
 #endif

@@ -43,31 +43,56 @@ struct judged {
     char why[160];
 };
 
+/* Where values come from, in this order. */
+enum source { SOURCE_NEWEST, SOURCE_BEFORE, SOURCE_COPY, SOURCE_COUNT };
+
 struct mending {
     struct store *store;
     struct store_opened *opened;
     struct judged file, copy;
     char copy_name[64];
+    char broken_name[32]; /* what the damaged file is called now; "": there was none */
     bool copy_looked_for;
     enum store_database database;
-    unsigned pending; /* changes of the batch under way */
-    bool from_copy;
+    bool doubted[SOURCE_COUNT]; /* the next one was asked for all of this database already */
+    unsigned pending;           /* changes of the batch under way */
+};
+
+/* One source, being read. */
+struct filling {
+    struct mending *mending;
+    enum source source;
 };
 
 /* --- judging a file --- */
+
+int store_pages_check(struct pages *pages, unsigned slot, char *why, size_t why_size)
+{
+    const char *names[DATABASE_COUNT];
+    unsigned count = 0;
+
+    for (enum store_database database = DATABASE_STATE + 1; database < DATABASE_COUNT; database++)
+        names[count++] = store_database_name(database);
+    return pages_check(pages, slot, names, count, why, why_size);
+}
+
+struct asking {
+    struct judged *judged;
+    struct said *said;
+};
 
 static int read_state(void *context, struct store_bytes key, struct store_bytes value)
 {
     static const struct store_bytes name = {(const uint8_t *)STORE_STATE_KEY,
                                             sizeof STORE_STATE_KEY - 1};
-    struct judged *judged = ((void **)context)[0];
-    struct said *said = ((void **)context)[1];
+    const struct asking *asking = context;
+    struct said *said = asking->said;
     struct store_value_view view;
 
     if (!store_bytes_equal(key, name))
         return 0;
     const enum store_value_state state = store_value_check(&view, DATABASE_STATE, value);
-    judged->later |= state == VALUE_LATER;
+    asking->judged->later |= state == VALUE_LATER;
     said->numbered = state == VALUE_SOUND && store_bytes_equal(view.key, name) &&
                      store_value_to_number(view.payload, &said->number) == VALUE_SOUND;
     return 0;
@@ -82,8 +107,8 @@ static int skip_gap(void *context, struct store_bytes low, struct store_bytes hi
 static int ask(struct judged *judged, unsigned slot, struct said *said)
 {
     const struct pages_snapshot *snapshot = pages_snapshot(judged->pages, slot);
-    void *both[2] = {judged, said};
-    const struct pages_visitor visitor = {read_state, skip_gap, both};
+    struct asking asking = {judged, said};
+    const struct pages_visitor visitor = {read_state, skip_gap, &asking};
 
     *said = (struct said){.readable = snapshot->readable, .transaction = snapshot->transaction};
     return pages_walk(judged->pages, slot, NULL, (struct store_bytes){0}, (struct store_bytes){0},
@@ -121,8 +146,9 @@ static bool is_compact_copy(const struct said said[2])
            said[1].numbered;
 }
 
-/* Opens and judges the file at `path`. 0, -ENOMEM, or why it cannot be looked at. */
-static int judge(struct judged *judged, const char *path)
+/* Opens and judges the file at `path`; with a `doubt` it is not whole in any case. 0, -ENOMEM, or
+ * why it cannot be looked at. */
+static int judge(struct judged *judged, const char *path, const char *doubt)
 {
     struct said said[2];
     char why[sizeof judged->why];
@@ -143,15 +169,18 @@ static int judge(struct judged *judged, const char *path)
     }
     const unsigned newest = said[1].transaction > said[0].transaction;
     const bool agree = metas_agree(judged, said, newest);
-    status = pages_check(judged->pages, (unsigned)judged->newest, judged->why, sizeof judged->why);
+    status =
+        store_pages_check(judged->pages, (unsigned)judged->newest, judged->why, sizeof judged->why);
     judged->newest_whole = status == 0;
-    judged->whole = status == 0 && agree;
+    judged->whole = status == 0 && agree && doubt == NULL;
+    if (status == 0 && doubt != NULL)
+        snprintf(judged->why, sizeof judged->why, "%s", doubt);
     if (status == 0 && !agree)
         snprintf(judged->why, sizeof judged->why, "%s",
                  is_compact_copy(said) ? "is a copy that was put in its place"
                                        : "the meta pages contradict what is in them");
-    if (status == -EBADMSG && judged->before >= 0) {
-        status = pages_check(judged->pages, (unsigned)judged->before, why, sizeof why);
+    if ((status == -EBADMSG || doubt != NULL) && judged->before >= 0) {
+        status = store_pages_check(judged->pages, (unsigned)judged->before, why, sizeof why);
         judged->before_whole = status == 0;
     }
     return status == -EBADMSG ? 0 : status;
@@ -172,7 +201,7 @@ static int find_copy(struct mending *mending)
 
     mending->copy_looked_for = true;
     for (unsigned i = 0; i < files.count && status == 0; i++) {
-        status = judge(&mending->copy, store_path(mending->store, path, files.files[i].name));
+        status = judge(&mending->copy, store_path(mending->store, path, files.files[i].name), NULL);
         if (status == 0 && copy_is_good(&mending->copy)) {
             snprintf(mending->copy_name, sizeof mending->copy_name, "%s", files.files[i].name);
             return 0;
@@ -188,11 +217,11 @@ static int find_copy(struct mending *mending)
 /* --- making a new one --- */
 
 /* Batches of moderate size: each is synced. */
-static int turn_over(struct mending *mending, unsigned most)
+static int turn_over(struct mending *mending)
 {
     struct store *store = mending->store;
 
-    if (++mending->pending <= most)
+    if (++mending->pending <= LIMIT_STORE_CHANGES)
         return 0;
     mending->pending = 1;
     store->changes = 1;
@@ -200,60 +229,89 @@ static int turn_over(struct mending *mending, unsigned most)
     return status == 0 ? store_begin(store) : status;
 }
 
-static int take_item(void *context, struct store_bytes key, struct store_bytes value)
+/* What is missing may be anywhere in the database: the next source is asked for all of it, after
+ * this one has given what it has. */
+static int doubt_all(const struct filling *filling)
 {
-    struct mending *mending = context;
-    int status = turn_over(mending, LIMIT_STORE_CHANGES);
+    struct mending *mending = filling->mending;
 
-    if (status != 0)
-        return status;
-    status = store_put(mending->store, mending->database, key, value, MDB_NOOVERWRITE);
-    mending->opened->from_copy += status == 0 && mending->from_copy;
-    return status == -EEXIST ? 0 : status;
-}
-
-static int lose(void *context, struct store_bytes low, struct store_bytes high)
-{
-    struct mending *mending = context;
-
-    (void)low, (void)high;
-    mending->opened->lost++;
+    mending->opened->gaps += filling->source == SOURCE_NEWEST && !mending->doubted[SOURCE_NEWEST];
+    mending->doubted[filling->source] = true;
     return 0;
 }
 
-static int fill_gap(void *context, struct store_bytes low, struct store_bytes high)
+/* The newest takes the place of what a gap was filled with; what is older goes only where there is
+ * nothing yet. */
+static int take(void *context, struct store_bytes key, struct store_bytes value)
 {
-    struct mending *mending = context;
-    const struct pages_visitor visitor = {take_item, lose, mending};
-    const char *name = store_database_name(mending->database);
+    const struct filling *filling = context;
+    struct mending *mending = filling->mending;
+    struct store_key whole;
+    struct store_value copy;
+    uint8_t room[STORE_KEY_SHORT];
+
+    whole.length = key.length;
+    memcpy(whole.bytes, key.bytes, key.length);
+    store_value_copy(&copy, value);
+    if (store_value_pair(mending->database, &whole, &copy) == PAIR_UNKNOWN)
+        return doubt_all(filling);
+    int status = turn_over(mending);
+    if (status != 0)
+        return status;
+    status =
+        store_put(mending->store, mending->database, store_key_short(store_key_bytes(&whole), room),
+                  store_value_bytes(&copy), filling->source == SOURCE_NEWEST ? 0 : MDB_NOOVERWRITE);
+    mending->opened->from_copy += status == 0 && filling->source == SOURCE_COPY;
+    return status == -EEXIST ? 0 : status;
+}
+
+static int fill(struct mending *mending, enum source source, struct store_bytes low,
+                struct store_bytes high);
+
+static int take_gap(void *context, struct store_bytes low, struct store_bytes high)
+{
+    const struct filling *filling = context;
+
+    if (low.bytes == NULL && high.bytes == NULL)
+        return doubt_all(filling);
+    filling->mending->opened->gaps += filling->source == SOURCE_NEWEST;
+    return fill(filling->mending, filling->source + 1, low, high);
+}
+
+/* A range of a database, from this source on; at most SOURCE_COUNT calls deep. */
+static int fill(struct mending *mending, enum source source, struct store_bytes low,
+                struct store_bytes high)
+{
+    struct filling filling = {mending, source};
+    const struct pages_visitor visitor = {take, take_gap, &filling};
+    const struct judged *judged = source == SOURCE_COPY ? &mending->copy : &mending->file;
     int status = 0;
 
-    mending->opened->gaps++;
-    if (mending->file.before_whole)
-        return pages_walk(mending->file.pages, (unsigned)mending->file.before, name, low, high,
-                          &visitor);
-    if (!mending->copy_looked_for)
+    if (source == SOURCE_COUNT) {
+        mending->opened->lost++;
+        return 0;
+    }
+    if (source == SOURCE_COPY && !mending->copy_looked_for)
         status = find_copy(mending);
     if (status != 0)
         return status;
-    if (mending->copy.pages == NULL)
-        return lose(mending, low, high);
-    mending->from_copy = true;
-    status =
-        pages_walk(mending->copy.pages, (unsigned)mending->copy.newest, name, low, high, &visitor);
-    mending->from_copy = false;
-    return status;
+    const int slot = source == SOURCE_BEFORE ? judged->before : judged->newest;
+    if (judged->pages == NULL || slot < 0 || (source == SOURCE_BEFORE && !judged->before_whole))
+        return take_gap(&filling, low, high);
+    return pages_walk(judged->pages, (unsigned)slot, store_database_name(mending->database), low,
+                      high, &visitor);
 }
 
 static int fill_database(struct mending *mending)
 {
-    const struct pages_visitor visitor = {take_item, fill_gap, mending};
-    const struct store_bytes none = {0};
+    const struct store_bytes all = {0};
+    int status = fill(mending, SOURCE_NEWEST, all, all);
 
-    if (mending->file.newest < 0)
-        return fill_gap(mending, none, none);
-    return pages_walk(mending->file.pages, (unsigned)mending->file.newest,
-                      store_database_name(mending->database), none, none, &visitor);
+    for (enum source source = SOURCE_NEWEST; source < SOURCE_COUNT && status == 0; source++)
+        if (mending->doubted[source])
+            status = fill(mending, source + 1, all, all);
+    memset(mending->doubted, 0, sizeof mending->doubted);
+    return status;
 }
 
 /* memory.new, with everything that there is. */
@@ -277,11 +335,27 @@ static int make_new(struct mending *mending)
     return status;
 }
 
-/* The new file takes the old one's place in one step, and is on the disk before. */
-static int put_in_place(struct store *store, bool keep_old)
+/* A second name for the damaged file. */
+static int keep_aside(struct mending *mending)
 {
-    char from[PATH_MAX], to[PATH_MAX], aside[PATH_MAX], name[32];
+    struct store *store = mending->store;
+    char from[PATH_MAX], to[PATH_MAX];
     struct store_files files;
+    const int status = store_files_list(store, "broken", &files);
+
+    if (status != 0)
+        return status;
+    snprintf(mending->broken_name, sizeof mending->broken_name, "broken.%llu",
+             files.count > 0 ? (unsigned long long)files.files[0].number + 1 : 1);
+    store_path(store, from, STORE_FILE);
+    return link(from, store_path(store, to, mending->broken_name)) == 0 ? 0 : -errno;
+}
+
+/* The new file takes the old one's place in one step, and is on the disk before. */
+static int put_in_place(struct mending *mending)
+{
+    struct store *store = mending->store;
+    char from[PATH_MAX], to[PATH_MAX];
 
     store_path(store, from, STORE_NEW);
     store_path(store, to, STORE_FILE);
@@ -290,17 +364,12 @@ static int put_in_place(struct store *store, bool keep_old)
         return -errno;
     int status = fsync(descriptor) == 0 ? 0 : -errno;
     close(descriptor);
-    if (status == 0 && keep_old) {
-        status = store_files_list(store, "broken", &files);
-        snprintf(name, sizeof name, "broken.%llu",
-                 files.count > 0 ? (unsigned long long)files.files[0].number + 1 : 1);
-        if (status == 0 && link(to, store_path(store, aside, name)) != 0)
-            status = -errno;
-    }
+    if (status == 0 && mending->file.pages != NULL)
+        status = keep_aside(mending);
     if (status == 0 && rename(from, to) != 0)
         status = -errno;
     if (status == 0)
-        status = store_directory_sync(store);
+        status = store_directory_sync(store, ".");
     if (status == 0)
         store_files_trim(store, "broken", LIMIT_STORE_BROKEN_FILES);
     return status;
@@ -315,7 +384,7 @@ static int make_fresh(struct mending *mending, char *why, size_t why_size)
 
     store_environment_close(store);
     if (status == 0)
-        status = put_in_place(store, false);
+        status = put_in_place(mending);
     mending->opened->fresh = status == 0;
     if (status != 0)
         store_why(why, why_size, "%s: cannot make a database: %s", store->settings.directory,
@@ -334,10 +403,11 @@ static void say_mended(struct mending *mending, char *why, size_t why_size)
         snprintf(from, sizeof from, ", %llu values from %s", (unsigned long long)opened->from_copy,
                  mending->copy_name);
     store_why(why, why_size,
-              "%s/" STORE_FILE ": %s; made again, %u parts could not be read, %u are lost%s%s",
+              "%s/" STORE_FILE ": %s; made again, %u parts could not be read, %u are lost%s%s%s",
               directory, mending->file.pages != NULL ? mending->file.why : "was gone", opened->gaps,
               opened->lost, from,
-              mending->file.pages != NULL ? "; the damaged file is kept as broken.N" : "");
+              mending->broken_name[0] != '\0' ? "; what it was is kept as " : "",
+              mending->broken_name);
 }
 
 static int refuse(struct mending *mending, char *why, size_t why_size)
@@ -363,7 +433,7 @@ static int make_again(struct mending *mending, char *why, size_t why_size)
     if (status == 0 && mending->opened->lost > 0 && !store->settings.accept_loss)
         return refuse(mending, why, why_size);
     if (status == 0)
-        status = put_in_place(store, mending->file.pages != NULL);
+        status = put_in_place(mending);
     if (status == 0) {
         mending->opened->recovered = true;
         say_mended(mending, why, why_size);
@@ -401,13 +471,14 @@ static int decide(struct mending *mending, char *why, size_t why_size)
     return make_again(mending, why, why_size);
 }
 
-int store_mend(struct store *store, struct store_opened *opened, char *why, size_t why_size)
+int store_mend(struct store *store, const char *doubt, struct store_opened *opened, char *why,
+               size_t why_size)
 {
     struct mending mending = {.store = store, .opened = opened};
     char path[PATH_MAX];
 
     CHECK(store->env == NULL);
-    int status = judge(&mending.file, store_path(store, path, STORE_FILE));
+    int status = judge(&mending.file, store_path(store, path, STORE_FILE), doubt);
     if (status == 0)
         status = decide(&mending, why, why_size);
     else

@@ -29,6 +29,7 @@ struct broken {
 struct look {
     enum store_database database;
     struct store_opened *opened;
+    bool unknown; /* a value of which nobody knows whose it is: the file is to be mended */
     unsigned count;
     struct broken broken[PART];
 };
@@ -44,10 +45,15 @@ static bool look_at(void *context, struct store_bytes key, struct store_bytes va
         look->opened->later += state == VALUE_LATER;
         return true;
     }
+    struct store_key whole = {.length = key.length};
+    struct store_value copy;
+    memcpy(whole.bytes, key.bytes, key.length);
+    store_value_copy(&copy, value);
+    look->unknown |= store_value_pair(look->database, &whole, &copy) == PAIR_UNKNOWN;
     struct broken *broken = &look->broken[look->count++];
     broken->key_length = key.length;
     memcpy(broken->key, key.bytes, key.length);
-    return look->count < PART;
+    return look->count < PART && !look->unknown;
 }
 
 /* What takes the place of a broken value, so that it reads as broken from now on, and not as
@@ -104,8 +110,8 @@ static int put_quarantined(struct store *store, enum store_database database,
 static int mend_value(struct store *store, struct look *look, const struct broken *broken)
 {
     const struct store_bytes key = {broken->key, broken->key_length};
+    struct store_key whole = {.length = key.length};
     struct store_value value;
-    struct store_value_view view;
     uint8_t room[STORE_KEY_SHORT];
     int status = store_get(store, look->database, key, &value);
 
@@ -116,15 +122,15 @@ static int mend_value(struct store *store, struct look *look, const struct broke
         put_quarantined(store, look->database, key, store_value_bytes(&value));
     status = store_delete(store, look->database, key);
     look->opened->broken++;
-    /* The value is right, so the key is not: both belong together somewhere else. */
-    if (store_value_check(&view, look->database, store_value_bytes(&value)) != VALUE_DAMAGED) {
-        const struct store_bytes right = store_key_short(view.key, room);
-        status =
-            store_put(store, look->database, right, store_value_bytes(&value), MDB_NOOVERWRITE);
-        look->opened->repaired += status == 0;
-        return status == -EEXIST ? 0 : status;
-    }
-    return status == 0 ? put_unreadable(store, look->database, key) : status;
+    if (status != 0)
+        return status;
+    memcpy(whole.bytes, key.bytes, key.length);
+    if (store_value_pair(look->database, &whole, &value) == PAIR_VALUE_DAMAGED)
+        return put_unreadable(store, look->database, key);
+    status = store_put(store, look->database, store_key_short(store_key_bytes(&whole), room),
+                       store_value_bytes(&value), MDB_NOOVERWRITE);
+    look->opened->repaired += status == 0;
+    return status == -EEXIST ? 0 : status;
 }
 
 /* One database. Where nothing can be written, what is broken stays where it is and reads so. */
@@ -137,6 +143,8 @@ static int look_through(struct store *store, struct look *look)
         look->count = 0;
         status = store_walk(store, look->database, (struct store_bytes){last.key, last.key_length},
                             false, look_at, look);
+        if (look->unknown)
+            return -EUCLEAN;
         if (status != 0 || look->count == 0)
             return status;
         last = look->broken[look->count - 1];
@@ -160,6 +168,7 @@ static int look_at_all(struct store *store, struct store_opened *opened)
          database < DATABASE_COUNT && status == 0; database++) {
         look->database = database;
         look->opened = opened;
+        look->unknown = false;
         status = look_through(store, look);
     }
     free(look);
@@ -170,19 +179,27 @@ static int look_at_all(struct store *store, struct store_opened *opened)
 
 /* --- opening --- */
 
+/* A directory that is made here is on the disk before anything in it is. */
+static int make_directory(const struct store *store)
+{
+    if (mkdir(store->settings.directory, DIRECTORY_MODE) != 0)
+        return errno == EEXIST ? 0 : -errno;
+    return store_directory_sync(store, "..");
+}
+
 static int lock_directory(struct store *store, char *why, size_t why_size)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     char path[PATH_MAX];
+    int status = make_directory(store);
 
-    if (mkdir(store->settings.directory, DIRECTORY_MODE) != 0 && errno != EEXIST) {
-        const int error = errno;
-        store_why(why, why_size, "%s: %s", store->settings.directory, strerror(error));
-        return -error;
+    if (status != 0) {
+        store_why(why, why_size, "%s: %s", store->settings.directory, strerror(-status));
+        return status;
     }
     store->lock = open(store_path(store, path, "lock"),
                        O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, STORE_MODE);
-    int status = store->lock < 0 ? -errno : 0;
+    status = store->lock < 0 ? -errno : 0;
     if (status == 0 && fcntl(store->lock, F_OFD_SETLK, &lock) != 0)
         status = errno == EACCES || errno == EAGAIN ? -EBUSY : -errno;
     if (status != 0)
@@ -233,6 +250,16 @@ static void report(const struct store *store, const struct store_opened *opened,
                (unsigned long long)opened->entries, (unsigned long long)opened->accounts);
 }
 
+static int mend_and_look(struct store *store, const char *doubt, struct store_opened *opened,
+                         char *why, size_t why_size)
+{
+    int status = store_mend(store, doubt, opened, why, why_size);
+
+    if (status == 0)
+        status = store_environment_open(store, STORE_FILE, false);
+    return status == 0 ? look_at_all(store, opened) : status;
+}
+
 static int open_locked(struct store *store, struct store_opened *opened, char *why, size_t why_size)
 {
     static const char *const half_made[] = {STORE_NEW, STORE_COPY_NEW};
@@ -240,17 +267,19 @@ static int open_locked(struct store *store, struct store_opened *opened, char *w
 
     for (size_t i = 0; i < sizeof half_made / sizeof half_made[0]; i++)
         unlink(store_path(store, path, half_made[i]));
-    int status = store_mend(store, opened, why, why_size);
+    int status = mend_and_look(store, NULL, opened, why, why_size);
+    if (status == -EUCLEAN) {
+        store_environment_close(store);
+        *opened = (struct store_opened){0};
+        status = mend_and_look(store, "values and their keys are damaged", opened, why, why_size);
+    }
+    if (status != 0 && why[0] == '\0') {
+        store_why(why, why_size, "%s: %s", store_path(store, path, STORE_FILE), strerror(-status));
+    }
     if (status != 0)
         return status;
-    status = store_environment_open(store, STORE_FILE, false);
-    if (status == 0)
-        status = look_at_all(store, opened);
-    if (status != 0) {
-        store_why(why, why_size, "%s: %s", store_path(store, path, STORE_FILE), strerror(-status));
-        return status;
-    }
     store->was_open = true;
+    store->settings.accept_loss = false; /* it was for this start */
     if (opened->broken > 0 && !opened->recovered)
         store_why(why, why_size, "%s: %llu values were damaged, and are in the quarantine",
                   store_path(store, path, STORE_FILE), (unsigned long long)opened->broken);
@@ -298,7 +327,7 @@ int store_reopen(struct store *store)
     char why[512] = "";
 
     CHECK(store->env == NULL);
-    int status = store_mend(store, &opened, why, sizeof why);
+    int status = store_mend(store, NULL, &opened, why, sizeof why);
     if (status == 0)
         status = store_environment_open(store, STORE_FILE, false);
     if (status != 0 || opened.recovered)

@@ -3,6 +3,7 @@
  */
 #include "engine/memory/store_pages.h"
 
+#include "engine/base/check.h"
 #include "engine/base/limits.h"
 
 #include <errno.h>
@@ -204,6 +205,11 @@ static bool mark(uint8_t *bits, uint64_t number)
     return !was;
 }
 
+static void unmark(uint8_t *bits, uint64_t number)
+{
+    bits[number / 8] &= (uint8_t) ~(1u << number % 8);
+}
+
 static int compare(const struct walk *walk, struct store_bytes a, struct store_bytes b)
 {
     uint64_t first, second;
@@ -289,6 +295,9 @@ static bool node_possible(const struct walk *walk, const struct node *node)
     return node->flags == 0;
 }
 
+/* Also: not within the bounds that the page above gives. One of both is damaged. */
+static const char out_of_order[] = "has keys out of order";
+
 /* All nodes of a page: inside of it, not one upon the other, in order, and within [low, high). The
  * first key of a branch is never looked at, by LMDB neither. */
 static const char *page_fault(const struct walk *walk, const uint8_t *page,
@@ -300,7 +309,7 @@ static const char *page_fault(const struct walk *walk, const uint8_t *page,
     uint64_t taken = 0;
 
     for (unsigned i = 0; i < count; i++) {
-        struct node node;
+        struct node node = {0};
         const unsigned bytes = node_read(page, walk->pages->page_bytes, head, i, &node);
         if (bytes == 0)
             return "has a node outside of it";
@@ -313,7 +322,7 @@ static const char *page_fault(const struct walk *walk, const uint8_t *page,
         if (order < 0 || (order == 0 && last.bytes != low.bytes) ||
             (order == 0 && head->flags == PAGE_BRANCH) ||
             (high.bytes != NULL && compare(walk, node.key, high) >= 0))
-            return "has keys out of order";
+            return out_of_order;
         last = node.key;
     }
     return taken == walk->pages->page_bytes - head->upper ? NULL : "has nodes upon nodes";
@@ -346,7 +355,7 @@ static int visit_leaf(struct walk *walk, const uint8_t *page, const struct page_
 
     walk->leaf_pages++;
     for (unsigned i = 0; i < node_count(head) && status == 0; i++) {
-        struct node node;
+        struct node node = {0};
         node_read(page, walk->pages->page_bytes, head, i, &node);
         walk->entries++;
         if (walk->low.bytes != NULL && store_bytes_compare(node.key, walk->low) < 0)
@@ -370,6 +379,12 @@ static int visit(struct walk *walk, uint64_t number, unsigned level, struct stor
 
     if (page != NULL)
         fault = page_fault(walk, page, &head, low, high);
+    if (fault == out_of_order) {
+        /* It may be the bounds that are wrong: then what is missing is anywhere, and the page may
+         * be another's, who has yet to come by. */
+        low = high = (struct store_bytes){0};
+        unmark(walk->seen, number);
+    }
     if (fault != NULL) {
         note_fault(walk, number, fault);
         return report_gap(walk, low, high);
@@ -378,7 +393,7 @@ static int visit(struct walk *walk, uint64_t number, unsigned level, struct stor
         return visit_leaf(walk, page, &head);
     walk->branch_pages++;
     for (unsigned i = 0; i < node_count(&head) && status == 0; i++) {
-        struct node node, next = {.key = high};
+        struct node node = {0}, next = {.key = high};
         node_read(page, walk->pages->page_bytes, &head, i, &node);
         if (i + 1 < node_count(&head))
             node_read(page, walk->pages->page_bytes, &head, i + 1, &next);
@@ -397,6 +412,7 @@ static int visit(struct walk *walk, uint64_t number, unsigned level, struct stor
 /* Of its own, so that one walk can begin inside of another. */
 static int walk_allocate(struct walk *walk, struct pages *pages, unsigned slot)
 {
+    CHECK(pages->page_bytes > 0); /* of a snapshot that is readable */
     walk->pages = pages;
     walk->last_page = pages->metas[slot].last_page;
     walk->buffers = malloc((size_t)LIMIT_STORE_DEPTH * pages->page_bytes);
@@ -430,8 +446,10 @@ static void check_counts(struct walk *walk, const struct tree *tree)
 /* --- the tree of free pages --- */
 
 struct check {
-    struct walk walk; /* first: its context is this */
-    uint8_t *free;    /* a bit for each page that is free */
+    struct walk walk;
+    uint8_t *free; /* a bit for each page that is free */
+    const char *const *names;
+    unsigned name_count;
     unsigned databases;
     struct tree trees[DATABASES_MAX];
 };
@@ -468,8 +486,8 @@ static int check_overflow(struct check *check, const struct node *node)
 
     memcpy(&first, node->value.bytes, sizeof first);
     const uint64_t pages = (sizeof head - 1 + node->value_bytes) / size + 1;
-    if (first < META_PAGES || first > walk->last_page || pages > walk->last_page - first + 1 ||
-        first + pages > walk->pages->file_pages) {
+    if (pages == 0 || first < META_PAGES || first > walk->last_page ||
+        pages > walk->last_page - first + 1 || first + pages > walk->pages->file_pages) {
         note_fault(walk, first, "is outside of the file");
         return 0;
     }
@@ -506,14 +524,23 @@ static int check_free(void *context, const struct node *node)
     return 0;
 }
 
+static bool is_wanted(const struct check *check, struct store_bytes name)
+{
+    for (unsigned i = 0; i < check->name_count; i++)
+        if (store_bytes_equal(name, (struct store_bytes){(const uint8_t *)check->names[i],
+                                                         strlen(check->names[i])}))
+            return true;
+    return false;
+}
+
 static int check_main(void *context, const struct node *node)
 {
     struct check *check = context;
 
     if (node->flags != NODE_DATABASE)
         return 0;
-    if (check->databases == DATABASES_MAX) {
-        note_fault(&check->walk, 0, "has too many databases");
+    if (check->databases == DATABASES_MAX || !is_wanted(check, node->key)) {
+        note_fault(&check->walk, 0, "or another has a database of an unknown name");
         return 0;
     }
     struct tree *tree = &check->trees[check->databases];
@@ -521,7 +548,7 @@ static int check_main(void *context, const struct node *node)
     if (tree->flags == 0 && tree_possible(tree, check->walk.last_page))
         check->databases++;
     else
-        note_fault(&check->walk, 0, "has a database that cannot be");
+        note_fault(&check->walk, 0, "or another has a database that cannot be");
     return 0;
 }
 
@@ -550,17 +577,27 @@ static int check_trees(struct check *check, const struct meta *meta)
     return status;
 }
 
-static void check_disjoint(struct check *check)
+/* Each page up to the last is used, or free: so LMDB says, and so the last one cannot be another.
+ */
+static void check_partition(struct check *check)
 {
-    for (uint64_t byte = 0; byte <= check->walk.last_page / 8; byte++)
-        if ((check->free[byte] & check->walk.seen[byte]) != 0)
-            note_fault(&check->walk, byte * 8, "or one of the next seven is free, and used");
+    const struct walk *walk = &check->walk;
+
+    for (uint64_t number = META_PAGES; number <= walk->last_page; number++) {
+        const unsigned bit = 1u << number % 8;
+        const bool used = (walk->seen[number / 8] & bit) != 0;
+        if (used == ((check->free[number / 8] & bit) != 0))
+            note_fault(&check->walk, number, used ? "is free, and used" : "is nobody's");
+    }
+    if (check->databases != check->name_count)
+        note_fault(&check->walk, 0, "or another lacks a database");
 }
 
-int pages_check(struct pages *pages, unsigned slot, char *why, size_t why_size)
+int pages_check(struct pages *pages, unsigned slot, const char *const *names, unsigned name_count,
+                char *why, size_t why_size)
 {
     const struct meta *meta = &pages->metas[slot];
-    struct check check = {0};
+    struct check check = {.names = names, .name_count = name_count};
 
     if (!pages->snapshots[slot].readable) {
         snprintf(why, why_size, "meta page %u cannot be true", slot);
@@ -574,7 +611,7 @@ int pages_check(struct pages *pages, unsigned slot, char *why, size_t why_size)
     if (status == 0)
         status = check_trees(&check, meta);
     if (status == 0)
-        check_disjoint(&check);
+        check_partition(&check);
     if (status == 0 && check.walk.fault != NULL) {
         snprintf(why, why_size, "page %llu %s", (unsigned long long)check.walk.fault_page,
                  check.walk.fault);
@@ -588,7 +625,7 @@ int pages_check(struct pages *pages, unsigned slot, char *why, size_t why_size)
 /* --- reading what can be read --- */
 
 struct reading {
-    struct walk walk; /* first: its context is this */
+    struct walk walk;
     const char *database;
     const struct pages_visitor *visitor;
     bool found;
@@ -623,8 +660,7 @@ static int find_database(void *context, const struct node *node)
     return 0;
 }
 
-/* The named database's tree, then its items. A database that cannot be found in a main database
- * that cannot be read whole is one gap. */
+/* The named database's tree, then its items. */
 static int read_named(struct reading *reading, const struct meta *meta)
 {
     struct walk *walk = &reading->walk;
@@ -634,10 +670,9 @@ static int read_named(struct reading *reading, const struct meta *meta)
     walk->item = find_database;
     walk->low = walk->high = (struct store_bytes){0};
     int status = visit_tree(walk, &meta->main);
-    const bool whole = walk->gaps == 0 && walk->entries == meta->main.entries;
     walk->low = low;
     walk->high = high;
-    if (status != 0 || (!reading->found && whole))
+    if (status != 0)
         return status;
     if (!reading->found)
         return read_gap(reading, low, high);
@@ -653,6 +688,20 @@ static int read_named(struct reading *reading, const struct meta *meta)
     return status;
 }
 
+/* A page that is free holds something old, whoever points to it. Nothing is said of faults here. */
+static int mark_free(struct pages *pages, unsigned slot, uint8_t *seen)
+{
+    struct check check = {.walk = {.kind = TREE_FREE, .item = check_free}};
+
+    check.walk.context = &check;
+    int status = walk_allocate(&check.walk, pages, slot);
+    check.free = seen;
+    if (status == 0)
+        status = visit_tree(&check.walk, &pages->metas[slot].free);
+    walk_free(&check.walk);
+    return status;
+}
+
 int pages_walk(struct pages *pages, unsigned slot, const char *database, struct store_bytes low,
                struct store_bytes high, const struct pages_visitor *visitor)
 {
@@ -665,6 +714,8 @@ int pages_walk(struct pages *pages, unsigned slot, const char *database, struct 
         return visitor->gap(visitor->context, low, high);
     walk->context = &reading;
     int status = walk_allocate(walk, pages, slot);
+    if (status == 0)
+        status = mark_free(pages, slot, walk->seen);
     if (status == 0 && database != NULL) {
         status = read_named(&reading, meta);
     } else if (status == 0) {

@@ -33,14 +33,17 @@ void pages_close(struct pages *pages); /* NULL: nothing */
 
 const struct pages_snapshot *pages_snapshot(const struct pages *pages, unsigned slot);
 
-/* All that the snapshot reaches. -EBADMSG: not sound, `why` says what is first; -ENOMEM. */
-int pages_check(struct pages *pages, unsigned slot, char *why, size_t why_size);
+/* All that the snapshot reaches, and that it has exactly the databases of these names. -EBADMSG:
+ * not sound, `why` says what is first; -ENOMEM. */
+int pages_check(struct pages *pages, unsigned slot, const char *const *names, unsigned name_count,
+                char *why, size_t why_size);
 
 /*
  * What can be read of one named database (NULL: the values that stand in the main database itself),
  * from `low` to before `high` (bytes NULL: no end), in order. A part that cannot be read is given
- * to `gap`, by its bounds, instead of its items. Either returns 0, or a negative errno, which ends
- * it. Bytes are valid during the call only.
+ * to `gap`, by its bounds, instead of its items (or among others: where the bounds themselves are
+ * in doubt, they are all that was asked for); a database that cannot be found is one gap. Either
+ * returns 0, or a negative errno, which ends it. Bytes are valid during the call only.
  */
 struct pages_visitor {
     int (*item)(void *context, struct store_bytes key, struct store_bytes value);

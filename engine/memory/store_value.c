@@ -423,6 +423,52 @@ enum store_value_state store_value_check(struct store_value_view *view,
     return state == VALUE_SOUND ? check_payload(database, view->payload) : state;
 }
 
+/* --- a key and a value --- */
+
+static void key_copy(struct store_key *key, struct store_bytes bytes)
+{
+    key->length = bytes.length;
+    memcpy(key->bytes, bytes.bytes, bytes.length);
+}
+
+/* The value with this key in it instead of its own. */
+static void put_key_inside(struct store_value *value, const struct store_key *key)
+{
+    const uint16_t little = htole16((uint16_t)key->length);
+
+    memcpy(value->bytes + 2, &little, sizeof little);
+    memcpy(value->bytes + HEAD_BYTES, key->bytes, key->length);
+}
+
+static bool absence_lowers(enum store_database database)
+{
+    return database == DATABASE_DOMAIN || database == DATABASE_HOST || database == DATABASE_ACCOUNT;
+}
+
+enum store_pair store_value_pair(enum store_database database, struct store_key *key,
+                                 struct store_value *value)
+{
+    const struct store_bytes place = store_key_bytes(key);
+    uint8_t room[STORE_KEY_SHORT];
+    struct store_value_view view;
+
+    if (store_value_check(&view, database, store_value_bytes(value)) != VALUE_DAMAGED) {
+        const bool same = store_bytes_equal(store_key_short(view.key, room), place);
+        key_copy(key, view.key);
+        return same ? PAIR_SOUND : PAIR_MENDED;
+    }
+    if (value->length < HEAD_BYTES + key->length + CHECKSUM_BYTES)
+        return absence_lowers(database) ? PAIR_UNKNOWN : PAIR_VALUE_DAMAGED;
+    struct store_value tried = *value;
+    put_key_inside(&tried, key);
+    if (memcmp(tried.bytes, value->bytes, value->length) == 0)
+        return PAIR_VALUE_DAMAGED;
+    if (store_value_check(&view, database, store_value_bytes(&tried)) == VALUE_DAMAGED)
+        return absence_lowers(database) ? PAIR_UNKNOWN : PAIR_VALUE_DAMAGED;
+    *value = tried;
+    return PAIR_MENDED;
+}
+
 /* --- how what is broken reads --- */
 
 void store_value_unreadable_entry(struct ledger_entry *entry, enum ledger_kind kind)

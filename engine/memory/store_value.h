@@ -19,6 +19,8 @@
 #include "engine/memory/store.h"
 #include "engine/memory/store_key.h"
 
+#include <string.h>
+
 /* On disk: append only. */
 enum store_database {
     DATABASE_STATE, /* one value, in LMDB's main database: which batch this is */
@@ -53,6 +55,21 @@ enum store_value_state store_value_open(struct store_value_view *view, enum stor
 /* The same, and whether the payload can be read. */
 enum store_value_state store_value_check(struct store_value_view *view,
                                          enum store_database database, struct store_bytes value);
+
+/*
+ * A key and a value as they stand in LMDB, which hold the key twice: so one of both may be damaged,
+ * and the pair is whole.
+ */
+enum store_pair {
+    PAIR_SOUND,         /* or later */
+    PAIR_MENDED,        /* one of both keys was damaged: `key` and `value` are right now */
+    PAIR_VALUE_DAMAGED, /* the value is, the key is not: what it belongs to is known */
+    PAIR_UNKNOWN,       /* both are: somebody's value is missing, and nobody knows whose */
+};
+/* `key` is whole or short, and becomes whole. Exceptions, and rows of the audit and the report, are
+ * never UNKNOWN: their absence lowers nobody. */
+enum store_pair store_value_pair(enum store_database database, struct store_key *key,
+                                 struct store_value *value);
 
 /* Packing cannot fail: what does not fit or is no valid number is a mistake of the caller's, which
  * the functions of store.h have looked for. */
@@ -89,5 +106,18 @@ bool store_value_takes_entry(const struct ledger_entry *entry);
 /* How what is broken reads (MEM-08): TLS required, level unknown; on, with the profile "strict". */
 void store_value_unreadable_entry(struct ledger_entry *entry, enum ledger_kind kind);
 void store_value_unreadable_account(struct account *account);
+
+static inline struct store_bytes store_value_bytes(const struct store_value *value)
+{
+    return (struct store_bytes){value->bytes, value->length};
+}
+/* LMDB's bytes; one that is too long is none of ours, and becomes empty: that fails its checksum.
+ */
+static inline void store_value_copy(struct store_value *value, struct store_bytes bytes)
+{
+    value->length = bytes.length <= sizeof value->bytes ? bytes.length : 0;
+    if (value->length > 0)
+        memcpy(value->bytes, bytes.bytes, value->length);
+}
 
 #endif
