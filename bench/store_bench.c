@@ -52,9 +52,8 @@ static const char *name_make(char name[64], uint64_t number)
 
 static struct ledger_entry entry_make(uint64_t number)
 {
-    return (struct ledger_entry){.level = LEVEL_ENCRYPT,
-                                 .proof = PROOF_HANDSHAKES,
-                                 .handshakes = (uint32_t)number,
+    return (struct ledger_entry){.proofs = LEDGER_PROOF(PROOF_HANDSHAKES),
+                                 .handshakes = 1 + (uint32_t)(number % 1000),
                                  .first_seen_s = 1767225600,
                                  .last_seen_s = 1767225600 + (int64_t)number};
 }

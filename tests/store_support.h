@@ -142,32 +142,40 @@ static inline const char *numbered_account(struct numbered *numbered, uint64_t n
     return numbered->name;
 }
 
+/* An entry that some history leads to. The version is `handshakes`. */
 static inline struct ledger_entry entry_of(uint64_t number, uint32_t version)
 {
     const uint64_t salt = scramble(scramble(number) + version);
+    const bool pending = (salt >> 8 & 1) != 0;
 
+    if (version == 0)
+        return (struct ledger_entry){.set_level = LEVEL_ENCRYPT, .epoch = (uint32_t)(salt & 0xff)};
     return (struct ledger_entry){
         .kind = LEDGER_DOMAIN,
-        .level = salt % 2 ? LEVEL_ENCRYPT : LEVEL_AUTHENTICATED,
-        .proof = (uint8_t)(1 + salt / 2 % 4),
-        .flags = (uint8_t)(salt >> 8 & LEDGER_PENDING),
-        .contradiction = (uint8_t)(salt / 16 % CAUSE_COUNT),
+        .proofs = (uint8_t)(LEDGER_PROOF(PROOF_HANDSHAKES) |
+                            (salt % 2 != 0 ? LEDGER_PROOF(PROOF_DANE) : 0)),
+        .contradiction = (uint8_t)(pending ? salt / 16 % CAUSE_COUNT : CAUSE_NONE),
         .epoch = (uint32_t)(salt >> 16 & 0xff),
         .handshakes = version,
-        .first_seen_s = (int64_t)(salt >> 24 & 0xffffff),
-        .last_seen_s = (int64_t)number,
-        .sighting_s = (int64_t)(salt >> 20),
+        .absences = pending,
+        .first_seen_s = 1 + (int64_t)(salt >> 24 & 0xffffff),
+        .last_seen_s = 1 + (int64_t)number,
+        .used_s = (int64_t)(salt >> 20 & 0xffffffff),
+        .contradicted_s = pending ? 1 + (int64_t)(salt >> 30 & 0xffff) : 0,
+        .absence_s = pending ? 1 + (int64_t)(salt >> 34 & 0xffff) : 0,
     };
 }
 
 static inline bool entry_same(const struct ledger_entry *a, const struct ledger_entry *b)
 {
-    return a->kind == b->kind && a->level == b->level && a->proof == b->proof &&
+    return a->kind == b->kind && a->proofs == b->proofs && a->set_level == b->set_level &&
            a->flags == b->flags && a->contradiction == b->contradiction && a->rule == b->rule &&
            a->rule_level == b->rule_level && a->epoch == b->epoch &&
-           a->handshakes == b->handshakes && a->first_seen_s == b->first_seen_s &&
-           a->last_seen_s == b->last_seen_s && a->sighting_s == b->sighting_s &&
-           a->contradicted_s == b->contradicted_s && a->insecure_since_s == b->insecure_since_s &&
+           a->rule_epoch == b->rule_epoch && a->handshakes == b->handshakes &&
+           a->absences == b->absences && a->first_seen_s == b->first_seen_s &&
+           a->last_seen_s == b->last_seen_s && a->used_s == b->used_s &&
+           a->lowered_s == b->lowered_s && a->contradicted_s == b->contradicted_s &&
+           a->absence_s == b->absence_s && a->insecure_s == b->insecure_s &&
            a->rule_until_s == b->rule_until_s;
 }
 
@@ -180,8 +188,15 @@ static inline bool entry_is_of(const struct ledger_entry *entry, uint64_t number
 
 static inline bool entry_is_unreadable(const struct ledger_entry *entry)
 {
-    return entry->level == LEVEL_ENCRYPT && (entry->flags & LEDGER_UNREADABLE) != 0;
+    return ledger_level(entry) == LEVEL_ENCRYPT && (entry->flags & LEDGER_UNREADABLE) != 0;
 }
+
+/* One that demands encryption. */
+#define ENTRY_ENCRYPT                                                                 \
+    {                                                                                 \
+        .proofs = LEDGER_PROOF(PROOF_HANDSHAKES), .handshakes = 1, .first_seen_s = 1, \
+        .last_seen_s = 1                                                              \
+    }
 
 /* The version is `changed_s`. */
 static inline struct account account_of(uint64_t number, uint32_t version)
