@@ -266,7 +266,8 @@ static bool floors_read(const struct domains *domains, struct floors_question *q
                         uint64_t now_ms)
 {
     for (unsigned i = 0; i < question->count; i++)
-        if (!publisher_floor(domains->settings.table, &question->next_hops[i], now_ms, &question->floors[i]))
+        if (!publisher_floor(domains->settings.table, &question->next_hops[i], now_ms,
+                             &question->floors[i]))
             return false;
     return true;
 }

@@ -228,81 +228,81 @@ static int take_days(struct invocation *invocation, const char *value)
     return DONE;
 }
 
-static int take_option(struct invocation *invocation, enum option_bit bit, const char *value)
+/* Options that only say yes, or name something. False: it is another kind. */
+static bool take_plain(struct invocation *invocation, enum option_bit bit, const char *value)
+{
+    const struct {
+        enum option_bit bit;
+        bool *flag;
+        const char **text;
+    } plain[] = {
+        {OPTION_JSON, &invocation->json, NULL},
+        {OPTION_LIVE, &invocation->live, NULL},
+        {OPTION_RESUME, &invocation->resume, NULL},
+        {OPTION_DEFAULTS, &invocation->defaults, NULL},
+        {OPTION_HELP, &invocation->help, NULL},
+        {OPTION_FORWARD, &invocation->forward, NULL},
+        {OPTION_EXPLAIN, &invocation->explain, NULL},
+        {OPTION_INBOUND, &invocation->inbound, NULL},
+        {OPTION_SOCKET, NULL, &invocation->socket},
+        {OPTION_OUTPUT, NULL, &invocation->output},
+        {OPTION_PROFILE, NULL, &invocation->profile},
+        {OPTION_SASL, NULL, &invocation->sasl},
+        {OPTION_DOMAIN, NULL, &invocation->domain},
+        {OPTION_REASON, NULL, &invocation->reason},
+        {OPTION_CLIENT, NULL, &invocation->client},
+    };
+
+    for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++) {
+        if (plain[i].bit != bit)
+            continue;
+        if (plain[i].flag)
+            *plain[i].flag = true;
+        else
+            *plain[i].text = value;
+        return true;
+    }
+    return false;
+}
+
+static int take_until(struct invocation *invocation, const char *value)
+{
+    if (until_parse(value, time(NULL), &invocation->until_s))
+        return DONE;
+    return wrong("until", value, "a time like 1h, 30d, 2026-12-31 or 2026-12-31T18:00");
+}
+
+static int take_timeout(struct invocation *invocation, const char *value)
 {
     int64_t ms = 0;
-    int result = DONE;
+    int result = take_time("timeout", value, 1, 3600000, &ms);
 
-    switch (bit) {
-    case OPTION_SOCKET:
-        invocation->socket = value;
-        break;
-    case OPTION_WAIT:
-        result = take_time("timeout", value, 1, 3600000, &ms);
-        invocation->wait_ms = (int)ms;
-        break;
-    case OPTION_JSON:
-        invocation->json = true;
-        break;
-    case OPTION_COLOR:
-        return take_color(invocation, value);
-    case OPTION_LIVE:
-        invocation->live = true;
-        break;
-    case OPTION_AGE:
-        return take_time("max-age", value, 0, UINT32_MAX, &invocation->max_age_ms);
-    case OPTION_REQUIRE:
-        return take_class(invocation, value);
-    case OPTION_OUTPUT:
-        invocation->output = value;
-        break;
-    case OPTION_RESUME:
-        invocation->resume = true;
-        break;
-    case OPTION_WINDOW:
-        return take_window(invocation, value);
-    case OPTION_DEFAULTS:
-        invocation->defaults = true;
-        break;
-    case OPTION_HELP:
-        invocation->help = true;
-        break;
-    case OPTION_PROFILE:
-        invocation->profile = value;
-        break;
-    case OPTION_SASL:
-        invocation->sasl = value;
-        break;
-    case OPTION_FACT:
-        return take_facts(invocation, value);
-    case OPTION_UNTIL:
-        if (!until_parse(value, time(NULL), &invocation->until_s))
-            return wrong("until", value, "a time like 1h, 30d, 2026-12-31 or 2026-12-31T18:00");
-        break;
-    case OPTION_DOMAIN:
-        invocation->domain = value;
-        break;
-    case OPTION_REASON:
-        invocation->reason = value;
-        break;
-    case OPTION_DAYS:
-        return take_days(invocation, value);
-    case OPTION_FORWARD:
-        invocation->forward = true;
-        break;
-    case OPTION_EXPLAIN:
-        invocation->explain = true;
-        break;
-    case OPTION_INBOUND:
-        invocation->inbound = true;
-        break;
-    case OPTION_TLS:
-        return take_tls(invocation, value);
-    case OPTION_CLIENT:
-        invocation->client = value;
-        break;
-    }
+    invocation->wait_ms = (int)ms;
     return result;
+}
+
+static int take_max_age(struct invocation *invocation, const char *value)
+{
+    return take_time("max-age", value, 0, UINT32_MAX, &invocation->max_age_ms);
+}
+
+static int take_option(struct invocation *invocation, enum option_bit bit, const char *value)
+{
+    static const struct {
+        enum option_bit bit;
+        int (*take)(struct invocation *invocation, const char *value);
+    } rows[] = {
+        {OPTION_WAIT, take_timeout},  {OPTION_COLOR, take_color},   {OPTION_AGE, take_max_age},
+        {OPTION_REQUIRE, take_class}, {OPTION_WINDOW, take_window}, {OPTION_FACT, take_facts},
+        {OPTION_UNTIL, take_until},   {OPTION_DAYS, take_days},     {OPTION_TLS, take_tls},
+    };
+
+    if (take_plain(invocation, bit, value))
+        return DONE;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].bit == bit)
+            return rows[i].take(invocation, value);
+    return USAGE;
 }
 
 /* getopt's two forms of the options in `bits`; `letters` begins with "+": stop at the first word,
