@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <time.h>
@@ -136,6 +137,36 @@ int engine_judge(const struct configuration *configuration, char *why, size_t wh
 
 /* --- start --- */
 
+/* As many as can ever be open at once, on every kernel: before 6.13 each probe has a descriptor. */
+static uint64_t files_needed(const struct owners *owners, const struct configuration *configuration)
+{
+    return configuration->probe.parallel + configuration->listen.connections +
+           owners->resolvers * (uint64_t)(LIMIT_DNS_UDP_SOCKETS + LIMIT_DNS_TCP_SOCKETS) +
+           owner_threads(owners) * (uint64_t)LIMIT_THREAD_FILES + LIMIT_PROCESS_FILES;
+}
+
+/* A shell gives 1,024, and may give more. Without a descriptor libunbound takes a name server for
+ * dead, which would be a lie about the peer (law 3): what may not be opened is not promised. */
+static int allow_files(uint64_t needed, char *why, size_t why_size)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return -errno;
+    if (files.rlim_max < needed) {
+        snprintf(why, why_size,
+                 "%llu files may be open here, and these settings need up to %llu: raise the limit "
+                 "(systemd: LimitNOFILE=, a shell: ulimit -Hn), or lower probe.parallel or "
+                 "listen.connections",
+                 (unsigned long long)files.rlim_max, (unsigned long long)needed);
+        return -EMFILE;
+    }
+    if (files.rlim_cur >= needed)
+        return 0;
+    files.rlim_cur = needed;
+    return setrlimit(RLIMIT_NOFILE, &files) == 0 ? 0 : -errno;
+}
+
 static int start_resolvers(struct engine *engine, const struct dns_settings *dns, char *why)
 {
     uint16_t count = engine->owners.resolvers;
@@ -226,7 +257,9 @@ int engine_start(struct engine **out, const struct configuration *configuration,
     engine->started_wall_s = clock_wall_s();
     atomic_init(&engine->config_epoch, configuration_epoch(configuration));
     engine->owners = owners_of(&configuration->daemon);
-    error = open_stores(engine, configuration, why, why_size);
+    error = allow_files(files_needed(&engine->owners, configuration), why, why_size);
+    if (error == 0)
+        error = open_stores(engine, configuration, why, why_size);
     if (error == 0)
         error = keeper_open(&engine->keeper, configuration, engine->publisher, why, why_size);
     if (error == 0)

@@ -1,11 +1,13 @@
 /*
- * daemon_test.c - the real mxward: what -t, a start and a reload say about wrong settings.
+ * daemon_test.c - the real mxward: what -t, a start and a reload say about wrong settings, and what
+ * a start does about the limit of open files.
  *
  * The three must agree, word for word: what is wrong is found by one judgement, before anything was
  * done. The daemon that is reloaded has a forwarder that does not answer, so it asks nobody.
  */
 #include "tests/run_program.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #define WAIT_MS 20000
@@ -169,7 +171,7 @@ START_TEST(a_machine_without_certificate_authorities_is_not_a_bad_value)
 }
 END_TEST
 
-/* --- reload --- */
+/* --- a running one --- */
 
 /* Its output is beside that of mxwardctl, which runs meanwhile. */
 static pid_t start_daemon(const char *said)
@@ -186,6 +188,56 @@ static pid_t start_daemon(const char *said)
     expect_code(&ran, 0);
     return daemon;
 }
+
+static void stop_daemon(pid_t daemon)
+{
+    ck_assert_int_eq(kill(daemon, SIGTERM), 0);
+    ran_free(&ran);
+    ran = program_wait("said", daemon);
+    expect_code(&ran, 0);
+}
+
+static void allow_files(rlim_t soft, rlim_t hard)
+{
+    const struct rlimit files = {.rlim_cur = soft, .rlim_max = hard};
+
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &files), 0);
+}
+
+/* One for each probe (also of kernels that know no registered files), client and DNS question: it
+ * takes what it may have, and never learns under load that a peer looks dead for want of one. */
+START_TEST(a_start_allows_itself_the_files_that_its_settings_need)
+{
+    struct rlimit before, now;
+    pid_t daemon;
+
+    write_settings("probe { parallel = 700 } listen { connections = 90 }");
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    allow_files(200, before.rlim_max);
+    daemon = start_daemon("said");
+    ck_assert_int_eq(prlimit(daemon, RLIMIT_NOFILE, NULL, &now), 0);
+    ck_assert_uint_ge(now.rlim_cur, 700 + 90 + 512);
+    ck_assert_uint_lt(now.rlim_cur, 2 * (700 + 90 + 512));
+    ck_assert_uint_eq(now.rlim_max, before.rlim_max);
+    stop_daemon(daemon);
+}
+END_TEST
+
+START_TEST(a_start_that_may_not_open_enough_files_is_refused_with_the_remedy)
+{
+    write_settings("");
+    allow_files(200, 900);
+    RUN(daemon_program, "-c", "mxward.conf");
+    expect_code(&ran, 69);
+    expect_in(ran.err, "900 files may be open here");
+    expect_in(ran.err, "LimitNOFILE=");
+    ck_assert_int_ne(access(run_folder, F_OK), 0);
+    write_settings("probe { parallel = 40 } listen { connections = 20 }"); /* the other remedy */
+    stop_daemon(start_daemon("said"));
+}
+END_TEST
+
+/* --- reload --- */
 
 START_TEST(a_reload_with_a_bad_value_is_refused_whole_and_the_old_settings_stay)
 {
@@ -213,10 +265,7 @@ START_TEST(a_reload_with_a_bad_value_is_refused_whole_and_the_old_settings_stay)
     RUN(ctl_program, "config");
     expect_in(ran.out, "command = 1800ms");
     free(before);
-    ck_assert_int_eq(kill(daemon, SIGTERM), 0);
-    ran_free(&ran);
-    ran = program_wait("said", daemon);
-    expect_code(&ran, 0);
+    stop_daemon(daemon);
 }
 END_TEST
 
@@ -233,6 +282,8 @@ int main(void)
                         (int)ROWS);
     tcase_add_test(settings, good_settings_are_good_and_nothing_is_done);
     tcase_add_test(settings, a_machine_without_certificate_authorities_is_not_a_bad_value);
+    tcase_add_test(settings, a_start_allows_itself_the_files_that_its_settings_need);
+    tcase_add_test(settings, a_start_that_may_not_open_enough_files_is_refused_with_the_remedy);
     tcase_add_test(settings, a_reload_with_a_bad_value_is_refused_whole_and_the_old_settings_stay);
     suite_add_tcase(suite, settings);
 

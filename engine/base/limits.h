@@ -40,6 +40,8 @@
 #define LIMIT_DNS_INFRA_TTL_S    60
 #define LIMIT_DNS_BOGUS_TTL_S    60
 #define LIMIT_DNS_STILL_GRACE_MS ((LIMIT_DNS_INFRA_TTL_S + LIMIT_DNS_BOGUS_TTL_S) * UINT64_C(1000))
+#define LIMIT_DNS_UDP_SOCKETS    512 /* that a resolver's libunbound asks from at once */
+#define LIMIT_DNS_TCP_SOCKETS    32
 
 /* --- what a mail host may say --- */
 #define LIMIT_SMTP_LINE         2048   /* bytes, CRLF included (TLS-02) */
@@ -122,6 +124,10 @@
 #define LIMIT_SHARDS    64
 #define LIMIT_RESOLVERS 64
 #define LIMIT_THREADS   160 /* of one exchange */
+
+/* --- open files, beside the connections of probes, resolvers and clients --- */
+#define LIMIT_THREAD_FILES  32 /* of a thread: ring, pipes, sockets on their way out */
+#define LIMIT_PROCESS_FILES 64 /* tables, log, settings, the native socket */
 
 /* --- the native socket (its frames' sizes stand in ipc/wire/frame.h) --- */
 #define LIMIT_CLIENTS         4096  /* connections at once; 42 KiB each, touched when used */

@@ -262,7 +262,7 @@ static int set_up_loop(struct resolver *r)
     error = wheel_create(&r->wheel, clock_boot_ms());
     if (error == 0)
         error = resolver_events_create(&r->events, r->ring, r->wheel,
-                                       RESOLVER_UDP_SOCKETS + RESOLVER_TCP_SOCKETS);
+                                       LIMIT_DNS_UDP_SOCKETS + LIMIT_DNS_TCP_SOCKETS);
     if (error == 0)
         error = listen_for_stop(r);
     if (error < 0)

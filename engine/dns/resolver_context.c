@@ -32,8 +32,8 @@ static const struct {
     const char *name, *value;
 } settings[] = {
     /* The library's default of 16 sockets holds 30 ms questions to some 800 a second. */
-    {"outgoing-range:", VALUE_OF(RESOLVER_UDP_SOCKETS)},
-    {"outgoing-num-tcp:", VALUE_OF(RESOLVER_TCP_SOCKETS)},
+    {"outgoing-range:", VALUE_OF(LIMIT_DNS_UDP_SOCKETS)},
+    {"outgoing-num-tcp:", VALUE_OF(LIMIT_DNS_TCP_SOCKETS)},
     {"num-queries-per-thread:", "4096"},
     {"infra-cache-numhosts:", "50000"},
 

@@ -14,10 +14,6 @@
 struct ub_ctx;
 struct ub_event_base;
 
-/* Sockets that a context watches at most: UDP questions and TCP connections. */
-#define RESOLVER_UDP_SOCKETS 512
-#define RESOLVER_TCP_SOCKETS 32
-
 /* 0, or -errno and a sentence in `why` (-ENOKEY: no usable trust anchor). `base` may be NULL: a
  * context for libunbound's own threads, for comparison. */
 int resolver_context_create(struct ub_ctx **context, const struct resolver_options *options,
