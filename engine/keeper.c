@@ -600,13 +600,19 @@ static void keeper_housekeeping(struct keeper *keeper, uint64_t now_ms)
 
 /* --- settings --- */
 
-static void keeper_take_configuration(struct keeper *keeper, const struct configuration *fresh)
+/* True: accounts of the store must be put (users.h). */
+static bool keeper_take_configuration(struct keeper *keeper, const struct configuration *fresh)
 {
+    bool accounts_wanted;
+
     keeper->configuration = fresh;
     ledger_of_settings(&keeper->ledger, &fresh->memory);
-    if (users_configure(keeper->users, &fresh->guarantee, &fresh->profiles) != 0)
+    if (users_configure(keeper->users, &fresh->guarantee, &fresh->profiles, &accounts_wanted) != 0)
         log_error("users-table", "there is no room for all profiles and aliases");
+    return accounts_wanted;
 }
+
+static int accounts_load(struct keeper *keeper);
 
 static void keeper_look_for_settings(struct keeper *keeper)
 {
@@ -617,7 +623,8 @@ static void keeper_look_for_settings(struct keeper *keeper)
     if (fresh == NULL)
         return;
     batch_end(keeper);
-    keeper_take_configuration(keeper, fresh);
+    if (keeper_take_configuration(keeper, fresh) && accounts_load(keeper) != 0)
+        log_error("users-table", "the accounts cannot be read; senders are asked to come again");
     atomic_store_explicit(&keeper->taken, fresh, memory_order_release);
 }
 
@@ -776,6 +783,18 @@ static int raises_take_over(struct keeper *keeper)
     return loading.error;
 }
 
+static int accounts_load(struct keeper *keeper)
+{
+    struct loading loading = {.keeper = keeper};
+    /* Exceptions first, then the account that says that there are some (shm/account.h). */
+    int error = store_exceptions_each(keeper->store, NULL, exception_load, &loading);
+
+    if (error == 0)
+        error = store_accounts_each(keeper->store, NULL, account_load, &loading);
+    users_complete(keeper->users, error == 0 && loading.refused == 0);
+    return error;
+}
+
 static int tables_load(struct keeper *keeper)
 {
     struct loading loading = {.keeper = keeper};
@@ -793,11 +812,7 @@ static int tables_load(struct keeper *keeper)
     else
         log_warning("table-full", "%llu of %llu remembered floors found no room in the table",
                     (unsigned long long)loading.refused, (unsigned long long)loading.floors);
-    loading.refused = 0;
-    error = store_accounts_each(keeper->store, NULL, account_load, &loading);
-    if (error == 0)
-        error = store_exceptions_each(keeper->store, NULL, exception_load, &loading);
-    users_complete(keeper->users, error == 0 && loading.refused == 0);
+    error = accounts_load(keeper);
     log_notice("memory-loaded", "floors=%llu ms=%llu", (unsigned long long)loading.floors,
                (unsigned long long)(clock_boot_ms() - began_ms));
     return error;

@@ -5,7 +5,7 @@
 #include "engine/memory/users.h"
 
 #include "engine/base/clock.h"
-#include "shm/account_record.h"
+#include "shm/account.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -17,7 +17,6 @@
 
 struct users {
     struct table_writer *writer;
-    bool complete;
     size_t profile_count, alias_count;
     char profiles[LIMIT_PROFILES][PROFILE_NAME_MAX];
     char (*aliases)[ACCOUNT_NAME_MAX]; /* LIMIT_ALIAS_PATTERNS */
@@ -118,70 +117,98 @@ static int put(struct users *users, const struct table_key *key, union record *r
     return table_writer_put_record(users->writer, key, record);
 }
 
-int users_put(struct users *users, const char *name, const struct account *account)
+static int put_account(struct users *users, const char *name, const struct account *account)
 {
-    char text[ACCOUNT_KEY_MAX];
     struct table_key key;
     union record record;
 
-    if (!account_key(&key, text, 'a', name, NULL) ||
-        !account_pack(&record, &key, account, clock_boot_ms()))
+    if (!account_pack(&record, &key, name, account, clock_boot_ms()))
         return -EINVAL;
     return put(users, &key, &record);
+}
+
+static void take_account(struct users *users, const char *name)
+{
+    char text[TABLE_KEY_MAX];
+    struct table_key key;
+
+    if (account_key(&key, text, name))
+        table_writer_remove(users->writer, &key);
+}
+
+static bool is_alias(const struct users *users, const char *name)
+{
+    for (size_t i = 0; i < users->alias_count; i++)
+        if (strcmp(users->aliases[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* Of a name that is an alias the alias's record stays: it demands more, and an account of that name
+ * is asked for by its owner's. */
+int users_put(struct users *users, const char *name, const struct account *account)
+{
+    return is_alias(users, name) ? 0 : put_account(users, name, account);
 }
 
 int users_put_exception(struct users *users, const char *name, const char *domain,
                         const struct account_exception *exception)
 {
-    char text[ACCOUNT_KEY_MAX];
     struct table_key key;
     union record record;
 
-    if (!account_key(&key, text, 'x', name, domain) ||
-        !account_pack_exception(&record, &key, exception, clock_boot_ms()))
+    if (!account_exception_pack(&record, &key, name, domain, exception, clock_boot_ms()))
         return -EINVAL;
     return put(users, &key, &record);
 }
 
-static void take(struct users *users, char kind, const char *name, const char *domain)
-{
-    char text[ACCOUNT_KEY_MAX];
-    struct table_key key;
-
-    if (account_key(&key, text, kind, name, domain))
-        table_writer_remove(users->writer, &key);
-}
-
 void users_remove(struct users *users, const char *name)
 {
-    take(users, 'a', name, NULL);
+    if (!is_alias(users, name))
+        take_account(users, name);
 }
 
 void users_remove_exception(struct users *users, const char *name, const char *domain)
 {
-    take(users, 'x', name, domain);
+    char text[TABLE_KEY_MAX];
+    struct table_key key;
+
+    if (account_exception_key(&key, text, name, domain))
+        table_writer_remove(users->writer, &key);
+}
+
+void users_complete(struct users *users, bool complete)
+{
+    for (unsigned partition = 0; partition < TABLE_PARTITIONS; partition++)
+        table_writer_set_complete(users->writer, (uint16_t)partition, complete);
 }
 
 /* --- what is configured --- */
 
 static int put_profile(struct users *users, const struct profile_settings *settings)
 {
-    char text[ACCOUNT_KEY_MAX];
     struct profile profile;
     struct table_key key;
     union record record;
 
     profile_of_settings(&profile, settings);
-    if (!account_key(&key, text, 'p', profile.name, NULL) ||
-        !account_pack_profile(&record, &key, &profile, clock_boot_ms()))
+    if (!account_profile_pack(&record, &key, &profile, clock_boot_ms()))
         return -EINVAL;
     return put(users, &key, &record);
+}
+
+static void take_profile(struct users *users, const char *name)
+{
+    char text[TABLE_KEY_MAX];
+    struct table_key key;
+
+    if (account_profile_key(&key, text, name))
+        table_writer_remove(users->writer, &key);
 }
 
 static int put_settings(struct users *users, const struct guarantee_settings *guarantee)
 {
     struct account_settings settings = {.observe = guarantee->observe};
-    char text[ACCOUNT_KEY_MAX];
     struct table_key key;
     union record record;
 
@@ -190,8 +217,7 @@ static int put_settings(struct users *users, const struct guarantee_settings *gu
     snprintf(settings.standard, sizeof settings.standard, "%s",
              guarantee->standard != NULL ? guarantee->standard : "");
     snprintf(settings.alias_profile, sizeof settings.alias_profile, "%s", guarantee->alias_profile);
-    if (!account_key(&key, text, 's', "", NULL) ||
-        !account_pack_settings(&record, &key, &settings, clock_boot_ms()))
+    if (!account_settings_pack(&record, &key, &settings, clock_boot_ms()))
         return -EINVAL;
     return put(users, &key, &record);
 }
@@ -210,7 +236,7 @@ static int configure_profiles(struct users *users, const struct profiles_setting
 
     for (size_t i = 0; i < users->profile_count; i++)
         if (!is_configured(profiles, users->profiles[i]))
-            take(users, 'p', users->profiles[i], NULL);
+            take_profile(users, users->profiles[i]);
     users->profile_count = profiles->count;
     for (size_t i = 0; i < profiles->count; i++) {
         snprintf(users->profiles[i], PROFILE_NAME_MAX, "%s", profiles->all[i].name);
@@ -219,45 +245,64 @@ static int configure_profiles(struct users *users, const struct profiles_setting
     return error;
 }
 
-static int configure_aliases(struct users *users, const struct guarantee_settings *guarantee)
+/* Which names are aliases; those that are no more are taken out. True: some were. */
+static bool change_aliases(struct users *users, const struct option_list *patterns)
+{
+    const size_t had = users->alias_count;
+    bool gone = false;
+    size_t stay = 0;
+
+    for (size_t i = 0; i < had; i++) {
+        char *name = users->aliases[i], wanted[ACCOUNT_NAME_MAX];
+        bool stays = false;
+
+        for (size_t j = 0; j < patterns->count && !stays; j++)
+            stays = account_name(wanted, patterns->texts[j], strlen(patterns->texts[j])) > 0 &&
+                    strcmp(wanted, name) == 0;
+        if (stays) {
+            memmove(users->aliases[stay++], name, ACCOUNT_NAME_MAX);
+        } else {
+            users_complete(users, false); /* before: a miss is not "no guarantee" now */
+            take_account(users, name);
+            gone = true;
+        }
+    }
+    users->alias_count = stay;
+    return gone;
+}
+
+static int configure_aliases(struct users *users, const struct option_list *patterns, bool *gone)
 {
     const struct account alias = {.flags = ACCOUNT_ALIAS};
     int error = 0;
 
-    for (size_t i = 0; i < users->alias_count; i++)
-        users_remove(users, users->aliases[i]);
-    users->alias_count = 0;
-    for (size_t i = 0; i < guarantee->aliases.count; i++) {
-        char *name = users->aliases[users->alias_count];
+    *gone = change_aliases(users, patterns);
+    for (size_t i = 0; i < patterns->count; i++) {
+        char name[ACCOUNT_NAME_MAX];
 
-        if (account_name(name, guarantee->aliases.texts[i], strlen(guarantee->aliases.texts[i])) ==
-            0)
+        if (account_name(name, patterns->texts[i], strlen(patterns->texts[i])) == 0)
             continue; /* memory_settings_judge refuses these */
-        users->alias_count++;
-        error = error != 0 ? error : users_put(users, name, &alias);
+        if (!is_alias(users, name))
+            memcpy(users->aliases[users->alias_count++], name, sizeof name);
+        error = error != 0 ? error : put_account(users, name, &alias);
     }
     return error;
 }
 
 int users_configure(struct users *users, const struct guarantee_settings *guarantee,
-                    const struct profiles_settings *profiles)
+                    const struct profiles_settings *profiles, bool *accounts_wanted)
 {
     /* Profiles before who names them; nobody reads a name that is not there yet as "nothing". */
     int error = configure_profiles(users, profiles);
+    int aliases;
 
     if (error == 0)
         error = put_settings(users, guarantee);
-    return error != 0 ? error : configure_aliases(users, guarantee);
+    aliases = configure_aliases(users, &guarantee->aliases, accounts_wanted);
+    return error != 0 ? error : aliases;
 }
 
 /* --- the rest --- */
-
-void users_complete(struct users *users, bool complete)
-{
-    for (unsigned partition = 0; partition < TABLE_PARTITIONS; partition++)
-        table_writer_set_complete(users->writer, (uint16_t)partition, complete);
-    users->complete = complete;
-}
 
 void users_heartbeat(struct users *users)
 {

@@ -29,9 +29,11 @@ int users_put_exception(struct users *users, const char *name, const char *domai
 void users_remove(struct users *users, const char *name);
 void users_remove_exception(struct users *users, const char *name, const char *domain);
 
-/* Profiles, aliases and settings as configured; what was configured before and is no more, goes. */
+/* Profiles, aliases and settings as configured; what was configured before and is no more, goes.
+ * `*accounts_wanted`: a name is an alias no more, and what the store has of it must be put; the
+ * table is not complete until then. */
 int users_configure(struct users *users, const struct guarantee_settings *guarantee,
-                    const struct profiles_settings *profiles);
+                    const struct profiles_settings *profiles, bool *accounts_wanted);
 
 /* Everything of the store is there: a miss means that there is no such account. */
 void users_complete(struct users *users, bool complete);

@@ -63,14 +63,15 @@ static enum frame_error sender_read(struct decision *decision, const struct fram
                                     const struct table_reader *users, uint64_t now_ms,
                                     const char **why)
 {
-    struct account_demand demand = {0};
+    struct account_demand demand;
+    bool there = true;
 
-    if (users != NULL && asked->profile[0] != '\0')
-        account_demand_of_profile(&demand, users, asked->profile, now_ms);
-    else if (users != NULL)
+    if (asked->profile[0] != '\0')
+        account_demand_of_profile(&demand, users, asked->profile, now_ms, &there);
+    else
         account_demand(&demand, users, asked->sender, asked->sasl, decision->domain,
                        asked->accepted_s, now_ms, decision->now_s);
-    if (!demand.known && demand.no_profile) {
+    if (!there) {
         *why = "there is no such profile; see mxwardctl config";
         return FRAME_ERROR_NAME;
     }
@@ -323,15 +324,14 @@ enum frame_error decide_inbound(struct frame_answer *reply, const struct frame_d
                                 const struct table_reader *users, const struct places *trusted,
                                 uint64_t now_ms, int64_t now_s, const char **why)
 {
-    struct account_demand demand = {0};
+    struct account_demand demand;
     struct address client;
     bool observe;
 
     memset(reply, 0, sizeof *reply);
     reply->now_ms = now_ms;
     reply->class = CLASS_UNKNOWN;
-    if (users != NULL)
-        account_demand(&demand, users, asked->recipient, NULL, "", 0, now_ms, now_s);
+    account_demand(&demand, users, asked->recipient, NULL, "", 0, now_ms, now_s);
     if (!demand.known) {
         *why = "whether the recipient is a secure alias is not known now; ask again in a moment";
         return FRAME_ERROR_OURS;
