@@ -7,6 +7,7 @@
  */
 #include "engine/memory/order.h"
 
+#include "engine/names/mail_address.h"
 #include "engine/names/nexthop.h"
 
 #include <errno.h>
@@ -64,7 +65,10 @@ static bool audited(struct applying *a, const char *what, const char *name, cons
 
 static bool name_of_account(struct applying *a)
 {
-    if (account_name(a->done->name, a->order->name, strlen(a->order->name)) > 0)
+    char ascii[ACCOUNT_NAME_MAX];
+
+    if (mail_address_to_ascii(ascii, sizeof ascii, a->order->name) == NAME_OK &&
+        account_name(a->done->name, ascii, strlen(ascii)) > 0)
         return true;
     end(a, ORDER_INVALID, "not an account: an address, a login name, or @domain is expected");
     return false;

@@ -6,6 +6,7 @@
  */
 #include "engine/memory/settings.h"
 
+#include "engine/names/mail_address.h"
 #include "engine/names/places.h"
 
 #include <errno.h>
@@ -270,11 +271,13 @@ static bool profile_exists(const struct profiles_settings *profiles, const char 
     return false;
 }
 
-static bool is_alias_pattern(const char *text)
+bool alias_name(char name[ACCOUNT_NAME_MAX], const char *text)
 {
-    char name[ACCOUNT_NAME_MAX];
+    char ascii[ACCOUNT_NAME_MAX];
 
-    return strchr(text, '@') != NULL && account_name(name, text, strlen(text)) > 0;
+    return strchr(text, '@') != NULL &&
+           mail_address_to_ascii(ascii, sizeof ascii, text) == NAME_OK &&
+           account_name(name, ascii, strlen(ascii)) > 1; /* "@" would be everybody */
 }
 
 static int judge_hops(const struct guarantee_settings *guarantee, char *why, size_t why_size)
@@ -309,7 +312,9 @@ int memory_settings_judge(const struct guarantee_settings *guarantee,
         return -EINVAL;
     }
     for (size_t i = 0; i < guarantee->aliases.count; i++) {
-        if (is_alias_pattern(guarantee->aliases.texts[i]))
+        char name[ACCOUNT_NAME_MAX];
+
+        if (alias_name(name, guarantee->aliases.texts[i]))
             continue;
         snprintf(why, why_size, "guarantee.aliases: '%.128s' is neither an address nor @domain",
                  guarantee->aliases.texts[i]);

@@ -257,8 +257,7 @@ static bool change_aliases(struct users *users, const struct option_list *patter
         bool stays = false;
 
         for (size_t j = 0; j < patterns->count && !stays; j++)
-            stays = account_name(wanted, patterns->texts[j], strlen(patterns->texts[j])) > 0 &&
-                    strcmp(wanted, name) == 0;
+            stays = alias_name(wanted, patterns->texts[j]) && strcmp(wanted, name) == 0;
         if (stays) {
             memmove(users->aliases[stay++], name, ACCOUNT_NAME_MAX);
         } else {
@@ -280,7 +279,7 @@ static int configure_aliases(struct users *users, const struct option_list *patt
     for (size_t i = 0; i < patterns->count; i++) {
         char name[ACCOUNT_NAME_MAX];
 
-        if (account_name(name, patterns->texts[i], strlen(patterns->texts[i])) == 0)
+        if (!alias_name(name, patterns->texts[i]))
             continue; /* memory_settings_judge refuses these */
         if (!is_alias(users, name))
             memcpy(users->aliases[users->alias_count++], name, sizeof name);

@@ -7,6 +7,7 @@
  */
 #include "ipc/serve/decide.h"
 
+#include "engine/names/mail_address.h"
 #include "ipc/wire/json.h"
 #include "shm/sentence.h"
 
@@ -59,18 +60,32 @@ static uint64_t asked_not_before(const struct frame_decide *asked, uint64_t arri
     return 0;
 }
 
+/* The users' table knows domains as A-labels. A domain that cannot be one is in no record of it;
+ * ".invalid" is nobody's (RFC 2606), and the account's and the standard profile hold still. */
+static bool address_for_table(char ascii[FRAME_ADDRESS_MAX], const char *address)
+{
+    const enum name_status status = mail_address_to_ascii(ascii, FRAME_ADDRESS_MAX, address);
+
+    if (status == NAME_NO_MEMORY)
+        return false;
+    if (status != NAME_OK)
+        snprintf(ascii, FRAME_ADDRESS_MAX, "nobody@invalid");
+    return true;
+}
+
 static enum frame_error sender_read(struct decision *decision, const struct frame_decide *asked,
                                     const struct table_reader *users, uint64_t now_ms,
                                     const char **why)
 {
-    struct account_demand demand;
+    char sender[FRAME_ADDRESS_MAX], sasl[FRAME_ADDRESS_MAX];
+    struct account_demand demand = {0};
     bool there = true;
 
     if (asked->profile[0] != '\0')
         account_demand_of_profile(&demand, users, asked->profile, now_ms, &there);
-    else
-        account_demand(&demand, users, asked->sender, asked->sasl, decision->domain,
-                       asked->accepted_s, now_ms, decision->now_s);
+    else if (address_for_table(sender, asked->sender) && address_for_table(sasl, asked->sasl))
+        account_demand(&demand, users, sender, sasl, decision->domain, asked->accepted_s, now_ms,
+                       decision->now_s);
     if (!there) {
         *why = "there is no such profile; see mxwardctl config";
         return FRAME_ERROR_NAME;
@@ -249,14 +264,13 @@ static void write_evidence(struct json *json, const struct verdict *verdict, boo
 }
 
 size_t decide_explain(char *out, size_t size, const struct decision *decision,
-                      const struct answer *answer, const struct domain_facts *facts,
-                      const struct verdict *verdict, bool stale, uint64_t now_ms)
+                      const struct answer *answer, const struct verdict *verdict, bool stale,
+                      uint64_t now_ms)
 {
     const struct answer_question question = question_of(decision, verdict, stale, now_ms);
     char text[NEXT_HOP_TEXT_MAX], change[ANSWER_TEXT_MAX];
     struct json json;
 
-    (void)facts;
     json_start(&json, out, size);
     next_hop_text(&decision->next_hop, text);
     json_put_text(&json, "domain", decision->domain);
@@ -324,14 +338,16 @@ enum frame_error decide_inbound(struct frame_answer *reply, const struct frame_d
                                 const struct table_reader *users, const struct places *trusted,
                                 uint64_t now_ms, int64_t now_s, const char **why)
 {
-    struct account_demand demand;
+    char recipient[FRAME_ADDRESS_MAX];
+    struct account_demand demand = {0};
     struct address client;
     bool observe;
 
     memset(reply, 0, sizeof *reply);
     reply->now_ms = now_ms;
     reply->class = CLASS_UNKNOWN;
-    account_demand(&demand, users, asked->recipient, NULL, "", 0, now_ms, now_s);
+    if (address_for_table(recipient, asked->recipient))
+        account_demand(&demand, users, recipient, NULL, "", 0, now_ms, now_s);
     if (!demand.known) {
         *why = "whether the recipient is a secure alias is not known now; ask again in a moment";
         return FRAME_ERROR_OURS;

@@ -39,10 +39,10 @@ void decide_answer(struct answer *answer, const struct decision *decision,
                    const struct verdict *verdict, bool stale, uint64_t now_ms);
 void decide_reply(struct frame_answer *reply, const struct decision *decision,
                   const struct answer *answer, const struct verdict *verdict, uint64_t now_ms);
-/* The whole derivation as JSON; `facts` NULL: the engine could not say. Returns the length. */
+/* The whole derivation as JSON. Returns the length. */
 size_t decide_explain(char *out, size_t size, const struct decision *decision,
-                      const struct answer *answer, const struct domain_facts *facts,
-                      const struct verdict *verdict, bool stale, uint64_t now_ms);
+                      const struct answer *answer, const struct verdict *verdict, bool stale,
+                      uint64_t now_ms);
 
 /* True: it is worth a line in the report, which is filled. */
 bool decide_report(struct store_report *report, const struct decision *decision,

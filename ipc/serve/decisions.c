@@ -150,8 +150,7 @@ size_t document_of_decision(struct front *front, struct question *question, char
     known_of_question(front, question, now_ms, &known);
     verdict = known.there ? &known.verdict : NULL;
     decide_answer(&answer, decision, verdict, known.stale, now_ms);
-    return decide_explain(out, size, decision, &answer, question->request.facts, verdict,
-                          known.stale, now_ms);
+    return decide_explain(out, size, decision, &answer, verdict, known.stale, now_ms);
 }
 
 static void answer_now(struct front *front, struct native_client *client, const struct frame *frame,
