@@ -335,7 +335,7 @@ static void user_list(struct applying *a)
 /* An import never switches off what is on here: who wants that says so (user off). */
 static void user_import(struct applying *a)
 {
-    struct account account, known;
+    struct account account, known = {0};
     struct account_exception exception;
     char domain[256];
 
@@ -352,8 +352,14 @@ static void user_import(struct applying *a)
             account_put(a, &known, "imported");
         return;
     }
-    if (store_account_get(a->store, a->done->name, &known) == STORE_FOUND &&
-        (known.flags & ACCOUNT_ON) != 0 && (account.flags & ACCOUNT_ON) == 0) {
+    const enum store_read result = store_account_get(a->store, a->done->name, &known);
+    if (result == STORE_ERROR) {
+        end(a, ORDER_TROUBLE, "the memory cannot be read");
+        return;
+    }
+    /* What is broken reads as on. */
+    if (result != STORE_ABSENT && (known.flags & ACCOUNT_ON) != 0 &&
+        (account.flags & ACCOUNT_ON) == 0) {
         end(a, ORDER_GOOD, "is on here, and stays on");
         return;
     }
@@ -361,11 +367,20 @@ static void user_import(struct applying *a)
         end(a, ORDER_INVALID, "there is no profile '%.31s'", account.profile);
         return;
     }
+    /* Aliases are configured, and whether there are exceptions is known here. */
+    account.flags &= ACCOUNT_ON | ACCOUNT_ON_BEFORE;
     account.flags |= known.flags & ACCOUNT_EXCEPTIONS;
     account_put(a, &account, "imported");
 }
 
 /* --- the memory --- */
+
+static bool has_reason(struct applying *a)
+{
+    if (a->order->reason[0] == '\0')
+        end(a, ORDER_INVALID, "say why (--reason): it goes into the audit");
+    return a->order->reason[0] != '\0';
+}
 
 static bool entry_take(struct applying *a, struct ledger_entry *entry, bool *there)
 {
@@ -483,10 +498,8 @@ static void memory_set(struct applying *a)
 
     if (!name_of_entry(a) || !entry_take(a, &entry, &there))
         return;
-    if (a->order->reason[0] == '\0') {
-        end(a, ORDER_INVALID, "say why (--reason): it goes into the audit");
+    if (!has_reason(a))
         return;
-    }
     ledger_set(&entry, (enum level)a->order->level, a->now_s);
     if (audited(a, "memory-set", a->done->name, a->order->reason))
         entry_put(a, &entry, "set");
@@ -532,10 +545,8 @@ static void rule_set(struct applying *a, enum rule rule, const char *what)
 
     if (!name_of_entry(a) || !entry_take(a, &entry, &there))
         return;
-    if (a->order->reason[0] == '\0') {
-        end(a, ORDER_INVALID, "say why (--reason): it goes into the audit");
+    if (!has_reason(a))
         return;
-    }
     if (a->order->until_s != 0 && a->order->until_s <= a->now_s) {
         end(a, ORDER_INVALID, "that time has passed already");
         return;
@@ -590,6 +601,8 @@ static void rule_observe(struct applying *a)
     bool there;
 
     if (!name_of_entry(a) || !entry_take(a, &entry, &there))
+        return;
+    if (!has_reason(a))
         return;
     ledger_rule_observe(&entry, true);
     if (audited(a, "rule-observe", a->done->name, a->order->reason))

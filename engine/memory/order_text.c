@@ -6,6 +6,7 @@
  */
 #include "engine/memory/order.h"
 
+#include "engine/names/mail_address.h"
 #include "engine/names/nexthop.h"
 
 #include <errno.h>
@@ -104,22 +105,69 @@ size_t entry_text(char *text, enum ledger_kind kind, const char *name,
     return fields_write(text, (size_t)length, FIELDS(entry_fields), entry);
 }
 
+/* A local part that was quoted may have spaces: as in a URI then. */
+static size_t name_write(char *text, const char *name)
+{
+    size_t used = 0;
+
+    for (; *name != '\0' && used < ORDER_TEXT_MAX - 4; name++) {
+        if (*name == '%' || (*name >= 0 && *name <= ' ') || *name == 0x7f)
+            used += (size_t)snprintf(text + used, 4, "%%%02X", (unsigned)*name);
+        else
+            text[used++] = *name;
+    }
+    text[used] = '\0';
+    return used;
+}
+
+static int hexadecimal(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+static size_t name_read(char name[ACCOUNT_NAME_MAX], const char *text)
+{
+    char plain[ORDER_TEXT_MAX], ascii[ACCOUNT_NAME_MAX];
+    size_t used = 0;
+
+    for (; *text != '\0' && used < sizeof plain - 1; text++) {
+        if (*text != '%') {
+            plain[used++] = *text;
+            continue;
+        }
+        const int high = hexadecimal(text[1]), low = high < 0 ? -1 : hexadecimal(text[2]);
+
+        if (low < 0 || (high == 0 && low == 0))
+            return 0;
+        plain[used++] = (char)(high * 16 + low);
+        text += 2;
+    }
+    plain[used] = '\0';
+    return mail_address_to_ascii(ascii, sizeof ascii, plain) == NAME_OK
+               ? account_name(name, ascii, strlen(ascii))
+               : 0;
+}
+
 size_t account_text(char *text, const char *name, const struct account *account)
 {
-    int length = snprintf(text, ORDER_TEXT_MAX, "%s profile=%s", name,
-                          account->profile[0] != '\0' ? account->profile : "-");
+    size_t used = name_write(text, name);
 
-    return fields_write(text, (size_t)length, FIELDS(account_fields), account);
+    used += (size_t)snprintf(text + used, ORDER_TEXT_MAX - used, " profile=%s",
+                             account->profile[0] != '\0' ? account->profile : "-");
+    return fields_write(text, used, FIELDS(account_fields), account);
 }
 
 size_t exception_text(char *text, const char *name, const char *domain,
                       const struct account_exception *exception)
 {
-    int length = snprintf(text, ORDER_TEXT_MAX, "%s except=%s", name, domain);
+    size_t used = name_write(text, name);
 
-    if (length < 0 || length >= ORDER_TEXT_MAX)
-        length = ORDER_TEXT_MAX - 1; /* a name and a domain of full length: not exported whole */
-    return fields_write(text, (size_t)length, FIELDS(exception_fields), exception);
+    used += (size_t)snprintf(text + used, ORDER_TEXT_MAX - used, " except=%s", domain);
+    if (used >= ORDER_TEXT_MAX)
+        used = ORDER_TEXT_MAX - 1; /* a name all of spaces: not exported whole */
+    return fields_write(text, used, FIELDS(exception_fields), exception);
 }
 
 /* --- reading --- */
@@ -208,8 +256,7 @@ bool account_read(char name[ACCOUNT_NAME_MAX], struct account *account, char dom
     struct words words;
     struct name parsed;
 
-    if (!words_split(&words, text) || words.count < 2 ||
-        account_name(name, words.names[0], strlen(words.names[0])) == 0)
+    if (!words_split(&words, text) || words.count < 2 || name_read(name, words.names[0]) == 0)
         return false;
     domain[0] = '\0';
     memset(account, 0, sizeof *account);
