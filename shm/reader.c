@@ -137,7 +137,7 @@ static enum table_outcome look_again(const struct table_reader *reader, const st
     if (!table_is_complete(complete))
         return TABLE_MISS;
     const enum table_outcome outcome = look(reader, key, now_ms, record);
-    if (outcome != TABLE_MISS || complete == 0 ||
+    if (outcome != TABLE_MISS || table_load(completeness(reader, key)) != complete ||
         table_reader_is_over(reader))
         return outcome;
     return TABLE_ABSENT;
