@@ -1,6 +1,6 @@
 /*
- * answer_table_test.c - every demand against every verdict: millions of rows against a statement of
- * the rules that is written down here once more, as plainly as they can be said, and properties
+ * answer_table_test.c - every demand against every verdict: half a million rows against a statement
+ * of the rules that is written down here once more, as plainly as they can be said, and properties
  * that follow from the four laws.
  *
  * Verdicts are those of the scenes (scenes.h) and of routes without hosts. Policy texts are read
@@ -218,6 +218,12 @@ static void try_message(struct row *row, check check_)
         }
 }
 
+/* Every message under every floor, but not for each verdict: a quarter of those in turn. */
+static bool is_in_turn(size_t k, size_t f, size_t m)
+{
+    return f < 3 || m < 2 || (k + f + m) % 4 == 0;
+}
+
 static void every_row(check check_)
 {
     rows_tried = 0;
@@ -226,16 +232,13 @@ static void every_row(check check_)
             for (size_t m = 0; m < COUNT(messages); m++) {
                 struct row row = {.known = &known[k], .floor = &floors[f], .facts = messages[m]};
 
-                if (!known[k].nothing || f == 0) /* without a record there is no floor */
+                /* Without a record there is no floor. */
+                if (known[k].nothing ? f == 0 : is_in_turn(k, f, m))
                     try_message(&row, check_);
             }
     for (unsigned k = known_single; k < known_count; k++) /* two hosts: without the rest */
-        for (size_t f = 0; f < 3; f++) {
-            struct row row = {.known = &known[k], .floor = &floors[f]};
-
-            try_message(&row, check_);
-        }
-    ck_assert_uint_gt(rows_tried, 500000);
+        try_message(&(struct row){.known = &known[k], .floor = &floors[k % 3]}, check_);
+    ck_assert_uint_gt(rows_tried, 400000);
 }
 
 /* --- the rules, once more --- */
