@@ -804,6 +804,7 @@ START_TEST(an_administrator_sets_the_level_exactly_and_ends_a_contradiction_MEM_
         ck_assert_uint_eq(ledger_level(&entry), level);
         ck_assert(!ledger_is_pending(&entry));
         ck_assert_uint_eq(entry.flags, 0);
+        ck_assert_uint_eq(entry.handshakes, level >= LEVEL_ENCRYPT); /* what it does not exceed */
         ck_assert_uint_eq(entry.epoch, level < LEVEL_AUTHENTICATED);
         ck_assert(ledger_is_sound(&entry));
         ck_assert(!ledger_is_empty(&entry)); /* the epoch must be kept, or a merge undoes it */
