@@ -394,6 +394,11 @@ const struct table_writer *engine_table(const struct engine *engine)
     return publisher_table(engine->publisher);
 }
 
+void engine_vouch(struct engine *engine, bool clock_is_right)
+{
+    keeper_vouch(engine->keeper, clock_is_right);
+}
+
 const struct keeper_counts *engine_keeper_counts(const struct engine *engine)
 {
     return keeper_counts(engine->keeper);

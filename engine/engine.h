@@ -111,6 +111,8 @@ int64_t engine_started_wall_s(const struct engine *engine);
 const struct table_writer *engine_table(const struct engine *engine);
 uint32_t engine_config_epoch(const struct engine *engine);
 struct keeper_counts; /* engine/keeper.h */
+/* The self-tests pass or do not: keeper_vouch (engine/keeper.h). */
+void engine_vouch(struct engine *engine, bool clock_is_right);
 const struct keeper_counts *engine_keeper_counts(const struct engine *engine);
 const struct table_writer *engine_users(const struct engine *engine); /* the users' table */
 

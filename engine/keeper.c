@@ -61,6 +61,12 @@ struct keeper {
     uint64_t housekeeping_due_ms;
     int64_t copied_s; /* wall clock: of the last copy, or the start */
 
+    int64_t sweep_due_s;      /* wall clock */
+    int64_t wall_less_boot_s; /* at the start: tells a clock that was set since */
+    enum ledger_kind sweep_kind;
+    char swept[256];     /* the last name looked at; "": begin */
+    atomic_bool vouched; /* by the main thread: signed answers validate now */
+
     /* Release by the main thread, acquire by the keeper. */
     _Atomic(const struct configuration *) fresh, taken;
     atomic_bool stop;
@@ -180,8 +186,10 @@ static void orders_end(struct keeper *keeper, int error)
             snprintf(request->done.sentence, sizeof request->done.sentence,
                      "the memory cannot be written: %s", strerror(-error));
         }
-        if (error == 0 && request->done.effect == EFFECT_ENTRY)
+        if (error == 0 && request->done.effect == EFFECT_ENTRY) {
+            counter_add(&keeper->counts.pending, (uint64_t)(int64_t)request->done.pending);
             continue;
+        }
         if (error == 0 && request->done.effect == EFFECT_ACCOUNT)
             account_publish(keeper, &request->done);
         order_home(keeper, request);
@@ -233,12 +241,10 @@ static void event_count(struct keeper *keeper, enum ledger_event event, const ch
         return;
     case LEDGER_CONTRADICTED:
         counter_add(&keeper->counts.contradicted, 1);
-        counter_add(&keeper->counts.pending, 1);
         alarm_raise(ALARM_CONTRADICTED, name, "%s", reason);
         return;
     case LEDGER_MET_AGAIN:
         counter_add(&keeper->counts.met_again, 1);
-        counter_add(&keeper->counts.pending, (uint64_t)-1);
         log_notice("memory-met-again", "name=%s %s", name, reason);
         return;
     case LEDGER_LOWERED:
@@ -372,6 +378,19 @@ static bool entry_fetch(struct keeper *keeper, struct change *change, bool *ther
     return false;
 }
 
+/* Into the batch, and what must be said and published of it. */
+static void change_apply(struct keeper *keeper, const struct change *change)
+{
+    if (!change_write(keeper, change))
+        return;
+    counter_add(&keeper->counts.pending, (uint64_t)ledger_is_pending(&change->after) -
+                                             (uint64_t)ledger_is_pending(&change->before));
+    for (unsigned i = 0; i < change->event_count; i++)
+        event_count(keeper, change->events[i].event, change->name, change->events[i].reason);
+    if (change->publish)
+        effect_add(keeper, change->kind, change->name, &change->after, change->lowers, NULL);
+}
+
 static void entry_observe(struct keeper *keeper, enum ledger_kind kind, const char *name,
                           const struct observation *observation, int64_t used_s)
 {
@@ -382,13 +401,9 @@ static void entry_observe(struct keeper *keeper, enum ledger_kind kind, const ch
         return;
     change.after = change.before;
     change_observe(&change, observation, used_s, &keeper->ledger);
-    if (!change.write || (!there && ledger_is_empty(&change.after)) ||
-        (!there && !may_learn(keeper, kind, name)) || !change_write(keeper, &change))
-        return;
-    for (unsigned i = 0; i < change.event_count; i++)
-        event_count(keeper, change.events[i].event, name, change.events[i].reason);
-    if (change.publish)
-        effect_add(keeper, kind, name, &change.after, change.lowers, NULL);
+    if (change.write &&
+        (there || (!ledger_is_empty(&change.after) && may_learn(keeper, kind, name))))
+        change_apply(keeper, &change);
 }
 
 static void note_take(struct keeper *keeper, struct memory_note *note)
@@ -586,6 +601,83 @@ static void copy_make(struct keeper *keeper)
     alarm_raise(ALARM_STORE, "", "the nightly copy of the memory failed: %s", why);
 }
 
+/*
+ * The sweep: once a day through the whole ledger, LIMIT_SWEEP_LOOKS entries a second. What time
+ * brings is believed to a clock only that signed answers validate with, and that has not been set
+ * since we started: a clock set forward would forget what is remembered.
+ */
+struct sweep_page {
+    const struct keeper *keeper;
+    int64_t now_s;
+    unsigned looked, count;
+    char names[LIMIT_SWEEP_CHANGES][256];
+    char last[256]; /* where the next page goes on */
+};
+
+static bool sweep_look(void *context, enum ledger_kind kind, const char *name,
+                       const struct ledger_entry *entry)
+{
+    struct sweep_page *page = context;
+    struct ledger_entry copy = *entry;
+
+    (void)kind;
+    snprintf(page->last, sizeof page->last, "%s", name);
+    if (ledger_age(&copy, page->now_s, &page->keeper->ledger, NULL) != LEDGER_UNCHANGED)
+        snprintf(page->names[page->count++], sizeof page->names[0], "%s", name);
+    return ++page->looked < LIMIT_SWEEP_LOOKS && page->count < LIMIT_SWEEP_CHANGES;
+}
+
+static void entry_age(struct keeper *keeper, enum ledger_kind kind, const char *name, int64_t now_s)
+{
+    struct change change = {.kind = kind, .name = name};
+    char reason[LEDGER_REASON] = "";
+    bool there;
+
+    if (!entry_fetch(keeper, &change, &there) || !there)
+        return;
+    change.after = change.before;
+    while (change_event(&change, ledger_age(&change.after, now_s, &keeper->ledger, reason), reason))
+        ;
+    if (change.write)
+        change_apply(keeper, &change);
+}
+
+static bool clock_is_vouched_for(const struct keeper *keeper, int64_t now_s)
+{
+    const int64_t set_s = now_s - (int64_t)(clock_boot_ms() / 1000) - keeper->wall_less_boot_s;
+
+    return atomic_load_explicit(&keeper->vouched, memory_order_relaxed) &&
+           set_s > -LIMIT_SWEEP_CLOCK_S && set_s < LIMIT_SWEEP_CLOCK_S;
+}
+
+static void keeper_sweep(struct keeper *keeper)
+{
+    struct sweep_page page = {.keeper = keeper, .now_s = clock_wall_s()};
+    const enum ledger_kind kind = keeper->sweep_kind;
+
+    if (page.now_s < keeper->sweep_due_s || !clock_is_vouched_for(keeper, page.now_s) ||
+        !has_room(keeper, LIMIT_SWEEP_CHANGES))
+        return;
+    batch_end(keeper);
+    if (store_each(keeper->store, kind, keeper->swept[0] != '\0' ? keeper->swept : NULL, sweep_look,
+                   &page) != 0)
+        return;
+    for (unsigned i = 0; i < page.count; i++)
+        entry_age(keeper, kind, page.names[i], page.now_s);
+    snprintf(keeper->swept, sizeof keeper->swept, "%s", page.last);
+    if (page.looked == LIMIT_SWEEP_LOOKS || page.count == LIMIT_SWEEP_CHANGES)
+        return;
+    keeper->swept[0] = '\0'; /* the end of this kind */
+    keeper->sweep_kind = kind == LEDGER_DOMAIN ? LEDGER_HOST : LEDGER_DOMAIN;
+    if (kind == LEDGER_HOST)
+        keeper->sweep_due_s = page.now_s + LIMIT_SWEEP_APART_S;
+}
+
+void keeper_vouch(struct keeper *keeper, bool clock_is_right)
+{
+    atomic_store_explicit(&keeper->vouched, clock_is_right, memory_order_relaxed);
+}
+
 static void keeper_housekeeping(struct keeper *keeper, uint64_t now_ms)
 {
     if (now_ms < keeper->housekeeping_due_ms)
@@ -596,6 +688,7 @@ static void keeper_housekeeping(struct keeper *keeper, uint64_t now_ms)
     if (clock_wall_s() - keeper->copied_s >= LIMIT_COPY_APART_S ||
         clock_wall_s() < keeper->copied_s)
         copy_make(keeper);
+    keeper_sweep(keeper);
 }
 
 /* --- settings --- */
@@ -866,6 +959,7 @@ int keeper_open(struct keeper **out, const struct configuration *configuration,
     keeper->publisher = publisher;
     keeper->orders_last = &keeper->orders_first;
     keeper->effects_last = &keeper->effects_first;
+    keeper->wall_less_boot_s = clock_wall_s() - (int64_t)(clock_boot_ms() / 1000);
     pthread_mutex_init(&keeper->lock, NULL);
     pthread_cond_init(&keeper->changed, NULL);
     error = keeper_open_stores(keeper, why, why_size);

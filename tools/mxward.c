@@ -278,21 +278,25 @@ static bool all_alive(const struct running *running)
     return beats(serve_heartbeat_ms(running->serve), now_ms);
 }
 
-/* A self-test that fails is an alarm, once for each time that it begins to. */
+/* A self-test that fails is an alarm, once for each time that it begins to; one that passes vouches
+ * for the clock, which signatures are valid by. */
 static void watch_self_tests(struct running *running)
 {
     struct owners owners = engine_owners(running->engine);
+    bool all_passed = true;
 
     for (uint16_t i = 0; i < owners.resolvers; i++) {
         const struct resolver_counts *counts = engine_resolver_counts(running->engine, i);
-        bool failed =
-            atomic_load_explicit(&counts->self_test, memory_order_relaxed) == SELF_TEST_FAILED;
+        const uint32_t result = atomic_load_explicit(&counts->self_test, memory_order_relaxed);
+        const bool failed = result == SELF_TEST_FAILED;
 
         if (failed && !running->self_test_failed[i])
             alarm_raise(ALARM_SELF_TEST, "", "DNSSEC validation (resolver %u): %s", i,
                         engine_self_test_text(running->engine, i));
         running->self_test_failed[i] = failed;
+        all_passed &= result == SELF_TEST_PASSED;
     }
+    engine_vouch(running->engine, all_passed);
 }
 
 /* Signals and clients' work, until somebody says stop. */

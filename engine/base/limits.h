@@ -170,6 +170,10 @@
 #define LIMIT_KEEPER_EFFECTS  16384 /* floors on their way to the table; 0.4 KiB each */
 #define LIMIT_KEEPER_PAUSE_MS 1000  /* the store is left alone after an error */
 #define LIMIT_KEEPER_EVENTS   8     /* of one entry, from one observation */
+#define LIMIT_SWEEP_APART_S   86400 /* between two sweeps for what ran out or grew old */
+#define LIMIT_SWEEP_LOOKS     4096  /* entries a second */
+#define LIMIT_SWEEP_CHANGES   64    /* of these, changed */
+#define LIMIT_SWEEP_CLOCK_S   3600  /* a clock that was set by more since the start: no sweep */
 
 /* --- the log --- */
 #define LOG_LINE                 2048 /* bytes of one line's text */

@@ -388,6 +388,7 @@ static bool entry_take(struct applying *a, struct ledger_entry *entry, bool *the
     case STORE_FOUND:
     case STORE_BROKEN:
         *there = true;
+        a->done->pending = -(int)ledger_is_pending(entry);
         return true;
     case STORE_ABSENT:
         *there = false;
@@ -404,6 +405,7 @@ static void entry_put(struct applying *a, const struct ledger_entry *entry, cons
 {
     if (!stored(a, store_entry_put(a->store, a->done->entry_kind, a->done->name, entry)))
         return;
+    a->done->pending += ledger_is_pending(entry);
     a->done->effect = EFFECT_ENTRY;
     end(a, ORDER_GOOD, "%s", sentence);
 }
@@ -505,7 +507,8 @@ static void memory_set(struct applying *a)
         entry_put(a, &entry, "set");
 }
 
-/* By maximum: importing lowers nothing, and twice is once. */
+/* By maximum, and twice is once; but what was taken back elsewhere, later than it was learned here,
+ * is taken back here too, and audited. */
 static void memory_import(struct applying *a)
 {
     struct ledger_entry entry, other;
@@ -519,8 +522,15 @@ static void memory_import(struct applying *a)
     snprintf(a->done->name, sizeof a->done->name, "%s", name);
     if (!entry_take(a, &entry, &there))
         return;
+    const enum level before = ledger_level(&entry);
+    const uint32_t rule_epoch = entry.rule_epoch;
     ledger_merge(&entry, &other);
-    entry_put(a, &entry, "merged");
+    const bool lower = ledger_level(&entry) < before;
+    if ((lower || entry.rule_epoch != rule_epoch) &&
+        !audited(a, "memory-import", a->done->name,
+                 lower ? "it was lowered elsewhere" : "its rule was changed elsewhere"))
+        return;
+    entry_put(a, &entry, lower ? "merged: it was lowered elsewhere" : "merged");
 }
 
 static bool audit_shown(void *context, uint64_t number, const struct store_audit *audit)
