@@ -394,6 +394,22 @@ bool account_settings_unpack(const union record *record, struct account_settings
 
 /* --- the demand --- */
 
+/* Sender or submitter, as the MTA says it. */
+struct who {
+    const char *text;
+    size_t length;
+};
+
+/* Without the brackets that it has in SMTP. */
+static struct who sender_of(const char *text)
+{
+    const size_t length = strlen(text);
+
+    if (length >= 2 && text[0] == '<' && text[length - 1] == '>')
+        return (struct who){text + 1, length - 2};
+    return (struct who){text, length};
+}
+
 /* What was found so far. */
 struct search {
     const struct table_reader *users;
@@ -455,13 +471,13 @@ static bool cut_sub_address(char *name, const char *delimiter)
 
 /* A person's: records of domains and of everybody are not found under what somebody calls himself.
  */
-static bool person_name(char name[ACCOUNT_NAME_MAX], const char *text)
+static bool person_name(char name[ACCOUNT_NAME_MAX], const struct who *who)
 {
-    const size_t length = account_name(name, text, strlen(text));
+    const size_t length = account_name(name, who->text, who->length);
     return length > 0 && (name[0] != '@' || strrchr(name, '@') != name);
 }
 
-static bool search_sender(struct search *search, const char *sender)
+static bool search_sender(struct search *search, const struct who *sender)
 {
     char name[ACCOUNT_NAME_MAX];
 
@@ -471,15 +487,22 @@ static bool search_sender(struct search *search, const char *sender)
            (!cut_sub_address(name, search->settings.delimiter) || search_name(search, name, true));
 }
 
-static bool search_domain(struct search *search, const char *sender)
+/* The last @ and what follows it; empty if there is none. */
+static struct who domain_of(const struct who *who)
 {
-    const char *at = strrchr(sender, '@');
-    char name[ACCOUNT_NAME_MAX];
-
-    return at == NULL || account_name(name, at, strlen(at)) <= 1 || search_name(search, name, true);
+    const char *at = who->length > 0 ? memrchr(who->text, '@', who->length) : NULL;
+    return (struct who){at, at != NULL ? (size_t)(who->text + who->length - at) : 0};
 }
 
-static bool search_sasl(struct search *search, const char *sasl)
+static bool search_domain(struct search *search, const struct who *sender)
+{
+    const struct who domain = domain_of(sender);
+    char name[ACCOUNT_NAME_MAX];
+
+    return account_name(name, domain.text, domain.length) <= 1 || search_name(search, name, true);
+}
+
+static bool search_sasl(struct search *search, const struct who *sasl)
 {
     char name[ACCOUNT_NAME_MAX];
 
@@ -487,19 +510,19 @@ static bool search_sasl(struct search *search, const char *sasl)
 }
 
 /* The order of account.h. False: unknown. */
-static bool search_account(struct search *search, const char *sender, const char *sasl)
+static bool search_account(struct search *search, const struct who *sender, const struct who *sasl)
 {
     return search_sender(search, sender) && search_sasl(search, sasl) &&
            search_domain(search, sender) && search_name(search, "@", false);
 }
 
 /* Only engine/names can make A-labels of it. */
-static bool domain_is_ascii(const char *text)
+static bool domain_is_ascii(const struct who *who)
 {
-    const char *at = strrchr(text, '@');
+    const struct who domain = domain_of(who);
 
-    for (; at != NULL && *at != '\0'; at++) {
-        if ((unsigned char)*at >= 0x80)
+    for (size_t i = 0; i < domain.length; i++) {
+        if ((unsigned char)domain.text[i] >= 0x80)
             return false;
     }
     return true;
@@ -606,13 +629,13 @@ static bool fill_alias(struct account_demand *demand, const struct search *searc
 }
 
 /* False: unknown. */
-static bool fill(struct account_demand *demand, struct search *search, const char *sender,
-                 const char *sasl, const char *domain, const struct moment *moment)
+static bool fill(struct account_demand *demand, struct search *search, const struct who *sender,
+                 const struct who *sasl, const char *domain, const struct moment *moment)
 {
     if (search->users == NULL || table_reader_is_over(search->users) || !read_settings(search))
         return false;
     demand->observe = search->settings.observe;
-    if (sender[0] == '\0' && sasl[0] == '\0')
+    if (sender->length == 0 && sasl->length == 0)
         return true; /* nobody's */
     return domain_is_ascii(sender) && domain_is_ascii(sasl) &&
            search_account(search, sender, sasl) && fill_alias(demand, search) &&
@@ -625,10 +648,11 @@ void account_demand(struct account_demand *demand, const struct table_reader *us
 {
     struct search search = {.users = users, .now_ms = now_ms};
     const struct moment moment = moment_of(accepted_s, now_s);
+    const struct who from = sender_of(sender);
+    const struct who submitter = {sasl, sasl != NULL ? strlen(sasl) : 0};
 
     *demand = (struct account_demand){0};
-    demand->known = fill(demand, &search, strcmp(sender, "<>") == 0 ? "" : sender,
-                         sasl != NULL ? sasl : "", domain, &moment);
+    demand->known = fill(demand, &search, &from, &submitter, domain, &moment);
     if (!demand->known)
         *demand = (struct account_demand){0};
 }

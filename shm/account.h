@@ -107,9 +107,9 @@ struct account_demand {
 };
 
 /*
- * `sender` and `sasl` as the MTA gives them (sasl may be NULL or empty), but with the domain as
- * A-labels; a domain that is not ASCII makes it unknown. `domain` canonical. `users` NULL, or a
- * table that has a successor: unknown.
+ * `sender` and `sasl` as the MTA gives them (sasl may be NULL or empty, a sender in brackets is one
+ * without), but with the domain as A-labels; a domain that is not ASCII makes it unknown. `domain`
+ * canonical. `users` NULL, or a table that has a successor: unknown.
  *
  * The null sender ("" or "<>") is nobody's: known, and no guarantee. With a SASL name the message
  * has an account nevertheless, and the account's guarantee holds: nobody sheds it by sending as <>.
