@@ -647,8 +647,8 @@ int main(void)
 
     tcase_add_checked_fixture(cases, set_up, tear_down);
     tcase_add_checked_fixture(on_disk, set_up_on_disk, tear_down);
-    tcase_set_timeout(cases, torture() ? 3600 : 120);
-    tcase_set_timeout(on_disk, torture() ? 3600 : 120);
+    tcase_set_timeout(cases, torture() ? 3600 : 280);
+    tcase_set_timeout(on_disk, torture() ? 3600 : 280);
     tcase_add_test(on_disk, nothing_acknowledged_is_lost_when_the_process_is_killed);
     tcase_add_test(cases, nothing_acknowledged_is_lost_when_the_disk_forgets_what_was_not_synced);
     tcase_add_test(cases, a_crash_after_any_write_leaves_a_whole_state);

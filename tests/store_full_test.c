@@ -245,7 +245,7 @@ int main(void)
     TCase *cases = tcase_create("full");
 
     tcase_add_checked_fixture(cases, set_up, tear_down);
-    tcase_set_timeout(cases, 120);
+    tcase_set_timeout(cases, 280);
     tcase_add_test(cases, a_full_disk_refuses_a_batch_and_keeps_all_others);
     tcase_add_test(cases, it_goes_on_when_there_is_room_again);
     tcase_add_test(cases, no_room_for_a_copy_leaves_the_older_ones);

@@ -98,8 +98,11 @@ static char scratch_why[512];
 static inline int scratch_try(const struct scratch *scratch, struct store **store,
                               struct store_opened *opened, bool accept_loss)
 {
-    const struct store_settings settings = {
-        .directory = scratch->directory, .copies = 3, .accept_loss = accept_loss};
+    /* Less address space than usual: sanitizers shadow it, each time it is mapped. */
+    const struct store_settings settings = {.directory = scratch->directory,
+                                            .map_bytes = 512 << 20,
+                                            .copies = 3,
+                                            .accept_loss = accept_loss};
 
     *store = NULL;
     return store_open(store, &settings, opened, scratch_why, sizeof scratch_why);

@@ -1172,8 +1172,8 @@ int main(void)
 
     tcase_add_checked_fixture(values, set_up, tear_down);
     tcase_add_checked_fixture(broken, set_up, tear_down);
-    tcase_set_timeout(values, 120);
-    tcase_set_timeout(broken, 120);
+    tcase_set_timeout(values, 280);
+    tcase_set_timeout(broken, 280);
     tcase_add_test(values, entries_at_their_extremes_come_back_after_a_restart);
     tcase_add_test(values, kinds_of_entries_do_not_mix);
     tcase_add_test(values, what_could_not_be_read_is_not_written);

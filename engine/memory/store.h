@@ -79,7 +79,9 @@ const char *store_trouble(const struct store *store);
  *   -EEXIST      two names too long for LMDB with the same hash: likewise
  *   others       (-EIO, -ENOMEM, -EBADMSG): as with -ENOSPC
  *
- * A batch without changes is not written. A batch reads what it has changed.
+ * A batch without changes is not written. A batch reads what it has changed. Whoever was refused
+ * waits a second before he tries again: after an error on the disk, store_begin may look through
+ * the whole file and mend it, and until it has, reading gives ERROR.
  */
 int store_begin(struct store *store);
 int store_commit(struct store *store);

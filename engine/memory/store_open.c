@@ -245,9 +245,6 @@ static void report(const struct store *store, const struct store_opened *opened,
     if (opened->later > 0)
         log_error("memory-later", "directory=%s values=%llu: of a later mxward, read as broken",
                   store->settings.directory, (unsigned long long)opened->later);
-    log_notice("memory-opened", "directory=%s fresh=%d recovered=%d entries=%llu accounts=%llu",
-               store->settings.directory, opened->fresh, opened->recovered,
-               (unsigned long long)opened->entries, (unsigned long long)opened->accounts);
 }
 
 static int mend_and_look(struct store *store, const char *doubt, struct store_opened *opened,
