@@ -23,8 +23,6 @@
 
 #define QUIET_S 60 /* the same alarm again within this is only counted */
 
-extern char **environ;
-
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct alarm alarms[LIMIT_ALARMS]; /* a ring; guarded by lock */
 static uint64_t raised;                   /* all, also those that only counted; guarded by lock */
@@ -34,7 +32,7 @@ static counter counts[ALARM_KINDS];       /* written under lock */
 /* The main thread's. */
 static uint64_t told;
 static pid_t child;
-static uint64_t next_ms;
+static uint64_t next_ms, give_up_ms;
 
 const char *alarm_name(enum alarm_kind kind)
 {
@@ -153,7 +151,7 @@ static void command_run(const char *command, const struct alarm *alarm, uint64_t
 
 void alarm_turn(const char *command, uint64_t pause_ms, uint64_t now_ms)
 {
-    struct alarm newest;
+    struct alarm newest = {0};
     uint64_t all;
     int status;
 
@@ -161,6 +159,12 @@ void alarm_turn(const char *command, uint64_t pause_ms, uint64_t now_ms)
         if (status != 0)
             log_warning("alarm-command", "ended with status %d", status);
         child = 0;
+    }
+    if (child != 0 && now_ms >= give_up_ms) { /* one that hangs must not keep the next from us */
+        log_warning("alarm-command", "is not done after %d s: killed",
+                    LIMIT_ALARM_COMMAND_MS / 1000);
+        kill(child, SIGKILL);
+        give_up_ms = UINT64_MAX;
     }
     pthread_mutex_lock(&lock);
     all = raised;
@@ -171,6 +175,7 @@ void alarm_turn(const char *command, uint64_t pause_ms, uint64_t now_ms)
         return;
     if (command != NULL) {
         command_run(command, &newest, all - told);
+        give_up_ms = now_ms + LIMIT_ALARM_COMMAND_MS;
         next_ms = now_ms + pause_ms;
     }
     told = all;

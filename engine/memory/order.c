@@ -88,10 +88,10 @@ static bool name_of_domain(struct applying *a, const char *text, char out[256])
 }
 
 /* "example.org" is a mail domain, "[mx.example.org]" a mail host. */
-static bool name_of_entry(struct applying *a)
+static bool name_of_entry(struct applying *a, const char *text)
 {
     struct next_hop next_hop;
-    enum name_status status = next_hop_parse(&next_hop, a->order->name, strlen(a->order->name));
+    enum name_status status = next_hop_parse(&next_hop, text, strlen(text));
 
     if (status == NAME_OK && next_hop.kind != NEXT_HOP_ADDRESS && next_hop.port == 25) {
         a->done->entry_kind = next_hop.kind == NEXT_HOP_HOST ? LEDGER_HOST : LEDGER_DOMAIN;
@@ -415,7 +415,7 @@ static void memory_show(struct applying *a)
     struct ledger_entry entry;
     bool there;
 
-    if (!name_of_entry(a) || !entry_take(a, &entry, &there))
+    if (!name_of_entry(a, a->order->name) || !entry_take(a, &entry, &there))
         return;
     if (!there) {
         end(a, ORDER_ABSENT, "nothing is remembered of it");
@@ -454,24 +454,15 @@ static bool rule_shown(void *context, enum ledger_kind kind, const char *name,
 /* Domains, then hosts; a list goes on behind `after`, which says by its form which it is. */
 static void entries_list(struct applying *a, store_each_entry *each)
 {
-    const char *after = a->order->after;
+    const bool goes_on = a->order->after[0] != '\0';
     bool hosts_only = false;
     int status = 0;
 
-    if (after[0] != '\0') {
-        struct order named = *a->order;
-        const struct order *order = a->order;
-
-        snprintf(named.name, sizeof named.name, "%s", after);
-        a->order = &named;
-        if (!name_of_entry(a))
-            return;
-        a->order = order;
-        hosts_only = a->done->entry_kind == LEDGER_HOST;
-    }
+    if (goes_on && !name_of_entry(a, a->order->after))
+        return;
+    hosts_only = goes_on && a->done->entry_kind == LEDGER_HOST;
     if (!hosts_only)
-        status =
-            store_each(a->store, LEDGER_DOMAIN, after[0] != '\0' ? a->done->name : NULL, each, a);
+        status = store_each(a->store, LEDGER_DOMAIN, goes_on ? a->done->name : NULL, each, a);
     if (status == 0 && a->left > 0)
         status = store_each(a->store, LEDGER_HOST, hosts_only ? a->done->name : NULL, each, a);
     if (stored(a, status))
@@ -498,7 +489,7 @@ static void memory_set(struct applying *a)
     struct ledger_entry entry;
     bool there;
 
-    if (!name_of_entry(a) || !entry_take(a, &entry, &there))
+    if (!name_of_entry(a, a->order->name) || !entry_take(a, &entry, &there))
         return;
     if (!has_reason(a))
         return;
@@ -553,7 +544,7 @@ static void rule_set(struct applying *a, enum rule rule, const char *what)
     struct ledger_entry entry;
     bool there;
 
-    if (!name_of_entry(a) || !entry_take(a, &entry, &there))
+    if (!name_of_entry(a, a->order->name) || !entry_take(a, &entry, &there))
         return;
     if (!has_reason(a))
         return;
@@ -593,7 +584,7 @@ static void rule_remove(struct applying *a)
     struct ledger_entry entry;
     bool there;
 
-    if (!name_of_entry(a) || !entry_take(a, &entry, &there))
+    if (!name_of_entry(a, a->order->name) || !entry_take(a, &entry, &there))
         return;
     if (entry.rule == RULE_NONE && (entry.flags & LEDGER_OBSERVE) == 0) {
         end(a, ORDER_ABSENT, "there is no rule for it");
@@ -610,7 +601,7 @@ static void rule_observe(struct applying *a)
     struct ledger_entry entry;
     bool there;
 
-    if (!name_of_entry(a) || !entry_take(a, &entry, &there))
+    if (!name_of_entry(a, a->order->name) || !entry_take(a, &entry, &there))
         return;
     if (!has_reason(a))
         return;

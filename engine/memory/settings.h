@@ -55,7 +55,8 @@ extern const struct option_preset profile_presets[];
 int memory_settings_judge(const struct guarantee_settings *guarantee,
                           const struct profiles_settings *profiles, char *why, size_t why_size);
 
-/* The account name of an entry of `aliases`; false: it is none, and memory_settings_judge says so. */
+/* The account name of an entry of `aliases`; false: it is none, and memory_settings_judge says so.
+ */
 bool alias_name(char name[ACCOUNT_NAME_MAX], const char *text);
 /* As they are published and used. */
 void profile_of_settings(struct profile *profile, const struct profile_settings *settings);
