@@ -1,6 +1,6 @@
 /*
  * verdict.h - the verdict of a domain as it is published and sent: plain data, fixed size, no
- * pointers. record.h has its packed form in the table; wire/frame its form on the socket.
+ * pointers. verdict_record.h has its packed form in the table; wire/frame its form on the socket.
  *
  * The policy is structured, not text: what an MTA must enforce so that delivery to the domain has
  * at least `level`. The text for Postfix is made from it in shm/postfix.
