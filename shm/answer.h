@@ -46,6 +46,17 @@ enum exemption {
     EXEMPTION_COUNT
 };
 
+/* Does the recipient publish a key for end-to-end encryption in the DNS (S14, DANE-44)? Append
+ * only.
+ */
+enum mail_key {
+    MAIL_KEY_NOT_ASKED,
+    MAIL_KEY_NONE,    /* none, or none that DNSSEC vouches for */
+    MAIL_KEY_PRESENT, /* secure */
+    MAIL_KEY_UNKNOWN, /* the look-up failed, or took too long */
+    MAIL_KEY_COUNT
+};
+
 /* What the MTA knows of the message. Asserted: by the MTA itself, of its own doing; nobody outside
  * can bring them about. Claimed: the message says so, which by itself lowers nothing (PIT-19). */
 enum {
@@ -109,5 +120,6 @@ size_t answer_change(const struct answer *answer, const struct answer_question *
 const char *action_name(enum action action);
 const char *demand_source_name(enum demand_source source);
 const char *exemption_name(enum exemption exemption);
+const char *mail_key_name(enum mail_key key); /* "not-asked", "none", "present", "unknown" */
 
 #endif

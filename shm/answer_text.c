@@ -66,6 +66,20 @@ const char *exemption_name(enum exemption exemption)
     return exemptions[exemption].name;
 }
 
+static const char *const mail_keys[] = {
+    [MAIL_KEY_NOT_ASKED] = "not-asked",
+    [MAIL_KEY_NONE] = "none",
+    [MAIL_KEY_PRESENT] = "present",
+    [MAIL_KEY_UNKNOWN] = "unknown",
+};
+static_assert(sizeof mail_keys / sizeof *mail_keys == MAIL_KEY_COUNT, "one for each");
+
+const char *mail_key_name(enum mail_key key)
+{
+    MUST((size_t)key < MAIL_KEY_COUNT);
+    return mail_keys[key];
+}
+
 /* --- pieces --- */
 
 /* What a demand asks for, so that nobody takes it for more. */
