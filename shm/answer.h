@@ -80,6 +80,8 @@ struct answer_question {
     uint32_t facts;
     const struct verdict *verdict; /* NULL: nothing is known of the next hop */
     bool stale; /* the verdict is older than was asked for: it shapes the policy, and no more */
+    /* For the text, and for nothing else: a key is no reason to send (DANE-44). */
+    enum mail_key openpgp, smime;
     uint64_t now_ms; /* boot clock: for the age in the text */
     int64_t now_s;   /* wall clock: for what runs out */
 };
@@ -103,6 +105,7 @@ struct answer {
     enum level demand;         /* the strictest that counts */
     enum demand_source source; /* whose it is; DEMAND_NOBODY: nobody demands anything */
     enum exemption exemption;  /* of the strictest demand that was left out */
+    bool insecure;             /* not sent because a demand is seen not to be met */
     bool alarm; /* what is remembered is contradicted: an administrator must look (S10) */
     struct postfix_policy policy; /* to be enforced; there is one also beside defer and stop */
     char code[16];                /* enhanced status code of `would`: "2.0.0", "4.7.4", "5.7.4" */

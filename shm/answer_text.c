@@ -158,6 +158,21 @@ static void say_demand(struct words *words, const struct demand *demand,
     say(words, " demands %s", level_words(demand->level));
 }
 
+/* S14: a way to keep it secret all the same. Not a way to have it sent: transport is demanded of
+ * what is encrypted, too (DANE-44). */
+static void say_keys(struct words *words, const struct matter *matter)
+{
+    const bool openpgp = matter->question->openpgp == MAIL_KEY_PRESENT,
+               smime = matter->question->smime == MAIL_KEY_PRESENT;
+
+    if (!openpgp && !smime)
+        return;
+    say(words, "; the recipient publishes %s in signed DNS: the message itself can be encrypted",
+        !smime     ? "an OpenPGP key"
+        : !openpgp ? "an S/MIME certificate"
+                   : "an OpenPGP key and an S/MIME certificate");
+}
+
 /* --- codes --- */
 
 /* The class of the code is the action's; of a demand that is not met the rest is X.7.4, no TLS, or
@@ -297,6 +312,8 @@ static void words_end(const struct answer *answer, struct words *words, const st
     if (decision->why == WHY_INEXPRESSIBLE)
         say(words, "; %s", answer->policy.rule);
     say_demand(words, decision->demand, matter);
+    if (answer->insecure)
+        say_keys(words, matter);
 }
 
 void answer_words(struct answer *answer, const struct matter *matter,
