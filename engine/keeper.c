@@ -154,6 +154,7 @@ static void keeper_message(struct keeper *keeper, struct message *message)
     case MESSAGE_FLOOR_ASK:
     case MESSAGE_ORDER_DONE:
     case MESSAGE_REPORT_DONE:
+    case MESSAGE_DNS_FRONT:
         break;
     }
     CHECK(!"a message that the keeper does not get");

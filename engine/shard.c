@@ -130,6 +130,7 @@ static void shard_message(struct shard *shard, struct message *message)
     case MESSAGE_ORDER_DONE:
     case MESSAGE_REPORT_ASK:
     case MESSAGE_REPORT_DONE:
+    case MESSAGE_DNS_FRONT:
         break;
     }
     CHECK(!"a message that no shard gets");

@@ -397,6 +397,7 @@ void answer_decide(struct answer *answer, const struct answer_question *question
         postfix_policy(&answer->policy, matter.verdict, answer->demand);
     decision = decide(answer, &matter, released);
     answer->action = answer->would = decision.action;
+    answer->insecure = decision.why == WHY_FAILED || decision.why == WHY_REQUIRETLS;
     answer->alarm = memory_is_contradicted(answer, &matter);
     answer_words(answer, &matter, &decision);
     if (is_observed(&matter))

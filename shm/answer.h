@@ -46,6 +46,17 @@ enum exemption {
     EXEMPTION_COUNT
 };
 
+/* Does the recipient publish a key for end-to-end encryption in the DNS (S14, DANE-44)? Append
+ * only.
+ */
+enum mail_key {
+    MAIL_KEY_NOT_ASKED,
+    MAIL_KEY_NONE,    /* none, or none that DNSSEC vouches for */
+    MAIL_KEY_PRESENT, /* secure */
+    MAIL_KEY_UNKNOWN, /* the look-up failed, or took too long */
+    MAIL_KEY_COUNT
+};
+
 /* What the MTA knows of the message. Asserted: by the MTA itself, of its own doing; nobody outside
  * can bring them about. Claimed: the message says so, which by itself lowers nothing (PIT-19). */
 enum {
@@ -69,6 +80,8 @@ struct answer_question {
     uint32_t facts;
     const struct verdict *verdict; /* NULL: nothing is known of the next hop */
     bool stale; /* the verdict is older than was asked for: it shapes the policy, and no more */
+    /* For the text, and for nothing else: a key is no reason to send (DANE-44). */
+    enum mail_key openpgp, smime;
     uint64_t now_ms; /* boot clock: for the age in the text */
     int64_t now_s;   /* wall clock: for what runs out */
 };
@@ -92,6 +105,7 @@ struct answer {
     enum level demand;         /* the strictest that counts */
     enum demand_source source; /* whose it is; DEMAND_NOBODY: nobody demands anything */
     enum exemption exemption;  /* of the strictest demand that was left out */
+    bool insecure;             /* not sent because a demand is seen not to be met */
     bool alarm; /* what is remembered is contradicted: an administrator must look (S10) */
     struct postfix_policy policy; /* to be enforced; there is one also beside defer and stop */
     char code[16];                /* enhanced status code of `would`: "2.0.0", "4.7.4", "5.7.4" */
@@ -109,5 +123,6 @@ size_t answer_change(const struct answer *answer, const struct answer_question *
 const char *action_name(enum action action);
 const char *demand_source_name(enum demand_source source);
 const char *exemption_name(enum exemption exemption);
+const char *mail_key_name(enum mail_key key); /* "not-asked", "none", "present", "unknown" */
 
 #endif

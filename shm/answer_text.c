@@ -66,6 +66,20 @@ const char *exemption_name(enum exemption exemption)
     return exemptions[exemption].name;
 }
 
+static const char *const mail_keys[] = {
+    [MAIL_KEY_NOT_ASKED] = "not-asked",
+    [MAIL_KEY_NONE] = "none",
+    [MAIL_KEY_PRESENT] = "present",
+    [MAIL_KEY_UNKNOWN] = "unknown",
+};
+static_assert(sizeof mail_keys / sizeof *mail_keys == MAIL_KEY_COUNT, "one for each");
+
+const char *mail_key_name(enum mail_key key)
+{
+    MUST((size_t)key < MAIL_KEY_COUNT);
+    return mail_keys[key];
+}
+
 /* --- pieces --- */
 
 /* What a demand asks for, so that nobody takes it for more. */
@@ -142,6 +156,21 @@ static void say_demand(struct words *words, const struct demand *demand,
     say(words, "; ");
     say_who(words, demand->source, matter);
     say(words, " demands %s", level_words(demand->level));
+}
+
+/* S14: a way to keep it secret all the same. Not a way to have it sent: transport is demanded of
+ * what is encrypted, too (DANE-44). */
+static void say_keys(struct words *words, const struct matter *matter)
+{
+    const bool openpgp = matter->question->openpgp == MAIL_KEY_PRESENT,
+               smime = matter->question->smime == MAIL_KEY_PRESENT;
+
+    if (!openpgp && !smime)
+        return;
+    say(words, "; the recipient publishes %s in signed DNS: the message itself can be encrypted",
+        !smime     ? "an OpenPGP key"
+        : !openpgp ? "an S/MIME certificate"
+                   : "an OpenPGP key and an S/MIME certificate");
 }
 
 /* --- codes --- */
@@ -283,6 +312,8 @@ static void words_end(const struct answer *answer, struct words *words, const st
     if (decision->why == WHY_INEXPRESSIBLE)
         say(words, "; %s", answer->policy.rule);
     say_demand(words, decision->demand, matter);
+    if (answer->insecure)
+        say_keys(words, matter);
 }
 
 void answer_words(struct answer *answer, const struct matter *matter,

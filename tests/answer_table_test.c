@@ -652,6 +652,48 @@ START_TEST(every_text_is_printable_bounded_and_claims_no_more_than_is_enforced_C
 }
 END_TEST
 
+static void keys_change_the_text_alone(const struct row *row,
+                                       const struct answer_question *question,
+                                       const struct answer *answer)
+{
+    struct answer_question other = *question;
+    struct answer seen;
+    const char *found;
+
+    for (unsigned keys = 1; keys < MAIL_KEY_COUNT * MAIL_KEY_COUNT; keys++) {
+        other.openpgp = (enum mail_key)(keys / MAIL_KEY_COUNT);
+        other.smime = (enum mail_key)(keys % MAIL_KEY_COUNT);
+        answer_decide(&seen, &other);
+        claim(seen.action == answer->action && seen.would == answer->would &&
+                  seen.observed == answer->observed && seen.demand == answer->demand &&
+                  seen.source == answer->source && seen.exemption == answer->exemption &&
+                  seen.insecure == answer->insecure && seen.alarm == answer->alarm &&
+                  seen.demand_count == answer->demand_count &&
+                  seen.policy.answer == answer->policy.answer &&
+                  seen.policy.guarantees == answer->policy.guarantees &&
+                  strcmp(seen.policy.text, answer->policy.text) == 0 &&
+                  strcmp(seen.code, answer->code) == 0,
+              "keys %u: %s", keys, row_text(row, answer));
+        claim(!answer->insecure || answer->would != ACTION_SEND, "%s", row_text(row, answer));
+        found = strstr(seen.text, "; the recipient publishes ");
+        claim((found != NULL) == (answer->insecure && (other.openpgp == MAIL_KEY_PRESENT ||
+                                                       other.smime == MAIL_KEY_PRESENT)),
+              "keys %u: %s", keys, row_text(row, &seen));
+        if (found != NULL)
+            claim(strcmp(seen.text + strlen(seen.text) - 10, " encrypted") == 0 &&
+                      strlen(seen.text) < ANSWER_TEXT_MAX,
+                  "keys %u: %s", keys, row_text(row, &seen));
+        else
+            claim(strcmp(seen.text, answer->text) == 0, "keys %u: %s", keys, row_text(row, &seen));
+    }
+}
+
+START_TEST(a_key_of_the_recipient_changes_the_text_and_nothing_else_DANE_44)
+{
+    every_row(keys_change_the_text_alone);
+}
+END_TEST
+
 /* X.7.4: no TLS; X.7.5: not the right one; REQUIRETLS has its own (RTLS-04). */
 static void codes_are_right(const struct row *row, const struct answer_question *question,
                             const struct answer *answer)
@@ -834,6 +876,7 @@ int main(void)
     tcase_add_test(rows, an_alias_in_force_is_not_observed_because_the_account_is);
     tcase_add_test(
         rows, every_text_is_printable_bounded_and_claims_no_more_than_is_enforced_CODE_11_CODE_12);
+    tcase_add_test(rows, a_key_of_the_recipient_changes_the_text_and_nothing_else_DANE_44);
     tcase_add_test(rows, codes_tell_missing_tls_from_tls_that_is_not_enough_CODE_01_to_07_RTLS_04);
     tcase_set_timeout(rows, 240);
     tcase_add_test(laws,

@@ -451,6 +451,43 @@ START_TEST(a_text_that_is_too_long_is_cut_before_the_demand_CODE_12)
     ck_assert_uint_eq(strlen(answer.text), ANSWER_TEXT_MAX - 1);
     says("ago); the sender's guarantee (nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn) demands an authenticated"
          " mail host");
+    question.openpgp = question.smime = MAIL_KEY_PRESENT;
+    decided(ACTION_STOP, "5.7.5", "non DNSSEC destination: host hhhhh");
+    ck_assert_uint_eq(strlen(answer.text), ANSWER_TEXT_MAX - 1);
+    says("ago); the sender's guarantee (nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn) demands an authenticated"
+         " mail host; the recipient publishes an OpenPGP key and an S/MIME certificate in signed"
+         " DNS: the message itself can be encrypted");
+}
+END_TEST
+
+START_TEST(a_key_of_the_recipient_is_told_with_what_is_not_sent_S14_DANE_44)
+{
+    static const struct {
+        enum mail_key openpgp, smime;
+        const char *words;
+    } rows[] = {
+        {MAIL_KEY_PRESENT, MAIL_KEY_NONE, "an OpenPGP key"},
+        {MAIL_KEY_UNKNOWN, MAIL_KEY_PRESENT, "an S/MIME certificate"},
+        {MAIL_KEY_PRESENT, MAIL_KEY_PRESENT, "an OpenPGP key and an S/MIME certificate"},
+        {MAIL_KEY_UNKNOWN, MAIL_KEY_NONE, NULL},
+        {MAIL_KEY_NOT_ASKED, MAIL_KEY_NOT_ASKED, NULL},
+    };
+    char words[128];
+
+    about(true, "clear", NULL, &posteo);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        question.openpgp = rows[i].openpgp;
+        question.smime = rows[i].smime;
+        decided(ACTION_STOP, "5.7.4", "TLS is required, but was not offered by host ");
+        snprintf(words, sizeof words, "; the recipient publishes %s in signed DNS: ",
+                 rows[i].words != NULL ? rows[i].words : "");
+        ck_assert_int_eq(strstr(answer.text, words) != NULL, rows[i].words != NULL);
+        ck_assert_int_eq(strstr(answer.text, "publishes") != NULL, rows[i].words != NULL);
+    }
+    about(true, "encrypted", NULL, &posteo);
+    question.openpgp = MAIL_KEY_PRESENT;
+    decided(ACTION_SEND, "2.0.0", "enforced at the delivery");
+    ck_assert_ptr_null(strstr(answer.text, "publishes"));
 }
 END_TEST
 
@@ -523,6 +560,9 @@ START_TEST(names_are_words_and_tell_all_apart)
     for (unsigned i = 0; i < EXEMPTION_COUNT; i++)
         for (unsigned j = 0; j < i; j++)
             ck_assert_str_ne(exemption_name((enum exemption)i), exemption_name((enum exemption)j));
+    for (unsigned i = 0; i < MAIL_KEY_COUNT; i++)
+        for (unsigned j = 0; j < i; j++)
+            ck_assert_str_ne(mail_key_name((enum mail_key)i), mail_key_name((enum mail_key)j));
     ck_assert_str_eq(action_name(ACTION_SEND), "send");
     ck_assert_str_eq(action_name(ACTION_DEFER), "defer");
     ck_assert_str_eq(action_name(ACTION_STOP), "stop");
@@ -563,6 +603,7 @@ int main(void)
         ends, tls_required_no_is_for_submitters_who_may_and_never_below_their_own_demand_RTLS_07);
     tcase_add_test(ends, a_tls_report_made_here_is_never_stopped_but_by_a_refusal_RPT_15);
     tcase_add_test(words, ages_are_said_in_units_for_people);
+    tcase_add_test(words, a_key_of_the_recipient_is_told_with_what_is_not_sent_S14_DANE_44);
     tcase_add_test(words, a_text_that_is_too_long_is_cut_before_the_demand_CODE_12);
     tcase_add_test(words, every_demand_is_listed_with_what_became_of_it);
     tcase_add_test(words, what_would_change_the_answer_is_said);

@@ -110,6 +110,7 @@ static void random_decide(struct frame_decide *d)
     d->inbound = (uint8_t)random_number(1);
     d->client_tls = (uint16_t)random_number(UINT16_MAX);
     random_text(d->client_address, sizeof d->client_address, false);
+    d->want_keys = (uint8_t)random_number(1);
 }
 
 static void random_answer(struct frame_answer *a)
@@ -137,6 +138,8 @@ static void random_answer(struct frame_answer *a)
     a->began_ms = random_number(UINT64_MAX);
     a->now_ms = random_number(UINT64_MAX);
     a->limited = random_number(1);
+    a->openpgp = (uint8_t)random_number(UINT8_MAX);
+    a->smime = (uint8_t)random_number(UINT8_MAX);
     a->from_table = random_number(1);
     a->refuse_at_rcpt = random_number(1);
 }

@@ -39,6 +39,7 @@ enum message_kind {
     MESSAGE_ORDER_DONE,
     MESSAGE_REPORT_ASK, /* report_note, front → keeper */
     MESSAGE_REPORT_DONE,
+    MESSAGE_DNS_FRONT, /* dns_question asked by the front */
 };
 
 /* Who is served first when there is not room for all. */

@@ -535,12 +535,22 @@ static int message_encode(struct mxw *m, struct frame_decide *wire,
     wire->accepted_s = message->accepted_s;
     wire->inbound = message->inbound != 0;
     wire->client_tls = (uint16_t)message->client_tls;
+    wire->want_keys = message->want_keys != 0;
     return MXW_OK;
 }
 
 static const char *level_word(unsigned level)
 {
     return level <= LEVEL_AUTHENTICATED ? level_name((enum level)level) : "?";
+}
+
+/* A word of a later daemon says nothing of a key that we could use. */
+static int key_read(uint8_t key, const char **name)
+{
+    const enum mail_key known = key < MAIL_KEY_COUNT ? (enum mail_key)key : MAIL_KEY_UNKNOWN;
+
+    *name = mail_key_name(known);
+    return (int)known;
 }
 
 static void decision_read(struct mxw_decision *out, const struct frame_answer *in)
@@ -578,8 +588,14 @@ static void decision_read(struct mxw_decision *out, const struct frame_answer *i
     out->limited = in->limited;
     out->from_table = in->from_table;
     out->refuse_at_rcpt = in->refuse_at_rcpt;
+    out->openpgp = key_read(in->openpgp, &out->openpgp_name);
+    out->smime = key_read(in->smime, &out->smime_name);
 }
 
+_Static_assert((int)MXW_KEY_PRESENT == (int)MAIL_KEY_PRESENT &&
+                   (int)MXW_KEY_UNKNOWN == (int)MAIL_KEY_UNKNOWN &&
+                   (int)MXW_KEY_NONE == (int)MAIL_KEY_NONE,
+               "keys");
 _Static_assert(sizeof(((struct mxw_decision *)0)->policy) >= FRAME_POLICY_MAX, "policy");
 _Static_assert(sizeof(((struct mxw_decision *)0)->text) >= FRAME_SENTENCE_MAX, "text");
 

@@ -123,6 +123,13 @@ enum mxw_fact {
 };
 
 enum mxw_action { MXW_SEND = 0, MXW_DEFER = 1, MXW_STOP = 2 };
+/* Does the recipient publish a key for end-to-end encryption in the DNS? */
+enum mxw_key {
+    MXW_KEY_NOT_ASKED = 0,
+    MXW_KEY_NONE = 1,    /* none, or none that DNSSEC vouches for */
+    MXW_KEY_PRESENT = 2, /* it does, and DNSSEC vouches for it */
+    MXW_KEY_UNKNOWN = 3  /* the look-up failed, or took too long */
+};
 enum mxw_policy { MXW_POLICY_DEFAULT = 0, MXW_POLICY_TEXT = 1, MXW_POLICY_NONE = 2 };
 
 struct mxw_message {
@@ -141,10 +148,14 @@ struct mxw_message {
     int inbound;
     unsigned client_tls;        /* 0x0303: TLS 1.2; 0: none */
     const char *client_address; /* NULL: not known */
+    /* Not 0: look for keys that the recipient publishes, whatever the answer is; without it they
+     * are looked for when the mail is not sent for want of security. It takes two seconds at most
+     * and changes no answer. */
+    int want_keys;
 };
-#define MXW_MESSAGE_INIT                                                                     \
-    {                                                                                        \
-        sizeof(struct mxw_message), NULL, NULL, NULL, NULL, NULL, 0, 0, -1, 0, 0, 0, 0, NULL \
+#define MXW_MESSAGE_INIT                                                                        \
+    {                                                                                           \
+        sizeof(struct mxw_message), NULL, NULL, NULL, NULL, NULL, 0, 0, -1, 0, 0, 0, 0, NULL, 0 \
     }
 
 /* The *_name pointers are constants of the library. */
@@ -171,6 +182,8 @@ struct mxw_decision {
     char host[256];
     int64_t age_ms; /* of the evidence; -1: there is none */
     int limited, from_table, refuse_at_rcpt;
+    int openpgp, smime;                    /* enum mxw_key */
+    const char *openpgp_name, *smime_name; /* not-asked none present unknown */
 };
 
 struct mxw_result {

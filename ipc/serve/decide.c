@@ -113,12 +113,22 @@ enum frame_error decide_begin(struct decision *decision, const struct frame_deci
     decision->now_s = now_s;
     decision->facts = asked->facts & FACTS_KNOWN;
     decision->explain = asked->explain;
+    decision->want_keys = asked->want_keys;
     error = recipient_read(decision, asked, why);
     if (error == FRAME_ERROR_NONE)
         error = sender_read(decision, asked, users, arrived_ms, why);
     decision->not_before_ms = asked->own_freshness ? asked_not_before(asked, arrived_ms)
                                                    : window_not_before(decision, arrived_ms);
     return error;
+}
+
+void decide_digest(struct decision *decision, const char *recipient)
+{
+    const enum name_status status = mail_key_digest(decision->digest, recipient);
+
+    decision->has_digest = status == NAME_OK && decision->domain[0] != '\0';
+    if (status == NAME_NO_MEMORY)
+        decision->openpgp = decision->smime = MAIL_KEY_UNKNOWN;
 }
 
 /* --- the answer --- */
@@ -135,6 +145,8 @@ static struct answer_question question_of(const struct decision *decision,
         .facts = decision->facts,
         .verdict = verdict,
         .stale = stale,
+        .openpgp = decision->openpgp,
+        .smime = decision->smime,
         .now_ms = now_ms,
         .now_s = decision->now_s,
     };
@@ -179,6 +191,8 @@ void decide_reply(struct frame_answer *reply, const struct decision *decision,
     snprintf(reply->text, sizeof reply->text, "%s", answer->text);
     snprintf(reply->profile, sizeof reply->profile, "%s", profile_of(decision, answer));
     reply->refuse_at_rcpt = decision->has_profile && decision->profile.refuse_at_rcpt;
+    reply->openpgp = (uint8_t)decision->openpgp;
+    reply->smime = (uint8_t)decision->smime;
     reply->now_ms = now_ms;
     reply->class = CLASS_UNKNOWN;
     if (verdict == NULL)
@@ -291,6 +305,8 @@ size_t decide_explain(char *out, size_t size, const struct decision *decision,
     json_end(&json);
     answer_change(answer, &question, change, sizeof change);
     json_put_text(&json, "would_change", change);
+    json_put_text(&json, "openpgp", mail_key_name(decision->openpgp));
+    json_put_text(&json, "smime", mail_key_name(decision->smime));
     write_sender(&json, decision);
     write_demands(&json, answer);
     write_evidence(&json, verdict, stale, now_ms);

@@ -13,6 +13,7 @@
 #include "engine/domain.h"
 #include "engine/memory/store.h"
 #include "engine/names/places.h"
+#include "engine/policy/mail_key.h"
 #include "ipc/wire/frame.h"
 #include "shm/account.h"
 #include "shm/answer.h"
@@ -26,6 +27,10 @@ struct decision {
     uint32_t facts;
     uint64_t not_before_ms; /* 0: whatever is still good */
     int64_t now_s;
+    bool want_keys;  /* look for keys of the recipient, whatever the answer is */
+    bool has_digest; /* the recipient is an address: its keys can be looked up (DANE-43) */
+    uint8_t digest[MAIL_KEY_DIGEST_BYTES];
+    enum mail_key openpgp, smime;
 };
 
 /* FRAME_ERROR_NONE, or what to answer instead, with a constant sentence. `users` NULL: there is no
@@ -33,6 +38,9 @@ struct decision {
 enum frame_error decide_begin(struct decision *decision, const struct frame_decide *asked,
                               const struct table_reader *users, uint64_t arrived_ms, int64_t now_s,
                               const char **why);
+
+/* Makes ready for looking up keys of the recipient, which takes no time but some arithmetic. */
+void decide_digest(struct decision *decision, const char *recipient);
 
 /* `verdict` NULL: nothing is known of the next hop. `stale`: not as fresh as was asked for. */
 void decide_answer(struct answer *answer, const struct decision *decision,

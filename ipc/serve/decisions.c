@@ -113,28 +113,57 @@ static void answer_tell(struct front *front, const struct decision *decision,
 
 /* --- answering --- */
 
-static void reply_make(struct front *front, const struct decision *decision,
-                       const struct known *known, uint64_t now_ms, bool tell,
-                       struct frame_answer *reply)
+static void answer_make(struct answer *answer, const struct decision *decision,
+                        const struct known *known, uint64_t now_ms)
 {
-    const struct verdict *verdict = known->there ? &known->verdict : NULL;
-    struct answer answer;
+    decide_answer(answer, decision, known->there ? &known->verdict : NULL, known->stale, now_ms);
+}
 
-    decide_answer(&answer, decision, verdict, known->stale, now_ms);
-    decide_reply(reply, decision, &answer, verdict, now_ms);
+static void reply_make(struct frame_answer *reply, const struct decision *decision,
+                       const struct known *known, const struct answer *answer, uint64_t now_ms)
+{
+    decide_reply(reply, decision, answer, known->there ? &known->verdict : NULL, now_ms);
     reply->limited = known->stale;
-    if (tell)
-        answer_tell(front, decision, &answer, known);
+}
+
+static uint64_t known_ms_of(const struct question *question)
+{
+    return question->known_ms != 0 ? question->known_ms : clock_boot_ms();
+}
+
+/* S14: on request, and as the way out for who is told that mail is not sent. */
+static bool wants_keys(const struct decision *decision, const struct answer *answer)
+{
+    return decision->want_keys || (answer->insecure && !answer->observed);
+}
+
+bool decision_lacks_keys(const struct front *front, const struct question *question)
+{
+    const struct decision *decision = &question->decision;
+    const uint64_t now_ms = clock_boot_ms();
+    struct answer answer;
+    struct known known;
+
+    if (!decision->has_digest || decision->openpgp != MAIL_KEY_NOT_ASKED)
+        return false;
+    known_of_question(front, question, now_ms, &known);
+    answer_make(&answer, decision, &known, now_ms);
+    return wants_keys(decision, &answer);
 }
 
 bool write_decision(struct front *front, struct native_client *client, struct question *question)
 {
-    const uint64_t now_ms = clock_boot_ms();
+    const uint64_t now_ms = known_ms_of(question);
     struct frame_answer reply;
+    struct answer answer;
     struct known known;
 
     known_of_question(front, question, now_ms, &known);
-    reply_make(front, &question->decision, &known, now_ms, !question->told, &reply);
+    answer_make(&answer, &question->decision, &known, now_ms);
+    reply_make(&reply, &question->decision, &known, &answer, now_ms);
+    reply.from_table = question->from_table;
+    if (!question->told)
+        answer_tell(front, &question->decision, &answer, &known);
     question->told = true;
     return put(front, client, FRAME_ANSWER, question->request.client_id, &reply);
 }
@@ -142,7 +171,7 @@ bool write_decision(struct front *front, struct native_client *client, struct qu
 size_t document_of_decision(struct front *front, struct question *question, char *out, size_t size)
 {
     const struct decision *decision = &question->decision;
-    const uint64_t now_ms = clock_boot_ms();
+    const uint64_t now_ms = known_ms_of(question);
     struct answer answer;
     struct known known;
     const struct verdict *verdict;
@@ -151,16 +180,6 @@ size_t document_of_decision(struct front *front, struct question *question, char
     verdict = known.there ? &known.verdict : NULL;
     decide_answer(&answer, decision, verdict, known.stale, now_ms);
     return decide_explain(out, size, decision, &answer, verdict, known.stale, now_ms);
-}
-
-static void answer_now(struct front *front, struct native_client *client, const struct frame *frame,
-                       const struct decision *decision, const struct known *known, uint64_t now_ms)
-{
-    struct frame_answer reply;
-
-    reply_make(front, decision, known, now_ms, true, &reply);
-    reply.from_table = true;
-    put(front, client, FRAME_ANSWER, frame->id, &reply);
 }
 
 /* --- taking --- */
@@ -181,42 +200,93 @@ static enum native_taken take_inbound(struct front *front, struct native_client 
     return NATIVE_ANSWERED;
 }
 
+/* A message on its way to its answer. */
+struct asking {
+    struct native_client *client;
+    const struct frame *frame;
+    uint64_t arrived_ms;
+    struct frame_decide asked;
+    struct decision decision;
+    struct known known;
+    struct answer answer; /* as of what is known */
+};
+
+/* With what is known, and without what would have to be looked up. */
+static enum native_taken answer_now(struct front *front, const struct asking *asking)
+{
+    struct frame_answer reply;
+
+    reply_make(&reply, &asking->decision, &asking->known, &asking->answer, asking->arrived_ms);
+    if (asking->decision.want_keys && asking->decision.has_digest)
+        reply.openpgp = reply.smime = MAIL_KEY_UNKNOWN;
+    reply.from_table = true;
+    answer_tell(front, &asking->decision, &asking->answer, &asking->known);
+    put(front, asking->client, FRAME_ANSWER, asking->frame->id, &reply);
+    return NATIVE_ANSWERED;
+}
+
+/* What is known will do, but the recipient's keys are to be looked up. */
+static enum native_taken answer_with_keys(struct front *front, struct asking *asking)
+{
+    struct question *question = NULL;
+
+    decide_digest(&asking->decision, asking->asked.recipient);
+    if (asking->decision.has_digest)
+        question = question_try(front, asking->client, asking->frame, PRIORITY_ASKED);
+    if (!question)
+        return answer_now(front, asking);
+    question->decision = asking->decision;
+    question->request.deadline_ms = deadline_of(asking->asked.deadline_ms, asking->arrived_ms);
+    question->home = true;
+    question->from_table = true;
+    if (!keys_wait(front, question))
+        question_answer(front, question);
+    return NATIVE_WAITS;
+}
+
+static enum native_taken answer_later(struct front *front, struct asking *asking)
+{
+    struct decision *decision = &asking->decision;
+    const enum priority priority =
+        decision->not_before_ms == asking->arrived_ms ? PRIORITY_LIVE : PRIORITY_ASKED;
+    struct question *question = question_try(front, asking->client, asking->frame, priority);
+
+    decide_digest(decision, asking->asked.recipient);
+    if (!question) /* no room: what is known must do */
+        return answer_now(front, asking);
+    question->decision = *decision;
+    question_send(front, question, &decision->next_hop, decision->not_before_ms,
+                  deadline_of(asking->asked.deadline_ms, asking->arrived_ms));
+    if (decision->want_keys)
+        keys_begin(front, question);
+    return NATIVE_WAITS;
+}
+
 enum native_taken take_decide(struct front *front, struct native_client *client,
                               const struct frame *frame, uint64_t arrived_ms)
 {
+    struct asking asking = {.client = client, .frame = frame, .arrived_ms = arrived_ms};
     char sentence[FRAME_SENTENCE_MAX];
     const char *why = "";
-    struct frame_decide asked;
-    struct decision decision;
-    struct question *question;
-    struct known known;
     enum frame_error error;
 
-    if (!frame_decode(&asked, frame, sentence)) {
+    if (!frame_decode(&asking.asked, frame, sentence)) {
         put_fault(front, client, frame, FRAME_ERROR_MALFORMED, sentence);
         return NATIVE_ANSWERED;
     }
     counter_add(&front->counts.decisions, 1);
-    if (asked.inbound)
-        return take_inbound(front, client, frame, &asked, arrived_ms);
-    error = decide_begin(&decision, &asked, front->users, arrived_ms, clock_wall_s(), &why);
+    if (asking.asked.inbound)
+        return take_inbound(front, client, frame, &asking.asked, arrived_ms);
+    error = decide_begin(&asking.decision, &asking.asked, front->users, arrived_ms, clock_wall_s(),
+                         &why);
     if (error) {
         put_fault(front, client, frame, error, why);
         return NATIVE_ANSWERED;
     }
-    known_from_table(front, &decision, arrived_ms, &known);
-    if (!asked.explain && known.there && !known.stale) {
-        answer_now(front, client, frame, &decision, &known, arrived_ms);
-        return NATIVE_ANSWERED;
-    }
-    question = question_try(front, client, frame,
-                            decision.not_before_ms == arrived_ms ? PRIORITY_LIVE : PRIORITY_ASKED);
-    if (!question) { /* no room: what is known must do */
-        answer_now(front, client, frame, &decision, &known, arrived_ms);
-        return NATIVE_ANSWERED;
-    }
-    question->decision = decision;
-    question_send(front, question, &decision.next_hop, decision.not_before_ms,
-                  deadline_of(asked.deadline_ms, arrived_ms));
-    return NATIVE_WAITS;
+    known_from_table(front, &asking.decision, arrived_ms, &asking.known);
+    answer_make(&asking.answer, &asking.decision, &asking.known, arrived_ms);
+    if (asking.decision.explain || !asking.known.there || asking.known.stale)
+        return answer_later(front, &asking);
+    return wants_keys(&asking.decision, &asking.answer) ? answer_with_keys(front, &asking)
+                                                        : answer_now(front, &asking);
 }

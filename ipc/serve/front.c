@@ -285,7 +285,7 @@ static void question_home(struct front *front, struct question *question)
     wheel_disarm(front->wheel, &question->timer);
     if (question->queued) /* what is late was not written yet: so it is not late */
         question->fault = FRAME_ERROR_NONE;
-    else
+    else if (question->kind != FRAME_DECIDE || !keys_wait(front, question))
         question_answer(front, question);
 }
 
@@ -395,6 +395,9 @@ static void front_message(struct front *front, struct message *message)
     case MESSAGE_REPORT_DONE:
         report_home(front, container_of(message, struct report_note, message));
         return;
+    case MESSAGE_DNS_FRONT:
+        keys_home(front, container_of(message, struct dns_question, message));
+        return;
     default:
         CHECK(!"a message that the front does not get");
     }
@@ -419,6 +422,8 @@ static void take_timers(struct front *front, uint64_t now_ms)
     while ((timer = wheel_take_due(front->wheel, now_ms))) {
         if (timer->token.operation == OPERATION_LATE)
             question_late(front, timer);
+        else if (timer->token.operation == OPERATION_KEYS)
+            keys_late(front, timer);
         else
             native_due(front->native, timer);
     }
@@ -491,7 +496,7 @@ static void front_wind_up(struct front *front)
 
     native_stop(front->native);
     while ((native_running(front->native) || pool_used(front->reports) > 0 ||
-            pool_used(front->questions) > (front->at_main != NULL)) &&
+            pool_used(front->keys) > 0 || pool_used(front->questions) > (front->at_main != NULL)) &&
            clock_boot_ms() < until_ms) {
         wheel_arm(front->wheel, &bound, clock_boot_ms() + 10);
         if (front_turn(front) < 0)
@@ -589,6 +594,9 @@ static int pools_create(struct front *front, uint32_t requests)
     if (!error)
         error = pool_create(&front->reports, "lines for the report", sizeof(struct report_note),
                             LIMIT_FRONT_REPORTS);
+    if (!error)
+        error = pool_create(&front->keys, "keys of recipients", sizeof(struct front_keys),
+                            LIMIT_FRONT_KEYS);
     return error;
 }
 
@@ -600,6 +608,8 @@ static void pools_destroy(struct front *front)
         pool_destroy(front->orders);
     if (front && front->reports)
         pool_destroy(front->reports);
+    if (front && front->keys)
+        pool_destroy(front->keys);
 }
 
 void front_terms_free(struct front_terms *terms)

@@ -1,6 +1,6 @@
 /*
  * front_internal.h - what the front's files share: front.c (requests, homecoming, the loop),
- * questions.c (a question's life and its answer), decisions.c (messages), orders.c. Inside
+ * questions.c (a question's life and its answer), decisions.c (messages), keys.c, orders.c. Inside
  * ipc/serve/ only; everything here is the front thread's.
  */
 #ifndef MXWARD_SERVE_FRONT_INTERNAL_H
@@ -19,6 +19,7 @@
 enum {
     OPERATION_WORK = NATIVE_OPERATION_LAST + 1, /* a byte from the main thread */
     OPERATION_LATE,                             /* timer: a question's time has passed */
+    OPERATION_KEYS,                             /* timer: no longer for a recipient's keys */
 };
 
 #define TICK_MS       1000                       /* longest sleep */
@@ -41,9 +42,13 @@ struct question {
     const char *why;        /* for the fault; constant text */
     const char *text;       /* the document; NULL: not made yet */
     uint32_t size, sent;
-    uint8_t document;          /* which buffer; LIMIT_FRONT_DOCUMENTS: none */
-    bool told;                 /* FRAME_DECIDE: the report and the alarm know of it */
-    struct decision decision;  /* FRAME_DECIDE */
+    uint8_t document;         /* which buffer; LIMIT_FRONT_DOCUMENTS: none */
+    bool told;                /* FRAME_DECIDE: the report and the alarm know of it */
+    struct decision decision; /* FRAME_DECIDE */
+    struct front_keys *keys;  /* FRAME_DECIDE: look-ups that it waits for; a slot of the front's */
+    uint64_t known_ms; /* FRAME_DECIDE: as of when what is known counts; 0: the time of the answer.
+                          So that waiting for keys changes nothing else */
+    bool from_table;   /* FRAME_DECIDE: the engine was not asked */
     struct front_order *order; /* FRAME_ORDER; a slot of the front's */
 };
 static_assert(offsetof(struct question, request) == 0 &&
@@ -56,6 +61,15 @@ struct front_order {
     struct question *question;
     struct order_document document;
     bool shows; /* its answer is a document */
+};
+
+/* Look-ups of a recipient's keys, on their way to a resolver and back. They live until the last is
+ * home; the question may have stopped waiting long before. */
+struct front_keys {
+    struct dns_question openpgp, smime;
+    uint8_t out; /* look-ups that are not home */
+    struct wheel_timer timer;
+    struct question *question; /* NULL: nobody waits */
 };
 
 struct front {
@@ -71,6 +85,7 @@ struct front {
     struct pool *questions;
     struct pool *orders;        /* struct front_order */
     struct pool *reports;       /* struct report_note */
+    struct pool *keys;          /* struct front_keys */
     struct table_reader *table; /* NULL: every question goes to a shard */
     struct table_reader *users; /* NULL: what senders demand is not known */
     struct front_terms *terms;
@@ -126,6 +141,17 @@ enum native_taken take_decide(struct front *front, struct native_client *client,
 bool write_decision(struct front *front, struct native_client *client, struct question *question);
 size_t document_of_decision(struct front *front, struct question *question, char *out, size_t size);
 void report_home(struct front *front, struct report_note *note);
+/* Everything is known of a question that came home, but it is insecure, or keys were asked for. */
+bool decision_lacks_keys(const struct front *front, const struct question *question);
+
+/* --- keys.c --- */
+/* True: the question waits for keys of its recipient, and is answered when they are known or
+ * LIMIT_KEY_LOOK_UP_MS have passed. */
+bool keys_wait(struct front *front, struct question *question);
+void keys_begin(struct front *front, struct question *question);
+void keys_home(struct front *front, struct dns_question *found);
+void keys_late(struct front *front, struct wheel_timer *timer);
+void keys_forget(struct front *front, struct question *question);
 
 /* --- orders.c --- */
 enum native_taken take_order(struct front *front, struct native_client *client,

@@ -37,6 +37,7 @@ void question_settle(struct front *front, struct question *question)
     if (question->request.facts)
         domain_facts_drop(question->request.facts);
     order_forget(front, question);
+    keys_forget(front, question);
     wheel_disarm(front->wheel, &question->timer);
     native_user_count(question->user, -1);
     pool_give(front->questions, question);

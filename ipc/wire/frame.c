@@ -118,6 +118,7 @@ static const struct field decide_fields[] = {
     NUMBER(13, frame_decide, inbound, 1),
     NUMBER(14, frame_decide, client_tls, ANY),
     TEXT(15, frame_decide, client_address, false),
+    NUMBER(16, frame_decide, want_keys, 1),
 };
 static const struct field answer_fields[] = {
     NUMBER(1, frame_answer, action, ANY),        NUMBER(2, frame_answer, would, ANY),
@@ -132,7 +133,8 @@ static const struct field answer_fields[] = {
     TEXT(19, frame_answer, host, false),         NUMBER(20, frame_answer, age_ms, ANY),
     NUMBER(21, frame_answer, began_ms, ANY),     NUMBER(22, frame_answer, now_ms, ANY),
     NUMBER(23, frame_answer, limited, 1),        NUMBER(24, frame_answer, from_table, 1),
-    NUMBER(25, frame_answer, refuse_at_rcpt, 1),
+    NUMBER(25, frame_answer, refuse_at_rcpt, 1), NUMBER(26, frame_answer, openpgp, ANY),
+    NUMBER(27, frame_answer, smime, ANY),
 };
 static const struct field order_fields[] = {
     NUMBER(1, frame_order_request, order, ANY),

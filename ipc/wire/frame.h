@@ -165,6 +165,7 @@ struct frame_decide {
     uint8_t inbound;     /* 1: the recipient is here, and somebody hands mail in (S13) */
     uint16_t client_tls; /* inbound: version of the client's TLS; 0: none */
     char client_address[FRAME_WORD_MAX]; /* inbound */
+    uint8_t want_keys; /* 1: look whether the recipient publishes a key, whatever the answer is */
 };
 struct frame_answer {
     uint8_t action, would, observed;   /* enum action, twice; 1: nothing of it is enforced */
@@ -182,6 +183,7 @@ struct frame_answer {
     uint64_t age_ms; /* of the evidence; with began_ms 0: there is none */
     uint64_t began_ms, now_ms;
     bool limited, from_table, refuse_at_rcpt;
+    uint8_t openpgp, smime; /* enum mail_key of shm/answer.h (DANE-44) */
 };
 
 /* What an order is about. Rights: user_* need the user switch, all others administration. */

@@ -51,6 +51,7 @@ enum option_bit {
     OPTION_INBOUND = 1 << 21,
     OPTION_TLS = 1 << 22,
     OPTION_CLIENT = 1 << 23,
+    OPTION_KEYS = 1 << 24,
 };
 #define OPTIONS_ALL (OPTION_SOCKET | OPTION_WAIT | OPTION_COLOR | OPTION_HELP)
 #define OPTIONS_ASK (OPTIONS_ALL | OPTION_JSON | OPTION_LIVE | OPTION_AGE)
@@ -63,7 +64,7 @@ struct invocation {
     const struct command *command;
     const char *socket;
     int wait_ms; /* for one answer */
-    bool json, live, resume, defaults, help, forward, explain, inbound;
+    bool json, live, resume, defaults, help, forward, explain, inbound, keys;
     enum when color;
     int64_t max_age_ms; /* -1: any */
     int required_class; /* enum tls_class; -1: none */

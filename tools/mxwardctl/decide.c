@@ -38,6 +38,7 @@ static void message_fill(const struct decide *decide, size_t place, struct mxw_m
     message->inbound = invocation->inbound;
     message->client_tls = invocation->client_tls;
     message->client_address = invocation->client;
+    message->want_keys = invocation->keys;
     message->deadline_ms = (uint32_t)invocation->wait_ms;
     if (invocation->live) {
         message->freshness = MXW_LIVE;
@@ -80,6 +81,9 @@ static void tell_text(const struct decide *decide, const char *recipient,
     screen_column(screen, recipient, decide->columns);
     fprintf(screen->out, "%s ", decision->code);
     screen_text(screen, decision->text);
+    if (decide->invocation->keys)
+        fprintf(screen->out, " [OpenPGP key: %s, S/MIME certificate: %s]", decision->openpgp_name,
+                decision->smime_name);
     if (decision->observed)
         fprintf(screen->out, " [only observed: would %s]", decision->would_name);
     fputc('\n', screen->out);
@@ -117,6 +121,8 @@ static void tell_json(const char *recipient, const struct mxw_result *result)
     json_put_text(&json, "host", d->host[0] ? d->host : NULL);
     json_put_number(&json, "age_ms", d->age_ms);
     json_put_boolean(&json, "limited", d->limited != 0);
+    json_put_text(&json, "openpgp", d->openpgp_name);
+    json_put_text(&json, "smime", d->smime_name);
     json_finish(&json);
     puts(line);
 }
@@ -222,6 +228,8 @@ static void print_derivation(const struct screen *screen, const json_t *root)
     print_line(screen, "seen", text_or(evidence, "sentence", "nothing is known"));
     print_line(screen, "class", text_or(evidence, "class", "unknown"));
     print_line(screen, "remembered", text_or(memory, "level", "none"));
+    print_line(screen, "OpenPGP key", text_or(root, "openpgp", "not-asked"));
+    print_line(screen, "S/MIME", text_or(root, "smime", "not-asked"));
     fputs("What would change it\n", screen->out);
     print_line(screen, "", text_or(root, "would_change", ""));
 }
