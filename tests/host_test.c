@@ -384,6 +384,20 @@ START_TEST(one_failing_family_does_not_hide_the_other_DANE_16_MX_04)
 }
 END_TEST
 
+START_TEST(a_failing_family_may_hold_more_addresses_DANE_16)
+{
+    static const enum dns_kind troubles[] = {DNS_ERROR, DNS_BOGUS, DNS_SECURE_NODATA};
+    struct line lines[] = {{"mx.s.lab", DNS_A, DNS_SECURE_DATA, NULL, 1},
+                           {"mx.s.lab", DNS_AAAA, troubles[_i], NULL, 0},
+                           {0}};
+    const struct host_facts *facts = facts_by(lines, "mx.s.lab");
+
+    ck_assert_int_eq(facts->family_unknown, _i < 2);
+    ck_assert_int_eq(facts->state, HOST_RESOLVED);
+    host_facts_drop(facts);
+}
+END_TEST
+
 START_TEST(no_address_is_trouble_only_if_a_family_could_not_be_asked_DANE_16)
 {
     static const struct line trouble[] = {{"mx.s.lab", DNS_A, DNS_SECURE_NODATA, NULL, 0},
@@ -576,6 +590,7 @@ int main(void)
     tcase_add_loop_test(cases, an_error_of_the_extra_alias_query_makes_the_host_unusable_DNS_05, 0,
                         3);
     tcase_add_test(cases, one_failing_family_does_not_hide_the_other_DANE_16_MX_04);
+    tcase_add_loop_test(cases, a_failing_family_may_hold_more_addresses_DANE_16, 0, 3);
     tcase_add_test(cases, no_address_is_trouble_only_if_a_family_could_not_be_asked_DANE_16);
     tcase_add_test(cases, a_family_that_is_not_probed_is_asked_for_and_is_not_absence);
     tcase_add_test(cases, facts_found_under_other_settings_do_not_serve);

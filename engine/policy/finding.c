@@ -7,8 +7,9 @@
  * nothing was. With TLSA records the MTA leaves out every address that does not meet them, so one
  * that meets them suffices, and the host fails only if all were seen to fail.
  *
- * An address that was not seen, or not tried because there are too many, might be the weakest: then
- * the finding is not conclusive, and is made again soon. It keeps its kind all the same. A sender
+ * An address that was not seen, not tried because there are too many, or not known because the
+ * look-up of its family failed, might be the weakest, or the one that meets the records: then the
+ * finding is not conclusive, and is made again soon. It keeps its kind all the same. A sender
  * without IPv6 sees half the addresses of most hosts never; were they unknown, nobody would learn
  * anything. And who can hide an address from us that takes mail in clear can as well answer there
  * with TLS of his own, so `encrypted` never held against him, and what does (`verified`) is
@@ -347,11 +348,22 @@ static enum tls_report report_of_pkix(int result)
 
 /* --- a host without usable TLSA records --- */
 
+/* Addresses that nobody looked at, over the limit or of a family whose look-up failed (DANE-16). */
+static bool has_more_addresses(const struct host_facts *host)
+{
+    return host->endpoints_dropped > 0 || host->family_unknown;
+}
+
+static enum cause cause_of_more(const struct host_facts *host)
+{
+    return host->endpoints_dropped > 0 ? CAUSE_NOT_LOOKED : CAUSE_ADDRESS_TROUBLE;
+}
+
 /* An address that was not seen could change nothing: the weakest there can be was seen. */
 static bool survey_is_whole(const struct survey *survey, const struct host_facts *host,
                             bool tls_only)
 {
-    return (survey->unseen == 0 && host->endpoints_dropped == 0) ||
+    return (survey->unseen == 0 && !has_more_addresses(host)) ||
            survey->weakest == (tls_only ? GRADE_ENCRYPTED : GRADE_CLEAR);
 }
 
@@ -420,8 +432,8 @@ static void finding_unseen(struct finding *finding, const struct host_facts *hos
         return;
     }
     if (grade_of(host->endpoints[finding->endpoint].evidence) != GRADE_UNSEEN &&
-        host->endpoints_dropped > 0)
-        finding->cause = CAUSE_NOT_LOOKED; /* at those over the limit */
+        has_more_addresses(host))
+        finding->cause = cause_of_more(host);
     else
         finding->cause = cause_of_unseen(finding->outcome);
     say(finding, host, WHY_DIALOGUE, outcome_name(finding->outcome));
@@ -439,10 +451,10 @@ static void finding_lacks_tls(struct finding *finding, const struct host_facts *
     say(finding, host, WHY_TLSA_NO_TLS, outcome_name(finding->outcome));
 }
 
-/* 454 is for now, and addresses over the limit may be better: nothing definite may rest on that. */
+/* 454 is for now, and addresses not looked at may be better: nothing definite may rest on that. */
 static bool may_do_tls(const struct host_facts *host)
 {
-    if (host->endpoints_dropped > 0)
+    if (has_more_addresses(host))
         return true;
     for (unsigned i = 0; i < host->endpoint_count; i++)
         if (host->endpoints[i].evidence->outcome == OUTCOME_STARTTLS_TEMPORARY)
@@ -695,9 +707,9 @@ static void finding_dane(struct finding *finding, const struct route *route,
         finding_dane_met(finding, route, host, grades, now_s);
         return;
     }
-    if (decided.grade != DANE_UNSEEN && host->endpoints_dropped > 0) { /* one of those may do */
+    if (decided.grade != DANE_UNSEEN && has_more_addresses(host)) { /* one of those may do */
         finding->kind = FINDING_DANE_ENFORCED;
-        finding->cause = CAUSE_NOT_LOOKED;
+        finding->cause = cause_of_more(host);
         return;
     }
     finding->kind = decided.grade == DANE_UNSEEN ? FINDING_DANE_ENFORCED : FINDING_DANE_FAILS;

@@ -186,10 +186,14 @@ static enum host_turn addresses_resume(struct hosts *hosts, struct host_round *r
     const struct dns_answer *data = NULL;
     bool all_secure = true;
 
-    (void)hosts;
     for (unsigned i = 0; i < 2; i++) {
         const struct dns_answer *answer = round->addresses[i] = host_answer(round, i);
+        bool probed = i == 0 ? hosts->settings.ipv4 : hosts->settings.ipv6;
 
+        if (answer != NULL && dns_is_trouble(answer->kind) && probed) {
+            facts->family_unknown = true;
+            facts->ours = facts->ours || answer->trouble == DNS_TROUBLE_OURS;
+        }
         if (answer == NULL || !dns_has_data(answer->kind))
             continue;
         host_uses_ttl(facts, answer);
@@ -558,6 +562,10 @@ static void job_learns(struct host_job *job, const struct host_facts *facts, uin
 
     if (facts->state == HOST_TROUBLE || facts->tlsa_state == TLSA_TROUBLE)
         dns_until_ms = good_until_ms = 0; /* the resolver remembers failures; nothing to keep */
+    if (facts->family_unknown)
+        good_until_ms = facts->ended_ms + LIMIT_DNS_FAILURE_TTL_S * UINT64_C(1000);
+    if (dns_until_ms < good_until_ms)
+        good_until_ms = dns_until_ms;
     for (unsigned i = 0; i < facts->endpoint_count; i++) {
         uint64_t until_ms = evidence_good_until_ms(facts->endpoints[i].evidence);
 
