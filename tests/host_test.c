@@ -33,6 +33,7 @@ static struct endpoint_key probed[64];
 static unsigned probed_count;
 static enum outcome outcome_of_probes;
 static uint64_t evidence_began_ms;
+static bool reserved;       /* all addresses are such that nobody is connected to */
 static bool hold_endpoints; /* endpoint requests stay where they are */
 static struct endpoint_request *held[64];
 static unsigned held_count;
@@ -56,7 +57,7 @@ static void set_up(void)
     asked_count = probed_count = held_count = 0;
     outcome_of_probes = OUTCOME_TLS_OK;
     evidence_began_ms = 0;
-    hold_endpoints = false;
+    hold_endpoints = reserved = false;
 }
 
 static void tear_down(void)
@@ -72,7 +73,10 @@ static const struct address *addresses_of(uint8_t family)
 
     for (unsigned i = 0; i < 64; i++)
         of[i] = (struct address){.family = family,
-                                 .bytes = {family == 4 ? 192 : 0x20, 0, 0, (uint8_t)(i + 1)}};
+                                 .bytes = {family == 4 ? reserved ? 127 : 192
+                                           : reserved  ? 0xfd
+                                                       : 0x20,
+                                           0, 0, (uint8_t)(i + 1)}};
     return of;
 }
 
@@ -439,6 +443,39 @@ START_TEST(a_family_that_is_not_probed_is_asked_for_and_is_not_absence)
 }
 END_TEST
 
+/* Addresses that are reserved, and another family that nobody could look at: mail may go there. */
+START_TEST(reserved_addresses_say_nothing_about_a_family_that_is_not_known_MX_07_MX_11)
+{
+    static const struct line lines[] = {{"off.s.lab", DNS_A, DNS_SECURE_DATA, NULL, 1},
+                                        {"off.s.lab", DNS_AAAA, DNS_SECURE_DATA, NULL, 1},
+                                        {"fails.s.lab", DNS_AAAA, DNS_SECURE_DATA, NULL, 1},
+                                        {"fails.s.lab", DNS_A, DNS_ERROR, NULL, 0},
+                                        {"none.s.lab", DNS_A, DNS_SECURE_DATA, NULL, 1},
+                                        {"none.s.lab", DNS_AAAA, DNS_SECURE_NODATA, NULL, 0},
+                                        {"many.s.lab", DNS_A, DNS_SECURE_DATA, NULL, 40},
+                                        {0}};
+    static const struct {
+        const char *name;
+        bool ipv4, ipv6;
+        enum host_state state;
+    } rows[] = {
+        {"off.s.lab", true, false, HOST_RESOLVED}, {"off.s.lab", true, true, HOST_UNUSABLE},
+        {"fails.s.lab", true, true, HOST_TROUBLE}, {"none.s.lab", true, true, HOST_UNUSABLE},
+        {"many.s.lab", true, true, HOST_RESOLVED},
+    };
+    struct host_settings settings = {.ipv4 = rows[_i].ipv4, .ipv6 = rows[_i].ipv6, .dns_ms = 1000};
+    const struct host_facts *facts;
+
+    reserved = true;
+    hosts_reload(hosts, &settings);
+    facts = facts_by(lines, rows[_i].name);
+    ck_assert_int_eq(facts->state, rows[_i].state);
+    ck_assert_uint_eq(facts->endpoint_count, 0);
+    ck_assert_str_ne(facts->why, "");
+    host_facts_drop(facts);
+}
+END_TEST
+
 START_TEST(facts_found_under_other_settings_do_not_serve)
 {
     static const struct line lines[] = {{"mx.u.lab", DNS_A, DNS_INSECURE_DATA, NULL, 1}, {0}};
@@ -593,6 +630,8 @@ int main(void)
     tcase_add_loop_test(cases, a_failing_family_may_hold_more_addresses_DANE_16, 0, 3);
     tcase_add_test(cases, no_address_is_trouble_only_if_a_family_could_not_be_asked_DANE_16);
     tcase_add_test(cases, a_family_that_is_not_probed_is_asked_for_and_is_not_absence);
+    tcase_add_loop_test(
+        cases, reserved_addresses_say_nothing_about_a_family_that_is_not_known_MX_07_MX_11, 0, 5);
     tcase_add_test(cases, facts_found_under_other_settings_do_not_serve);
     tcase_add_test(cases, a_stopping_daemon_ends_its_rounds_after_the_present_step);
     tcase_add_test(cases, families_are_balanced_when_the_cap_cuts_MX_04);

@@ -377,21 +377,30 @@ static void endpoints_choose(struct hosts *hosts, struct host_round *round)
     }
 }
 
-/* Nobody to ask. Addresses only in a family that is switched off are not looked at; the host stays
- * one that mail may go to. */
+/* Nobody to ask. It is no host only if every address there may be was seen to be reserved; a
+ * look-up that failed is trouble, and what lies in a family that is switched off, or over the
+ * limit, is not looked at: mail may go there. */
 static enum host_turn endpoints_none(const struct hosts *hosts, struct host_round *round)
 {
+    const bool probed[2] = {hosts->settings.ipv4, hosts->settings.ipv6};
     struct host_facts *facts = round->facts;
-    bool looked = false;
+    bool off = false;
 
-    for (unsigned i = 0; i < 2; i++)
-        looked |= (i == 0 ? hosts->settings.ipv4 : hosts->settings.ipv6) &&
-                  round->addresses[i] != NULL && dns_has_data(round->addresses[i]->kind);
-    if (looked)
+    for (unsigned i = 0; i < 2; i++) {
+        const struct dns_answer *answer = round->addresses[i];
+
+        if (answer != NULL && dns_is_trouble(answer->kind)) {
+            facts->state = HOST_TROUBLE;
+            host_trouble(facts, "resolving its addresses", answer);
+            return TURN_END;
+        }
+        off |= answer != NULL && dns_has_data(answer->kind) && !probed[i];
+    }
+    if (!off && facts->endpoints_dropped == 0 && !round->job->literal)
         facts->state = HOST_UNUSABLE;
     snprintf(facts->why, sizeof facts->why, "%s",
-             looked ? "it has only addresses that are reserved"
-                    : "it has only addresses of a family that is switched off");
+             off ? "it has addresses of a family that is switched off, and no others to look at"
+                 : "the addresses that were looked at are reserved");
     return TURN_END;
 }
 
