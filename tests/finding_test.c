@@ -505,6 +505,23 @@ START_TEST(an_unreachable_family_says_nothing_about_the_host_and_is_looked_at_ag
 }
 END_TEST
 
+/* Addresses of a family that is switched off, or reserved: a choice, no failure of ours that would
+ * keep the verdict out of the table (law 3). */
+START_TEST(a_host_with_no_address_to_look_at_is_unknown_by_choice_and_not_by_failure)
+{
+    for (unsigned usable = 0; usable < 2; usable++) {
+        scene_begin(true);
+        if (usable > 0)
+            scene_tlsa(1);
+        snprintf(s.host.why, sizeof s.host.why, "it has only addresses of another family");
+        ck_assert_int_eq(kind(), usable > 0 ? FINDING_DANE_ENFORCED : FINDING_UNKNOWN);
+        ck_assert_int_eq(s.finding.cause, CAUSE_NOT_LOOKED);
+        ck_assert_str_eq(s.finding.why, s.host.why);
+        ck_assert(!s.finding.conclusive);
+    }
+}
+END_TEST
+
 START_TEST(an_address_that_was_not_seen_leaves_nothing_definite_that_it_could_change)
 {
     static const struct {
@@ -1107,6 +1124,8 @@ int main(void)
     tcase_add_test(hosts, a_host_without_facts_is_unknown);
     tcase_add_test(hosts, without_tlsa_the_weakest_address_that_was_seen_decides_PIT_07);
     tcase_add_test(hosts, an_unreachable_family_says_nothing_about_the_host_and_is_looked_at_again);
+    tcase_add_test(hosts,
+                   a_host_with_no_address_to_look_at_is_unknown_by_choice_and_not_by_failure);
     tcase_add_test(hosts,
                    an_address_that_was_not_seen_leaves_nothing_definite_that_it_could_change);
     tcase_add_test(hosts, with_a_wrong_clock_no_certificate_is_judged_FRESH_06);

@@ -422,13 +422,20 @@ static void finding_seen(struct finding *finding, const struct host_facts *host,
     say(finding, host, WHY_DIALOGUE, outcome_name(finding->outcome));
 }
 
+/* It has no address that may be looked at (a family is switched off, or they are reserved): a
+ * choice, which host.c put into words. */
+static void finding_no_address_to_look_at(struct finding *finding, const struct host_facts *host)
+{
+    finding->cause = CAUSE_NOT_LOOKED;
+    snprintf(finding->why, sizeof finding->why, "%s", host->why);
+}
+
 static void finding_unseen(struct finding *finding, const struct host_facts *host)
 {
     finding->kind = FINDING_UNKNOWN;
     finding->level = finding->tls_required_by_tlsa ? LEVEL_ENCRYPT : LEVEL_NONE;
     if (finding->endpoint == FINDING_NO_ENDPOINT) {
-        finding->cause = CAUSE_OURS;
-        say(finding, host, WHY_NOT_LOOKED, "");
+        finding_no_address_to_look_at(finding, host);
         return;
     }
     if (grade_of(host->endpoints[finding->endpoint].evidence) != GRADE_UNSEEN &&
@@ -698,8 +705,7 @@ static void finding_dane(struct finding *finding, const struct route *route,
     finding->level = route->secure ? LEVEL_AUTHENTICATED : LEVEL_DANE_INSECURE_MX;
     if (at == FINDING_NO_ENDPOINT) {
         finding->kind = FINDING_DANE_ENFORCED;
-        finding->cause = CAUSE_OURS;
-        say(finding, host, WHY_NOT_LOOKED, "");
+        finding_no_address_to_look_at(finding, host);
         return;
     }
     say(finding, host, decided.why, decided.record[0] != '\0' ? decided.record : decided.what);
