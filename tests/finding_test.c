@@ -5,6 +5,7 @@
  * the end try every pair of outcomes and certificates against a statement of the rules that is much
  * simpler than the code.
  */
+#include "engine/facts/age.h"
 #include "engine/policy/verdict.h"
 
 #include <check.h>
@@ -562,6 +563,31 @@ START_TEST(an_address_that_was_not_seen_leaves_nothing_definite_that_it_could_ch
             ck_assert_msg(s.finding.conclusive == rows[i].conclusive, "row %zu, %u", i, hidden);
             ck_assert_int_ne(s.finding.cause, CAUSE_OURS);
         }
+}
+END_TEST
+
+/* A completed handshake keeps, but not as a reason to stop mail for an hour. */
+START_TEST(a_certificate_that_meets_no_tlsa_record_is_evidence_of_now_FRESH_02)
+{
+    static const struct {
+        enum tlsa_fate first, second;
+        uint64_t keeps_ms;
+    } rows[] = {
+        {TLSA_NO_MATCH, TLSA_MATCH, AGE_GOOD_MS},      {TLSA_NO_MATCH, TLSA_NO_MATCH, AGE_BAD_MS},
+        {TLSA_CHAIN_FAILS, TLSA_NO_MATCH, AGE_BAD_MS}, {TLSA_UNUSABLE, TLSA_NO_MATCH, AGE_BAD_MS},
+        {TLSA_UNUSABLE, TLSA_UNUSABLE, AGE_GOOD_MS},   {TLSA_OUTCLASSED, TLSA_MATCH, AGE_GOOD_MS},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        scene_begin(true);
+        struct evidence *evidence = endpoint_with(0, "mx.host.example", NULL);
+
+        evidence->began_ms = 1000;
+        ck_assert_uint_eq(evidence_good_until_ms(evidence), 1000 + AGE_GOOD_MS); /* no TLSA */
+        record(evidence, 3, rows[i].first, 0);
+        record(evidence, 2, rows[i].second, 0);
+        ck_assert_msg(evidence_good_until_ms(evidence) == 1000 + rows[i].keeps_ms, "row %zu", i);
+    }
 }
 END_TEST
 
@@ -1128,6 +1154,7 @@ int main(void)
                    a_host_with_no_address_to_look_at_is_unknown_by_choice_and_not_by_failure);
     tcase_add_test(hosts,
                    an_address_that_was_not_seen_leaves_nothing_definite_that_it_could_change);
+    tcase_add_test(hosts, a_certificate_that_meets_no_tlsa_record_is_evidence_of_now_FRESH_02);
     tcase_add_test(hosts, with_a_wrong_clock_no_certificate_is_judged_FRESH_06);
     tcase_add_test(hosts, a_clock_that_went_wrong_since_the_probe_counts_too_FRESH_06);
     tcase_add_test(hosts, a_refusal_for_now_is_no_last_word_TLS_07);
