@@ -566,6 +566,25 @@ START_TEST(an_address_that_was_not_seen_leaves_nothing_definite_that_it_could_ch
 }
 END_TEST
 
+/* Records may be exchanged as soon as their TTL is over: then they must be asked for again first.
+ */
+START_TEST(records_that_ran_out_before_the_probe_began_prove_no_mismatch_DANE_42)
+{
+    for (unsigned late = 0; late < 2; late++) {
+        scene_begin(true);
+        scene_tlsa(1);
+        record(endpoint_with(0, "mx.host.example", NULL), 3, TLSA_NO_MATCH, 0);
+        s.evidence[0].began_ms = 5000 + late;
+        s.host.dns_until_ms = 5000;
+        ck_assert_int_eq(kind(), late ? FINDING_DANE_ENFORCED : FINDING_DANE_FAILS);
+        ck_assert_int_eq(s.finding.conclusive, !late);
+        ck_assert_int_eq(s.finding.report, late ? REPORT_NONE : REPORT_TLSA_INVALID);
+        s.evidence[0].tlsa[0].fate = TLSA_MATCH; /* a match is enforced at the delivery */
+        ck_assert_int_eq(kind(), FINDING_DANE);
+    }
+}
+END_TEST
+
 /* A completed handshake keeps, but not as a reason to stop mail for an hour. */
 START_TEST(a_certificate_that_meets_no_tlsa_record_is_evidence_of_now_FRESH_02)
 {
@@ -1154,6 +1173,7 @@ int main(void)
                    a_host_with_no_address_to_look_at_is_unknown_by_choice_and_not_by_failure);
     tcase_add_test(hosts,
                    an_address_that_was_not_seen_leaves_nothing_definite_that_it_could_change);
+    tcase_add_test(hosts, records_that_ran_out_before_the_probe_began_prove_no_mismatch_DANE_42);
     tcase_add_test(hosts, a_certificate_that_meets_no_tlsa_record_is_evidence_of_now_FRESH_02);
     tcase_add_test(hosts, with_a_wrong_clock_no_certificate_is_judged_FRESH_06);
     tcase_add_test(hosts, a_clock_that_went_wrong_since_the_probe_counts_too_FRESH_06);

@@ -47,6 +47,7 @@ enum why {
     WHY_TLSA_NO_TLS,
     WHY_TLSA_UNSEEN,
     WHY_TLSA_NOT_ALL,
+    WHY_TLSA_RAN_OUT,
     WHY_CLOCK,
 };
 
@@ -69,6 +70,8 @@ static const struct phrase whys[] = {
     [WHY_TLSA_NO_TLS] = {"TLSA records ask for TLS, but at ", ": ", ""},
     [WHY_TLSA_UNSEEN] = {"TLSA records ask for TLS; at ", ": ", ""},
     [WHY_TLSA_NOT_ALL] = {"at ", " there are more records or certificates than are looked at", ""},
+    [WHY_TLSA_RAN_OUT] = {"at ", " TLSA records that ran out before it was looked at are not met",
+                          ""},
     [WHY_CLOCK] = {"at ", " the certificate cannot be judged: this machine's clock is wrong", ""},
 };
 
@@ -588,6 +591,10 @@ static void look_at_chain(struct dane_look *look, const struct host_facts *host,
     if (look_is_partial(host, evidence)) {
         look->grade = DANE_UNSEEN;
         look->why = WHY_TLSA_NOT_ALL;
+    } else if (evidence->began_ms > host->dns_until_ms) { /* they may be others by now: DANE-42 */
+        look->grade = DANE_UNSEEN;
+        look->why = WHY_TLSA_RAN_OUT;
+        look->what = "";
     } else if (!dates_are_known(evidence, now_s) && look_needs_clock(evidence)) {
         look->grade = DANE_UNSEEN;
         look->why = WHY_CLOCK;
@@ -626,8 +633,9 @@ static enum cause cause_of_look(const struct dane_look *look, enum outcome outco
         return CAUSE_DANE_FAILS;
     if (look->grade == DANE_NO_TLS)
         return CAUSE_DANE_NO_TLS;
-    return look->why == WHY_TLSA_NOT_ALL || look->why == WHY_CLOCK ? CAUSE_OURS
-                                                                   : cause_of_unseen(outcome);
+    return look->why == WHY_TLSA_NOT_ALL || look->why == WHY_TLSA_RAN_OUT || look->why == WHY_CLOCK
+               ? CAUSE_OURS
+               : cause_of_unseen(outcome);
 }
 
 /*
