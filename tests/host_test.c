@@ -33,8 +33,10 @@ static struct endpoint_key probed[64];
 static unsigned probed_count;
 static enum outcome outcome_of_probes;
 static uint64_t evidence_began_ms;
-static bool reserved;       /* all addresses are such that nobody is connected to */
-static bool hold_endpoints; /* endpoint requests stay where they are */
+static bool reserved;         /* all addresses are such that nobody is connected to */
+static uint8_t tlsa_usage;    /* of the one record that is read; 1 is of no use (DANE-23) */
+static uint16_t tlsa_dropped; /* records beside it that are not */
+static bool hold_endpoints;   /* endpoint requests stay where they are */
 static struct endpoint_request *held[64];
 static unsigned held_count;
 
@@ -58,6 +60,8 @@ static void set_up(void)
     outcome_of_probes = OUTCOME_TLS_OK;
     evidence_began_ms = 0;
     hold_endpoints = reserved = false;
+    tlsa_usage = 3;
+    tlsa_dropped = 0;
 }
 
 static void tear_down(void)
@@ -83,7 +87,7 @@ static const struct address *addresses_of(uint8_t family)
 static const struct dns_answer *answer_made(const struct dns_question *question)
 {
     static const uint8_t digest[32] = {1};
-    static const struct dns_tlsa record = {
+    static struct dns_tlsa record = {
         .usage = 3, .selector = 1, .matching_type = 1, .size = 32, .data = digest};
     struct dns_answer *answer = calloc(1, sizeof *answer);
     const struct line *line = script;
@@ -110,8 +114,11 @@ static const struct dns_answer *answer_made(const struct dns_question *question)
         answer->addresses = addresses_of(4);
     else if (question->type == DNS_AAAA)
         answer->addresses = addresses_of(6);
-    else if (question->type == DNS_TLSA)
+    else if (question->type == DNS_TLSA) {
+        record.usage = tlsa_usage;
         answer->tlsa = &record;
+        answer->dropped = tlsa_dropped;
+    }
     return answer;
 }
 
@@ -222,6 +229,28 @@ START_TEST(a_secure_host_is_its_own_base_domain_and_sni_DANE_06_DANE_35)
     ck_assert_uint_eq(facts->endpoint_count, 1);
     ck_assert_str_eq(probed[0].server_name.text, "mx.s.lab");
     ck_assert_uint_eq(facts->ttl_s, 60);
+    host_facts_drop(facts);
+}
+END_TEST
+
+/* The order of records is not signed: those read may be the useless ones, by somebody's choice. */
+START_TEST(useless_records_prove_nothing_about_those_not_read_DANE_12)
+{
+    static const struct line lines[] = {{"mx.s.lab", DNS_A, DNS_SECURE_DATA, NULL, 1},
+                                        {"mx.s.lab", DNS_AAAA, DNS_SECURE_NODATA, NULL, 0},
+                                        {"_25._tcp.mx.s.lab", DNS_TLSA, DNS_SECURE_DATA, NULL, 1},
+                                        {0}};
+    static const struct {
+        uint8_t usage, dropped;
+        enum tlsa_state state;
+    } rows[] = {{1, 0, TLSA_PRESENT}, {1, 1, TLSA_TROUBLE}, {3, 1, TLSA_PRESENT}};
+
+    tlsa_usage = rows[_i].usage;
+    tlsa_dropped = rows[_i].dropped;
+    const struct host_facts *facts = facts_by(lines, "mx.s.lab");
+
+    ck_assert_int_eq(facts->tlsa_state, rows[_i].state);
+    ck_assert_uint_eq(probed_count, rows[_i].state == TLSA_PRESENT);
     host_facts_drop(facts);
 }
 END_TEST
@@ -614,6 +643,7 @@ int main(void)
     suite_add_tcase(suite, cases);
     tcase_add_checked_fixture(cases, set_up, tear_down);
     tcase_add_test(cases, a_secure_host_is_its_own_base_domain_and_sni_DANE_06_DANE_35);
+    tcase_add_loop_test(cases, useless_records_prove_nothing_about_those_not_read_DANE_12, 0, 3);
     tcase_add_test(cases, an_insecure_host_is_never_asked_for_tlsa_DANE_02);
     tcase_add_loop_test(
         cases, trouble_with_tlsa_makes_the_host_unusable_and_nothing_is_probed_DANE_15, 0, 2);

@@ -271,6 +271,17 @@ static enum host_turn tlsa_ask(struct hosts *hosts, struct host_round *round,
     return TURN_WAIT;
 }
 
+/* None of the records that were read is usable, but there are more: whether DANE is demanded or
+ * only TLS (DANE-12) is not known. */
+static enum host_turn tlsa_not_all_read(struct host_facts *facts, const struct dns_answer *answer)
+{
+    facts->tlsa_state = TLSA_TROUBLE;
+    snprintf(facts->why, sizeof facts->why, "it has %u TLSA records, more than are looked at",
+             (unsigned)answer->count + answer->dropped);
+    dns_answer_drop(answer);
+    return TURN_END;
+}
+
 static enum host_turn tlsa_digest(struct host_round *round)
 {
     const struct dns_answer *answer = host_answer(round, 0);
@@ -278,9 +289,11 @@ static enum host_turn tlsa_digest(struct host_round *round)
 
     host_uses_ttl(facts, answer);
     if (answer->kind == DNS_SECURE_DATA) {
+        facts->usable = dane_usable_count(answer);
+        if (facts->usable == 0 && answer->dropped > 0)
+            return tlsa_not_all_read(facts, answer);
         facts->tlsa_state = TLSA_PRESENT;
         facts->tlsa = answer; /* the reference moves */
-        facts->usable = dane_usable_count(answer);
         round->try_original = false;
         return TURN_NEXT;
     }
