@@ -155,7 +155,7 @@ static bool host_is_partly_ours(const struct host_facts *host)
 }
 
 /* Nothing was learned but that we failed; or part of it failed, and the whole looks worse for it
- * than what is known and still valid. */
+ * than what is known and still valid. `none` and `weak` are said of what was seen alone. */
 static bool facts_are_our_failure(struct domains *domains, const struct domain_job *job,
                                   const struct domain_facts *facts)
 {
@@ -166,7 +166,8 @@ static bool facts_are_our_failure(struct domains *domains, const struct domain_j
         return true;
     for (unsigned i = 0; i < facts->route.host_count; i++)
         partly |= facts->hosts[i] != NULL && host_is_partly_ours(facts->hosts[i]);
-    return partly && publisher_get(domains->publisher, &job->next_hop, &known) &&
+    return partly && facts->verdict.class > CLASS_WEAK &&
+           publisher_get(domains->publisher, &job->next_hop, &known) &&
            facts->ended_ms < known.valid_until_ms && facts->verdict.class < known.class;
 }
 

@@ -118,6 +118,8 @@ START_TEST(nothing_measured_holds_no_bar)
     ck_assert_ptr_nonnull(strstr(line, "\"value\":null"));
     struct bench_case least = {"self", "rate", "per s", BENCH_AT_LEAST, 1.0};
     ck_assert(!printed(&least, &none, line, sizeof line));
+    ck_assert(!bench_unmeasured(&equal, "no such machine"));
+    ck_assert_int_eq(bench_finish(), 1);
 }
 END_TEST
 

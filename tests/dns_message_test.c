@@ -594,6 +594,27 @@ START_TEST(an_smimea_record_has_the_layout_of_tlsa_DANE_44)
 }
 END_TEST
 
+/* They stay with the host's job: a stranger must not fill our memory with them. */
+START_TEST(of_large_tlsa_records_the_first_are_kept_and_the_rest_is_counted)
+{
+    static const struct {
+        unsigned size, records, kept;
+    } rows[] = {{9000, 3, 1}, {5000, 4, 3}, {20000, 2, 0}, {3 + LIMIT_TLSA_DATA, 1, 1}};
+    static char data[20000] = "\x03\x00\x00";
+
+    begin("_25._tcp.mx.example", DNS_TLSA);
+    for (unsigned i = 0; i < rows[_i].records; i++)
+        put_data(ANSWER, "@12", DNS_TLSA, 300, data, rows[_i].size);
+    const struct dns_answer *answer = read_secure("_25._tcp.mx.example", DNS_TLSA);
+    ck_assert_int_eq(answer->kind, DNS_SECURE_DATA);
+    ck_assert_uint_eq(answer->count, rows[_i].kept);
+    ck_assert_uint_eq(answer->dropped, rows[_i].records - rows[_i].kept);
+    for (unsigned i = 0; i < answer->count; i++)
+        ck_assert_uint_eq(answer->tlsa[i].size, rows[_i].size - 3);
+    dns_answer_drop(answer);
+}
+END_TEST
+
 START_TEST(of_openpgp_keys_it_is_told_that_there_is_one_DANE_44)
 {
     begin("user._openpgpkey.example", DNS_OPENPGPKEY);
@@ -1225,6 +1246,8 @@ int main(void)
     tcase_add_test(tests, tlsa_records_too_short_are_present_DANE_21);
     tcase_add_test(tests, an_smimea_record_has_the_layout_of_tlsa_DANE_44);
     tcase_add_test(tests, of_openpgp_keys_it_is_told_that_there_is_one_DANE_44);
+    tcase_add_loop_test(tests, of_large_tlsa_records_the_first_are_kept_and_the_rest_is_counted, 0,
+                        4);
     tcase_add_test(tests, too_many_tlsa_records_are_counted_and_take_no_room);
     tcase_add_test(tests, the_strings_of_a_text_record_are_joined_STS_02);
     tcase_add_test(tests, the_largest_message_of_text_fits);

@@ -25,7 +25,8 @@ static bool published_before_answer;
 static enum route_state next_route;
 static uint8_t next_host_count;
 static enum cause next_cause;
-static struct verdict known; /* in the table; valid_until_ms 0: nothing */
+static enum tls_class next_class; /* where the cause is not ours */
+static struct verdict known;      /* in the table; valid_until_ms 0: nothing */
 static bool hosts_are_ours;
 static bool floors_in_table; /* else the keeper is asked */
 static struct floor remembered;
@@ -68,7 +69,7 @@ void verdict_of_domain(struct verdict *verdict, const struct route *route,
                        uint64_t now_ms)
 {
     (void)findings;
-    *verdict = (struct verdict){.class = next_cause == CAUSE_OURS ? CLASS_UNKNOWN : CLASS_ENCRYPTED,
+    *verdict = (struct verdict){.class = next_cause == CAUSE_OURS ? CLASS_UNKNOWN : next_class,
                                 .cause = next_cause,
                                 .began_ms = now_ms,
                                 .valid_until_ms = now_ms + 60000};
@@ -138,6 +139,7 @@ static void set_up(void)
     next_route = ROUTE_MX;
     next_host_count = 1;
     next_cause = CAUSE_ENCRYPTED;
+    next_class = CLASS_ENCRYPTED;
 }
 
 static void tear_down(void)
@@ -359,6 +361,22 @@ START_TEST(what_is_partly_our_failure_replaces_nothing_better_law_3)
 }
 END_TEST
 
+/* Nobody says "none" or "weak" of what was not seen: a table that kept the better class would send
+ * mail in clear under its name. */
+START_TEST(a_drop_that_was_seen_is_published_whatever_else_we_failed_to_see)
+{
+    static const enum tls_class dropped[] = {CLASS_NONE, CLASS_WEAK};
+
+    known = (struct verdict){.class = CLASS_DANE, .valid_until_ms = clock_boot_ms() + 60000};
+    hosts_are_ours = true;
+    next_class = dropped[_i];
+    ask(0, "s.lab", 0);
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 1);
+    ck_assert_uint_eq(published, 1);
+}
+END_TEST
+
 START_TEST(facts_found_under_other_settings_do_not_serve)
 {
     struct domain_settings changed = {.dns_ms = 1000, .config_epoch = 8, .own.name_count = 1};
@@ -496,6 +514,8 @@ int main(void)
     tcase_add_test(cases, live_requests_during_two_rounds_share_the_third);
     tcase_add_test(cases, our_own_failure_replaces_nothing_that_was_known_law_3);
     tcase_add_test(cases, what_is_partly_our_failure_replaces_nothing_better_law_3);
+    tcase_add_loop_test(cases, a_drop_that_was_seen_is_published_whatever_else_we_failed_to_see, 0,
+                        2);
     tcase_add_test(cases, facts_found_under_other_settings_do_not_serve);
     tcase_add_test(cases, a_stopping_daemon_answers_at_once_and_asks_nothing);
     tcase_add_test(cases, a_bracketed_host_is_not_asked_for_mx_MX_16);

@@ -1354,6 +1354,33 @@ START_TEST(a_reserved_address_is_never_connected_to)
 }
 END_TEST
 
+/* A network of our own in which IPv6 is switched off; false: this machine lets nobody make one. */
+static bool switch_ipv6_off(void)
+{
+    if (unshare(CLONE_NEWNET) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0)
+        return false;
+    FILE *file = fopen("/proc/sys/net/ipv6/conf/all/disable_ipv6", "w");
+    if (file == NULL)
+        return false;
+    bool written = fputs("1", file) >= 0;
+    return (fclose(file) == 0) && written;
+}
+
+/* Were it ours, no worse verdict of a host with both families would ever be published. */
+START_TEST(a_machine_without_ipv6_has_no_way_there_and_is_not_at_fault)
+{
+    if (!switch_ipv6_off()) {
+        fprintf(stderr, "not played: this machine lets nobody make a network\n");
+        return;
+    }
+    struct endpoint_key k = key_of("2001:db8::25", 25);
+    ck_assert_int_eq(prober_start(world->prober, &k, NULL, 0), 0);
+    run_until(1);
+    found(world->evidence[0], OUTCOME_CONNECT_UNREACHABLE);
+    ck_assert_int_eq(world->evidence[0]->error, EADDRNOTAVAIL);
+}
+END_TEST
+
 START_TEST(a_configured_source_address_is_used)
 {
     char why[256];
@@ -1551,7 +1578,9 @@ static Suite *suite(void)
          {a_closed_port_is_refused, a_dropped_syn_is_a_timeout,
           an_ipv6_address_is_probed_like_any_other,
           a_machine_without_a_name_says_its_address_TLS_04,
-          a_reserved_address_is_never_connected_to, a_configured_source_address_is_used}},
+          a_reserved_address_is_never_connected_to,
+          a_machine_without_ipv6_has_no_way_there_and_is_not_at_fault,
+          a_configured_source_address_is_used}},
         {"loop",
          {many_probes_share_a_loop_and_slots_run_out_cleanly,
           cancelling_ends_every_probe_wherever_it_is, a_deadline_that_we_slept_over_is_ours_law_3,

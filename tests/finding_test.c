@@ -5,6 +5,7 @@
  * the end try every pair of outcomes and certificates against a statement of the rules that is much
  * simpler than the code.
  */
+#include "engine/facts/age.h"
 #include "engine/policy/verdict.h"
 
 #include <check.h>
@@ -505,6 +506,23 @@ START_TEST(an_unreachable_family_says_nothing_about_the_host_and_is_looked_at_ag
 }
 END_TEST
 
+/* Addresses of a family that is switched off, or reserved: a choice, no failure of ours that would
+ * keep the verdict out of the table (law 3). */
+START_TEST(a_host_with_no_address_to_look_at_is_unknown_by_choice_and_not_by_failure)
+{
+    for (unsigned usable = 0; usable < 2; usable++) {
+        scene_begin(true);
+        if (usable > 0)
+            scene_tlsa(1);
+        snprintf(s.host.why, sizeof s.host.why, "it has only addresses of another family");
+        ck_assert_int_eq(kind(), usable > 0 ? FINDING_DANE_ENFORCED : FINDING_UNKNOWN);
+        ck_assert_int_eq(s.finding.cause, CAUSE_NOT_LOOKED);
+        ck_assert_str_eq(s.finding.why, s.host.why);
+        ck_assert(!s.finding.conclusive);
+    }
+}
+END_TEST
+
 START_TEST(an_address_that_was_not_seen_leaves_nothing_definite_that_it_could_change)
 {
     static const struct {
@@ -526,7 +544,7 @@ START_TEST(an_address_that_was_not_seen_leaves_nothing_definite_that_it_could_ch
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        for (unsigned over_limit = 0; over_limit < 2; over_limit++) {
+        for (unsigned hidden = 0; hidden < 3; hidden++) {
             scene_begin(true);
             if (rows[i].tlsa > 0)
                 scene_tlsa(rows[i].tlsa - 1);
@@ -534,15 +552,61 @@ START_TEST(an_address_that_was_not_seen_leaves_nothing_definite_that_it_could_ch
                 record(endpoint_with(rows[i].pkix, "mx.host.example", NULL), 3, TLSA_MATCH, 0);
             else
                 endpoint(rows[i].seen);
-            if (over_limit)
+            if (hidden == 2)
+                s.host.family_unknown = true; /* its look-up failed (DANE-16) */
+            else if (hidden == 1)
                 s.host.endpoints_dropped = 1;
             else
                 endpoint(OUTCOME_CONNECT_TIMEOUT);
-            ck_assert_msg(kind() == rows[i].kind, "row %zu, %u: %s", i, over_limit,
+            ck_assert_msg(kind() == rows[i].kind, "row %zu, %u: %s", i, hidden,
                           finding_kind_name(s.finding.kind));
-            ck_assert_msg(s.finding.conclusive == rows[i].conclusive, "row %zu, %u", i, over_limit);
+            ck_assert_msg(s.finding.conclusive == rows[i].conclusive, "row %zu, %u", i, hidden);
             ck_assert_int_ne(s.finding.cause, CAUSE_OURS);
         }
+}
+END_TEST
+
+/* Records may be exchanged as soon as their TTL is over: then they must be asked for again first.
+ */
+START_TEST(records_that_ran_out_before_the_probe_began_prove_no_mismatch_DANE_42)
+{
+    for (unsigned late = 0; late < 2; late++) {
+        scene_begin(true);
+        scene_tlsa(1);
+        record(endpoint_with(0, "mx.host.example", NULL), 3, TLSA_NO_MATCH, 0);
+        s.evidence[0].began_ms = 5000 + late;
+        s.host.dns_until_ms = 5000;
+        ck_assert_int_eq(kind(), late ? FINDING_DANE_ENFORCED : FINDING_DANE_FAILS);
+        ck_assert_int_eq(s.finding.conclusive, !late);
+        ck_assert_int_eq(s.finding.report, late ? REPORT_NONE : REPORT_TLSA_INVALID);
+        s.evidence[0].tlsa[0].fate = TLSA_MATCH; /* a match is enforced at the delivery */
+        ck_assert_int_eq(kind(), FINDING_DANE);
+    }
+}
+END_TEST
+
+/* A completed handshake keeps, but not as a reason to stop mail for an hour. */
+START_TEST(a_certificate_that_meets_no_tlsa_record_is_evidence_of_now_FRESH_02)
+{
+    static const struct {
+        enum tlsa_fate first, second;
+        uint64_t keeps_ms;
+    } rows[] = {
+        {TLSA_NO_MATCH, TLSA_MATCH, AGE_GOOD_MS},      {TLSA_NO_MATCH, TLSA_NO_MATCH, AGE_BAD_MS},
+        {TLSA_CHAIN_FAILS, TLSA_NO_MATCH, AGE_BAD_MS}, {TLSA_UNUSABLE, TLSA_NO_MATCH, AGE_BAD_MS},
+        {TLSA_UNUSABLE, TLSA_UNUSABLE, AGE_GOOD_MS},   {TLSA_OUTCLASSED, TLSA_MATCH, AGE_GOOD_MS},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        scene_begin(true);
+        struct evidence *evidence = endpoint_with(0, "mx.host.example", NULL);
+
+        evidence->began_ms = 1000;
+        ck_assert_uint_eq(evidence_good_until_ms(evidence), 1000 + AGE_GOOD_MS); /* no TLSA */
+        record(evidence, 3, rows[i].first, 0);
+        record(evidence, 2, rows[i].second, 0);
+        ck_assert_msg(evidence_good_until_ms(evidence) == 1000 + rows[i].keeps_ms, "row %zu", i);
+    }
 }
 END_TEST
 
@@ -1106,7 +1170,11 @@ int main(void)
     tcase_add_test(hosts, without_tlsa_the_weakest_address_that_was_seen_decides_PIT_07);
     tcase_add_test(hosts, an_unreachable_family_says_nothing_about_the_host_and_is_looked_at_again);
     tcase_add_test(hosts,
+                   a_host_with_no_address_to_look_at_is_unknown_by_choice_and_not_by_failure);
+    tcase_add_test(hosts,
                    an_address_that_was_not_seen_leaves_nothing_definite_that_it_could_change);
+    tcase_add_test(hosts, records_that_ran_out_before_the_probe_began_prove_no_mismatch_DANE_42);
+    tcase_add_test(hosts, a_certificate_that_meets_no_tlsa_record_is_evidence_of_now_FRESH_02);
     tcase_add_test(hosts, with_a_wrong_clock_no_certificate_is_judged_FRESH_06);
     tcase_add_test(hosts, a_clock_that_went_wrong_since_the_probe_counts_too_FRESH_06);
     tcase_add_test(hosts, a_refusal_for_now_is_no_last_word_TLS_07);

@@ -33,7 +33,10 @@ static struct endpoint_key probed[64];
 static unsigned probed_count;
 static enum outcome outcome_of_probes;
 static uint64_t evidence_began_ms;
-static bool hold_endpoints; /* endpoint requests stay where they are */
+static bool reserved;         /* all addresses are such that nobody is connected to */
+static uint8_t tlsa_usage;    /* of the one record that is read; 1 is of no use (DANE-23) */
+static uint16_t tlsa_dropped; /* records beside it that are not */
+static bool hold_endpoints;   /* endpoint requests stay where they are */
 static struct endpoint_request *held[64];
 static unsigned held_count;
 
@@ -56,7 +59,9 @@ static void set_up(void)
     asked_count = probed_count = held_count = 0;
     outcome_of_probes = OUTCOME_TLS_OK;
     evidence_began_ms = 0;
-    hold_endpoints = false;
+    hold_endpoints = reserved = false;
+    tlsa_usage = 3;
+    tlsa_dropped = 0;
 }
 
 static void tear_down(void)
@@ -72,14 +77,17 @@ static const struct address *addresses_of(uint8_t family)
 
     for (unsigned i = 0; i < 64; i++)
         of[i] = (struct address){.family = family,
-                                 .bytes = {family == 4 ? 192 : 0x20, 0, 0, (uint8_t)(i + 1)}};
+                                 .bytes = {family == 4 ? reserved ? 127 : 192
+                                           : reserved  ? 0xfd
+                                                       : 0x20,
+                                           0, 0, (uint8_t)(i + 1)}};
     return of;
 }
 
 static const struct dns_answer *answer_made(const struct dns_question *question)
 {
     static const uint8_t digest[32] = {1};
-    static const struct dns_tlsa record = {
+    static struct dns_tlsa record = {
         .usage = 3, .selector = 1, .matching_type = 1, .size = 32, .data = digest};
     struct dns_answer *answer = calloc(1, sizeof *answer);
     const struct line *line = script;
@@ -106,8 +114,11 @@ static const struct dns_answer *answer_made(const struct dns_question *question)
         answer->addresses = addresses_of(4);
     else if (question->type == DNS_AAAA)
         answer->addresses = addresses_of(6);
-    else if (question->type == DNS_TLSA)
+    else if (question->type == DNS_TLSA) {
+        record.usage = tlsa_usage;
         answer->tlsa = &record;
+        answer->dropped = tlsa_dropped;
+    }
     return answer;
 }
 
@@ -218,6 +229,28 @@ START_TEST(a_secure_host_is_its_own_base_domain_and_sni_DANE_06_DANE_35)
     ck_assert_uint_eq(facts->endpoint_count, 1);
     ck_assert_str_eq(probed[0].server_name.text, "mx.s.lab");
     ck_assert_uint_eq(facts->ttl_s, 60);
+    host_facts_drop(facts);
+}
+END_TEST
+
+/* The order of records is not signed: those read may be the useless ones, by somebody's choice. */
+START_TEST(useless_records_prove_nothing_about_those_not_read_DANE_12)
+{
+    static const struct line lines[] = {{"mx.s.lab", DNS_A, DNS_SECURE_DATA, NULL, 1},
+                                        {"mx.s.lab", DNS_AAAA, DNS_SECURE_NODATA, NULL, 0},
+                                        {"_25._tcp.mx.s.lab", DNS_TLSA, DNS_SECURE_DATA, NULL, 1},
+                                        {0}};
+    static const struct {
+        uint8_t usage, dropped;
+        enum tlsa_state state;
+    } rows[] = {{1, 0, TLSA_PRESENT}, {1, 1, TLSA_TROUBLE}, {3, 1, TLSA_PRESENT}};
+
+    tlsa_usage = rows[_i].usage;
+    tlsa_dropped = rows[_i].dropped;
+    const struct host_facts *facts = facts_by(lines, "mx.s.lab");
+
+    ck_assert_int_eq(facts->tlsa_state, rows[_i].state);
+    ck_assert_uint_eq(probed_count, rows[_i].state == TLSA_PRESENT);
     host_facts_drop(facts);
 }
 END_TEST
@@ -406,6 +439,20 @@ START_TEST(one_failing_family_does_not_hide_the_other_DANE_16_MX_04)
 }
 END_TEST
 
+START_TEST(a_failing_family_may_hold_more_addresses_DANE_16)
+{
+    static const enum dns_kind troubles[] = {DNS_ERROR, DNS_BOGUS, DNS_SECURE_NODATA};
+    struct line lines[] = {{"mx.s.lab", DNS_A, DNS_SECURE_DATA, NULL, 1},
+                           {"mx.s.lab", DNS_AAAA, troubles[_i], NULL, 0},
+                           {0}};
+    const struct host_facts *facts = facts_by(lines, "mx.s.lab");
+
+    ck_assert_int_eq(facts->family_unknown, _i < 2);
+    ck_assert_int_eq(facts->state, HOST_RESOLVED);
+    host_facts_drop(facts);
+}
+END_TEST
+
 START_TEST(no_address_is_trouble_only_if_a_family_could_not_be_asked_DANE_16)
 {
     static const struct line trouble[] = {{"mx.s.lab", DNS_A, DNS_SECURE_NODATA, NULL, 0},
@@ -443,6 +490,39 @@ START_TEST(a_family_that_is_not_probed_is_asked_for_and_is_not_absence)
     facts = facts_by(lines, "both.s.lab");
     ck_assert_uint_eq(facts->endpoint_count, 1);
     ck_assert_uint_eq(probed[0].address.family, 4);
+    host_facts_drop(facts);
+}
+END_TEST
+
+/* Addresses that are reserved, and another family that nobody could look at: mail may go there. */
+START_TEST(reserved_addresses_say_nothing_about_a_family_that_is_not_known_MX_07_MX_11)
+{
+    static const struct line lines[] = {{"off.s.lab", DNS_A, DNS_SECURE_DATA, NULL, 1},
+                                        {"off.s.lab", DNS_AAAA, DNS_SECURE_DATA, NULL, 1},
+                                        {"fails.s.lab", DNS_AAAA, DNS_SECURE_DATA, NULL, 1},
+                                        {"fails.s.lab", DNS_A, DNS_ERROR, NULL, 0},
+                                        {"none.s.lab", DNS_A, DNS_SECURE_DATA, NULL, 1},
+                                        {"none.s.lab", DNS_AAAA, DNS_SECURE_NODATA, NULL, 0},
+                                        {"many.s.lab", DNS_A, DNS_SECURE_DATA, NULL, 40},
+                                        {0}};
+    static const struct {
+        const char *name;
+        bool ipv4, ipv6;
+        enum host_state state;
+    } rows[] = {
+        {"off.s.lab", true, false, HOST_RESOLVED}, {"off.s.lab", true, true, HOST_UNUSABLE},
+        {"fails.s.lab", true, true, HOST_TROUBLE}, {"none.s.lab", true, true, HOST_UNUSABLE},
+        {"many.s.lab", true, true, HOST_RESOLVED},
+    };
+    struct host_settings settings = {.ipv4 = rows[_i].ipv4, .ipv6 = rows[_i].ipv6, .dns_ms = 1000};
+    const struct host_facts *facts;
+
+    reserved = true;
+    hosts_reload(hosts, &settings);
+    facts = facts_by(lines, rows[_i].name);
+    ck_assert_int_eq(facts->state, rows[_i].state);
+    ck_assert_uint_eq(facts->endpoint_count, 0);
+    ck_assert_str_ne(facts->why, "");
     host_facts_drop(facts);
 }
 END_TEST
@@ -585,6 +665,7 @@ int main(void)
     suite_add_tcase(suite, cases);
     tcase_add_checked_fixture(cases, set_up, tear_down);
     tcase_add_test(cases, a_secure_host_is_its_own_base_domain_and_sni_DANE_06_DANE_35);
+    tcase_add_loop_test(cases, useless_records_prove_nothing_about_those_not_read_DANE_12, 0, 3);
     tcase_add_test(cases, an_insecure_host_is_never_asked_for_tlsa_DANE_02);
     tcase_add_loop_test(
         cases, trouble_with_tlsa_makes_the_host_unusable_and_nothing_is_probed_DANE_15, 0, 2);
@@ -601,8 +682,11 @@ int main(void)
     tcase_add_loop_test(cases, an_error_of_the_extra_alias_query_makes_the_host_unusable_DNS_05, 0,
                         3);
     tcase_add_test(cases, one_failing_family_does_not_hide_the_other_DANE_16_MX_04);
+    tcase_add_loop_test(cases, a_failing_family_may_hold_more_addresses_DANE_16, 0, 3);
     tcase_add_test(cases, no_address_is_trouble_only_if_a_family_could_not_be_asked_DANE_16);
     tcase_add_test(cases, a_family_that_is_not_probed_is_asked_for_and_is_not_absence);
+    tcase_add_loop_test(
+        cases, reserved_addresses_say_nothing_about_a_family_that_is_not_known_MX_07_MX_11, 0, 5);
     tcase_add_test(cases, facts_found_under_other_settings_do_not_serve);
     tcase_add_test(cases, a_stopping_daemon_ends_its_rounds_after_the_present_step);
     tcase_add_test(cases, families_are_balanced_when_the_cap_cuts_MX_04);

@@ -183,6 +183,12 @@ bool bench_report_once(const struct bench_case *what, double value, double floor
     return report(what, value, floor, floor > 0 ? value / floor : value);
 }
 
+bool bench_unmeasured(const struct bench_case *what, const char *why)
+{
+    bench_say("%s: %s", what->name, why);
+    return report(what, NAN, NAN, NAN);
+}
+
 int bench_finish(void)
 {
     return fallen == 0 ? 0 : 1;

@@ -72,6 +72,8 @@ double bench_median(const double *values, unsigned count);
 bool bench_report(const struct bench_case *what, const struct bench_pairs *pairs);
 /* For what is measured once: memory, instructions. `floor` 0: none, the bar is on the value. */
 bool bench_report_once(const struct bench_case *what, double value, double floor);
+/* For a case that cannot be measured here: says why, and its bar does not hold. */
+bool bench_unmeasured(const struct bench_case *what, const char *why);
 int bench_finish(void); /* the exit status: 0, or 1 if a bar fell */
 
 /* How many operations our side is to do where `count` are accounted for: more, if a slowdown is

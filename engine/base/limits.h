@@ -12,6 +12,7 @@
 #define LIMIT_ADDRESSES         8     /* evaluated of a host: four of each family (MX-03, MX-04) */
 #define LIMIT_ADDRESS_RECORDS   64    /* parsed of one answer */
 #define LIMIT_TLSA              32    /* evaluated of a host */
+#define LIMIT_TLSA_DATA         16384 /* bytes of theirs that are kept; more: not evaluated */
 #define LIMIT_TEXT_RECORDS      32    /* of one answer */
 #define LIMIT_ALIASES           16    /* CNAME hops (MX-01) */
 #define LIMIT_DNS_MESSAGE       65535 /* bytes */
@@ -60,7 +61,8 @@
 #define LIMIT_EVICTION_LOOKS 64 /* jobs looked at to find an idle one to forget */
 
 /* Kept for later requests, in the whole daemon; a kept one costs about 6 KiB (endpoint, with its
- * evidence), 2 KiB (host), 8 KiB (domain): 512 MiB at the very most, certificates not counted. */
+ * evidence), 2 KiB (host), 8 KiB (domain): 512 MiB at the very most, certificates not counted, nor
+ * LIMIT_TLSA_DATA of each host, as much again if somebody goes to the trouble. */
 #define LIMIT_KEPT_ENDPOINTS   32768u
 #define LIMIT_KEPT_HOSTS       32768u
 #define LIMIT_KEPT_DOMAINS     16384u

@@ -63,6 +63,7 @@ struct digest {
     struct flat_name end; /* of the alias chain */
     uint8_t aliases;
     uint32_t found; /* records of the wanted type there */
+    uint32_t kept;  /* of them, the first; of MX the most preferred */
     size_t data_bytes;
     uint32_t ttl_s;
 };
@@ -393,6 +394,13 @@ static uint32_t records_kept(enum dns_type type)
     return 0;
 }
 
+/* Whether the next record is kept, too: those kept are the first, without a gap. */
+static bool keeps_next(const struct digest *d, enum dns_type type, size_t data_bytes)
+{
+    return d->kept == d->found && d->kept < records_kept(type) &&
+           (type != DNS_TLSA || d->data_bytes + data_bytes <= LIMIT_TLSA_DATA);
+}
+
 /* Counts the wanted records at the present end of the chain. */
 static enum outcome find_wanted(struct digest *d, enum dns_type type)
 {
@@ -405,7 +413,10 @@ static enum outcome find_wanted(struct digest *d, enum dns_type type)
         if (!data_is_well_formed(&r, &record, type, &data_bytes))
             return OUTCOME_MALFORMED;
         d->ttl_s = least(d->ttl_s, record.ttl_s);
-        d->data_bytes += d->found < records_kept(type) ? data_bytes : 0;
+        if (keeps_next(d, type, data_bytes)) {
+            d->data_bytes += data_bytes;
+            d->kept++;
+        }
         d->found++;
     }
     return OUTCOME_FINE;
@@ -443,7 +454,7 @@ static enum outcome walk_chain(struct digest *d, enum dns_type type)
 
     if (type == DNS_CNAME) { /* about this one name: its alias is the data */
         enum outcome outcome = follow_alias(d, &followed);
-        d->found = followed ? 1 : 0;
+        d->found = d->kept = followed ? 1 : 0;
         return outcome;
     }
     for (unsigned hops = 0; hops <= LIMIT_ALIASES; hops++) {
@@ -666,7 +677,7 @@ static void fill_records(struct dns_answer *answer, const struct digest *d, void
  * memory. */
 static struct dns_answer *answer_build(const struct digest *d, enum dns_type type)
 {
-    uint32_t count = least(d->found, records_kept(type));
+    uint32_t count = d->kept;
     size_t array_bytes = count * record_bytes(type);
     size_t bytes = sizeof(struct dns_answer) + array_bytes + d->data_bytes;
     struct dns_answer *answer = malloc(bytes);

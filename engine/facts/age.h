@@ -13,11 +13,25 @@
 #define AGE_GOOD_MS (60ull * 60 * 1000) /* a completed handshake */
 #define AGE_BAD_MS  (5ull * 60 * 1000)  /* anything the peer did, or did not do */
 
+/* There are usable TLSA records, and what was shown meets none: a failure, for all that the
+ * handshake was completed. It may be mended any moment, and stops mail until then. */
+static inline bool evidence_meets_no_tlsa(const struct evidence *evidence)
+{
+    bool usable = false;
+
+    for (unsigned i = 0; i < evidence->tlsa_count; i++) {
+        if (evidence->tlsa[i].fate == TLSA_MATCH)
+            return false;
+        usable |= evidence->tlsa[i].fate != TLSA_UNUSABLE;
+    }
+    return usable;
+}
+
 static inline uint64_t evidence_good_until_ms(const struct evidence *evidence)
 {
     switch (outcome_says(evidence->outcome)) {
     case SAYS_ENCRYPTS:
-        return evidence->began_ms + AGE_GOOD_MS;
+        return evidence->began_ms + (evidence_meets_no_tlsa(evidence) ? AGE_BAD_MS : AGE_GOOD_MS);
     case SAYS_WEAK:
     case SAYS_CLEAR:
     case SAYS_REFUSES:

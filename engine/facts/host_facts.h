@@ -58,6 +58,7 @@ struct host_facts {
 
     uint8_t endpoint_count;
     uint8_t endpoints_dropped; /* addresses over LIMIT_ADDRESSES: not probed */
+    bool family_unknown;       /* a look-up of one family failed: there may be more (DANE-16) */
     struct host_endpoint endpoints[LIMIT_ADDRESSES];
 };
 

@@ -7,8 +7,9 @@
  * nothing was. With TLSA records the MTA leaves out every address that does not meet them, so one
  * that meets them suffices, and the host fails only if all were seen to fail.
  *
- * An address that was not seen, or not tried because there are too many, might be the weakest: then
- * the finding is not conclusive, and is made again soon. It keeps its kind all the same. A sender
+ * An address that was not seen, not tried because there are too many, or not known because the
+ * look-up of its family failed, might be the weakest, or the one that meets the records: then the
+ * finding is not conclusive, and is made again soon. It keeps its kind all the same. A sender
  * without IPv6 sees half the addresses of most hosts never; were they unknown, nobody would learn
  * anything. And who can hide an address from us that takes mail in clear can as well answer there
  * with TLS of his own, so `encrypted` never held against him, and what does (`verified`) is
@@ -47,6 +48,7 @@ enum why {
     WHY_TLSA_NO_TLS,
     WHY_TLSA_UNSEEN,
     WHY_TLSA_NOT_ALL,
+    WHY_TLSA_RAN_OUT,
     WHY_CLOCK,
 };
 
@@ -69,6 +71,8 @@ static const struct phrase whys[] = {
     [WHY_TLSA_NO_TLS] = {"TLSA records ask for TLS, but at ", ": ", ""},
     [WHY_TLSA_UNSEEN] = {"TLSA records ask for TLS; at ", ": ", ""},
     [WHY_TLSA_NOT_ALL] = {"at ", " there are more records or certificates than are looked at", ""},
+    [WHY_TLSA_RAN_OUT] = {"at ", " TLSA records that ran out before it was looked at are not met",
+                          ""},
     [WHY_CLOCK] = {"at ", " the certificate cannot be judged: this machine's clock is wrong", ""},
 };
 
@@ -343,11 +347,22 @@ static enum tls_report report_of_pkix(int result)
 
 /* --- a host without usable TLSA records --- */
 
+/* Addresses that nobody looked at, over the limit or of a family whose look-up failed (DANE-16). */
+static bool has_more_addresses(const struct host_facts *host)
+{
+    return host->endpoints_dropped > 0 || host->family_unknown;
+}
+
+static enum cause cause_of_more(const struct host_facts *host)
+{
+    return host->endpoints_dropped > 0 ? CAUSE_NOT_LOOKED : CAUSE_ADDRESS_TROUBLE;
+}
+
 /* An address that was not seen could change nothing: the weakest there can be was seen. */
 static bool survey_is_whole(const struct survey *survey, const struct host_facts *host,
                             bool tls_only)
 {
-    return (survey->unseen == 0 && host->endpoints_dropped == 0) ||
+    return (survey->unseen == 0 && !has_more_addresses(host)) ||
            survey->weakest == (tls_only ? GRADE_ENCRYPTED : GRADE_CLEAR);
 }
 
@@ -406,18 +421,25 @@ static void finding_seen(struct finding *finding, const struct host_facts *host,
     say(finding, host, WHY_DIALOGUE, outcome_name(finding->outcome));
 }
 
+/* It has no address that may be looked at (a family is switched off, or they are reserved): a
+ * choice, which host.c put into words. */
+static void finding_no_address_to_look_at(struct finding *finding, const struct host_facts *host)
+{
+    finding->cause = CAUSE_NOT_LOOKED;
+    snprintf(finding->why, sizeof finding->why, "%s", host->why);
+}
+
 static void finding_unseen(struct finding *finding, const struct host_facts *host)
 {
     finding->kind = FINDING_UNKNOWN;
     finding->level = finding->tls_required_by_tlsa ? LEVEL_ENCRYPT : LEVEL_NONE;
     if (finding->endpoint == FINDING_NO_ENDPOINT) {
-        finding->cause = CAUSE_OURS;
-        say(finding, host, WHY_NOT_LOOKED, "");
+        finding_no_address_to_look_at(finding, host);
         return;
     }
     if (grade_of(host->endpoints[finding->endpoint].evidence) != GRADE_UNSEEN &&
-        host->endpoints_dropped > 0)
-        finding->cause = CAUSE_NOT_LOOKED; /* at those over the limit */
+        has_more_addresses(host))
+        finding->cause = cause_of_more(host);
     else
         finding->cause = cause_of_unseen(finding->outcome);
     say(finding, host, WHY_DIALOGUE, outcome_name(finding->outcome));
@@ -435,10 +457,10 @@ static void finding_lacks_tls(struct finding *finding, const struct host_facts *
     say(finding, host, WHY_TLSA_NO_TLS, outcome_name(finding->outcome));
 }
 
-/* 454 is for now, and addresses over the limit may be better: nothing definite may rest on that. */
+/* 454 is for now, and addresses not looked at may be better: nothing definite may rest on that. */
 static bool may_do_tls(const struct host_facts *host)
 {
-    if (host->endpoints_dropped > 0)
+    if (has_more_addresses(host))
         return true;
     for (unsigned i = 0; i < host->endpoint_count; i++)
         if (host->endpoints[i].evidence->outcome == OUTCOME_STARTTLS_TEMPORARY)
@@ -565,6 +587,10 @@ static void look_at_chain(struct dane_look *look, const struct host_facts *host,
     if (look_is_partial(host, evidence)) {
         look->grade = DANE_UNSEEN;
         look->why = WHY_TLSA_NOT_ALL;
+    } else if (evidence->began_ms > host->dns_until_ms) { /* they may be others by now: DANE-42 */
+        look->grade = DANE_UNSEEN;
+        look->why = WHY_TLSA_RAN_OUT;
+        look->what = "";
     } else if (!dates_are_known(evidence, now_s) && look_needs_clock(evidence)) {
         look->grade = DANE_UNSEEN;
         look->why = WHY_CLOCK;
@@ -603,8 +629,9 @@ static enum cause cause_of_look(const struct dane_look *look, enum outcome outco
         return CAUSE_DANE_FAILS;
     if (look->grade == DANE_NO_TLS)
         return CAUSE_DANE_NO_TLS;
-    return look->why == WHY_TLSA_NOT_ALL || look->why == WHY_CLOCK ? CAUSE_OURS
-                                                                   : cause_of_unseen(outcome);
+    return look->why == WHY_TLSA_NOT_ALL || look->why == WHY_TLSA_RAN_OUT || look->why == WHY_CLOCK
+               ? CAUSE_OURS
+               : cause_of_unseen(outcome);
 }
 
 /*
@@ -682,8 +709,7 @@ static void finding_dane(struct finding *finding, const struct route *route,
     finding->level = route->secure ? LEVEL_AUTHENTICATED : LEVEL_DANE_INSECURE_MX;
     if (at == FINDING_NO_ENDPOINT) {
         finding->kind = FINDING_DANE_ENFORCED;
-        finding->cause = CAUSE_OURS;
-        say(finding, host, WHY_NOT_LOOKED, "");
+        finding_no_address_to_look_at(finding, host);
         return;
     }
     say(finding, host, decided.why, decided.record[0] != '\0' ? decided.record : decided.what);
@@ -691,9 +717,9 @@ static void finding_dane(struct finding *finding, const struct route *route,
         finding_dane_met(finding, route, host, grades, now_s);
         return;
     }
-    if (decided.grade != DANE_UNSEEN && host->endpoints_dropped > 0) { /* one of those may do */
+    if (decided.grade != DANE_UNSEEN && has_more_addresses(host)) { /* one of those may do */
         finding->kind = FINDING_DANE_ENFORCED;
-        finding->cause = CAUSE_NOT_LOOKED;
+        finding->cause = cause_of_more(host);
         return;
     }
     finding->kind = decided.grade == DANE_UNSEEN ? FINDING_DANE_ENFORCED : FINDING_DANE_FAILS;

@@ -616,12 +616,20 @@ static enum turn spoke_out_of_turn(struct probe *p)
 
 /* --- connect --- */
 
+/* Linux answers so where IPv6 is switched off: there is no route, as with any other machine that
+ * has no IPv6. (In IPv4 it is a lack of local ports.) */
+static bool lacks_ipv6(const struct probe *p, int error)
+{
+    return error == EADDRNOTAVAIL && p->evidence->key.address.family == 6 &&
+           p->prober->source6.size == 0;
+}
+
 static enum turn connect_failed(struct probe *p, int error)
 {
     enum outcome outcome = OUTCOME_CONNECT_UNREACHABLE;
 
     p->evidence->error = error;
-    if (is_ours(error))
+    if (is_ours(error) && !lacks_ipv6(p, error))
         outcome = OUTCOME_OURS_RESOURCES;
     else if (error == ECONNREFUSED || error == ECONNRESET)
         outcome = OUTCOME_CONNECT_REFUSED;

@@ -186,10 +186,14 @@ static enum host_turn addresses_resume(struct hosts *hosts, struct host_round *r
     const struct dns_answer *data = NULL;
     bool all_secure = true;
 
-    (void)hosts;
     for (unsigned i = 0; i < 2; i++) {
         const struct dns_answer *answer = round->addresses[i] = host_answer(round, i);
+        bool probed = i == 0 ? hosts->settings.ipv4 : hosts->settings.ipv6;
 
+        if (answer != NULL && dns_is_trouble(answer->kind) && probed) {
+            facts->family_unknown = true;
+            facts->ours = facts->ours || answer->trouble == DNS_TROUBLE_OURS;
+        }
         if (answer == NULL || !dns_has_data(answer->kind))
             continue;
         host_uses_ttl(facts, answer);
@@ -269,6 +273,17 @@ static enum host_turn tlsa_ask(struct hosts *hosts, struct host_round *round,
     return TURN_WAIT;
 }
 
+/* None of the records that were read is usable, but there are more: whether DANE is demanded or
+ * only TLS (DANE-12) is not known. */
+static enum host_turn tlsa_not_all_read(struct host_facts *facts, const struct dns_answer *answer)
+{
+    facts->tlsa_state = TLSA_TROUBLE;
+    snprintf(facts->why, sizeof facts->why, "it has %u TLSA records, more than are looked at",
+             (unsigned)answer->count + answer->dropped);
+    dns_answer_drop(answer);
+    return TURN_END;
+}
+
 static enum host_turn tlsa_digest(struct host_round *round)
 {
     const struct dns_answer *answer = host_answer(round, 0);
@@ -277,9 +292,11 @@ static enum host_turn tlsa_digest(struct host_round *round)
     host_uses_ttl(facts, answer);
     facts->tlsa_denied &= dns_is_secure(answer->kind) && dns_is_absent(answer->kind);
     if (answer->kind == DNS_SECURE_DATA) {
+        facts->usable = dane_usable_count(answer);
+        if (facts->usable == 0 && answer->dropped > 0)
+            return tlsa_not_all_read(facts, answer);
         facts->tlsa_state = TLSA_PRESENT;
         facts->tlsa = answer; /* the reference moves */
-        facts->usable = dane_usable_count(answer);
         round->try_original = false;
         return TURN_NEXT;
     }
@@ -376,21 +393,30 @@ static void endpoints_choose(struct hosts *hosts, struct host_round *round)
     }
 }
 
-/* Nobody to ask. Addresses only in a family that is switched off are not looked at; the host stays
- * one that mail may go to. */
+/* Nobody to ask. It is no host only if every address there may be was seen to be reserved; a
+ * look-up that failed is trouble, and what lies in a family that is switched off, or over the
+ * limit, is not looked at: mail may go there. */
 static enum host_turn endpoints_none(const struct hosts *hosts, struct host_round *round)
 {
+    const bool probed[2] = {hosts->settings.ipv4, hosts->settings.ipv6};
     struct host_facts *facts = round->facts;
-    bool looked = false;
+    bool off = false;
 
-    for (unsigned i = 0; i < 2; i++)
-        looked |= (i == 0 ? hosts->settings.ipv4 : hosts->settings.ipv6) &&
-                  round->addresses[i] != NULL && dns_has_data(round->addresses[i]->kind);
-    if (looked)
+    for (unsigned i = 0; i < 2; i++) {
+        const struct dns_answer *answer = round->addresses[i];
+
+        if (answer != NULL && dns_is_trouble(answer->kind)) {
+            facts->state = HOST_TROUBLE;
+            host_trouble(facts, "resolving its addresses", answer);
+            return TURN_END;
+        }
+        off |= answer != NULL && dns_has_data(answer->kind) && !probed[i];
+    }
+    if (!off && facts->endpoints_dropped == 0 && !round->job->literal)
         facts->state = HOST_UNUSABLE;
     snprintf(facts->why, sizeof facts->why, "%s",
-             looked ? "it has only addresses that are reserved"
-                    : "it has only addresses of a family that is switched off");
+             off ? "it has addresses of a family that is switched off, and no others to look at"
+                 : "the addresses that were looked at are reserved");
     return TURN_END;
 }
 
@@ -561,6 +587,10 @@ static void job_learns(struct host_job *job, const struct host_facts *facts, uin
 
     if (facts->state == HOST_TROUBLE || facts->tlsa_state == TLSA_TROUBLE)
         dns_until_ms = good_until_ms = 0; /* the resolver remembers failures; nothing to keep */
+    if (facts->family_unknown)
+        good_until_ms = facts->ended_ms + LIMIT_DNS_FAILURE_TTL_S * UINT64_C(1000);
+    if (dns_until_ms < good_until_ms)
+        good_until_ms = dns_until_ms;
     for (unsigned i = 0; i < facts->endpoint_count; i++) {
         uint64_t until_ms = evidence_good_until_ms(facts->endpoints[i].evidence);
 

@@ -227,6 +227,10 @@ static const struct behaviour rows[BEHAVIOUR_COUNT] = {
             .certificate = "rsa2048",
             .tls_maximum = TLS1_2_VERSION,
             .ciphers = "ECDHE-RSA-AES256-SHA"},
+    [68] = {.label = "rc4",
+            .what = "TLS 1.2 with RC4 only",
+            .instead = SAY(SERVER_HELLO("\x03", "\x00\x05") SILENCE),
+            .flags = FARM_MAY_DROP},
 
     /* --- greeting --- */
     [70] = {.label = "never-greets", .what = "accepts, never greets", .greeting = SAY(SILENCE)},
@@ -352,6 +356,11 @@ static const struct behaviour rows[BEHAVIOUR_COUNT] = {
     [107] = {.label = "glued-keyword",
              .what = "STARTTLS glued to another keyword",
              .ehlo = SAY(HELLO "250-SIZESTARTTLS\r\n250 STARTTLSX\r\n")},
+    [109] = {.label = "503-helo",
+             .what = "500 to EHLO, and 503 to HELO after it",
+             .ehlo = SAY("500 5.5.1 Command unrecognized\r\n"),
+             .helo = SAY("503 5.5.1 Bad sequence of commands\r\n"),
+             .starttls = NOT_NOW},
 
     /* --- the reply to STARTTLS --- */
     [110] = {.label = "454",
