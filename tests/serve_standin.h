@@ -8,6 +8,8 @@
  *   big.…        unknown; explaining it takes more than the buffers of a socket hold
  *
  * The thread is a shard as the front sees it: a ring, a mailbox, requests that always travel home.
+ * It is the resolver, too: of keys it says what the test has set, when the test lets it; and the
+ * keeper, who takes lines for the report.
  * While a request is kept, its waiter.not_before_ms says when it is to be answered.
  */
 #ifndef MXWARD_TESTS_SERVE_STANDIN_H
@@ -15,6 +17,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/limits.h"
+#include "engine/dns/look_ups.h"
 #include "engine/engine.h"
 #include "engine/loop/mailbox.h"
 #include "engine/loop/ring.h"
@@ -35,9 +38,13 @@ struct engine {
     struct owners owners;
     int ring_descriptors[LIMIT_THREADS];
     struct ring *ring;
-    struct mailbox *mailbox;
+    struct mailbox *mailbox, *resolver_mailbox, *keeper_mailbox;
     pthread_t thread;
     atomic_bool started, stop, hold;
+    atomic_bool hold_keys;
+    atomic_int openpgp, smime; /* enum dns_kind */
+    atomic_uint keys_asked, keys_kept;
+    struct dns_question_list keys;
     atomic_uint asked, kept; /* ever; now */
     atomic_uint scans;       /* asked with PRIORITY_SCAN */
     struct domain_request *first_kept;
@@ -47,7 +54,8 @@ struct engine {
     struct hosts_counts hosts;
     struct domains_counts domains;
     struct resolver_counts resolver;
-    struct table_writer *table; /* NULL unless a test opens one before the front starts */
+    struct table_writer *table, *users; /* NULL unless a test opens one before the front starts */
+    char key_names[2][NAME_BYTES_MAX + 1]; /* asked last for OPENPGPKEY, SMIMEA */
 };
 
 struct engine_front engine_front(struct engine *engine)
@@ -97,8 +105,7 @@ const struct keeper_counts *engine_keeper_counts(const struct engine *engine)
 
 const struct table_writer *engine_users(const struct engine *engine)
 {
-    (void)engine;
-    return NULL;
+    return engine->users;
 }
 
 const struct table_writer *engine_table(const struct engine *engine)
@@ -266,6 +273,60 @@ static void standin_turn(struct engine *engine)
     }
 }
 
+static const struct dns_tlsa standin_certificate = {
+    .usage = 3, .size = 2, .data = (const uint8_t *)"c"};
+
+static void standin_resolve(struct engine *engine, struct dns_question *question)
+{
+    const int kind = atomic_load(question->type == DNS_SMIMEA ? &engine->smime : &engine->openpgp);
+    struct dns_answer *answer = calloc(1, sizeof *answer);
+
+    atomic_init(&answer->references, 1);
+    answer->kind = (enum dns_kind)kind;
+    answer->type = question->type;
+    answer->owner = question->name;
+    if (dns_has_data(answer->kind)) {
+        answer->count = 1;
+        answer->tlsa = &standin_certificate;
+    }
+    question->answer = answer;
+    mailbox_send(engine->resolver_mailbox, question->message.from, &question->message);
+}
+
+static void standin_turn_resolver(struct engine *engine)
+{
+    struct dns_question *question;
+    struct message *message;
+
+    while ((message = mailbox_receive(engine->resolver_mailbox))) {
+        question = (struct dns_question *)(void *)message;
+        TAILQ_INSERT_TAIL(&engine->keys, question, entry);
+        snprintf(engine->key_names[question->type == DNS_SMIMEA], sizeof engine->key_names[0], "%s",
+                 question->name.text);
+        atomic_fetch_add(&engine->keys_kept, 1);
+        atomic_fetch_add(&engine->keys_asked, 1);
+    }
+    while (!atomic_load(&engine->hold_keys) && (question = TAILQ_FIRST(&engine->keys))) {
+        TAILQ_REMOVE(&engine->keys, question, entry);
+        atomic_fetch_sub(&engine->keys_kept, 1);
+        standin_resolve(engine, question);
+    }
+    mailbox_flush(engine->resolver_mailbox);
+}
+
+static void standin_turn_keeper(struct engine *engine)
+{
+    struct message *message;
+
+    while ((message = mailbox_receive(engine->keeper_mailbox))) {
+        if (message->kind != MESSAGE_REPORT_ASK)
+            abort();
+        message->kind = MESSAGE_REPORT_DONE;
+        mailbox_send(engine->keeper_mailbox, message->from, message);
+    }
+    mailbox_flush(engine->keeper_mailbox);
+}
+
 static void standin_wake(void *context, uint16_t to)
 {
     struct engine *engine = context;
@@ -288,19 +349,29 @@ static void *standin_run(void *context)
     if (ring_create(&engine->ring, &limits) != 0)
         abort();
     engine->mailbox = mailbox_open(engine->exchange, 0, standin_wake, engine);
-    engine->ring_descriptors[0] = ring_descriptor(engine->ring);
+    engine->resolver_mailbox = mailbox_open(engine->exchange, 1, standin_wake, engine);
+    engine->keeper_mailbox =
+        mailbox_open(engine->exchange, owner_keeper(&engine->owners), standin_wake, engine);
+    engine->ring_descriptors[0] = engine->ring_descriptors[1] =
+        engine->ring_descriptors[owner_keeper(&engine->owners)] = ring_descriptor(engine->ring);
     atomic_store(&engine->started, true);
     while (!atomic_load(&engine->stop)) {
-        uint64_t until_ms = clock_boot_ms() + (engine->first_kept ? 2 : 50);
+        const bool keeps = engine->first_kept || !TAILQ_EMPTY(&engine->keys);
+        uint64_t until_ms = clock_boot_ms() + (keeps ? 2 : 50);
 
         while ((message = mailbox_receive(engine->mailbox)))
             standin_take(engine, (struct domain_request *)(void *)message);
         standin_turn(engine);
+        standin_turn_resolver(engine);
+        standin_turn_keeper(engine);
         mailbox_flush(engine->mailbox);
-        if (!mailbox_may_sleep(engine->mailbox))
+        if (!mailbox_may_sleep(engine->mailbox) || !mailbox_may_sleep(engine->resolver_mailbox) ||
+            !mailbox_may_sleep(engine->keeper_mailbox))
             until_ms = 0;
         ring_turn(engine->ring, until_ms, standin_completed, NULL);
         mailbox_awake(engine->mailbox);
+        mailbox_awake(engine->resolver_mailbox);
+        mailbox_awake(engine->keeper_mailbox);
     }
     ring_destroy(engine->ring);
     return NULL;
@@ -311,6 +382,7 @@ static struct engine *standin_start(uint32_t capacity)
     struct engine *engine = calloc(1, sizeof *engine);
 
     engine->owners = (struct owners){.shards = 1, .resolvers = 1};
+    TAILQ_INIT(&engine->keys);
     engine->report = (struct shard_report){.prober = &engine->prober,
                                            .endpoints = &engine->endpoints,
                                            .hosts = &engine->hosts,
@@ -372,6 +444,7 @@ static void standin_open(struct standin *s, uint32_t capacity)
 static void standin_close(struct standin *s)
 {
     atomic_store(&s->engine->hold, false);
+    atomic_store(&s->engine->hold_keys, false);
     serve_stop(s->serve);
     standin_stop(s->engine);
     serve_free(s->serve);

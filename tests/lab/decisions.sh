@@ -85,6 +85,23 @@ loss_of_tls_is_held() {
     ctl report --json | grep -q '"domain":"offers-first.secure.lab"' || { echo "  not in the report"; return 1; }
 }
 
+# S14, DANE-43/44: the key that a recipient publishes is told with what is not sent, if DNSSEC vouches for it.
+keys_are_told() {
+    stopped=no-starttls.secure.lab
+    decided stop $alice hugh@$stopped &&
+        says '"openpgp":"present","smime":"present"' $alice hugh@$stopped &&
+        says 'an OpenPGP key and an S/MIME certificate in signed DNS' $alice hugh@$stopped &&
+        says '"openpgp":"none","smime":"none"' $alice Hugh@$stopped &&
+        says '"openpgp":"none","smime":"none"' $alice hugh@helo-only.secure.lab || return 1
+    says '"openpgp":"none","smime":"none"' $alice hugh@no-starttls.plain.lab || return 1 # unsigned
+    says '"openpgp":"not-asked","smime":"not-asked"' carol@here.lab hugh@$stopped &&
+        says '"openpgp":"present","smime":"present"' --keys carol@here.lab hugh@$stopped &&
+        says '"openpgp":"unknown","smime":"unknown"' --keys carol@here.lab hugh@expired.lab || return 1
+    ctl decide --keys carol@here.lab hugh@$stopped | grep -q 'OpenPGP key: present, S/MIME certificate: present' ||
+        { echo "  not said to people"; return 1; }
+    decided stop $alice hugh@$stopped # and still not sent
+}
+
 # Rules: pin, refuse, exempt; what is refused is refused for everybody.
 rules_hold() {
     ctl rule pin tls13.secure.lab authenticated --reason test >/dev/null &&
