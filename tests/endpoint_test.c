@@ -1367,7 +1367,7 @@ static bool switch_ipv6_off(void)
 }
 
 /* Were it ours, no worse verdict of a host with both families would ever be published. */
-START_TEST(a_machine_without_ipv6_has_no_way_there_and_is_not_at_fault)
+START_TEST(where_ipv6_is_switched_off_there_is_no_way)
 {
     if (!switch_ipv6_off()) {
         fprintf(stderr, "not played: this machine lets nobody make a network\n");
@@ -1576,11 +1576,9 @@ static Suite *suite(void)
           starttls_offered_again_inside_TLS_is_ignored_TLS_10}},
         {"connect",
          {a_closed_port_is_refused, a_dropped_syn_is_a_timeout,
-          an_ipv6_address_is_probed_like_any_other,
+          an_ipv6_address_is_probed_like_any_other, where_ipv6_is_switched_off_there_is_no_way,
           a_machine_without_a_name_says_its_address_TLS_04,
-          a_reserved_address_is_never_connected_to,
-          a_machine_without_ipv6_has_no_way_there_and_is_not_at_fault,
-          a_configured_source_address_is_used}},
+          a_reserved_address_is_never_connected_to, a_configured_source_address_is_used}},
         {"loop",
          {many_probes_share_a_loop_and_slots_run_out_cleanly,
           cancelling_ends_every_probe_wherever_it_is, a_deadline_that_we_slept_over_is_ours_law_3,

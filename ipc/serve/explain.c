@@ -385,6 +385,7 @@ static void write_host_facts(struct explain *explain, const struct route *route,
     write_reference_names(json, route, host);
     write_tlsa(json, host);
     json_put_unsigned(json, "endpoints_dropped", host->endpoints_dropped);
+    json_put_boolean(json, "family_unknown", host->family_unknown);
     json_put_array(json, "endpoints");
     for (unsigned i = 0; i < host->endpoint_count && i < LIMIT_ADDRESSES; i++)
         write_endpoint(explain, &host->endpoints[i]);
