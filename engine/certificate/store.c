@@ -19,8 +19,8 @@
 #include "engine/certificate/x509.h"
 
 #include "engine/base/check.h"
+#include "engine/certificate/openssl_memory.h"
 
-#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509v3.h>
 #include <xxhash.h>
@@ -97,9 +97,11 @@ int certificate_store_create(struct certificate_store **out, size_t bytes_max)
         return -ENOMEM;
     store->stripe_bytes_max = bytes_max / STRIPES;
     store->bucket_mask = buckets - 1;
+    x509_begin();
+    complete = openssl_load_all(NULL);
     store->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
     store->pkix = calloc(PKIX_SETS * PKIX_WAYS, sizeof *store->pkix);
-    complete = store->sha256 != NULL && store->pkix != NULL &&
+    complete = complete && store->sha256 != NULL && store->pkix != NULL &&
                getrandom(&store->seed, sizeof store->seed, 0) == (ssize_t)sizeof store->seed;
     pthread_mutex_init(&store->trust_lock, NULL);
     for (unsigned i = 0; i < STRIPES; i++) {
@@ -346,8 +348,10 @@ static void trust_add_system(X509_STORE *trust)
 int certificate_trust_load(struct certificate_store *store, const char *ca_file,
                            const char *ca_directory)
 {
-    X509_STORE *trust = X509_STORE_new(), *old;
+    X509_STORE *trust, *old;
 
+    x509_begin();
+    trust = X509_STORE_new();
     if (trust == NULL)
         return -ENOMEM;
     if (ca_file != NULL)
@@ -356,12 +360,12 @@ int certificate_trust_load(struct certificate_store *store, const char *ca_file,
         trust_add_directory(trust, ca_directory);
     if (ca_file == NULL && ca_directory == NULL)
         trust_add_system(trust);
-    ERR_clear_error();
-    if (!trust_has_roots(trust)) {
-        X509_STORE_free(trust);
-        return -ENOENT;
-    }
     trust_decode(trust);
+    bool short_of_memory = x509_out_of_memory(); /* roots may be missing, and nobody says so */
+    if (short_of_memory || !trust_has_roots(trust)) {
+        X509_STORE_free(trust);
+        return short_of_memory ? -ENOMEM : -ENOENT;
+    }
     pthread_mutex_lock(&store->trust_lock);
     old = store->trust;
     store->trust = trust;
@@ -406,10 +410,15 @@ static void pkix_bound_x509(int64_t *until_s, int64_t now_s, const X509 *x509)
 static int pkix_verify(X509_STORE *trust, const struct certificate *const *chain,
                        uint8_t chain_count, int64_t now_s, int64_t *until_s)
 {
-    X509_STORE_CTX *context = X509_STORE_CTX_new();
-    STACK_OF(X509) *untrusted = certificate_stack(chain, 1, chain_count);
-    X509 *leaf = certificate_x509(chain[0]);
+    X509_STORE_CTX *context;
+    STACK_OF(X509) * untrusted;
+    X509 *leaf;
     int result = -ENOMEM;
+
+    x509_begin();
+    context = X509_STORE_CTX_new();
+    untrusted = certificate_stack(chain, 1, chain_count);
+    leaf = certificate_x509(chain[0]);
 
     *until_s = now_s + CERTIFICATE_PKIX_S;
     for (unsigned i = 0; i < chain_count; i++) {
@@ -514,8 +523,7 @@ int certificate_pkix(struct certificate_store *store, const struct certificate *
     if (!pkix_remembered(&place, fresh.generation, now_s, &fresh.result)) {
         count(&store->pkix_verified);
         fresh.result = pkix_verify(trust, chain, chain_count, now_s, &fresh.until_s);
-        /* A failed signature may also be OpenSSL without memory, which it does not tell here. */
-        if (fresh.result >= 0 && fresh.result != X509_V_ERR_CERT_SIGNATURE_FAILURE) {
+        if (fresh.result >= 0) {
             memcpy(fresh.chain, place.digest, SHA256_BYTES);
             pkix_remember(&place, &fresh);
         }

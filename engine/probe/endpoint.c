@@ -479,6 +479,8 @@ static enum turn sent(struct probe *p, int result)
     return send_waiting(p);
 }
 
+static enum turn tls_broke(struct probe *p);
+
 /* Says a command, in clear or inside TLS, and expects its reply. */
 static enum turn say(struct probe *p, const char *verb, const char *argument,
                      enum smtp_question question)
@@ -495,7 +497,7 @@ static enum turn say(struct probe *p, const char *verb, const char *argument,
     note_line(p->evidence, NOTE_CLIENT, command);
     command[size - 2] = '\r';
     if (p->tls != NULL)
-        return tls_write(p->tls, command, size) == 0 ? send_waiting(p) : lost(p, -EPIPE);
+        return tls_write(p->tls, command, size) == 0 ? send_waiting(p) : tls_broke(p);
     memcpy(p->out, command, size);
     p->out_at = 0;
     p->out_size = (uint16_t)size;
@@ -563,8 +565,6 @@ static enum turn hear(struct probe *p, const uint8_t *bytes, size_t size, replie
     }
     return TURN_WAIT;
 }
-
-static enum turn tls_broke(struct probe *p);
 
 /* Ciphertext came: hears what is in it. */
 static enum turn hear_tls(struct probe *p, const uint8_t *bytes, size_t size, replied *then)
