@@ -7,13 +7,15 @@
  * nothing was. With TLSA records the MTA leaves out every address that does not meet them, so one
  * that meets them suffices, and the host fails only if all were seen to fail.
  *
- * An address that was not seen, or not tried because there are too many, might be the weakest: then
- * the finding is not conclusive, and is made again soon. It keeps its kind all the same. A sender
- * without IPv6 sees half the addresses of most hosts never; were they unknown, nobody would learn
- * anything. And who can hide an address from us that takes mail in clear can as well answer there
- * with TLS of his own, so `encrypted` never held against him, and what does (`verified`) is
- * enforced at the delivery, at whichever address. Known weakness: to hide one address of several
- * makes the class look better than it is, for a sender without a demand.
+ * An address that was not seen, or not tried because there are too many, or not learned because the
+ * look-up of its family failed, might be the weakest: then the finding is not conclusive, and is
+ * made again soon. It keeps its kind all the same. A sender without IPv6 sees half the addresses of
+ * most hosts never; were they unknown, nobody would learn anything. And who can hide an address
+ * from us that takes mail in clear can as well answer there with TLS of his own, so `encrypted`
+ * never held against him, and what does (`verified`) is enforced at the delivery, at whichever
+ * address. Known weakness: to hide one address of several makes the class look better than it is,
+ * for a sender without a demand. But where it was our own failure that hid it (no memory, no time,
+ * no budget), nothing better than what may be there is said: the host is unknown (law 3).
  *
  * Evidence may be an hour old: what expired since counts as expired (FRESH-02). With a clock that
  * cannot be right no certificate is judged by its dates: that is our failure (FRESH-06, law 3).
@@ -208,6 +210,7 @@ static enum grade endpoint_grade(const struct evidence *evidence,
 
 struct survey {
     unsigned seen, unseen, ours;
+    uint8_t first_ours;
     bool temporary;     /* the deciding one was refused for now (454) */
     bool pkix_unknown;  /* at an endpoint that encrypts, PKIX or names could not be asked in full */
     bool clock_wrong;   /* … because nobody knows what time it is */
@@ -219,7 +222,8 @@ struct survey {
 static void survey_endpoint(struct survey *survey, const struct evidence *evidence, uint8_t index,
                             enum grade grade, const struct name *bears)
 {
-    survey->ours += outcome_says(evidence->outcome) == SAYS_OURS;
+    if (outcome_says(evidence->outcome) == SAYS_OURS && survey->ours++ == 0)
+        survey->first_ours = index;
     if (grade == GRADE_UNSEEN) {
         if (survey->seen + survey->unseen == 0)
             survey->decides = index;
@@ -243,7 +247,7 @@ static void survey_endpoint(struct survey *survey, const struct evidence *eviden
 static struct survey survey_host(const struct host_facts *host, const struct reference_names *names,
                                  int64_t now_s, bool tls_only)
 {
-    struct survey survey = {.decides = FINDING_NO_ENDPOINT};
+    struct survey survey = {.decides = FINDING_NO_ENDPOINT, .first_ours = FINDING_NO_ENDPOINT};
 
     for (uint8_t i = 0; i < host->endpoint_count; i++) {
         const struct evidence *evidence = host->endpoints[i].evidence;
@@ -345,14 +349,34 @@ static enum tls_report report_of_pkix(int result)
     return REPORT_CERTIFICATE_NOT_TRUSTED;
 }
 
+/* There are, or may be, addresses that no endpoint stands for. */
+static bool host_may_have_more(const struct host_facts *host)
+{
+    return host->endpoints_dropped > 0 || host->addresses_unseen;
+}
+
+static enum cause cause_of_missing(const struct host_facts *host)
+{
+    return host->addresses_unseen_ours ? CAUSE_OURS : CAUSE_NOT_LOOKED;
+}
+
 /* --- a host without usable TLSA records --- */
 
 /* An address that was not seen could change nothing: the weakest there can be was seen. */
 static bool survey_is_whole(const struct survey *survey, const struct host_facts *host,
                             bool tls_only)
 {
-    return (survey->unseen == 0 && host->endpoints_dropped == 0) ||
+    return (survey->unseen == 0 && !host_may_have_more(host)) ||
            survey->weakest == (tls_only ? GRADE_ENCRYPTED : GRADE_CLEAR);
+}
+
+/* Part of the host was not seen for reasons of our own, and what was seen is better than what may
+ * be there: then nothing is said (law 3). */
+static bool survey_is_ours(const struct survey *survey, const struct host_facts *host,
+                           bool tls_only)
+{
+    return (survey->ours > 0 || host->addresses_unseen_ours) && survey->weakest > GRADE_WEAK &&
+           !survey_is_whole(survey, host, tls_only);
 }
 
 static void say_encrypted(struct finding *finding, const struct host_facts *host,
@@ -420,11 +444,26 @@ static void finding_unseen(struct finding *finding, const struct host_facts *hos
         return;
     }
     if (grade_of(host->endpoints[finding->endpoint].evidence) != GRADE_UNSEEN &&
-        host->endpoints_dropped > 0)
-        finding->cause = CAUSE_NOT_LOOKED; /* at those over the limit */
+        host_may_have_more(host))
+        finding->cause = cause_of_missing(host);
     else
         finding->cause = cause_of_unseen(finding->outcome);
     say(finding, host, WHY_DIALOGUE, outcome_name(finding->outcome));
+}
+
+static void finding_ours(struct finding *finding, const struct host_facts *host,
+                         const struct survey *survey)
+{
+    finding->kind = FINDING_UNKNOWN;
+    finding->level = finding->tls_required_by_tlsa ? LEVEL_ENCRYPT : LEVEL_NONE;
+    finding->cause = CAUSE_OURS;
+    finding->tls_version = 0;
+    finding->requiretls = false;
+    finding_decided_by(finding, host, survey->first_ours);
+    if (survey->ours > 0)
+        say(finding, host, WHY_DIALOGUE, outcome_name(finding->outcome));
+    else
+        snprintf(finding->why, sizeof finding->why, "%s", host->why);
 }
 
 /* TLSA records are there, none usable, and no address does TLS: no mail may go there (DANE-12). */
@@ -439,10 +478,10 @@ static void finding_lacks_tls(struct finding *finding, const struct host_facts *
     say(finding, host, WHY_TLSA_NO_TLS, outcome_name(finding->outcome));
 }
 
-/* 454 is for now, and addresses over the limit may be better: nothing definite may rest on that. */
+/* 454 is for now, and addresses not looked at may be better: nothing definite may rest on that. */
 static bool may_do_tls(const struct host_facts *host)
 {
-    if (host->endpoints_dropped > 0)
+    if (host_may_have_more(host))
         return true;
     for (unsigned i = 0; i < host->endpoint_count; i++)
         if (host->endpoints[i].evidence->outcome == OUTCOME_STARTTLS_TEMPORARY)
@@ -461,7 +500,9 @@ static void finding_plain(struct finding *finding, const struct route *route,
     survey = survey_host(host, &names, now_s, finding->tls_required_by_tlsa);
     finding_facts(finding, host);
     finding_decided_by(finding, host, survey.decides);
-    if (survey.seen > 0) {
+    if (survey.seen > 0 && survey_is_ours(&survey, host, finding->tls_required_by_tlsa)) {
+        finding_ours(finding, host, &survey);
+    } else if (survey.seen > 0) {
         finding_seen(finding, host, &survey, &names, now_s);
     } else if (survey.unseen == 0 && host->endpoint_count > 0 && !may_do_tls(host)) {
         finding_lacks_tls(finding, host);
@@ -695,9 +736,9 @@ static void finding_dane(struct finding *finding, const struct route *route,
         finding_dane_met(finding, route, host, grades, now_s);
         return;
     }
-    if (decided.grade != DANE_UNSEEN && host->endpoints_dropped > 0) { /* one of those may do */
+    if (decided.grade != DANE_UNSEEN && host_may_have_more(host)) { /* one of those may do */
         finding->kind = FINDING_DANE_ENFORCED;
-        finding->cause = CAUSE_NOT_LOOKED;
+        finding->cause = cause_of_missing(host);
         return;
     }
     finding->kind = decided.grade == DANE_UNSEEN ? FINDING_DANE_ENFORCED : FINDING_DANE_FAILS;
