@@ -564,6 +564,24 @@ START_TEST(a_family_that_could_not_be_looked_up_may_have_other_addresses_DANE_16
 }
 END_TEST
 
+START_TEST(a_refusal_whose_weakness_has_no_name_yet_is_not_the_last_word)
+{
+    for (int naming = NAMING_NONE; naming <= NAMING_OURS; naming++) {
+        bool named = naming == NAMING_NONE || naming == NAMING_ANSWERED;
+        scene_begin(true);
+        endpoint(OUTCOME_TLS_ALERT)->naming = (enum naming)naming;
+        ck_assert_int_eq(kind(), FINDING_CLEAR);
+        ck_assert_int_eq(s.finding.conclusive, named);
+        ck_assert_int_eq(strstr(s.finding.why, "is not known") == NULL, named);
+        scene_begin(true);
+        scene_tlsa(1);
+        endpoint(OUTCOME_TLS_ALERT)->naming = (enum naming)naming;
+        ck_assert_int_eq(kind(), FINDING_DANE_FAILS); /* weak or none: both are too little */
+        ck_assert(s.finding.conclusive);
+    }
+}
+END_TEST
+
 START_TEST(an_address_that_was_not_seen_leaves_nothing_definite_that_it_could_change)
 {
     static const struct {
@@ -1155,6 +1173,7 @@ int main(void)
     tcase_add_test(hosts, an_unreachable_family_says_nothing_about_the_host_and_is_looked_at_again);
     tcase_add_test(hosts, an_address_that_we_failed_to_look_at_leaves_nothing_good_to_say_law_3);
     tcase_add_test(hosts, a_family_that_could_not_be_looked_up_may_have_other_addresses_DANE_16);
+    tcase_add_test(hosts, a_refusal_whose_weakness_has_no_name_yet_is_not_the_last_word);
     tcase_add_test(hosts,
                    an_address_that_was_not_seen_leaves_nothing_definite_that_it_could_change);
     tcase_add_test(hosts, with_a_wrong_clock_no_certificate_is_judged_FRESH_06);

@@ -49,6 +49,7 @@ enum why {
     WHY_TLSA_UNSEEN,
     WHY_TLSA_NOT_ALL,
     WHY_CLOCK,
+    WHY_UNNAMED,
 };
 
 static const struct phrase whys[] = {
@@ -71,6 +72,7 @@ static const struct phrase whys[] = {
     [WHY_TLSA_UNSEEN] = {"TLSA records ask for TLS; at ", ": ", ""},
     [WHY_TLSA_NOT_ALL] = {"at ", " there are more records or certificates than are looked at", ""},
     [WHY_CLOCK] = {"at ", " the certificate cannot be judged: this machine's clock is wrong", ""},
+    [WHY_UNNAMED] = {"at ", ": ", ", and what it would take instead is not known"},
 };
 
 static const char *endpoint_text(const struct host_facts *host, unsigned index,
@@ -211,7 +213,7 @@ static enum grade endpoint_grade(const struct evidence *evidence,
 struct survey {
     unsigned seen, unseen, ours;
     uint8_t first_ours;
-    bool temporary;     /* the deciding one was refused for now (454) */
+    bool temporary;     /* the deciding one was refused for now (454), or is only perhaps so weak */
     bool pkix_unknown;  /* at an endpoint that encrypts, PKIX or names could not be asked in full */
     bool clock_wrong;   /* … because nobody knows what time it is */
     enum grade weakest; /* of those seen */
@@ -238,7 +240,8 @@ static void survey_endpoint(struct survey *survey, const struct evidence *eviden
         survey->weakest = grade;
         survey->decides = index;
         survey->bears = bears;
-        survey->temporary = evidence->outcome == OUTCOME_STARTTLS_TEMPORARY;
+        survey->temporary =
+            evidence->outcome == OUTCOME_STARTTLS_TEMPORARY || evidence_is_unnamed(evidence);
     }
     survey->seen++;
 }
@@ -431,7 +434,10 @@ static void finding_seen(struct finding *finding, const struct host_facts *host,
     }
     finding->cause = cause_of_clear(finding->outcome);
     finding->report = outcome_report(finding->outcome);
-    say(finding, host, WHY_DIALOGUE, outcome_name(finding->outcome));
+    say(finding, host,
+        evidence_is_unnamed(host->endpoints[finding->endpoint].evidence) ? WHY_UNNAMED
+                                                                         : WHY_DIALOGUE,
+        outcome_name(finding->outcome));
 }
 
 static void finding_unseen(struct finding *finding, const struct host_facts *host)

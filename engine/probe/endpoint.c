@@ -127,6 +127,8 @@ struct prober {
     struct certificate_store *certificates;
     const struct probe_settings *settings;
     struct tls_context *tls;
+    prober_may_again *may_again; /* NULL: nobody may */
+    void *may_again_context;
     struct pool *pool;
     struct probes parked, ended;
     uint64_t late_until_ms; /* the loop's last lateness */
@@ -175,6 +177,31 @@ static void set_detail(struct probe *p, const char *format, ...)
     va_end(arguments);
 }
 
+/* What the second connection came to; the first that is said counts. */
+static void naming_comes_to(struct probe *p, enum outcome outcome)
+{
+    uint16_t code = p->smtp.code;
+
+    if (p->evidence->naming != NAMING_UNSEEN)
+        return;
+    switch (outcome_says(outcome)) {
+    case SAYS_OURS:
+        p->evidence->naming = NAMING_OURS;
+        return;
+    case SAYS_ENCRYPTS:
+    case SAYS_WEAK:
+    case SAYS_BROKEN:
+        p->evidence->naming = NAMING_ANSWERED;
+        return;
+    case SAYS_CLEAR:
+    case SAYS_REFUSES:
+    case SAYS_INCONCLUSIVE:
+        break;
+    }
+    if (code == 421 || code == 450 || smtp_is_rate_signal(&p->smtp, smtp_text(&p->smtp)))
+        p->evidence->naming = NAMING_SLOWED;
+}
+
 /* The outcome, and one sentence. Returns `turn`, so that a step can say both in one line. On the
  * second connection only the name of what is weak counts: all else was found on the first. */
 static enum turn probe_find(struct probe *p, enum outcome outcome, enum turn turn,
@@ -184,6 +211,8 @@ static enum turn probe_find(struct probe *p, enum outcome outcome, enum turn tur
 {
     va_list arguments;
 
+    if (p->naming)
+        naming_comes_to(p, outcome);
     if (p->naming && outcome != OUTCOME_TLS_WEAK)
         return turn;
     p->decided = true;
@@ -859,12 +888,24 @@ static bool may_be_weak(const struct probe *p, const struct tls_facts *facts)
            memchr(alerts, facts->alert, sizeof alerts) != NULL;
 }
 
-/* The first connection's finding stands; the second may only put a name to it. */
-static enum turn name_what_is_weak(struct probe *p)
+/* The first connection's finding stands; the second may only put a name to it. `otherwise`: the
+ * turn if there must not be one. */
+static enum turn name_what_is_weak(struct probe *p, enum turn otherwise)
 {
+    struct prober *prober = p->prober;
+
+    if (prober->may_again == NULL || !prober->may_again(prober->may_again_context, p->job)) {
+        p->evidence->naming = NAMING_OURS;
+        note_line(p->evidence, NOTE_REMARK, "not once more: no budget to name what it would take");
+        set_detail(p, "%s; what it would take is not known: no budget for a second connection",
+                   p->evidence->detail);
+        counter_add(&prober->counts.weak_checks_left_out, 1);
+        return otherwise;
+    }
     p->naming = true;
+    p->evidence->naming = NAMING_UNSEEN; /* until it comes to something */
     note_line(p->evidence, NOTE_REMARK, "once more, to name what is below the floor");
-    counter_add(&p->prober->counts.weak_checks, 1);
+    counter_add(&prober->counts.weak_checks, 1);
     return TURN_AGAIN;
 }
 
@@ -910,7 +951,7 @@ static enum turn tls_broke(struct probe *p)
         return probe_fails(p, outcome, "%s", facts.why);
     probe_find(p, outcome, TURN_QUIT, "%s%s", outcome == OUTCOME_TLS_ALERT ? "alert: " : "",
                facts.why);
-    return may_be_weak(p, &facts) ? name_what_is_weak(p) : TURN_QUIT;
+    return may_be_weak(p, &facts) ? name_what_is_weak(p, TURN_QUIT) : TURN_QUIT;
 }
 
 static enum turn tls_completed(struct probe *p)
@@ -962,10 +1003,12 @@ static enum turn naming_received(struct probe *p, const uint8_t *bytes, size_t s
         return receive(p);
     case TLS_ANSWER_REFUSED:
     case TLS_ANSWER_OTHER:
+        p->evidence->naming = NAMING_ANSWERED;
         return TURN_END;
     case TLS_ANSWER_HELLO:
         break;
     }
+    p->evidence->naming = NAMING_ANSWERED;
     memcpy(p->out, never_mind, sizeof never_mind);
     p->out_at = 0;
     p->out_size = sizeof never_mind;
@@ -996,7 +1039,7 @@ static enum turn handshake_lost(struct probe *p, int result)
 {
     enum turn turn = lost(p, result);
 
-    return p->tls != NULL && may_be_weak(p, tls_facts(p->tls)) ? name_what_is_weak(p) : turn;
+    return p->tls != NULL && may_be_weak(p, tls_facts(p->tls)) ? name_what_is_weak(p, turn) : turn;
 }
 
 static enum turn handshake_resume(struct probe *p, const struct ring_completion *done)
@@ -1201,6 +1244,12 @@ void prober_loop_was_late(struct prober *prober, uint64_t since_ms, uint64_t unt
     prober->late_until_ms = until_ms; /* whoever began before and is not ended was running then */
 }
 
+void prober_ask_again(struct prober *prober, prober_may_again *may, void *context)
+{
+    prober->may_again = may;
+    prober->may_again_context = context;
+}
+
 void prober_cancel_all(struct prober *prober)
 {
     uint32_t slots = pool_slots(prober->pool);
@@ -1209,7 +1258,7 @@ void prober_cancel_all(struct prober *prober)
         struct probe *p = pool_at(prober->pool, slot);
         if (p == NULL || p->ended)
             continue;
-        if (!p->decided)
+        if (!p->decided || p->naming)
             probe_find(p, OUTCOME_OURS_CANCELLED, TURN_END, "mxward is stopping");
         if (p->leaving == TURN_WAIT)
             probe_drive(p, TURN_END);

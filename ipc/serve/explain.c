@@ -72,6 +72,10 @@ static const char *const says_words[] = {
     [SAYS_REFUSES] = "refuses",   [SAYS_BROKEN] = "broken", [SAYS_INCONCLUSIVE] = "inconclusive",
     [SAYS_OURS] = "ours",
 };
+static const char *const namings[] = {
+    [NAMING_NONE] = NULL,       [NAMING_ANSWERED] = "answered", [NAMING_UNSEEN] = "unseen",
+    [NAMING_SLOWED] = "slowed", [NAMING_OURS] = "ours",
+};
 static const char *const key_types[] = {
     [KEY_OTHER] = "other",     [KEY_RSA] = "RSA",     [KEY_EC] = "EC",
     [KEY_ED25519] = "Ed25519", [KEY_ED448] = "Ed448", [KEY_DSA] = "DSA",
@@ -284,6 +288,7 @@ static void write_tls(struct explain *explain, const struct evidence *e)
     json_put_text(json, "group", e->group[0] ? e->group : NULL);
     json_put_text(json, "signature", e->signature[0] ? e->signature : NULL);
     json_put_unsigned(json, "alert", e->alert);
+    json_put_text(json, "naming", WORD(namings, e->naming));
     if (e->pkix < 0) {
         json_put_null(json, "pkix");
     } else {
