@@ -99,6 +99,7 @@ struct probe {
     bool parked;           /* in the queue for heavy work */
     bool decided;          /* the outcome stands */
     bool late;             /* we were; see the head of the file */
+    bool unheard;          /* TLS was completed, and nothing was heard inside */
     bool my_turn;          /* the peer has answered what was asked, and nothing more */
     bool last_words;       /* what waits to be sent is the last: close after it */
     bool helo;             /* EHLO was refused, HELO was sent */
@@ -224,7 +225,8 @@ static enum turn probe_find(struct probe *p, enum outcome outcome, enum turn tur
     return turn;
 }
 
-/* A failure of the dialogue. Inside TLS it takes nothing away from what was seen there. */
+/* A failure of the dialogue. Inside TLS it takes nothing away from what was seen there, unless it
+ * is ours: then we did not hear whether the peer really goes on (tls_broke says how it may not). */
 static enum turn probe_fails(struct probe *p, enum outcome outcome, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 static enum turn probe_fails(struct probe *p, enum outcome outcome, const char *format, ...)
@@ -235,10 +237,12 @@ static enum turn probe_fails(struct probe *p, enum outcome outcome, const char *
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    if (p->step < STEP_VERIFY)
+    if (p->step < STEP_VERIFY || (p->step < STEP_GOODBYE && outcome_says(outcome) == SAYS_OURS))
         return probe_find(p, outcome, TURN_END, "%s", text);
-    if (p->step < STEP_GOODBYE)
+    if (p->step < STEP_GOODBYE) {
         set_detail(p, "%s", text);
+        p->unheard = true;
+    }
     return TURN_END;
 }
 
@@ -1151,7 +1155,7 @@ static void blame_ourselves(struct probe *p)
 
     if (p->began_us / 1000 > p->prober->late_until_ms && !p->late)
         return;
-    if (says != SAYS_INCONCLUSIVE && says != SAYS_BROKEN && says != SAYS_REFUSES)
+    if (says != SAYS_INCONCLUSIVE && says != SAYS_BROKEN && says != SAYS_REFUSES && !p->unheard)
         return;
     counter_add(&p->prober->counts.timeouts_ours, 1);
     set_detail(p, "we were late; it looked like %s", outcome_name(e->outcome));
@@ -1244,6 +1248,14 @@ void prober_loop_was_late(struct prober *prober, uint64_t since_ms, uint64_t unt
     prober->late_until_ms = until_ms; /* whoever began before and is not ended was running then */
 }
 
+/* What was found so far is not all: there is something to cancel. */
+static bool is_unfinished(const struct probe *p)
+{
+    bool inside_tls = p->evidence->outcome == OUTCOME_TLS_OK && p->step < STEP_GOODBYE;
+
+    return !p->decided || p->naming || (inside_tls && p->leaving == TURN_WAIT);
+}
+
 void prober_ask_again(struct prober *prober, prober_may_again *may, void *context)
 {
     prober->may_again = may;
@@ -1258,7 +1270,7 @@ void prober_cancel_all(struct prober *prober)
         struct probe *p = pool_at(prober->pool, slot);
         if (p == NULL || p->ended)
             continue;
-        if (!p->decided || p->naming)
+        if (is_unfinished(p))
             probe_find(p, OUTCOME_OURS_CANCELLED, TURN_END, "mxward is stopping");
         if (p->leaving == TURN_WAIT)
             probe_drive(p, TURN_END);
