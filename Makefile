@@ -104,8 +104,8 @@ $(filter $(BUILD)/tests/daemon_%,$(TESTS)): | $(BUILD)/mxward $(BUILD)/mxwardctl
 
 # Plays replace the world (ring, resolver, clock) at link time: what stands in tests/plays/world is
 # linked first, so the archive's own members are never pulled in.
-# They also make allocations fail: those of the objects linked here, by the names below.
-WRAPPED := malloc calloc realloc aligned_alloc strdup
+# They also make allocations fail, and pools small: by the names below, in the objects linked here.
+WRAPPED := malloc calloc realloc aligned_alloc strdup mmap open_memstream pool_create CRYPTO_set_mem_functions
 WORLD := $(call object,$(wildcard tests/plays/world/*.c))
 $(PLAYS): $(BUILD)/tests/plays/%: $(BUILD)/tests/plays/%.o $(WORLD) $(archives)
 	$(link) $(WRAPPED:%=-Wl,--wrap=%) $(CHECK_LIBS) $(LDLIBS)

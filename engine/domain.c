@@ -146,11 +146,14 @@ static void round_judge(struct domains *domains, struct domain_round *round)
 
 static bool host_is_partly_ours(const struct host_facts *host)
 {
-    if (host->ours)
+    if (host->ours || host->addresses_unseen_ours)
         return true;
-    for (unsigned i = 0; i < host->endpoint_count; i++)
-        if (outcome_says(host->endpoints[i].evidence->outcome) == SAYS_OURS)
+    for (unsigned i = 0; i < host->endpoint_count; i++) {
+        const struct evidence *evidence = host->endpoints[i].evidence;
+
+        if (outcome_says(evidence->outcome) == SAYS_OURS || evidence->naming == NAMING_OURS)
             return true;
+    }
     return false;
 }
 

@@ -32,6 +32,7 @@ static unsigned asked_count;
 static struct endpoint_key probed[64];
 static unsigned probed_count;
 static enum outcome outcome_of_probes;
+static enum dns_trouble trouble_of_errors; /* set by a test */
 static uint64_t evidence_began_ms;
 static bool reserved;         /* all addresses are such that nobody is connected to */
 static uint8_t tlsa_usage;    /* of the one record that is read; 1 is of no use (DANE-23) */
@@ -104,6 +105,7 @@ static const struct dns_answer *answer_made(const struct dns_question *question)
     if (line->name == NULL)
         return answer;
     answer->kind = line->kind;
+    answer->trouble = line->kind == DNS_ERROR ? trouble_of_errors : DNS_TROUBLE_NONE;
     answer->count = line->count;
     if (line->canonical != NULL) {
         answer->aliases = 1;
@@ -447,8 +449,40 @@ START_TEST(a_failing_family_may_hold_more_addresses_DANE_16)
                            {0}};
     const struct host_facts *facts = facts_by(lines, "mx.s.lab");
 
-    ck_assert_int_eq(facts->family_unknown, _i < 2);
+    ck_assert_int_eq(facts->addresses_unseen, _i < 2);
     ck_assert_int_eq(facts->state, HOST_RESOLVED);
+    host_facts_drop(facts);
+}
+END_TEST
+
+/* It is used, but facts and finding know that there may be more, and it is asked for again soon. */
+START_TEST(a_family_that_could_not_be_looked_up_is_remembered_as_missing_DANE_16)
+{
+    static const struct line lines[] = {{"mx.u.lab", DNS_A, DNS_INSECURE_DATA, NULL, 1},
+                                        {"mx.u.lab", DNS_AAAA, DNS_ERROR, NULL, 0},
+                                        {0}};
+    static const struct {
+        enum dns_trouble trouble;
+        unsigned asked;                  /* questions until then */
+    } rounds[] = {{DNS_TROUBLE_OURS, 2}, /* our own failure serves nobody */
+                  {DNS_TROUBLE_OURS, 4},
+                  {DNS_TROUBLE_SERVFAIL, 6},
+                  {DNS_TROUBLE_SERVFAIL, 6}};
+    struct host_settings only_ipv4 = {.ipv4 = true, .allow_reserved = true, .dns_ms = 1000};
+
+    for (unsigned i = 0; i < 4; i++) {
+        trouble_of_errors = rounds[i].trouble;
+        const struct host_facts *facts = facts_by(lines, "mx.u.lab");
+        ck_assert_int_eq(facts->state, HOST_RESOLVED);
+        ck_assert(facts->addresses_unseen);
+        ck_assert_int_eq(facts->addresses_unseen_ours, rounds[i].trouble == DNS_TROUBLE_OURS);
+        ck_assert_ptr_nonnull(strstr(facts->why, "AAAA"));
+        ck_assert_uint_eq(asked_count, rounds[i].asked);
+        host_facts_drop(facts);
+    }
+    hosts_reload(hosts, &only_ipv4);
+    const struct host_facts *facts = facts_by(lines, "mx.u.lab");
+    ck_assert(!facts->addresses_unseen); /* nobody would look there */
     host_facts_drop(facts);
 }
 END_TEST
@@ -683,6 +717,7 @@ int main(void)
                         3);
     tcase_add_test(cases, one_failing_family_does_not_hide_the_other_DANE_16_MX_04);
     tcase_add_loop_test(cases, a_failing_family_may_hold_more_addresses_DANE_16, 0, 3);
+    tcase_add_test(cases, a_family_that_could_not_be_looked_up_is_remembered_as_missing_DANE_16);
     tcase_add_test(cases, no_address_is_trouble_only_if_a_family_could_not_be_asked_DANE_16);
     tcase_add_test(cases, a_family_that_is_not_probed_is_asked_for_and_is_not_absence);
     tcase_add_loop_test(

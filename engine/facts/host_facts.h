@@ -54,11 +54,13 @@ struct host_facts {
     bool ours;        /* the trouble was our own: no room, our deadline, lateness */
     bool bogus;       /* the trouble was a DNSSEC validation failure (RPT-06) */
     const struct dns_answer *tlsa; /* held; NULL if not TLSA_PRESENT */
-    char why[160]; /* for HOST_TROUBLE and TLSA_TROUBLE: which look-up, what happened */
+    char why[160];                 /* of a look-up that failed: which, and what happened */
 
+    /* The look-up of one family failed (DANE-16): there may be addresses that are not among the
+     * endpoints; and whether it failed for reasons of our own. */
+    bool addresses_unseen, addresses_unseen_ours;
     uint8_t endpoint_count;
     uint8_t endpoints_dropped; /* addresses over LIMIT_ADDRESSES: not probed */
-    bool family_unknown;       /* a look-up of one family failed: there may be more (DANE-16) */
     struct host_endpoint endpoints[LIMIT_ADDRESSES];
 };
 

@@ -73,6 +73,10 @@ static const char *const says_words[] = {
     [SAYS_REFUSES] = "refuses",   [SAYS_BROKEN] = "broken", [SAYS_INCONCLUSIVE] = "inconclusive",
     [SAYS_OURS] = "ours",
 };
+static const char *const namings[] = {
+    [NAMING_NONE] = NULL,       [NAMING_ANSWERED] = "answered", [NAMING_UNSEEN] = "unseen",
+    [NAMING_SLOWED] = "slowed", [NAMING_OURS] = "ours",
+};
 static const char *const key_types[] = {
     [KEY_OTHER] = "other",     [KEY_RSA] = "RSA",     [KEY_EC] = "EC",
     [KEY_ED25519] = "Ed25519", [KEY_ED448] = "Ed448", [KEY_DSA] = "DSA",
@@ -291,6 +295,7 @@ static void write_tls(struct explain *explain, const struct evidence *e)
     json_put_text(json, "group", e->group[0] ? e->group : NULL);
     json_put_text(json, "signature", e->signature[0] ? e->signature : NULL);
     json_put_unsigned(json, "alert", e->alert);
+    json_put_text(json, "naming", WORD(namings, e->naming));
     if (e->pkix < 0) {
         json_put_null(json, "pkix");
     } else {
@@ -385,7 +390,7 @@ static void write_host_facts(struct explain *explain, const struct route *route,
     write_reference_names(json, route, host);
     write_tlsa(json, host);
     json_put_unsigned(json, "endpoints_dropped", host->endpoints_dropped);
-    json_put_boolean(json, "family_unknown", host->family_unknown);
+    json_put_boolean(json, "addresses_unseen", host->addresses_unseen);
     json_put_array(json, "endpoints");
     for (unsigned i = 0; i < host->endpoint_count && i < LIMIT_ADDRESSES; i++)
         write_endpoint(explain, &host->endpoints[i]);

@@ -65,10 +65,15 @@ static const struct row endpoint_rows[] = {
     ROW(endpoints_counts, waiting_for_room),
 };
 static const struct row prober_rows[] = {
-    ROW(prober_counts, started),       ROW(prober_counts, in_flight),
-    ROW(prober_counts, handshakes),    ROW(prober_counts, bytes_in),
-    ROW(prober_counts, bytes_out),     ROW(prober_counts, stale_completions),
+    ROW(prober_counts, started),
+    ROW(prober_counts, in_flight),
+    ROW(prober_counts, handshakes),
+    ROW(prober_counts, bytes_in),
+    ROW(prober_counts, bytes_out),
+    ROW(prober_counts, stale_completions),
     ROW(prober_counts, timeouts_ours),
+    ROW(prober_counts, weak_checks),
+    ROW(prober_counts, weak_checks_left_out),
 };
 static const struct row resolver_rows[] = {
     ROW(resolver_counts, asked),           ROW(resolver_counts, answered),

@@ -11,6 +11,7 @@
 #include "engine/base/check.h"
 #include "engine/base/clock.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdarg.h>
@@ -19,7 +20,8 @@
 #include <string.h>
 
 #define FILES_MAX      64
-#define OPERATIONS_MAX 256 /* waiting at once */
+#define HOSTS_MAX      1024 /* connections of one play */
+#define OPERATIONS_MAX 256  /* waiting at once */
 #define SLOW_CANCEL_MS 500
 #define TURNS_MAX      200000 /* of one play */
 
@@ -55,7 +57,10 @@ static struct {
     struct file files[FILES_MAX];
     struct operation waiting[OPERATIONS_MAX]; /* in the order of submission */
     unsigned waiting_count, submitted, connections, turns;
-    struct host *hosts[FILES_MAX]; /* in the order of connecting */
+    struct host *hosts[HOSTS_MAX];    /* in the order of connecting */
+    unsigned visits[WORLD_ADDRESSES]; /* connections to each of options.addresses */
+    struct world_party party;
+    bool woken;
     char why_failed[512];
     char transcript[65536];
     size_t transcript_size;
@@ -112,6 +117,27 @@ void world_end(void)
         world_fail("%u files are still open", world_files_open());
     free_hosts();
     world.connections = 0;
+}
+
+void world_invite(const struct world_party *party)
+{
+    world.party = *party;
+}
+
+void world_calm(void)
+{
+    world.options.trouble = TROUBLE_NONE;
+    memset(world.visits, 0, sizeof world.visits);
+}
+
+void world_wake(void)
+{
+    world.woken = true;
+}
+
+unsigned world_in_flight(void)
+{
+    return world.waiting_count;
 }
 
 unsigned world_operations(void)
@@ -399,14 +425,41 @@ static struct file *file_of(const struct operation *operation)
     return &world.files[(unsigned)operation->file & ~(unsigned)RING_FILE_DIRECT];
 }
 
-static void meet_host(struct file *file)
+/* The n-th of them, or the last one. */
+static const char *nth_script(const char *const *scripts, unsigned most, unsigned n)
 {
-    unsigned n = world.connections, last = 0;
+    unsigned last = 0;
 
-    while (last + 1 < WORLD_SCRIPTS && world.options.scripts[last + 1] != NULL)
+    while (last + 1 < most && scripts[last + 1] != NULL)
         last++;
-    CHECK(n < FILES_MAX);
-    file->host = host_create(world.options.scripts[n < last ? n : last], world.options.may_quit);
+    return scripts[n < last ? n : last];
+}
+
+/* Who lives there is found by the address as text; without addresses all are the same. */
+static const char *script_of(const struct operation *operation)
+{
+    const struct sockaddr *address = (const void *)operation->copy;
+    char text[INET6_ADDRSTRLEN] = "";
+
+    if (world.options.addresses[0].address == NULL)
+        return nth_script(world.options.scripts, WORLD_SCRIPTS, world.connections);
+    if (address->sa_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, text,
+                  sizeof text);
+    else
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, text,
+                  sizeof text);
+    for (unsigned i = 0; i < WORLD_ADDRESSES && world.options.addresses[i].address != NULL; i++)
+        if (strcmp(world.options.addresses[i].address, text) == 0)
+            return nth_script(world.options.addresses[i].scripts, WORLD_VISITS, world.visits[i]++);
+    world_fail("nobody lives at %s", text);
+    return "connect unreachable";
+}
+
+static void meet_host(struct file *file, const struct operation *operation)
+{
+    CHECK(world.connections < HOSTS_MAX);
+    file->host = host_create(script_of(operation), world.options.may_quit);
     world.hosts[world.connections++] = file->host;
 }
 
@@ -416,7 +469,7 @@ static bool connect_ends(struct operation *operation, int *result)
     struct file *file = file_of(operation);
 
     if (file->host == NULL)
-        meet_host(file);
+        meet_host(file, operation);
     switch (host_connects(file->host)) {
     case HOST_SILENT:
         return false;
@@ -546,11 +599,19 @@ static void play_hosts(void)
         host_play(world.hosts[i], clock_boot_ms());
 }
 
+static void play_party(void)
+{
+    if (world.party.play != NULL)
+        world.party.play(world.party.context);
+}
+
 /* The next moment at which something can change by itself. */
 static uint64_t next_event_ms(void)
 {
     uint64_t next_ms = UINT64_MAX, now_ms = clock_boot_ms();
 
+    if (world.party.next_ms != NULL)
+        next_ms = world.party.next_ms(world.party.context);
     for (unsigned i = 0; i < world.connections; i++) {
         uint64_t at_ms = host_next_ms(world.hosts[i]);
         next_ms = at_ms < next_ms ? at_ms : next_ms;
@@ -570,11 +631,12 @@ static int turn(struct ring *ring, uint64_t until_ms, ring_handler *handler, voi
     int handed = 0;
 
     for (;;) {
+        play_party();
         play_hosts();
         while (handed < RING_BATCH && world.why_failed[0] == '\0' &&
                hand_over_one(ring, handler, context))
             handed++;
-        if (handed > 0 || world.why_failed[0] != '\0' || until_ms <= clock_boot_ms())
+        if (handed > 0 || world.woken || world.why_failed[0] != '\0' || until_ms <= clock_boot_ms())
             return handed;
         uint64_t next_ms = next_event_ms();
         if (next_ms == UINT64_MAX && until_ms == UINT64_MAX) {
@@ -591,6 +653,9 @@ int ring_turn(struct ring *ring, uint64_t until_ms, ring_handler *handler, void 
     if (++world.turns > TURNS_MAX)
         world_fail("more than %d turns", TURNS_MAX);
     world_allocations_pause();
+    world.woken = false;
+    if (world.party.begin != NULL)
+        world.party.begin(world.party.context);
     int handed = turn(ring, until_ms, handler, context);
     world_allocations_resume();
     return handed;
