@@ -1549,13 +1549,26 @@ START_TEST(what_fails_while_the_loop_stood_still_is_ours_law_3)
 }
 END_TEST
 
+struct cases {
+    const char *name;
+    const TTest *tests[12];
+};
+
+static void add_cases(Suite *suite, const struct cases *cases)
+{
+    TCase *tcase = tcase_create(cases->name);
+
+    tcase_add_checked_fixture(tcase, world_open, world_close);
+    tcase_set_timeout(tcase, 60);
+    for (size_t j = 0; j < 12 && cases->tests[j] != NULL; j++)
+        tcase_add_test(tcase, cases->tests[j]);
+    suite_add_tcase(suite, tcase);
+}
+
 static Suite *suite(void)
 {
     Suite *suite = suite_create("endpoint");
-    struct {
-        const char *name;
-        const TTest *tests[12];
-    } cases[] = {
+    const struct cases cases[] = {
         {"in order",
          {a_host_in_order_is_found_in_order, only_the_keywords_inside_TLS_count_TLS_09,
           a_leaf_too_large_to_keep_is_matched_by_nothing_and_ends_nothing,
@@ -1611,14 +1624,9 @@ static Suite *suite(void)
           cancelling_ends_every_probe_wherever_it_is, a_deadline_that_we_slept_over_is_ours_law_3,
           what_fails_while_the_loop_stood_still_is_ours_law_3}},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        TCase *tcase = tcase_create(cases[i].name);
-        tcase_add_checked_fixture(tcase, world_open, world_close);
-        tcase_set_timeout(tcase, 60);
-        for (size_t j = 0; j < 12 && cases[i].tests[j] != NULL; j++)
-            tcase_add_test(tcase, cases[i].tests[j]);
-        suite_add_tcase(suite, tcase);
-    }
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        add_cases(suite, &cases[i]);
     return suite;
 }
 
