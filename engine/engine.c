@@ -79,6 +79,7 @@ static int start_shards(struct engine *engine, const struct configuration *confi
         .certificates = engine->certificates,
         .publisher = engine->publisher,
         .configuration = configuration,
+        .config_epoch = engine_config_epoch(engine),
     };
 
     for (uint16_t i = 0; i < engine->owners.shards; i++) {
@@ -134,7 +135,9 @@ int engine_start(struct engine **out, const struct configuration *configuration,
         count_or_processors(configuration->daemon.resolvers != 0 ? configuration->daemon.resolvers
                                                                  : engine->owners.shards,
                             LIMIT_RESOLVERS);
-    error = open_stores(engine, configuration, why, why_size);
+    error = engine_config_epoch(engine) == 0 ? -ENOMEM : 0;
+    if (error == 0)
+        error = open_stores(engine, configuration, why, why_size);
     if (error == 0)
         error = exchange_create(&engine->exchange, owner_threads(&engine->owners),
                                 (uint32_t)configuration->daemon.mailbox);
@@ -155,16 +158,21 @@ int engine_start(struct engine **out, const struct configuration *configuration,
 int engine_reload(struct engine *engine, const struct configuration *configuration, char *why,
                   size_t why_size)
 {
+    uint32_t epoch = configuration_epoch(configuration);
+
+    if (epoch == 0) {
+        snprintf(why, why_size, "no memory");
+        return -ENOMEM;
+    }
     for (uint16_t i = 0; i < engine->shards_started; i++) {
-        int error = shard_reload(engine->shards[i], configuration);
+        int error = shard_reload(engine->shards[i], configuration, epoch);
 
         if (error != 0) {
             snprintf(why, why_size, "shard %u did not take the new settings in time", i);
             return error;
         }
     }
-    atomic_store_explicit(&engine->config_epoch, configuration_epoch(configuration),
-                          memory_order_relaxed);
+    atomic_store_explicit(&engine->config_epoch, epoch, memory_order_relaxed);
     return 0;
 }
 

@@ -52,7 +52,8 @@ struct shard {
     /* Release by the main thread, acquire by the shard, once a turn. */
     _Atomic(uint32_t) control; /* enum shard_wish */
     _Atomic(const struct configuration *)
-        fresh; /* release: main; exchanged for NULL by the shard */
+        fresh;                     /* release: main; exchanged for NULL by the shard */
+    _Atomic(uint32_t) fresh_epoch; /* of `fresh`, which is stored after it */
     _Atomic(const struct configuration *) taken; /* the last one; release, partner: main */
     _Atomic(uint32_t) idle;                      /* nothing in work; release, partner: main */
 };
@@ -252,11 +253,12 @@ static struct host_settings host_settings_of(const struct configuration *configu
                                   .dns_ms = configuration->dns.look_up_ms};
 }
 
-static struct domain_settings domain_settings_of(const struct configuration *configuration)
+static struct domain_settings domain_settings_of(const struct configuration *configuration,
+                                                 uint32_t config_epoch)
 {
     const struct option_list *own = &configuration->daemon.own;
     struct domain_settings settings = {.dns_ms = configuration->dns.look_up_ms,
-                                       .config_epoch = configuration_epoch(configuration)};
+                                       .config_epoch = config_epoch};
 
     for (size_t i = 0; i < own->count; i++)
         if (!own_add(&settings.own, own->texts[i]))
@@ -272,7 +274,7 @@ static int shard_create_jobs(struct shard *shard)
     uint32_t probes = shard_share(configuration->probe.parallel, shards);
     uint32_t jobs = shard_share(configuration->daemon.jobs, shards);
     struct host_settings host = host_settings_of(configuration);
-    struct domain_settings domain = domain_settings_of(configuration);
+    struct domain_settings domain = domain_settings_of(configuration, start->config_epoch);
     int error;
 
     error = prober_create(&shard->prober, shard->ring, shard->wheel, start->certificates,
@@ -401,7 +403,9 @@ static void shard_take_configuration(struct shard *shard)
 {
     const struct configuration *fresh =
         atomic_exchange_explicit(&shard->fresh, NULL, memory_order_acq_rel);
-    struct domain_settings domain = domain_settings_of(fresh);
+    /* Released with `fresh`. */
+    struct domain_settings domain =
+        domain_settings_of(fresh, atomic_load_explicit(&shard->fresh_epoch, memory_order_relaxed));
     struct host_settings host = host_settings_of(fresh);
     char why[256];
 
@@ -420,8 +424,10 @@ static void sleep_ms(unsigned ms)
     nanosleep(&time, NULL);
 }
 
-int shard_reload(struct shard *shard, const struct configuration *configuration)
+int shard_reload(struct shard *shard, const struct configuration *configuration,
+                 uint32_t config_epoch)
 {
+    atomic_store_explicit(&shard->fresh_epoch, config_epoch, memory_order_relaxed);
     atomic_store_explicit(&shard->fresh, configuration, memory_order_release);
     for (unsigned waited = 0; waited < LIMIT_STOP_MS; waited += 10) {
         if (atomic_load_explicit(&shard->taken, memory_order_acquire) == configuration)
