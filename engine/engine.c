@@ -205,6 +205,7 @@ static int start_shards(struct engine *engine, const struct configuration *confi
         .certificates = engine->certificates,
         .publisher = engine->publisher,
         .configuration = configuration,
+        .config_epoch = engine_config_epoch(engine),
     };
 
     for (uint16_t i = 0; i < engine->owners.shards; i++) {
@@ -258,6 +259,8 @@ int engine_start(struct engine **out, const struct configuration *configuration,
     atomic_init(&engine->config_epoch, configuration_epoch(configuration));
     engine->owners = owners_of(&configuration->daemon);
     error = allow_files(files_needed(&engine->owners, configuration), why, why_size);
+    if (error == 0 && engine_config_epoch(engine) == 0)
+        error = -ENOMEM;
     if (error == 0)
         error = open_stores(engine, configuration, why, why_size);
     if (error == 0)
@@ -284,8 +287,14 @@ int engine_start(struct engine **out, const struct configuration *configuration,
 int engine_reload(struct engine *engine, const struct configuration *configuration, char *why,
                   size_t why_size)
 {
+    uint32_t epoch = configuration_epoch(configuration);
+
+    if (epoch == 0) {
+        snprintf(why, why_size, "no memory");
+        return -ENOMEM;
+    }
     for (uint16_t i = 0; i < engine->shards_started; i++) {
-        int error = shard_reload(engine->shards[i], configuration);
+        int error = shard_reload(engine->shards[i], configuration, epoch);
 
         if (error != 0) {
             snprintf(why, why_size, "shard %u did not take the new settings in time", i);
@@ -296,8 +305,7 @@ int engine_reload(struct engine *engine, const struct configuration *configurati
         snprintf(why, why_size, "the memory did not take the new settings in time");
         return -ETIMEDOUT;
     }
-    atomic_store_explicit(&engine->config_epoch, configuration_epoch(configuration),
-                          memory_order_relaxed);
+    atomic_store_explicit(&engine->config_epoch, epoch, memory_order_relaxed);
     return 0;
 }
 

@@ -54,7 +54,8 @@ struct shard {
     /* Release by the main thread, acquire by the shard, once a turn. */
     _Atomic(uint32_t) control; /* enum shard_wish */
     _Atomic(const struct configuration *)
-        fresh; /* release: main; exchanged for NULL by the shard */
+        fresh;                     /* release: main; exchanged for NULL by the shard */
+    _Atomic(uint32_t) fresh_epoch; /* of `fresh`, which is stored after it */
     _Atomic(const struct configuration *) taken; /* the last one; release, partner: main */
     _Atomic(uint32_t) idle;                      /* nothing in work; release, partner: main */
 };
@@ -285,10 +286,11 @@ static struct host_settings host_settings_of(const struct configuration *configu
 }
 
 static int domain_settings_of(struct domain_settings *settings, const struct shard *shard,
-                              const struct configuration *configuration, char *why, size_t why_size)
+                              const struct configuration *configuration, uint32_t config_epoch,
+                              char *why, size_t why_size)
 {
     *settings = (struct domain_settings){.dns_ms = configuration->dns.look_up_ms,
-                                         .config_epoch = configuration_epoch(configuration),
+                                         .config_epoch = config_epoch,
                                          .table = shard->table};
     return own_read(&settings->own, &configuration->daemon.own, why, why_size);
 }
@@ -306,7 +308,8 @@ static int shard_create_jobs(struct shard *shard)
 
     if (table_writer_reader(publisher_table(start->publisher), &shard->table) != 0)
         shard->table = NULL; /* no memory: the keeper says what is remembered */
-    error = domain_settings_of(&domain, shard, configuration, shard->why, sizeof shard->why);
+    error = domain_settings_of(&domain, shard, configuration, start->config_epoch, shard->why,
+                               sizeof shard->why);
     if (error == 0)
         error = prober_create(&shard->prober, shard->ring, shard->wheel, start->certificates,
                               &configuration->probe, probes, shard->why, sizeof shard->why);
@@ -436,11 +439,13 @@ static void shard_take_configuration(struct shard *shard)
 {
     const struct configuration *fresh =
         atomic_exchange_explicit(&shard->fresh, NULL, memory_order_acq_rel);
+    /* Released with `fresh`. */
+    const uint32_t config_epoch = atomic_load_explicit(&shard->fresh_epoch, memory_order_relaxed);
     struct host_settings host = host_settings_of(fresh);
     struct domain_settings domain;
     char why[256];
 
-    CHECK(domain_settings_of(&domain, shard, fresh, why, sizeof why) ==
+    CHECK(domain_settings_of(&domain, shard, fresh, config_epoch, why, sizeof why) ==
           0); /* engine_judge took it */
     prober_reload(shard->prober, &fresh->probe);
     hosts_reload(shard->hosts, &host);
@@ -457,8 +462,10 @@ static void sleep_ms(unsigned ms)
     nanosleep(&time, NULL);
 }
 
-int shard_reload(struct shard *shard, const struct configuration *configuration)
+int shard_reload(struct shard *shard, const struct configuration *configuration,
+                 uint32_t config_epoch)
 {
+    atomic_store_explicit(&shard->fresh_epoch, config_epoch, memory_order_relaxed);
     atomic_store_explicit(&shard->fresh, configuration, memory_order_release);
     for (unsigned waited = 0; waited < LIMIT_STOP_MS; waited += 10) {
         if (atomic_load_explicit(&shard->taken, memory_order_acquire) == configuration)

@@ -251,12 +251,13 @@ static struct certificate_entry *entry_build(const struct parts *parts, const ui
     size_t bytes = sizeof(struct certificate_entry) + pointers + parts->names_bytes +
                    subject_bytes + issuer_bytes + size;
     struct certificate_entry *entry = calloc(1, bytes);
-    struct certificate *certificate = &entry->certificate;
+    struct certificate *certificate;
     const char **names;
     char *at;
 
     if (entry == NULL)
         return NULL;
+    certificate = &entry->certificate;
     entry->bytes = bytes;
     names = (const char **)(entry + 1);
     at = (char *)entry + sizeof *entry + pointers;

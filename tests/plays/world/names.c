@@ -12,6 +12,7 @@
 #include "engine/publish.h"
 #include "tests/plays/world/world.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -368,6 +369,37 @@ bool publisher_get(const struct publisher *publisher, const struct next_hop *nex
             return true;
         }
     return false;
+}
+
+/* Nothing is remembered in the table: the shard asks the keeper (stage.c). Weak, for the play that
+ * has a real table. */
+__attribute__((weak)) int table_writer_reader(const struct table_writer *writer,
+                                              struct table_reader **reader)
+{
+    (void)writer;
+    *reader = NULL;
+    return -ENOMEM;
+}
+
+const struct table_writer *publisher_table(const struct publisher *publisher)
+{
+    (void)publisher;
+    return NULL;
+}
+
+bool publisher_floor(const struct table_reader *reader, const struct next_hop *next_hop,
+                     uint64_t now_ms, struct floor *floor)
+{
+    (void)reader, (void)next_hop, (void)now_ms, (void)floor;
+    return false;
+}
+
+int publisher_put_floor(struct publisher *publisher, const struct next_hop *next_hop,
+                        const struct floor *floor)
+{
+    (void)publisher, (void)next_hop, (void)floor;
+    world_fail("a floor is published that nobody sent");
+    return 0;
 }
 
 void publisher_heartbeat(struct publisher *publisher, uint16_t shard, uint16_t shards)

@@ -3,8 +3,9 @@
  * (host.c) decide how they end, and turning the ring moves the clock.
  *
  * The code under test sees exactly the contract of ring.h, and is held to its own part of it: see
- * check_* below. One ring at a time; multishot, accept and poll are not needed by any play yet and
- * end it.
+ * check_* below. One ring at a time. Direct files are the world's; plain descriptors are real ones,
+ * of sockets whose other end a party of the play has. Multishot receives and poll are not needed by
+ * any play yet and end it.
  */
 #include "tests/plays/world/world.h"
 
@@ -13,11 +14,14 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FILES_MAX      64
 #define HOSTS_MAX      1024 /* connections of one play */
@@ -25,7 +29,7 @@
 #define SLOW_CANCEL_MS 500
 #define TURNS_MAX      200000 /* of one play */
 
-enum kind { OPEN, CONNECT, RECEIVE, SEND };
+enum kind { OPEN, CONNECT, RECEIVE, SEND, ACCEPT };
 
 struct operation {
     enum kind kind;
@@ -181,9 +185,19 @@ void world_note(const char *who, const void *bytes, size_t size)
 
 /* --- create --- */
 
+static bool is_plain(ring_file file)
+{
+    return file >= 0 && (file & RING_FILE_DIRECT) == 0;
+}
+
 int ring_create(struct ring **out, const struct ring_limits *limits)
 {
+    void *asked_for = malloc(1); /* as a real one asks for memory */
+
     CHECK(world.ring == NULL);
+    if (asked_for == NULL)
+        return -ENOMEM;
+    free(asked_for);
     world_allocations_pause();
     world.ring = calloc(1, sizeof *world.ring);
     CHECK(world.ring != NULL);
@@ -193,9 +207,18 @@ int ring_create(struct ring **out, const struct ring_limits *limits)
     return 0;
 }
 
+/* As the real one it lets go of what is in flight; of the world's own files nothing may be. */
 void ring_destroy(struct ring *ring)
 {
+    unsigned kept = 0;
+
     CHECK(ring == world.ring);
+    for (unsigned i = 0; i < world.waiting_count; i++)
+        if (is_plain(world.waiting[i].file))
+            free(world.waiting[i].copy);
+        else
+            world.waiting[kept++] = world.waiting[i];
+    world.waiting_count = kept;
     free(ring);
     world.ring = NULL;
 }
@@ -233,10 +256,14 @@ uint32_t ring_in_flight(const struct ring *ring)
 
 static struct file *check_file(ring_file file, const char *doing)
 {
+    static struct file plain;
     unsigned index = (unsigned)file & ~(unsigned)RING_FILE_DIRECT;
 
-    if (file < 0 || (file & RING_FILE_DIRECT) == 0 || index >= FILES_MAX ||
-        !world.files[index].open) {
+    if (is_plain(file) && fcntl(file, F_GETFD) >= 0) {
+        plain = (struct file){.open = true, .connected = true};
+        return &plain;
+    }
+    if (is_plain(file) || file < 0 || index >= FILES_MAX || !world.files[index].open) {
         world_fail("%s a file that is not open (%d)", doing, file);
         return NULL;
     }
@@ -366,9 +393,10 @@ int ring_receive_multishot(struct ring *ring, struct ring_token token, ring_file
 
 int ring_accept_multishot(struct ring *ring, struct ring_token token, ring_file listener)
 {
-    (void)ring, (void)token, (void)listener;
-    world_fail("no play accepts");
-    return -EAGAIN;
+    (void)ring;
+    if (check_file(listener, "accepts from") == NULL)
+        return -EAGAIN;
+    return submit((struct operation){.kind = ACCEPT, .token = token, .file = listener});
 }
 
 int ring_poll(struct ring *ring, struct ring_token token, ring_file file, short events)
@@ -409,6 +437,8 @@ void ring_close(struct ring *ring, ring_file file)
         return;
     if (in_flight_on(file) > 0)
         world_fail("closes a file with %u operations in flight", in_flight_on(file));
+    if (is_plain(file))
+        close(file);
     on->open = false;
 }
 
@@ -510,8 +540,28 @@ static bool receive_ends(struct operation *operation, int *result, uint8_t *byte
     return *result != -EAGAIN;
 }
 
+/* A plain descriptor: it is asked, and does not wait. */
+static bool really_ends(const struct operation *operation, int *result, uint8_t *bytes, size_t size)
+{
+    struct pollfd look = {.fd = operation->file, .events = POLLIN};
+    ssize_t done = -1;
+
+    if (operation->kind == RECEIVE)
+        done = recv(operation->file, bytes, size, MSG_DONTWAIT);
+    else if (operation->kind == SEND)
+        done = send(operation->file, operation->copy, operation->size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    else if (poll(&look, 1, 0) == 1)
+        done = accept4(operation->file, NULL, NULL, SOCK_CLOEXEC);
+    else
+        return false;
+    *result = done < 0 ? -errno : (int)done;
+    return *result != -EAGAIN;
+}
+
 static bool ends_by_itself(struct operation *operation, int *result, uint8_t *bytes, size_t size)
 {
+    if (is_plain(operation->file))
+        return really_ends(operation, result, bytes, size);
     switch (operation->kind) {
     case OPEN:
         *result = new_file();
@@ -522,6 +572,8 @@ static bool ends_by_itself(struct operation *operation, int *result, uint8_t *by
         return send_ends(operation, result);
     case RECEIVE:
         return receive_ends(operation, result, bytes, size);
+    case ACCEPT:
+        break;
     }
     return false;
 }
@@ -574,12 +626,16 @@ static bool hand_over_one(struct ring *ring, ring_handler *handler, void *contex
     bool found = i < world.waiting_count;
     if (found) {
         struct operation operation = world.waiting[i];
-        world.waiting_count--;
-        memmove(&world.waiting[i], &world.waiting[i + 1],
-                (world.waiting_count - i) * sizeof operation);
-        check_memory(&operation);
-        free(operation.copy);
         struct ring_completion completion = {.token = operation.token, .result = result};
+        if (operation.kind == ACCEPT && result >= 0) {
+            completion.flags = RING_MORE;
+        } else {
+            world.waiting_count--;
+            memmove(&world.waiting[i], &world.waiting[i + 1],
+                    (world.waiting_count - i) * sizeof operation);
+            check_memory(&operation);
+            free(operation.copy);
+        }
         if (operation.kind == RECEIVE && result > 0)
             completion.data = bytes;
         world_allocations_resume();
