@@ -113,12 +113,16 @@ int places_create(struct places **out, const struct option_list *list, const cha
     struct places *places = calloc(1, sizeof *places);
     int error = 0;
 
-    if (places == NULL)
+    if (places == NULL) {
+        snprintf(why, why_size, "%s: no memory for the list", setting);
         return -ENOMEM;
+    }
     places->prefixes = calloc(list->count + 1, sizeof *places->prefixes);
     places->names = calloc(list->count + 1, sizeof *places->names);
-    if (places->prefixes == NULL || places->names == NULL)
+    if (places->prefixes == NULL || places->names == NULL) {
+        snprintf(why, why_size, "%s: no memory for the list", setting);
         error = -ENOMEM;
+    }
     for (size_t i = 0; error == 0 && i < list->count; i++)
         error = add(places, list->texts[i], setting, why, why_size);
     if (error != 0) {

@@ -118,10 +118,14 @@ static int terms_load(struct front_terms **out, const struct configuration *conf
                       char *why, size_t why_size)
 {
     struct front_terms *terms = calloc(1, sizeof *terms);
-    int error = terms ? 0 : -ENOMEM;
+    int error;
 
-    if (!error)
-        error = rights_load(&terms->rights, &configuration->listen, why, why_size);
+    *out = NULL;
+    if (!terms) {
+        snprintf(why, why_size, "no memory for the native socket");
+        return -ENOMEM;
+    }
+    error = rights_load(&terms->rights, &configuration->listen, why, why_size);
     if (!error)
         error = places_create(&terms->trusted, &configuration->guarantee.trusted_hops,
                               "guarantee.trusted_hops", why, why_size);
