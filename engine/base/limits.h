@@ -165,10 +165,10 @@
 #define LIMIT_TRUSTED_HOPS   256
 #define LIMIT_EXCEPTIONS     32 /* of one account: recipient domains for which it is off */
 
-#define LIMIT_ALARMS       32    /* kept for `status` */
+#define LIMIT_ALARMS           32    /* kept for `status` */
 #define LIMIT_ALARM_COMMAND_MS 60000 /* a command that takes longer is killed */
-#define LIMIT_COPY_APART_S 86400 /* between two copies of the memory */
-#define LIMIT_NOTES        1024  /* of one shard, on their way to the keeper; 4 KiB each */
+#define LIMIT_COPY_APART_S     86400 /* between two copies of the memory */
+#define LIMIT_NOTES            1024  /* of one shard, on their way to the keeper; 4 KiB each */
 /* changes of one commit; the last message of it brings at most 128 more */
 #define LIMIT_KEEPER_BATCH    3968
 #define LIMIT_KEEPER_BATCH_MS 2     /* a batch is open so long at most */

@@ -99,8 +99,8 @@ static const struct dns_answer *guard(const struct resolver *r, const struct dns
         why = "the root is not secure: nothing can be validated";
     if (why == NULL || dns_is_trouble(answer->kind) || is_of_self_test(r, answer))
         return answer;
-    const struct dns_answer *guarded = dns_answer_failure(
-        &answer->owner, answer->type, DNS_TROUBLE_OURS, 0, answer->at_ms, why);
+    const struct dns_answer *guarded =
+        dns_answer_failure(&answer->owner, answer->type, DNS_TROUBLE_OURS, 0, answer->at_ms, why);
     dns_answer_drop(answer);
     return guarded;
 }
