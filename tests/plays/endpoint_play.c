@@ -610,7 +610,7 @@ int main(void)
     Suite *suite = suite_create("plays/endpoint");
     TCase *tests = tcase_create("endpoint");
     tcase_add_checked_fixture(tests, set_up, tear_down);
-    tcase_set_timeout(tests, 200);
+    tcase_set_timeout(tests, world_plays_whole() ? 7200 : 200);
     tcase_add_loop_test(tests, each_host_gets_its_finding, 0, PLAYS);
     tcase_add_loop_test(tests, the_finding_does_not_depend_on_how_bytes_are_cut, 0, PLAYS);
     tcase_add_loop_test(tests, an_operation_in_trouble_is_never_a_finding_about_the_peer, 0, PLAYS);
