@@ -168,7 +168,7 @@ static int ask_all(struct decide *decide, struct mxw_result *results, uint64_t *
 
 static int ask(struct decide *decide)
 {
-    struct mxw_result *results = calloc(decide->count, sizeof *results);
+    struct mxw_result *results = calloc(decide->count + 1, sizeof *results);
     uint64_t *ids = calloc(decide->count, sizeof *ids);
     int status, code = DONE;
 

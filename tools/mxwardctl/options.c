@@ -261,7 +261,7 @@ static bool take_plain(struct invocation *invocation, enum option_bit bit, const
             continue;
         if (plain[i].flag)
             *plain[i].flag = true;
-        else
+        else if (plain[i].text)
             *plain[i].text = value;
         return true;
     }
