@@ -169,7 +169,7 @@ static int ask_all(struct decide *decide, struct mxw_result *results, uint64_t *
 static int ask(struct decide *decide)
 {
     struct mxw_result *results = calloc(decide->count + 1, sizeof *results);
-    uint64_t *ids = calloc(decide->count, sizeof *ids);
+    uint64_t *ids = calloc(decide->count + 1, sizeof *ids);
     int status, code = DONE;
 
     status = results && ids ? ask_all(decide, results, ids) : MXW_MEMORY;
