@@ -207,7 +207,7 @@ start_daemon() {
     mkdir -p "$live/run" "$live/state"
     daemon_configuration "$1"
     # Fewer files than it needs, as a shell would give: it helps itself.
-    (ulimit -S -n 64 && exec "$BUILD/mxward" -c "$live/mxward.conf") 2>>"$live/mxward.log" &
+    prlimit --nofile=64: "$BUILD/mxward" -c "$live/mxward.conf" 2>>"$live/mxward.log" &
     daemon=$!
     started="$started $!"
     until_ready 20 test -S "$live/run/mxward.sock"
