@@ -210,9 +210,8 @@ END
 start_daemon() {
     mkdir -p "$live/run" "$live/state"
     daemon_configuration "$1"
-    # Fewer files than it needs, as a shell would give: it helps itself. Every sh of Debian has -S.
-    # shellcheck disable=SC3045
-    (ulimit -S -n 64 && exec "$BUILD/mxward" -c "$live/mxward.conf") 2>>"$live/mxward.log" &
+    # Fewer files than it needs, as a shell would give: it helps itself.
+    prlimit --nofile=64: "$BUILD/mxward" -c "$live/mxward.conf" 2>>"$live/mxward.log" &
     daemon=$!
     started="$started $!"
     until_ready 20 test -S "$live/run/mxward.sock"
