@@ -174,7 +174,14 @@ static bool facts_are_our_failure(struct domains *domains, const struct domain_j
            facts->ended_ms < known.valid_until_ms && facts->verdict.class < known.class;
 }
 
-/* Domains are remembered, and their mail hosts, for the port of mail. */
+/* Whether something may be remembered or ruled under its key: domains and hosts, for the port of
+ * mail. "[mx.example.org]" is the mail host's own entry. */
+static bool has_floor(const struct next_hop *next_hop)
+{
+    return next_hop->kind != NEXT_HOP_ADDRESS && next_hop->port == REMEMBERED_PORT;
+}
+
+/* A look at a domain teaches, of it and of its hosts. */
 static bool is_remembered(const struct next_hop *next_hop)
 {
     return next_hop->kind == NEXT_HOP_DOMAIN && next_hop->port == REMEMBERED_PORT;
@@ -221,11 +228,13 @@ static void round_remember(struct domains *domains, const struct domain_round *r
     struct domain_facts *facts = round->facts;
     struct remembered taught;
 
+    if (!has_floor(&facts->next_hop))
+        return;
+    facts->verdict.floor = floors[0]; /* a put without it would take it away (shm/writer.h) */
     if (!is_remembered(&facts->next_hop))
         return;
     remember_round(&taught, &facts->route, facts->hosts, facts->findings, &facts->verdict,
                    facts->ended_ms, facts->ended_wall_s);
-    facts->verdict.floor = floors[0];
     facts->verdict.floor.hosts_level =
         (uint8_t)round_hosts_level(&taught, floors, facts->ended_wall_s);
     round_teach(domains, &facts->next_hop, &taught);
@@ -283,7 +292,7 @@ static void round_gathered(struct domains *domains, struct domain_round *round)
     struct floors_question *question = &round->floors;
 
     round_judge(domains, round);
-    if (!is_remembered(&round->facts->next_hop)) {
+    if (!has_floor(&round->facts->next_hop)) {
         round_end(domains, round, nothing);
         return;
     }

@@ -64,16 +64,21 @@ void keeper_effect_is_visible(struct keeper *keeper, struct floor_publish *publi
 }
 
 /* The batch has ended. After an error only raises are published: they may be visible before they
- * are durable, and are taken over from the table at the next start. */
+ * are durable, and are taken over from the table at the next start. And only if nothing else was in
+ * the batch: a raise may have been made of an entry that an order had lowered. */
 static void effects_send(struct keeper *keeper, int error)
 {
-    struct floor_publish *effect = keeper->effects_first, *next;
+    struct floor_publish *effect, *next;
+    bool all_raise = true;
 
+    for (effect = keeper->effects_first; effect != NULL; effect = effect->next)
+        all_raise &= !effect->durable_first && effect->order == NULL;
+    effect = keeper->effects_first;
     keeper->effects_first = NULL;
     keeper->effects_last = &keeper->effects_first;
     for (; effect != NULL; effect = next) {
         next = effect->next;
-        if (error != 0 && (effect->durable_first || effect->order != NULL)) {
+        if (error != 0 && !all_raise) {
             pool_give(keeper->publishes, effect);
             continue;
         }

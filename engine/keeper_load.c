@@ -29,8 +29,7 @@ static bool entry_load(void *context, enum ledger_kind kind, const char *name,
     ledger_floor(&floor, entry);
     if (ledger_is_pending(entry))
         counter_add(&loading->keeper->counts.pending, 1);
-    if (floor.level == LEVEL_NONE && floor.rule == RULE_NONE && floor.flags == 0)
-        return true; /* waiting for its second sighting: demands nothing */
+    /* Also one that demands nothing: the table may hold what was taken back since. */
     if (name_parse(&next_hop.name, name, strlen(name)) == NAME_OK) {
         loading->floors++;
         loading->refused += publisher_put_floor(loading->keeper->publisher, &next_hop, &floor) != 0;

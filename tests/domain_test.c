@@ -30,6 +30,7 @@ static struct verdict known;      /* in the table; valid_until_ms 0: nothing */
 static bool hosts_are_ours;
 static bool floors_in_table; /* else the keeper is asked */
 static struct floor remembered;
+static enum next_hop_kind remembered_kind; /* of what it is the floor */
 static unsigned floors_asked, notes;
 static struct verdict last_published;
 static struct host_request *held[64];
@@ -105,7 +106,7 @@ bool publisher_floor(const struct table_reader *reader, const struct next_hop *n
                      uint64_t now_ms, struct floor *floor)
 {
     (void)reader, (void)now_ms;
-    *floor = next_hop->kind == NEXT_HOP_DOMAIN ? remembered : (struct floor){0};
+    *floor = next_hop->kind == remembered_kind ? remembered : (struct floor){0};
     return floors_in_table;
 }
 
@@ -495,6 +496,19 @@ START_TEST(only_domains_at_the_port_of_mail_are_remembered)
 }
 END_TEST
 
+START_TEST(a_look_at_a_host_by_its_name_leaves_what_is_remembered_and_ruled_of_it)
+{
+    remembered = (struct floor){.level = LEVEL_ENCRYPT, .rule = RULE_REFUSE};
+    remembered_kind = NEXT_HOP_HOST;
+    ask(0, "[mx.s.lab]", 0);
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 1);
+    ck_assert_uint_eq(last_published.floor.level, LEVEL_ENCRYPT);
+    ck_assert_uint_eq(last_published.floor.rule, RULE_REFUSE);
+    ck_assert_uint_eq(notes, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("domain jobs");
@@ -508,6 +522,7 @@ int main(void)
     tcase_add_test(
         cases, what_the_table_does_not_hold_the_keeper_is_asked_before_anybody_is_answered_MEM_08);
     tcase_add_test(cases, only_domains_at_the_port_of_mail_are_remembered);
+    tcase_add_test(cases, a_look_at_a_host_by_its_name_leaves_what_is_remembered_and_ruled_of_it);
     tcase_add_test(cases, a_verdict_is_published_and_then_given_to_whoever_asked);
     tcase_add_test(cases, forty_askers_cost_one_mx_question_and_one_host_request);
     tcase_add_test(cases, known_facts_serve_until_they_are_too_old_for_the_request_FRESH_03);

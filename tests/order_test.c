@@ -3,6 +3,7 @@
  * audited, what is refused, and that no import lowers anything (S2, S5, MEM-05).
  */
 #include "engine/memory/order.h"
+#include "ipc/serve/order_rows.h"
 #include "tests/store_support.h"
 
 #define NOW_S 1800000000
@@ -20,6 +21,7 @@ static struct {
     unsigned accounts, exceptions, entries, audits, reports;
     char names[64][ACCOUNT_NAME_MAX];
     struct account account;
+    struct account_exception exception;
     struct ledger_entry entry;
     struct store_audit audit;
 } seen;
@@ -35,7 +37,8 @@ static bool see_account(void *context, const char *name, const struct account *a
 static bool see_exception(void *context, const char *name, const char *domain,
                           const struct account_exception *exception)
 {
-    (void)context, (void)name, (void)domain, (void)exception;
+    (void)context, (void)name, (void)domain;
+    seen.exception = *exception;
     seen.exceptions++;
     return true;
 }
@@ -149,6 +152,68 @@ START_TEST(what_was_accepted_before_a_switch_keeps_what_held_then_S2)
     ck_assert_uint_eq(audits(), 1); /* switching off is audited, switching on needs no reason */
     ck_assert_str_eq(seen.audit.what, "user-off");
     ck_assert_str_eq(seen.audit.who, "uid 1000");
+}
+END_TEST
+
+START_TEST(off_said_twice_and_a_removal_release_nothing_that_was_accepted_before)
+{
+    struct order order = order_of(ORDERS_USER_ON, "anna@example.org");
+
+    ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    order.kind = ORDERS_USER_REMOVE;
+    ck_assert_int_eq(apply(&order), ORDER_INVALID); /* it is on */
+    order.kind = ORDERS_USER_OFF;
+    for (now_s = NOW_S + 20; now_s <= NOW_S + 30; now_s += 10)
+        ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    const struct account account = account_now("anna@example.org");
+    ck_assert_uint_eq(account.flags, ACCOUNT_ON_BEFORE);
+    ck_assert_int_eq(account.changed_s, NOW_S + 20);
+    order.kind = ORDERS_USER_REMOVE;
+    ck_assert_int_eq(apply(&order), ORDER_INVALID); /* its mail is still queued */
+    now_s = NOW_S + 20 + LIMIT_QUEUE_LIFE_S;
+    ck_assert_int_eq(apply(&order), ORDER_GOOD);
+}
+END_TEST
+
+START_TEST(another_profile_of_who_is_on_is_audited)
+{
+    struct order order = order_of(ORDERS_USER_ON, "anna@example.org");
+
+    profiles.all[1].name = (char *)"mailbox";
+    profiles.count = 2;
+    ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    snprintf(order.profile, sizeof order.profile, "mailbox");
+    ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    ck_assert_int_eq(apply(&order), ORDER_GOOD); /* the same once more is no change */
+    ck_assert_uint_eq(audits(), 1);
+    ck_assert_str_eq(seen.audit.what, "user-profile");
+}
+END_TEST
+
+START_TEST(a_list_of_any_length_is_read_page_by_page)
+{
+    static char text[1 << 20];
+    struct order order = order_of(ORDERS_USER_LIST, "");
+    struct order_document document;
+    unsigned pages = 0, count = 0;
+
+    ck_assert_int_eq(store_begin(store), 0);
+    for (unsigned i = 0; i < 2 * ORDER_ROWS_MOST + 1; i++) {
+        char name[40];
+        snprintf(name, sizeof name, "user%05u@example.org", i);
+        ck_assert_int_eq(store_account_put(store, name, &(struct account){.flags = ACCOUNT_ON}), 0);
+    }
+    ck_assert_int_eq(store_commit(store), 0);
+    order.most = 0;
+    do {
+        order_document_begin(&document, text, sizeof text, order.most);
+        order_apply(store, &order, &profiles, &guarantee, &document.rows, now_s, &done);
+        ck_assert_int_eq(done.result, ORDER_GOOD);
+        ck_assert_uint_gt(order_document_end(&document), 0);
+        count += document.count;
+        snprintf(order.after, sizeof order.after, "%s", document.next);
+    } while (document.next[0] != '\0' && ++pages < 10);
+    ck_assert_uint_eq(count, 2 * ORDER_ROWS_MOST + 1);
 }
 END_TEST
 
@@ -281,6 +346,16 @@ START_TEST(an_import_switches_nobody_off_and_makes_no_alias)
     snprintf(order.text, sizeof order.text, "bert@example.org profile=posteo flags=5 changed=7");
     ck_assert_int_eq(apply(&order), ORDER_GOOD);
     ck_assert_uint_eq(account_now("bert@example.org").flags, ACCOUNT_ON);
+    snprintf(order.text, sizeof order.text,
+             "anna@example.org profile=posteo flags=1 off-since=1 off-until=253402300799");
+    ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    ck_assert_int_eq(account_now("anna@example.org").off_until_s, 0);
+    snprintf(order.text, sizeof order.text, "anna@example.org except=x.example since=1 until=%lld",
+             (long long)NOW_S + 60);
+    ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    struct order show = order_of(ORDERS_USER_SHOW, "anna@example.org");
+    ck_assert_int_eq(apply(&show), ORDER_GOOD);
+    ck_assert_int_eq(seen.exception.since_s, NOW_S); /* not before: queued mail is not released */
     snprintf(order.text, sizeof order.text, "carl@example.org profile=nonesuch flags=1");
     ck_assert_int_eq(apply(&order), ORDER_INVALID);
 }
@@ -427,6 +502,9 @@ int main(void)
 
     tcase_add_checked_fixture(claims, set_up, tear_down);
     tcase_add_test(claims, what_was_accepted_before_a_switch_keeps_what_held_then_S2);
+    tcase_add_test(claims, off_said_twice_and_a_removal_release_nothing_that_was_accepted_before);
+    tcase_add_test(claims, another_profile_of_who_is_on_is_audited);
+    tcase_add_test(claims, a_list_of_any_length_is_read_page_by_page);
     tcase_add_test(claims, off_for_a_time_leaves_the_account_on_S5);
     tcase_add_test(claims, a_new_account_is_what_it_was_without_a_record);
     tcase_add_test(claims, exceptions_are_bounded_and_need_an_end);

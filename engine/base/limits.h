@@ -163,7 +163,8 @@
 #define LIMIT_PROFILES       64
 #define LIMIT_ALIAS_PATTERNS 1024
 #define LIMIT_TRUSTED_HOPS   256
-#define LIMIT_EXCEPTIONS     32 /* of one account: recipient domains for which it is off */
+#define LIMIT_QUEUE_LIFE_S   604800 /* longer than a mail server keeps a message in its queue */
+#define LIMIT_EXCEPTIONS     32     /* of one account: recipient domains for which it is off */
 
 #define LIMIT_ALARMS           32    /* kept for `status` */
 #define LIMIT_ALARM_COMMAND_MS 60000 /* a command that takes longer is killed */

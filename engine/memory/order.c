@@ -15,8 +15,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LIST_MOST 1000 /* rows of one answer, unless fewer are asked for */
-
 struct applying {
     struct store *store;
     const struct order *order;
@@ -147,6 +145,8 @@ static void account_switch(struct applying *a, struct account *account, bool on)
 {
     const bool was_on = (account->flags & ACCOUNT_ON) != 0;
 
+    if (was_on == on) /* said again: the real switch keeps its time, and what held before it */
+        return;
     account->flags &= ~(uint32_t)(ACCOUNT_ON | ACCOUNT_ON_BEFORE);
     account->flags |= (on ? ACCOUNT_ON : 0u) | (was_on ? ACCOUNT_ON_BEFORE : 0u);
     account->changed_s = a->now_s;
@@ -155,10 +155,12 @@ static void account_switch(struct applying *a, struct account *account, bool on)
 static void user_on(struct applying *a)
 {
     const char *profile = a->order->profile;
+    char before[PROFILE_NAME_MAX];
     struct account account;
 
     if (!name_of_account(a) || !account_take(a, &account))
         return;
+    memcpy(before, account.profile, sizeof before);
     if (profile[0] == '\0' && account.profile[0] == '\0')
         profile = "posteo";
     if (profile[0] != '\0') /* else it keeps the one it had */
@@ -167,9 +169,11 @@ static void user_on(struct applying *a)
         end(a, ORDER_INVALID, "there is no profile '%s'", account.profile);
         return;
     }
+    const bool changes = (account.flags & ACCOUNT_ON) != 0 && strcmp(before, account.profile) != 0;
     account_switch(a, &account, true);
     account.off_since_s = account.off_until_s = 0;
-    account_put(a, &account, "on");
+    if (!changes || audited(a, "user-profile", a->done->name, a->order->reason))
+        account_put(a, &account, "on");
 }
 
 static void user_off(struct applying *a)
@@ -284,6 +288,14 @@ static void user_remove(struct applying *a)
         end(a, ORDER_ABSENT, "there is no such account");
         return;
     }
+    /* Without the record nobody would know what queued mail was accepted under. */
+    if ((account.flags & ACCOUNT_ON) != 0 || ((account.flags & ACCOUNT_ON_BEFORE) != 0 &&
+                                              a->now_s < account.changed_s + LIMIT_QUEUE_LIFE_S)) {
+        end(a, ORDER_INVALID,
+            "switch it off first, and remove it %d days later: its queued mail keeps the guarantee",
+            LIMIT_QUEUE_LIFE_S / 86400);
+        return;
+    }
     if (!exceptions_gather(a) || !audited(a, "user-remove", a->done->name, a->order->reason) ||
         !stored(a, store_account_remove(a->store, a->done->name)))
         return;
@@ -346,6 +358,8 @@ static void user_import(struct applying *a)
     if (domain[0] != '\0') {
         if (!exception_fits(a, domain) || !account_take(a, &known))
             return;
+        if (exception.since_s < a->now_s) /* what was accepted before is not released by it */
+            exception.since_s = a->now_s;
         known.flags |= ACCOUNT_EXCEPTIONS;
         if (audited(a, "user-except", a->done->name, domain) &&
             stored(a, store_exception_put(a->store, a->done->name, domain, &exception)))
@@ -369,6 +383,13 @@ static void user_import(struct applying *a)
     }
     /* Aliases are configured, and whether there are exceptions is known here. */
     account.flags &= ACCOUNT_ON | ACCOUNT_ON_BEFORE;
+    if (result != STORE_ABSENT && (known.flags & ACCOUNT_ON) != 0) { /* stays what it is here */
+        memcpy(account.profile, known.profile, sizeof account.profile);
+        account.off_since_s = known.off_since_s;
+        account.off_until_s = known.off_until_s;
+        account.changed_s = known.changed_s;
+        account.flags |= known.flags & ACCOUNT_ON_BEFORE;
+    }
     account.flags |= known.flags & ACCOUNT_EXCEPTIONS;
     account_put(a, &account, "imported");
 }
@@ -681,7 +702,8 @@ void order_apply(struct store *store, const struct order *order,
                  const struct guarantee_settings *guarantee, const struct order_rows *rows,
                  int64_t now_s, struct order_done *done)
 {
-    const uint32_t most = order->most != 0 && order->most < LIST_MOST ? order->most : LIST_MOST;
+    const uint32_t most =
+        order->most != 0 && order->most < ORDER_ROWS_MOST ? order->most : ORDER_ROWS_MOST;
     struct applying a = {.store = store,
                          .order = order,
                          .profiles = profiles,

@@ -39,6 +39,7 @@ enum order_kind {
     ORDERS_REPORT = 48,
 };
 
+#define ORDER_ROWS_MOST 1000 /* of one order; lists go on behind the last one */
 #define ORDER_TEXT_MAX                                                         \
     768 /* bytes with NUL: an account and a domain of full length, and numbers \
          */

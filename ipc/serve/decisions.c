@@ -72,7 +72,13 @@ static void known_of_question(const struct front *front, const struct question *
         known_from_table(front, &question->decision, now_ms, known);
         return;
     }
+    struct known table;
+
     *known = (struct known){.verdict = facts->verdict, .there = true, .stale = facts->limited};
+    /* What is remembered and ruled may have changed since that look: the table has it. */
+    known_from_table(front, &question->decision, now_ms, &table);
+    if (table.there && (table.verdict.floor.flags & FLOOR_UNREADABLE) == 0)
+        known->verdict.floor = table.verdict.floor;
 }
 
 /* --- telling --- */
@@ -107,7 +113,7 @@ static void answer_tell(struct front *front, const struct decision *decision,
 
     counter_add(counts[answer->would], 1);
     report_tell(front, decision, answer, known);
-    if (answer->alarm)
+    if (answer->alarm && !answer->observed)
         alarm_raise(ALARM_HELD, decision->domain, "%s", answer->text);
 }
 

@@ -25,6 +25,14 @@ static bool row_begin(struct order_document *document, const char *name)
     return true;
 }
 
+/* Of what can be listed page by page: a full page says where the next one goes on. */
+static void row_end(struct order_document *document)
+{
+    json_end(&document->json);
+    if (document->count == document->most)
+        memcpy(document->next, document->last, sizeof document->next);
+}
+
 static void put_time(struct json *json, const char *key, int64_t time_s)
 {
     if (time_s == 0)
@@ -50,7 +58,7 @@ static bool row_account(void *context, const char *name, const struct account *a
     put_time(json, "off_until_s", account->off_until_s);
     account_text(text, name, account);
     json_put_text(json, "line", text);
-    json_end(json);
+    row_end(document);
     return true;
 }
 
@@ -107,7 +115,7 @@ static bool row_entry(void *context, enum ledger_kind kind, const char *name,
     put_rule(json, entry);
     entry_text(text, kind, name, entry);
     json_put_text(json, "line", text);
-    json_end(json);
+    row_end(document);
     return true;
 }
 
@@ -146,7 +154,7 @@ static bool row_report(void *context, const struct store_report *report)
     return true;
 }
 
-void order_document_begin(struct order_document *document, char *out, size_t size)
+void order_document_begin(struct order_document *document, char *out, size_t size, uint32_t most)
 {
     *document = (struct order_document){
         .rows = {.context = document,
@@ -157,6 +165,7 @@ void order_document_begin(struct order_document *document, char *out, size_t siz
                  .report = row_report},
         .out = out,
         .size = size,
+        .most = most != 0 && most < ORDER_ROWS_MOST ? most : ORDER_ROWS_MOST,
     };
     json_start(&document->json, out, size);
     json_put_array(&document->json, "rows");

@@ -16,12 +16,13 @@ struct order_document {
     struct json json;
     size_t size; /* of `out` */
     char *out;
-    uint32_t count;
+    uint32_t count, most; /* rows; a page has no more than `most` */
     char next[512]; /* the last name written, if there was no room for more; "": all was written */
     char last[512];
 };
 
-void order_document_begin(struct order_document *document, char *out, size_t size);
+/* `most` as in the order: 0, or more than ORDER_ROWS_MOST: so many. */
+void order_document_begin(struct order_document *document, char *out, size_t size, uint32_t most);
 /* After the order is home. Returns the length. */
 size_t order_document_end(struct order_document *document);
 

@@ -110,7 +110,7 @@ enum native_taken take_order(struct front *front, struct native_client *client,
     if (question->order->shows)
         order_document_begin(&question->order->document,
                              front->documents + (size_t)question->document * FRAME_DOCUMENT_MAX,
-                             FRAME_DOCUMENT_MAX);
+                             FRAME_DOCUMENT_MAX, question->order->request.order.most);
     order_send(front, question, arrived_ms);
     return NATIVE_WAITS;
 }

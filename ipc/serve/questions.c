@@ -36,6 +36,7 @@ void question_settle(struct front *front, struct question *question)
         return;
     if (question->request.facts)
         domain_facts_drop(question->request.facts);
+    document_give(front, question); /* of one that ended as a fault */
     order_forget(front, question);
     keys_forget(front, question);
     wheel_disarm(front->wheel, &question->timer);
@@ -267,7 +268,8 @@ void front_drop(void *context, struct native_answer *answer)
     struct front *front = context;
     struct question *question = question_of(answer);
 
-    document_give(front, question);
+    if (question->home) /* else the keeper may still write into it (order_home) */
+        document_give(front, question);
     counter_add(&front->counts.vanished, 1);
     question->queued = false;
     question->settled = true;
