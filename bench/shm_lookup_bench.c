@@ -139,11 +139,11 @@ static uint64_t ours_miss(uint64_t value)
 
 /* --- the floor --- */
 
-static struct floor {
+static struct bare {
     uint64_t *lines, *slots; /* 8 words a line, 16 a slot */
     uint64_t line_count, slot_count;
     uint64_t huge; /* chunks */
-} at_floor;
+} bare;
 
 /* A file like the table's, of this many bytes, and as the table a mapping aligned to 2 MiB. */
 static uint64_t *like_the_table(uint64_t bytes, const char *name)
@@ -169,28 +169,28 @@ static uint64_t *like_the_table(uint64_t bytes, const char *name)
     close(descriptor);
     unlink(path);
     const struct table_map map = {.base = base};
-    at_floor.huge += table_file_huge(&map, 0, bytes);
+    bare.huge += table_file_huge(&map, 0, bytes);
     return (void *)base;
 }
 
 static void floor_fill(const struct table_geometry *geometry, uint64_t record_bytes)
 {
-    at_floor.line_count = geometry->lines * TABLE_PARTITIONS;
-    at_floor.slot_count = record_bytes / TABLE_SLOT_MIN;
-    at_floor.lines = like_the_table(at_floor.line_count * 64, "floor-lines");
-    at_floor.slots = like_the_table(record_bytes, "floor-slots");
-    for (uint64_t i = 0; i < at_floor.line_count; i++)
-        at_floor.lines[i * 8 + i % 8] = next_of(i, 77, at_floor.slot_count);
-    for (uint64_t i = 0; i < at_floor.slot_count; i++)
-        at_floor.slots[i * 16] = i * GOLDEN >> 40;
+    bare.line_count = geometry->lines * TABLE_PARTITIONS;
+    bare.slot_count = record_bytes / TABLE_SLOT_MIN;
+    bare.lines = like_the_table(bare.line_count * 64, "floor-lines");
+    bare.slots = like_the_table(record_bytes, "floor-slots");
+    for (uint64_t i = 0; i < bare.line_count; i++)
+        bare.lines[i * 8 + i % 8] = next_of(i, 77, bare.slot_count);
+    for (uint64_t i = 0; i < bare.slot_count; i++)
+        bare.slots[i * 16] = i * GOLDEN >> 40;
 }
 
 static uint64_t floor_hit(uint64_t value)
 {
     for (uint64_t step = 0; step < STEPS; step++) {
-        const uint64_t line = next_of(value, step, at_floor.line_count);
-        const uint64_t slot = at_floor.lines[line * 8 + line % 8];
-        value = at_floor.slots[slot * 16];
+        const uint64_t line = next_of(value, step, bare.line_count);
+        const uint64_t slot = bare.lines[line * 8 + line % 8];
+        value = bare.slots[slot * 16];
     }
     return value;
 }
@@ -198,8 +198,8 @@ static uint64_t floor_hit(uint64_t value)
 static uint64_t floor_miss(uint64_t value)
 {
     for (uint64_t step = 0; step < STEPS; step++) {
-        const uint64_t line = next_of(value, step, at_floor.line_count);
-        value = at_floor.lines[line * 8 + line % 8];
+        const uint64_t line = next_of(value, step, bare.line_count);
+        value = bare.lines[line * 8 + line % 8];
         wait_for_loads();
     }
     return value;
@@ -272,7 +272,7 @@ int main(void)
               used / (double)facts.records, (double)facts.file_bytes / (double)facts.records,
               (unsigned long long)(facts.huge_bytes >> 20),
               (unsigned long long)((facts.allocated_bytes - geometry.index_offset) >> 20),
-              (unsigned long long)(at_floor.huge * TABLE_CHUNK_BYTES >> 20));
+              (unsigned long long)(bare.huge * TABLE_CHUNK_BYTES >> 20));
     measure("hit", 1.3, ours_hit, floor_hit);
     measure("miss", 1.3, ours_miss, floor_miss);
     clean();

@@ -12,33 +12,22 @@
  * Counting begins when every domain was looked at once: the start, the self-test, and all that NSD
  * was asked are not in it, and the resolver answers from its cache from then on.
  *
- * Not build/mxward itself: valgrind lets one thread run at a time, and (3.19) does not let go while
- * that thread waits in io_uring_enter, so that the first shard with nothing to do stops all others.
- * Here the one function in which a ring waits is replaced: it waits in poll, where valgrind does
- * let go, and then enters without waiting.
+ * Not build/mxward itself, because of how valgrind treats threads that wait in their rings:
+ * bench/common/callgrind_ring.h.
  */
 #include "bench/common/bench.h"
 #include "bench/common/callgrind.h"
+#include "bench/common/callgrind_ring.h"
 #include "bench/common/farm.h"
 #include "bench/common/process.h"
 
 #include "engine/base/check.h"
-#include "engine/base/clock.h"
 #include "engine/base/log.h"
 #include "engine/engine.h"
 #include "ipc/client/mxward.h"
 #include "ipc/serve/serve.h"
 
 #include "tests/dns_zones/world.h"
-
-#include <liburing.h>
-#include <sys/eventfd.h>
-#if __has_include(<valgrind/callgrind.h>)
-#include <valgrind/callgrind.h>
-#else /* nor is there valgrind, and nobody gets so far */
-#define CALLGRIND_START_INSTRUMENTATION (void)0
-#define CALLGRIND_STOP_INSTRUMENTATION  (void)0
-#endif
 
 enum {
     PORT = 25,
@@ -88,41 +77,6 @@ static const char settings[] = "daemon {\n"
                                "    burst_address = 1000\n"
                                "    burst_prefix = 1000\n"
                                "}\n";
-
-/* Signalled by the kernel when the thread's ring has something to do; a ring itself cannot be
- * waited for with poll, since its work is deferred until its thread enters (DEFER_TASKRUN). */
-static int ring_event(struct io_uring *ring)
-{
-    static _Thread_local int event = -1; /* each thread has one ring, for its whole life */
-    if (event < 0) {
-        event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        CHECK(event >= 0 && io_uring_register_eventfd(ring, event) == 0);
-    }
-    return event;
-}
-
-/* liburing's, as far as engine/loop/ring.c needs it; linked before the library's own. */
-int io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe **completion,
-                                     unsigned wanted, struct __kernel_timespec *patience,
-                                     sigset_t *signals)
-{
-    struct pollfd waits = {.fd = ring_event(ring), .events = POLLIN};
-    uint64_t now_ms = clock_boot_ms(), signalled, until_ms = now_ms + WAIT_MS;
-    CHECK(wanted == 1 && signals == NULL);
-    if (patience != NULL)
-        until_ms = now_ms + (uint64_t)(patience->tv_sec * 1000 + patience->tv_nsec / 1000000);
-    int submitted = io_uring_submit_and_get_events(ring);
-    while (submitted >= 0 && io_uring_peek_cqe(ring, completion) != 0) {
-        now_ms = clock_boot_ms();
-        if (now_ms >= until_ms)
-            return -ETIME;
-        /* Taken before the look: what comes after the look signals anew. */
-        if (poll(&waits, 1, (int)(until_ms - now_ms)) == 1)
-            (void)!read(waits.fd, &signalled, sizeof signalled);
-        (void)io_uring_get_events(ring);
-    }
-    return submitted;
-}
 
 /* Counts between two signals; says on standard output that it has taken one. */
 static void count_until_stopped(const sigset_t *signals)

@@ -232,15 +232,27 @@ static const struct option_module listen_option_module = {
     "listen", "The native socket, which mxwardctl and libmxward use.", ROWS(listen_rows)};
 
 static const struct option_part parts[] = {
-    {&daemon_option_module, offsetof(struct configuration, daemon)},
-    {&dns_option_module, offsetof(struct configuration, dns)},
-    {&probe_option_module, offsetof(struct configuration, probe)},
-    {&politeness_option_module, offsetof(struct configuration, politeness)},
-    {&listen_option_module, offsetof(struct configuration, listen)},
+    {.module = &daemon_option_module, .offset = offsetof(struct configuration, daemon)},
+    {.module = &dns_option_module, .offset = offsetof(struct configuration, dns)},
+    {.module = &probe_option_module, .offset = offsetof(struct configuration, probe)},
+    {.module = &politeness_option_module, .offset = offsetof(struct configuration, politeness)},
+    {.module = &listen_option_module, .offset = offsetof(struct configuration, listen)},
+    {.module = &guarantee_option_module, .offset = offsetof(struct configuration, guarantee)},
+    {.module = &profile_option_module,
+     .offset = offsetof(struct configuration, profiles.all),
+     .most = LIMIT_PROFILES,
+     .stride = sizeof(struct profile_settings),
+     .count_offset = offsetof(struct configuration, profiles.count),
+     .presets = profile_presets},
+    {.module = &memory_option_module, .offset = offsetof(struct configuration, memory)},
+    {.module = &alarm_option_module, .offset = offsetof(struct configuration, alarm)},
 };
 
 const struct option_table configuration_table = {parts, sizeof(parts) / sizeof(parts[0]),
                                                  sizeof(struct configuration)};
+
+/* Of the parts, those that say how is looked: up to `listen`. */
+static const struct option_table looking_table = {parts, 5, sizeof(struct configuration)};
 
 uint32_t configuration_epoch(const struct configuration *configuration)
 {
@@ -251,7 +263,7 @@ uint32_t configuration_epoch(const struct configuration *configuration)
 
     if (out == NULL)
         return 0;
-    option_print_effective(&configuration_table, configuration, NULL, out);
+    option_print_effective(&looking_table, configuration, NULL, out);
     if (fclose(out) == 0)
         epoch = (uint32_t)XXH3_64bits(text, size) | 1;
     free(text);

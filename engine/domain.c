@@ -17,6 +17,7 @@
 #include "engine/base/container.h"
 #include "engine/base/log.h"
 #include "engine/base/reference.h"
+#include "engine/keeper.h"
 #include "engine/loop/pool.h"
 #include "engine/loop/registry.h"
 #include "engine/publish.h"
@@ -41,8 +42,11 @@ struct domain_round {
     enum priority priority;
     uint8_t in_flight;
     struct domain_facts *facts; /* being gathered */
-    struct dns_question question;
-    struct host_request requests[LIMIT_MX_HOSTS];
+    union {                     /* one after the other */
+        struct dns_question question;
+        struct host_request requests[LIMIT_MX_HOSTS];
+        struct floors_question floors;
+    };
 };
 
 struct domains {
@@ -52,6 +56,7 @@ struct domains {
     struct domain_settings settings;
     struct registry *jobs;
     struct pool *rounds;
+    struct pool *notes;             /* struct memory_note: on their way to the keeper and back */
     struct domain_facts *exhausted; /* the answer when nothing can be taken */
     bool stopping;
     struct domains_counts counts;
@@ -141,11 +146,14 @@ static void round_judge(struct domains *domains, struct domain_round *round)
 
 static bool host_is_partly_ours(const struct host_facts *host)
 {
-    if (host->ours)
+    if (host->ours || host->addresses_unseen_ours)
         return true;
-    for (unsigned i = 0; i < host->endpoint_count; i++)
-        if (outcome_says(host->endpoints[i].evidence->outcome) == SAYS_OURS)
+    for (unsigned i = 0; i < host->endpoint_count; i++) {
+        const struct evidence *evidence = host->endpoints[i].evidence;
+
+        if (outcome_says(evidence->outcome) == SAYS_OURS || evidence->naming == NAMING_OURS)
             return true;
+    }
     return false;
 }
 
@@ -166,7 +174,75 @@ static bool facts_are_our_failure(struct domains *domains, const struct domain_j
            facts->ended_ms < known.valid_until_ms && facts->verdict.class < known.class;
 }
 
-static void round_end(struct domains *domains, struct domain_round *round)
+/* Whether something may be remembered or ruled under its key: domains and hosts, for the port of
+ * mail. "[mx.example.org]" is the mail host's own entry. */
+static bool has_floor(const struct next_hop *next_hop)
+{
+    return next_hop->kind != NEXT_HOP_ADDRESS && next_hop->port == REMEMBERED_PORT;
+}
+
+/* A look at a domain teaches, of it and of its hosts. */
+static bool is_remembered(const struct next_hop *next_hop)
+{
+    return next_hop->kind == NEXT_HOP_DOMAIN && next_hop->port == REMEMBERED_PORT;
+}
+
+static void round_teach(struct domains *domains, const struct next_hop *next_hop,
+                        const struct remembered *taught)
+{
+    struct memory_note *note = pool_take(domains->notes);
+
+    if (note == NULL) { /* what it teaches is seen again at the next look */
+        counter_add(&domains->counts.notes_dropped, 1);
+        return;
+    }
+    note->next_hop = *next_hop;
+    note->taught = *taught;
+    note->message.kind = MESSAGE_NOTE_ASK;
+    counter_add(&domains->counts.notes, 1);
+    mailbox_send(domains->mailbox, owner_keeper(&domains->owners), &note->message);
+}
+
+void domains_note(struct domains *domains, struct memory_note *note)
+{
+    pool_give(domains->notes, note);
+}
+
+/* What the remembered hosts demand of the whole. `floors`: the domain's, then in the order of the
+ * route. */
+static enum level round_hosts_level(const struct remembered *taught, const struct floor *floors,
+                                    int64_t now_s)
+{
+    struct ledger_host hosts[LIMIT_MX_HOSTS];
+
+    if (taught->hosts_unknown)
+        return (enum level)floors[0].hosts_level;
+    for (unsigned i = 0; i < taught->host_count; i++)
+        hosts[i] = (struct ledger_host){.floor = &floors[1 + i], .now = taught->hosts[i].now};
+    return ledger_hosts_level(hosts, taught->host_count, now_s);
+}
+
+static void round_remember(struct domains *domains, const struct domain_round *round,
+                           const struct floor *floors)
+{
+    struct domain_facts *facts = round->facts;
+    struct remembered taught;
+
+    if (!has_floor(&facts->next_hop))
+        return;
+    facts->verdict.floor = floors[0]; /* a put without it would take it away (shm/writer.h) */
+    if (!is_remembered(&facts->next_hop))
+        return;
+    remember_round(&taught, &facts->route, facts->hosts, facts->findings, &facts->verdict,
+                   facts->ended_ms, facts->ended_wall_s);
+    facts->verdict.floor.hosts_level =
+        (uint8_t)round_hosts_level(&taught, floors, facts->ended_wall_s);
+    round_teach(domains, &facts->next_hop, &taught);
+}
+
+/* Floors are known: the first is the domain's, then those of its hosts. */
+static void round_end(struct domains *domains, struct domain_round *round,
+                      const struct floor *floors)
 {
     struct domain_job *job = round->job;
     struct domain_facts *facts = round->facts;
@@ -174,7 +250,7 @@ static void round_end(struct domains *domains, struct domain_round *round)
     struct waiter *waiter;
     bool more;
 
-    round_judge(domains, round);
+    round_remember(domains, round, floors);
     if (!facts_are_our_failure(domains, job, facts)) { /* which replaces nothing we knew (law 3) */
         publisher_put(domains->publisher, &job->next_hop, &facts->verdict);
         domain_facts_drop(job->facts);
@@ -187,6 +263,70 @@ static void round_end(struct domains *domains, struct domain_round *round)
     pool_give(domains->rounds, round);
     if (more)
         round_begin(domains, job, &next);
+}
+
+static void floors_names(struct floors_question *question, const struct domain_facts *facts)
+{
+    question->count = 0;
+    question->next_hops[question->count++] = facts->next_hop;
+    for (unsigned i = 0; i < facts->route.host_count; i++)
+        question->next_hops[question->count++] = (struct next_hop){
+            .kind = NEXT_HOP_HOST, .port = 25, .name = facts->route.hosts[i].name};
+}
+
+/* What the table holds of them; false: it does not hold all, and is not complete. */
+static bool floors_read(const struct domains *domains, struct floors_question *question,
+                        uint64_t now_ms)
+{
+    for (unsigned i = 0; i < question->count; i++)
+        if (!publisher_floor(domains->settings.table, &question->next_hops[i], now_ms,
+                             &question->floors[i]))
+            return false;
+    return true;
+}
+
+/* Everything about the hosts is home: judge, then find out what is remembered. */
+static void round_gathered(struct domains *domains, struct domain_round *round)
+{
+    static const struct floor nothing[1 + LIMIT_MX_HOSTS];
+    struct floors_question *question = &round->floors;
+
+    round_judge(domains, round);
+    if (!has_floor(&round->facts->next_hop)) {
+        round_end(domains, round, nothing);
+        return;
+    }
+    *question =
+        (struct floors_question){.message.kind = MESSAGE_FLOORS_ASK,
+                                 .token = {.slot = pool_slot(domains->rounds, round),
+                                           .generation = pool_generation(domains->rounds, round)}};
+    floors_names(question, round->facts);
+    if (floors_read(domains, question, round->facts->ended_ms)) {
+        round_end(domains, round, question->floors);
+        return;
+    }
+    counter_add(&domains->counts.floors_asked, 1);
+    round->in_flight = 1;
+    mailbox_send(domains->mailbox, owner_keeper(&domains->owners), &question->message);
+}
+
+void domains_floors(struct domains *domains, struct floors_question *question)
+{
+    struct domain_round *round =
+        pool_find(domains->rounds, question->token.slot, question->token.generation);
+
+    CHECK(round != NULL && round->in_flight == 1);
+    round->in_flight = 0;
+    round_end(domains, round, question->floors);
+}
+
+void domains_publish_floor(struct domains *domains, struct floor_publish *publish)
+{
+    if (publisher_put_floor(domains->publisher, &publish->next_hop, &publish->floor) != 0)
+        log_warning("table-full", "no room for what is remembered of %s",
+                    publish->next_hop.name.text);
+    publish->message.kind = MESSAGE_FLOOR_DONE;
+    mailbox_send(domains->mailbox, publish->message.from, &publish->message);
 }
 
 /* --- hosts --- */
@@ -217,7 +357,7 @@ static void hosts_ask_all(struct domains *domains, struct domain_round *round)
                      &request->message);
     }
     if (round->in_flight == 0)
-        round_end(domains, round);
+        round_gathered(domains, round);
 }
 
 void domains_host(struct domains *domains, struct host_request *done)
@@ -228,7 +368,7 @@ void domains_host(struct domains *domains, struct host_request *done)
     CHECK(round != NULL && round->in_flight > 0);
     round->facts->hosts[done->token.operation] = done->facts; /* the reference moves */
     if (--round->in_flight == 0)
-        round_end(domains, round);
+        round_gathered(domains, round);
 }
 
 /* --- MX --- */
@@ -256,7 +396,7 @@ void domains_dns(struct domains *domains, struct dns_question *question)
     CHECK(round != NULL && round->in_flight == 1);
     round->in_flight = 0;
     route_from_mx(&round->facts->route, &question->name, question->answer, &domains->settings.own);
-    dns_answer_drop(question->answer);
+    dns_answer_drop(question->answer); /* the requests take the question's place */
     hosts_ask_all(domains, round);
 }
 
@@ -397,6 +537,9 @@ int domains_create(struct domains **out, struct mailbox *mailbox, const struct o
     if (error == 0)
         error =
             pool_create(&domains->rounds, "domain rounds", sizeof(struct domain_round), rounds_max);
+    if (error == 0)
+        error = pool_create(&domains->notes, "notes for the memory", sizeof(struct memory_note),
+                            LIMIT_NOTES);
     if (error == 0 && (domains->exhausted = facts_begin(&(struct next_hop){0})) == NULL)
         error = -ENOMEM;
     if (error != 0) {
@@ -419,6 +562,8 @@ void domains_destroy(struct domains *domains)
     registry_destroy(domains->jobs);
     if (domains->rounds != NULL)
         pool_destroy(domains->rounds);
+    if (domains->notes != NULL)
+        pool_destroy(domains->notes);
     domain_facts_drop(domains->exhausted);
     free(domains);
 }
@@ -435,7 +580,7 @@ void domains_reload(struct domains *domains, const struct domain_settings *setti
 
 uint32_t domains_running(const struct domains *domains)
 {
-    return pool_used(domains->rounds);
+    return pool_used(domains->rounds) + pool_used(domains->notes);
 }
 
 const struct domains_counts *domains_counts(const struct domains *domains)

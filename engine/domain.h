@@ -42,15 +42,23 @@ struct domain_request {
 
 struct domains; /* all domain jobs of a shard */
 struct publisher;
+struct floors_question; /* engine/keeper.h, and the next two */
+struct memory_note;
+struct floor_publish;
 
 struct domain_settings {
     uint64_t dns_ms;       /* budget of the MX look-up */
     uint32_t config_epoch; /* stamped into verdicts */
     struct own own;        /* our own mail hosts (MX-15) */
+    /* Over our own writer's mapping, this thread's; lives as long as the jobs. NULL: the keeper is
+     * asked what is remembered. */
+    const struct table_reader *table;
 };
 
 struct domains_counts {
     counter asked, served, joined, rounds, no_room, limited;
+    counter floors_asked;         /* rounds whose floors the table did not hold */
+    counter notes, notes_dropped; /* dropped: no room; what they teach is seen again */
     counter classes[CLASS_COUNT]; /* verdicts formed, by class */
     counter conclusions[CONCLUSION_COUNT];
     struct histogram round_us;
@@ -60,6 +68,11 @@ int domains_create(struct domains **domains, struct mailbox *mailbox, const stru
                    struct publisher *publisher, const struct domain_settings *settings,
                    uint32_t jobs_max, uint32_t rounds_max);
 void domains_destroy(struct domains *domains);
+/* What the keeper answers, and what it has to be published (MESSAGE_FLOORS_DONE, NOTE_DONE,
+ * FLOOR_ASK). */
+void domains_floors(struct domains *domains, struct floors_question *question);
+void domains_note(struct domains *domains, struct memory_note *note);
+void domains_publish_floor(struct domains *domains, struct floor_publish *publish);
 /* A MESSAGE_DOMAIN_ASK: answered with MESSAGE_DOMAIN_DONE to message.from, maybe at once. */
 void domains_ask(struct domains *domains, struct domain_request *request);
 void domains_dns(struct domains *domains, struct dns_question *question); /* MESSAGE_DNS_DOMAIN */

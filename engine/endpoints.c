@@ -279,6 +279,17 @@ static void job_start(struct endpoints *endpoints, struct endpoint_job *job)
     counter_add(&endpoints->counts.probes, 1);
 }
 
+/* The probe's first connection is closed; its place is still taken (prober_may_again). */
+static bool job_may_again(void *context, uint64_t slot)
+{
+    struct endpoints *endpoints = context;
+    const struct endpoint_job *job = registry_at(endpoints->jobs, (uint32_t)slot);
+
+    CHECK(job != NULL && job->condition == RUNNING); /* a running job is never forgotten */
+    return politeness_again(endpoints->politeness, &job->key.address, &job->key.server_name,
+                            clock_boot_ms());
+}
+
 static const enum admission_class admission_of[PRIORITIES] = {
     [PRIORITY_LIVE] = ADMIT_LIVE,
     [PRIORITY_ASKED] = ADMIT_ASKED,
@@ -486,6 +497,7 @@ int endpoints_create(struct endpoints **out, struct mailbox *mailbox, struct whe
         endpoints_destroy(endpoints);
         return error;
     }
+    prober_ask_again(prober, job_may_again, endpoints);
     atomic_init(&endpoints->exhausted->references, 1);
     endpoints->exhausted->outcome = OUTCOME_OURS_RESOURCES;
     endpoints->exhausted->pkix = -1;

@@ -1,15 +1,17 @@
 /*
  * engine.c - the daemon as one object (see engine.h): who is started in which order, and ended.
  *
- *   table ─► certificates ─► exchange ─► resolvers ─► shards ─► (ipc/serve: the front)
+ *   table ─► certificates ─► memory ─► exchange ─► keeper ─► resolvers ─► shards ─► (the front)
  *
  * Called by the main thread only. Stopping goes backwards, and nothing is freed before everything
- * that was asked is home: drain (shards answer all and start nothing), front, shards, resolvers.
+ * that was asked is home: drain (shards answer all and start nothing), front, shards, resolvers,
+ * keeper.
  */
 #include "engine/engine.h"
 
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
+#include "engine/keeper.h"
 #include "engine/publish.h"
 #include "engine/shard.h"
 
@@ -31,6 +33,7 @@ struct engine {
     struct publisher *publisher;
     struct certificate_store *certificates;
     struct exchange *exchange;
+    struct keeper *keeper;
     int ring_descriptors[LIMIT_THREADS];
     uint16_t resolvers_started, shards_started;
     struct resolver *resolvers[LIMIT_RESOLVERS];
@@ -126,6 +129,9 @@ int engine_judge(const struct configuration *configuration, char *why, size_t wh
         error = certificate_trust_judge(probe->ca_file, probe->ca_directory, why, why_size);
     if (error == 0)
         error = resolver_judge(&options, why, why_size);
+    if (error == 0)
+        error = memory_settings_judge(&configuration->guarantee, &configuration->profiles, why,
+                                      why_size);
     return error;
 }
 
@@ -179,6 +185,16 @@ static int start_resolvers(struct engine *engine, const struct dns_settings *dns
     return 0;
 }
 
+static int start_keeper(struct engine *engine, char *why, size_t why_size)
+{
+    int error = keeper_start(engine->keeper, engine->exchange, &engine->owners,
+                             engine->ring_descriptors, why, why_size);
+
+    if (error == 0)
+        engine->ring_descriptors[owner_keeper(&engine->owners)] = keeper_descriptor(engine->keeper);
+    return error;
+}
+
 static int start_shards(struct engine *engine, const struct configuration *configuration, char *why,
                         size_t why_size)
 {
@@ -189,6 +205,7 @@ static int start_shards(struct engine *engine, const struct configuration *confi
         .certificates = engine->certificates,
         .publisher = engine->publisher,
         .configuration = configuration,
+        .config_epoch = engine_config_epoch(engine),
     };
 
     for (uint16_t i = 0; i < engine->owners.shards; i++) {
@@ -242,11 +259,17 @@ int engine_start(struct engine **out, const struct configuration *configuration,
     atomic_init(&engine->config_epoch, configuration_epoch(configuration));
     engine->owners = owners_of(&configuration->daemon);
     error = allow_files(files_needed(&engine->owners, configuration), why, why_size);
+    if (error == 0 && engine_config_epoch(engine) == 0)
+        error = -ENOMEM;
     if (error == 0)
         error = open_stores(engine, configuration, why, why_size);
     if (error == 0)
+        error = keeper_open(&engine->keeper, configuration, engine->publisher, why, why_size);
+    if (error == 0)
         error = exchange_create(&engine->exchange, owner_threads(&engine->owners),
                                 (uint32_t)configuration->daemon.mailbox);
+    if (error == 0)
+        error = start_keeper(engine, why, why_size);
     if (error == 0)
         error = start_resolvers(engine, &configuration->dns, why);
     if (error == 0)
@@ -264,16 +287,25 @@ int engine_start(struct engine **out, const struct configuration *configuration,
 int engine_reload(struct engine *engine, const struct configuration *configuration, char *why,
                   size_t why_size)
 {
+    uint32_t epoch = configuration_epoch(configuration);
+
+    if (epoch == 0) {
+        snprintf(why, why_size, "no memory");
+        return -ENOMEM;
+    }
     for (uint16_t i = 0; i < engine->shards_started; i++) {
-        int error = shard_reload(engine->shards[i], configuration);
+        int error = shard_reload(engine->shards[i], configuration, epoch);
 
         if (error != 0) {
             snprintf(why, why_size, "shard %u did not take the new settings in time", i);
             return error;
         }
     }
-    atomic_store_explicit(&engine->config_epoch, configuration_epoch(configuration),
-                          memory_order_relaxed);
+    if (keeper_reload(engine->keeper, configuration) != 0) {
+        snprintf(why, why_size, "the memory did not take the new settings in time");
+        return -ETIMEDOUT;
+    }
+    atomic_store_explicit(&engine->config_epoch, epoch, memory_order_relaxed);
     return 0;
 }
 
@@ -303,10 +335,14 @@ void engine_stop(struct engine *engine)
         log_error("stop-timeout", "work was left after %d ms", LIMIT_STOP_MS);
         _exit(EX_SOFTWARE);
     }
+    if (engine->keeper != NULL) /* while shards still publish what becomes durable */
+        keeper_stop(engine->keeper);
     for (uint16_t i = 0; i < engine->shards_started; i++)
         shard_stop(engine->shards[i]);
     for (uint16_t i = 0; i < engine->resolvers_started; i++)
         resolver_stop(engine->resolvers[i]);
+    if (engine->keeper != NULL)
+        keeper_close(engine->keeper);
     if (engine->exchange != NULL)
         exchange_destroy(engine->exchange);
     if (engine->certificates != NULL)
@@ -364,6 +400,21 @@ int64_t engine_started_wall_s(const struct engine *engine)
 const struct table_writer *engine_table(const struct engine *engine)
 {
     return publisher_table(engine->publisher);
+}
+
+void engine_vouch(struct engine *engine, bool clock_is_right)
+{
+    keeper_vouch(engine->keeper, clock_is_right);
+}
+
+const struct keeper_counts *engine_keeper_counts(const struct engine *engine)
+{
+    return keeper_counts(engine->keeper);
+}
+
+const struct table_writer *engine_users(const struct engine *engine)
+{
+    return keeper_users(engine->keeper);
 }
 
 uint32_t engine_config_epoch(const struct engine *engine)

@@ -11,6 +11,7 @@
 #include "engine/dns/resolver.h"
 #include "engine/domain.h"
 #include "engine/endpoints.h"
+#include "engine/memory/settings.h"
 #include "engine/probe/endpoint.h"
 #include "engine/schedule/politeness.h"
 #include "shm/writer.h"
@@ -46,10 +47,15 @@ struct configuration {
     struct probe_settings probe;
     struct politeness_settings politeness;
     struct listen_settings listen;
+    struct guarantee_settings guarantee;
+    struct profiles_settings profiles;
+    struct memory_settings memory;
+    struct alarm_settings alarm;
 };
 extern const struct option_table configuration_table; /* engine/configuration.c */
-/* A number that names the settings as they are: equal for equal ones, also after a restart, never
- * 0. Verdicts carry it, so that what was found under other settings is not served. 0: no memory. */
+/* A number that names the settings under which is looked: equal for equal ones, also after a
+ * restart, never 0. Verdicts carry it, so that what was found under other settings is not served.
+ * What senders demand is no part of it. 0: no memory. */
 uint32_t configuration_epoch(const struct configuration *configuration);
 
 struct engine;
@@ -104,5 +110,10 @@ struct certificate_store_counts engine_certificate_counts(const struct engine *e
 int64_t engine_started_wall_s(const struct engine *engine);
 const struct table_writer *engine_table(const struct engine *engine);
 uint32_t engine_config_epoch(const struct engine *engine);
+struct keeper_counts; /* engine/keeper.h */
+/* The self-tests pass or do not: keeper_vouch (engine/keeper.h). */
+void engine_vouch(struct engine *engine, bool clock_is_right);
+const struct keeper_counts *engine_keeper_counts(const struct engine *engine);
+const struct table_writer *engine_users(const struct engine *engine); /* the users' table */
 
 #endif

@@ -69,6 +69,50 @@ bool publisher_get(const struct publisher *publisher, const struct next_hop *nex
            table_writer_get(publisher->writer, &key, verdict);
 }
 
+int publisher_put_floor(struct publisher *publisher, const struct next_hop *next_hop,
+                        const struct floor *floor)
+{
+    char text[NEXT_HOP_TEXT_MAX];
+    struct floor fresh = *floor;
+    struct table_key key;
+    struct verdict known;
+
+    if (!table_key_make(&key, text, next_hop_text(next_hop, text)))
+        return 0;
+    if (table_writer_get(publisher->writer, &key, &known))
+        fresh.hosts_level = known.floor.hosts_level;
+    return table_writer_put_floor(publisher->writer, &key, &fresh);
+}
+
+void publisher_complete(struct publisher *publisher)
+{
+    for (unsigned partition = 0; partition < TABLE_PARTITIONS; partition++)
+        table_writer_set_complete(publisher->writer, (uint16_t)partition, true);
+}
+
+bool publisher_floor(const struct table_reader *reader, const struct next_hop *next_hop,
+                     uint64_t now_ms, struct floor *floor)
+{
+    char text[NEXT_HOP_TEXT_MAX];
+    struct table_key key;
+    struct verdict verdict;
+
+    *floor = (struct floor){0};
+    if (reader == NULL || !table_key_make(&key, text, next_hop_text(next_hop, text)))
+        return false;
+    switch (table_read(reader, &key, now_ms, &verdict)) {
+    case TABLE_HIT:
+        *floor = verdict.floor;
+        return true;
+    case TABLE_ABSENT:
+        return true;
+    case TABLE_MISS:
+    case TABLE_UNKNOWN:
+        break;
+    }
+    return false;
+}
+
 void publisher_heartbeat(struct publisher *publisher, uint16_t shard, uint16_t shards)
 {
     struct table_clock clock;

@@ -9,6 +9,7 @@
 #define MXWARD_PUBLISH_H
 
 #include "engine/names/nexthop.h"
+#include "shm/reader.h"
 #include "shm/writer.h"
 
 struct publisher;
@@ -17,12 +18,23 @@ struct publisher;
 int publisher_open(struct publisher **publisher, const char *directory, uint64_t table_bytes,
                    char *why, size_t why_size);
 void publisher_close(struct publisher *publisher);
-/* Called by the shard that owns the next hop's partition. */
+/* Called by the shard that owns the next hop's partition. The floor in the verdict is what will be
+ * there. */
 void publisher_put(struct publisher *publisher, const struct next_hop *next_hop,
                    const struct verdict *verdict);
 /* What was put last; also by a daemon before this one. Called by the same shard. */
 bool publisher_get(const struct publisher *publisher, const struct next_hop *next_hop,
                    struct verdict *verdict);
+/* Called by the same shard (before shards run: by main). What is remembered or ruled has changed:
+ * the verdict stays, and so does what the hosts add. 0, or -ENOSPC. */
+int publisher_put_floor(struct publisher *publisher, const struct next_hop *next_hop,
+                        const struct floor *floor);
+/* Main thread, before shards run: all floors of the ledger are in the table. */
+void publisher_complete(struct publisher *publisher);
+/* The floor of any next hop, for one thread with a reader of its own. False: not known, ask the
+ * keeper. All zero: nothing is remembered. */
+bool publisher_floor(const struct table_reader *reader, const struct next_hop *next_hop,
+                     uint64_t now_ms, struct floor *floor);
 /* Shows readers that the writers of the shard's partitions live; once a second or so. */
 void publisher_heartbeat(struct publisher *publisher, uint16_t shard, uint16_t shards);
 /* For the front's reader and for `status`. */

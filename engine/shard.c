@@ -16,6 +16,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/container.h"
 #include "engine/base/log.h"
+#include "engine/keeper.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -36,8 +37,9 @@ struct shard {
     struct endpoints *endpoints;
     struct hosts *hosts;
     struct domains *domains;
-    uint64_t seen_ms;       /* the last look at the clock */
-    uint64_t turn_began_us; /* first completion, or message, after the sleep; 0: not yet */
+    struct table_reader *table; /* for what is remembered; NULL: none */
+    uint64_t seen_ms;           /* the last look at the clock */
+    uint64_t turn_began_us;     /* first completion, or message, after the sleep; 0: not yet */
     uint64_t heartbeat_due_ms;
     bool drained; /* the last ring turn took everything that was there */
     bool draining;
@@ -52,7 +54,8 @@ struct shard {
     /* Release by the main thread, acquire by the shard, once a turn. */
     _Atomic(uint32_t) control; /* enum shard_wish */
     _Atomic(const struct configuration *)
-        fresh; /* release: main; exchanged for NULL by the shard */
+        fresh;                     /* release: main; exchanged for NULL by the shard */
+    _Atomic(uint32_t) fresh_epoch; /* of `fresh`, which is stored after it */
     _Atomic(const struct configuration *) taken; /* the last one; release, partner: main */
     _Atomic(uint32_t) idle;                      /* nothing in work; release, partner: main */
 };
@@ -110,8 +113,25 @@ static void shard_message(struct shard *shard, struct message *message)
     case MESSAGE_HOST_DONE:
         domains_host(shard->domains, container_of(message, struct host_request, message));
         return;
+    case MESSAGE_FLOORS_DONE:
+        domains_floors(shard->domains, container_of(message, struct floors_question, message));
+        return;
+    case MESSAGE_NOTE_DONE:
+        domains_note(shard->domains, container_of(message, struct memory_note, message));
+        return;
+    case MESSAGE_FLOOR_ASK:
+        domains_publish_floor(shard->domains, container_of(message, struct floor_publish, message));
+        return;
     case MESSAGE_DOMAIN_DONE:
     case MESSAGE_CONTROL:
+    case MESSAGE_FLOORS_ASK:
+    case MESSAGE_NOTE_ASK:
+    case MESSAGE_FLOOR_DONE:
+    case MESSAGE_ORDER_ASK:
+    case MESSAGE_ORDER_DONE:
+    case MESSAGE_REPORT_ASK:
+    case MESSAGE_REPORT_DONE:
+    case MESSAGE_DNS_FRONT:
         break;
     }
     CHECK(!"a message that no shard gets");
@@ -265,11 +285,13 @@ static struct host_settings host_settings_of(const struct configuration *configu
                                   .dns_ms = configuration->dns.look_up_ms};
 }
 
-static int domain_settings_of(struct domain_settings *settings,
-                              const struct configuration *configuration, char *why, size_t why_size)
+static int domain_settings_of(struct domain_settings *settings, const struct shard *shard,
+                              const struct configuration *configuration, uint32_t config_epoch,
+                              char *why, size_t why_size)
 {
     *settings = (struct domain_settings){.dns_ms = configuration->dns.look_up_ms,
-                                         .config_epoch = configuration_epoch(configuration)};
+                                         .config_epoch = config_epoch,
+                                         .table = shard->table};
     return own_read(&settings->own, &configuration->daemon.own, why, why_size);
 }
 
@@ -282,8 +304,12 @@ static int shard_create_jobs(struct shard *shard)
     uint32_t jobs = shard_share(configuration->daemon.jobs, shards);
     struct host_settings host = host_settings_of(configuration);
     struct domain_settings domain;
-    int error = domain_settings_of(&domain, configuration, shard->why, sizeof shard->why);
+    int error;
 
+    if (table_writer_reader(publisher_table(start->publisher), &shard->table) != 0)
+        shard->table = NULL; /* no memory: the keeper says what is remembered */
+    error = domain_settings_of(&domain, shard, configuration, start->config_epoch, shard->why,
+                               sizeof shard->why);
     if (error == 0)
         error = prober_create(&shard->prober, shard->ring, shard->wheel, start->certificates,
                               &configuration->probe, probes, shard->why, sizeof shard->why);
@@ -328,6 +354,8 @@ static void shard_destroy_all(struct shard *shard)
 {
     if (shard->domains != NULL)
         domains_destroy(shard->domains);
+    if (shard->table != NULL)
+        table_reader_close(shard->table);
     if (shard->hosts != NULL)
         hosts_destroy(shard->hosts);
     if (shard->endpoints != NULL)
@@ -411,11 +439,14 @@ static void shard_take_configuration(struct shard *shard)
 {
     const struct configuration *fresh =
         atomic_exchange_explicit(&shard->fresh, NULL, memory_order_acq_rel);
+    /* Released with `fresh`. */
+    const uint32_t config_epoch = atomic_load_explicit(&shard->fresh_epoch, memory_order_relaxed);
     struct host_settings host = host_settings_of(fresh);
     struct domain_settings domain;
     char why[256];
 
-    CHECK(domain_settings_of(&domain, fresh, why, sizeof why) == 0); /* engine_judge took it */
+    CHECK(domain_settings_of(&domain, shard, fresh, config_epoch, why, sizeof why) ==
+          0); /* engine_judge took it */
     prober_reload(shard->prober, &fresh->probe);
     hosts_reload(shard->hosts, &host);
     domains_reload(shard->domains, &domain);
@@ -431,8 +462,10 @@ static void sleep_ms(unsigned ms)
     nanosleep(&time, NULL);
 }
 
-int shard_reload(struct shard *shard, const struct configuration *configuration)
+int shard_reload(struct shard *shard, const struct configuration *configuration,
+                 uint32_t config_epoch)
 {
+    atomic_store_explicit(&shard->fresh_epoch, config_epoch, memory_order_relaxed);
     atomic_store_explicit(&shard->fresh, configuration, memory_order_release);
     for (unsigned waited = 0; waited < LIMIT_STOP_MS; waited += 10) {
         if (atomic_load_explicit(&shard->taken, memory_order_acquire) == configuration)

@@ -19,6 +19,7 @@ struct shard_start {
     struct certificate_store *certificates;
     struct publisher *publisher;
     const struct configuration *configuration; /* lives until the shard has started */
+    uint32_t config_epoch;                     /* of it, not 0 */
 };
 
 struct shard;
@@ -28,7 +29,8 @@ int shard_start(struct shard **shard, const struct shard_start *start, char *why
 int shard_descriptor(const struct shard *shard);
 /* The shard takes the new settings at its next turn; 0: it has, and the old ones may be freed.
  * -ETIMEDOUT: it has not yet, keep both. */
-int shard_reload(struct shard *shard, const struct configuration *configuration);
+int shard_reload(struct shard *shard, const struct configuration *configuration,
+                 uint32_t config_epoch);
 /* From now on it answers everything and starts nothing. All shards first, then wait until all are
  * idle (requests travel between them), then shard_stop. */
 void shard_drain(struct shard *shard);

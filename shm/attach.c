@@ -54,11 +54,11 @@ static int books_start(struct table_writer *writer, const struct table_geometry 
 
 /* A record found in a group, until its place among the others is clear. */
 struct found {
-    uint64_t began_ms, hash;
+    uint64_t stamp_ms, hash;
     _Atomic uint64_t *cell;
     uint32_t slot;
     uint8_t line, away; /* in the group; from its home */
-    uint8_t level, rank;
+    uint8_t rank;
 };
 
 struct rebuild {
@@ -78,49 +78,42 @@ static bool cell_examine(const struct rebuild *rebuild, uint64_t first_line, uns
     const uint64_t offset = table_cell_offset(cell);
     union record record;
     struct table_key key;
-    struct verdict verdict;
 
     const uint32_t slot = writer_slot_at(writer, rebuild->partition, offset);
     if (slot == SLOT_NONE || writer->notes[slot].listed ||
         !table_slot_copy(&writer->map, offset, table_allocated(&writer->map), &record) ||
-        !record_is_sound(&record) || !table_cell_has_version(cell, record.fixed.sequence) ||
-        !record_key(&record, &key) || !record_unpack(&record, &verdict))
+        !record_is_sound(&record) || !table_cell_has_version(cell, record.head.sequence) ||
+        !record_is_known(&record) || !record_key(&record, &key))
         return false;
     const unsigned size_class =
         writer->segments[(slot - 1) / TABLE_SEGMENT_SLOTS].class_plus_one - 1u;
     const uint64_t home = table_home(key.hash, writer->map.header->seed, geometry->lines);
-    if (record.fixed.record_bytes > table_class_bytes[size_class] ||
+    if (record.head.record_bytes > table_class_bytes[size_class] ||
         key.partition != rebuild->partition || table_tag(key.hash) != table_cell_tag(cell) ||
         home / TABLE_GROUP != first_line / TABLE_GROUP)
         return false;
     *found = (struct found){
-        .began_ms = verdict.began_ms,
+        .stamp_ms = record.head.stamp_ms,
         .hash = key.hash,
         .slot = slot,
         .line = (uint8_t)line,
         .away = (uint8_t)((home ^ (first_line + line)) % TABLE_GROUP),
-        .level = (uint8_t)verdict.level,
-        .rank = (uint8_t)record_rank(&verdict),
+        .rank = record.head.rank,
     };
     return true;
 }
 
+/* Are both of one key? Then both records are copied. */
 static bool same_key(const struct table_writer *writer, const struct found *a,
-                     const struct found *b)
+                     const struct found *b, union record *one, union record *other)
 {
     const uint64_t end = writer->map.geometry.file_bytes;
-    union record one, other;
     struct table_key key;
 
     return a->hash == b->hash &&
-           table_slot_copy(&writer->map, writer_slot_offset(writer, a->slot), end, &one) &&
-           table_slot_copy(&writer->map, writer_slot_offset(writer, b->slot), end, &other) &&
-           record_key(&one, &key) && record_has_key(&other, &key);
-}
-
-static bool is_stricter(const struct found *a, const struct found *b)
-{
-    return a->level != b->level ? a->level > b->level : a->began_ms > b->began_ms;
+           table_slot_copy(&writer->map, writer_slot_offset(writer, a->slot), end, one) &&
+           table_slot_copy(&writer->map, writer_slot_offset(writer, b->slot), end, other) &&
+           record_key(one, &key) && record_has_key(other, &key);
 }
 
 /* Adds a record of the group that begins at `group_start` in the list, unless its key is there
@@ -131,10 +124,11 @@ static void keep(struct rebuild *rebuild, size_t group_start, const struct found
 
     for (size_t i = group_start; i < rebuild->count; i++) {
         struct found *other = &rebuild->records[i];
-        if (!same_key(rebuild->writer, found, other))
+        union record record, present;
+        if (!same_key(rebuild->writer, found, other, &record, &present))
             continue;
         rebuild->opened->repeated++;
-        if (!is_stricter(found, other)) {
+        if (!record_is_stricter(&record, &present)) {
             table_store(found->cell, 0);
             return;
         }
@@ -191,7 +185,7 @@ static void group_rebuild(struct rebuild *rebuild, uint64_t first_line)
 static int by_age(const void *a, const void *b)
 {
     const struct found *x = a, *y = b;
-    return (x->began_ms > y->began_ms) - (x->began_ms < y->began_ms);
+    return (x->stamp_ms > y->stamp_ms) - (x->stamp_ms < y->stamp_ms);
 }
 
 /* Lists: records by rank and age; every slot that no cell refers to is free. */
@@ -254,7 +248,8 @@ static void partition_rebuild(struct rebuild *rebuild, const struct table_clock 
     struct table_writer *writer = rebuild->writer;
     struct table_partition *word = &writer->map.partitions[rebuild->partition];
 
-    table_store(&word->complete, 0); /* before anything is dropped */
+    /* Before anything is dropped. */
+    table_writer_set_complete(writer, (uint16_t)rebuild->partition, false);
     rebuild->count = 0;
     for (uint64_t line = 0; line < writer->map.geometry.lines; line += TABLE_GROUP)
         group_rebuild(rebuild, line);
@@ -303,23 +298,20 @@ static void move_records(struct table_writer *writer, const struct table_map *ol
 
     for (uint64_t i = 0; i < TABLE_PARTITIONS * old->geometry.lines * TABLE_CELLS; i++) {
         const uint64_t cell = table_load(&old->lines[i / TABLE_CELLS].cells[i % TABLE_CELLS]);
-        union record record;
+        union record record, present;
         struct table_key key;
-        struct verdict verdict, present;
         if (cell == 0)
             continue;
         if (!table_slot_copy(old, table_cell_offset(cell), allocated, &record) ||
-            !record_is_sound(&record) || !record_key(&record, &key) ||
-            !record_unpack(&record, &verdict)) {
+            !record_is_sound(&record) || !record_is_known(&record) || !record_key(&record, &key)) {
             opened->dropped++;
             continue;
         }
-        const bool repeated = table_writer_get(writer, &key, &present);
+        const bool repeated = table_writer_get_record(writer, &key, &present);
         opened->repeated += repeated;
-        if (repeated && (present.level > verdict.level ||
-                         (present.level == verdict.level && present.began_ms >= verdict.began_ms)))
+        if (repeated && !record_is_stricter(&record, &present))
             continue;
-        if (table_writer_put(writer, &key, &verdict) < 0)
+        if (table_writer_put_record(writer, &key, &record) < 0)
             opened->dropped++;
         else
             opened->kept += !repeated;

@@ -1,10 +1,10 @@
 /*
- * key.h - the key of the table: a canonical next hop, whole.
+ * key.h - the key of a record, whole: of a verdict the canonical next hop.
  *
- * The text is what engine/names/nexthop writes (lower case, A-labels, port only if not 25); here it
- * is bytes. The partition comes from its name part alone, so that `example.org`, `example.org:587`
- * and
- * `[example.org]:587` have one writer: whoever owns the domain. Pure, any thread.
+ * That text is what engine/names/nexthop writes (lower case, A-labels, port only if not 25), those
+ * of the users' table are in account.h; here it is bytes. The partition comes from the name part of
+ * a next hop alone, so that `example.org`, `example.org:587` and `[example.org]:587` have one
+ * writer: whoever owns the domain. Pure, any thread.
  */
 #ifndef MXWARD_SHM_KEY_H
 #define MXWARD_SHM_KEY_H

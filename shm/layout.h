@@ -1,10 +1,12 @@
 /*
- * layout.h - the verdict table in shared memory: the specification, then the structs.
+ * layout.h - a table in shared memory: the specification, then the structs.
  *
- * The code in this folder follows this comment; static_asserts tie the two together. The table is a
- * cache of the ledger: a miss means "unknown", never "had no TLS". Readers are other processes that
- * may be killed, stopped for a day, or slow at any instruction; the writer may die between any two
- * stores. No reader ever blocks, waits or writes, or sees a torn or a wrong record.
+ * The code in this folder follows this comment; static_asserts tie the two together. There are two
+ * such tables, each in a directory of its own, with readers (a group) of its own: verdicts with
+ * what is remembered and ruled about each domain, and the users' accounts. A table is a cache of
+ * the ledger: a miss means "unknown", never "had no TLS" or "has no guarantee". Readers are other
+ * processes that may be killed, stopped for a day, or slow at any instruction; the writer may die
+ * between any two stores. No reader ever blocks, waits or writes, or sees a torn or a wrong record.
  *
  * FILES
  *
@@ -35,12 +37,15 @@
  *   line head      36 bits version | 7 x 4 bits: how many keys at home here live in line home ^ i
  *   cell           16 bits version | 16 bits tag | 32 bits offset of the slot in the file / 64
  *                  (0: empty)
- *   slot           a record (record.h): checksum, sequence, lengths, facts, key, texts
+ *   slot           a record (record.h): checksum, sequence, head, key, body
  *   segment word   0: free | 0x5E << 24 | size class << 16 | partition + 1
  *
  *   The cell's version is the low 16 bits of its slot's sequence; the slot's sequence is the 64-bit
  *   word at byte 8 of every slot in every size class. The checksum (XXH3-64) covers all of the
- *   record but itself: sequence, lengths, facts, key, texts.
+ *   record but itself. The head is the same in records of every kind: lengths, rank, strictness, a
+ *   stamp, and whether the record holds what the ledger does. Writer, attach and readers go by it
+ *   alone; what the body says is the affair of who packs and unpacks it (verdict_record.h,
+ *   account.h).
  *
  * WHO WRITES WHAT
  *
@@ -65,11 +70,12 @@
  * ORDER OF STORES. Every shared word is stored with release and loaded with acquire; there are no
  * fences, so ThreadSanitizer and memory models see everything. [n] is one store.
  *
- *   fill a slot    [1] sequence + 1   [2..] checksum, lengths, facts, key, texts
+ *   fill a slot    [1] sequence + 1   [2..] checksum, head, key, body
  *   insert         fill; [a] head: version + 1, and count + 1 if not in the home line; [b] cell
  *   replace        fill another slot; [a] head: version + 1; [b] cell; the old slot is free
  *   remove, evict  [a] head: version + 1; [b] cell = 0; [c] head: count - 1 if not in the home
- *                  line; the slot is free
+ *                  line; the slot is free. Evicting what the ledger holds, or not taking it: first
+ *                  `complete` + 1, if it is odd
  *   grow           fallocate; [a] allocated; [b] segment word
  *
  *   Freed slots wait in FIFO order, so that a reader has the longest time before its slot changes.
@@ -78,14 +84,16 @@
  * WHAT A READER DOES
  *
  *   1. head H. The cells of the home line, then of each line whose count in H is not 0. No cell
- * with the tag: load the head again; the same: MISS, otherwise begin again.
+ *      with the tag: load the head again; the same: MISS, otherwise begin again.
  *   2. A cell C with the tag: bounds-check its offset. Load the sequence: its low bits are not C's
  *      version: begin again. Copy the record word by word, lengths checked against the largest
  *      class and `allocated`. Load the sequence and the cell again: not as before: begin again.
  *   3. The copy is now one record, whole, and was the current one of that cell. Checksum, then the
  *      whole key: another key: next cell. Its own: HIT.
  *   4. After TABLE_READ_ATTEMPTS beginnings: UNKNOWN. A record that fails its checksum or its
- * bounds: UNKNOWN.
+ *      bounds is UNKNOWN, too.
+ *   5. After a MISS: load `complete`. Odd: do all of it again; again a MISS, and then `complete` is
+ *      as before and the file has no successor: ABSENT, the ledger holds nothing of the key.
  *
  *   Why a copy is never torn: if any copied word was stored by a reuse, its acquire load makes the
  *   sequence store before it visible (fill [1] before [2..]), so the second look at the sequence
@@ -93,22 +101,26 @@
  *   sequence before and after, the cell before and after, and the whole key.
  *   Why a miss is never false: a key that stays is in its cell all the time (I5), and a reader that
  *   came past between a remove and an insert of the same key sees the head changed.
+ *   Why ABSENT is true: whoever sees `complete` odd sees all that was put before it became so; and
+ *   whoever misses a key because it was evicted sees that `complete` changed before. It only grows,
+ *   so that it cannot have been taken back and given again meanwhile.
  *
  * CRASH STORY. The writer dies:
  *
  *   while filling          the slot is unreachable and free at the next attach
- *   insert after [a]       a count is too high: readers look at a line for nothing; attach repairs
- * it replace after [b]      the old slot is unreachable: free remove after [b]       as insert
- * after [a] grow after [a]         the segment is unassigned: the next attach or growth takes it
+ *   insert after [a]       a count is too high: readers look at a line in vain; attach repairs it
+ *   replace after [b]      the old slot is unreachable: free
+ *   remove after [b]       as insert after [a]
+ *   grow after [a]         the segment is unassigned: the next attach or growth takes it
  *   building a successor   table.new is unlinked at the next start
  *   after its rename       the next start takes the highest generation, publishes it in the older
  *                          headers, and unlinks those
  *
  *   Attach trusts nothing: geometry is computed again from the size and compared; each segment
- * word, cell and record is checked; a cell that fails is cleared; heads are computed again; of two
- *   records of one key the stricter stays (higher level, then the later look), the other cell is
- *   cleared. A file that is not sound as a whole is replaced by a successor with what could be
- * read. The number of shards plays no part anywhere.
+ *   word, cell and head is checked, and each checksum; a cell that fails is cleared; heads are
+ *   computed again; of two records of one key the stricter stays (record_is_stricter), the other
+ *   cell is cleared. A file that is not sound as a whole is replaced by a successor with what could
+ *   be read. No partition is complete then. The number of shards plays no part anywhere.
  *
  * CLOCKS. Ages are milliseconds of CLOCK_BOOTTIME; the header has the boot id. The heartbeat brings
  * the writer's idea of wall clock minus boot clock. A reader whose boot id differs, or whose own
@@ -116,7 +128,9 @@
  * answers UNKNOWN.
  *
  * WHEN FULL, a partition evicts within the size class it needs: what is cheapest to learn again
- * first (record_rank), among equals what was published first. A new record that is cheaper than
+ * first (the rank in the head), among equals what was published first. Above all that can be
+ * learned again rank floors, and above them what is authenticated or ruled (MEM-07): nobody can
+ * drive out a floor with names of his own that he has probed. A new record that is cheaper than
  * everything there is not kept (-ENOSPC). Each class keeps a few free slots, so that a replacement
  * never has to evict. Every class can get at least one segment of every partition's share.
  *
@@ -139,18 +153,18 @@
 #include <stdint.h>
 
 #define TABLE_MAGIC 0x656c6261746d786dULL /* "mxmtable" */
-#define TABLE_MAJOR 1
+#define TABLE_MAJOR 2
 #define TABLE_MINOR 0
 
 #define TABLE_PARTITIONS    256
-#define TABLE_KEY_MAX       270 /* bytes */
+#define TABLE_KEY_MAX       576 /* bytes */
 #define TABLE_CELLS         7   /* of a line */
 #define TABLE_GROUP         8   /* lines */
 #define TABLE_SEGMENT_BYTES 4096u
 #define TABLE_CHUNK_BYTES   (2u << 20) /* the file grows by this: one huge page */
 #define TABLE_CLASSES       5
 #define TABLE_SLOT_MIN      128u  /* bytes; slots of every class are multiples of 64 */
-#define TABLE_SLOT_MAX      1280u /* bytes */
+#define TABLE_SLOT_MAX      1344u /* bytes */
 #define TABLE_SEGMENT_SLOTS (TABLE_SEGMENT_BYTES / TABLE_SLOT_MIN)
 #define TABLE_QUOTA_MIN     8     /* segments of a partition: one for each class, and some */
 #define TABLE_QUOTA_MAX     65536 /* 64 GiB of records in all */
@@ -160,8 +174,8 @@
 #define TABLE_FUTURE_MS      2000 /* a stamp so far ahead of the reader's clock is not believed */
 #define TABLE_SUCCESSORS_MAX 8    /* followed in one refresh */
 
-/* Bytes of a slot, by size class. The typical record is in the first (record.h). */
-static const uint16_t table_class_bytes[TABLE_CLASSES] = {128, 192, 320, 640, 1280};
+/* Bytes of a slot, by size class. The typical record is in the first (verdict_record.h). */
+static const uint16_t table_class_bytes[TABLE_CLASSES] = {128, 192, 320, 640, 1344};
 
 struct table_header {
     /* For ever: readable by every version. */
@@ -195,7 +209,7 @@ static_assert(offsetof(struct table_header, allocated) == 128,
 struct table_partition {
     _Atomic uint64_t heartbeat_ms;    /* boot clock */
     _Atomic uint64_t clock_offset_ms; /* wall minus boot, as two's complement */
-    _Atomic uint64_t complete;        /* 1: all floors of the ledger are here, a miss has none */
+    _Atomic uint64_t complete;        /* odd: all that the ledger holds is here; grows */
     _Atomic uint64_t records;
     _Atomic uint64_t segments;
     _Atomic uint64_t evicted;
@@ -203,6 +217,11 @@ struct table_partition {
     uint64_t reserved;
 };
 static_assert(sizeof(struct table_partition) == 64, "a line of its own: no false sharing");
+
+static inline bool table_is_complete(uint64_t complete)
+{
+    return complete % 2 == 1;
+}
 
 struct table_line {
     _Atomic uint64_t head;

@@ -4,6 +4,7 @@
 #include "shm/reader.h"
 
 #include "shm/table_file.h"
+#include "shm/verdict_record.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -50,7 +51,7 @@ static enum look look_at_record(const struct table_reader *reader, const struct 
     /* The copy's loads were acquire: if any of them saw a later use, so do these. */
     if (table_load(&slot[RECORD_SEQUENCE]) != sequence || table_load(cell) != value)
         return LOOK_AGAIN;
-    if (!copied || record->fixed.sequence != sequence || !record_is_sound(record))
+    if (!copied || record->head.sequence != sequence || !record_is_sound(record))
         return LOOK_BROKEN;
     return record_has_key(record, key) ? LOOK_HIT : LOOK_OTHER;
 }
@@ -64,10 +65,12 @@ static enum look look_in_line(const struct table_reader *reader, const struct ta
     /* No branch for each cell: which one matches cannot be predicted. */
     for (unsigned i = 0; i < TABLE_CELLS; i++) {
         cells[i] = table_load(&line->cells[i]);
-        candidates |= (unsigned)(table_cell_tag(cells[i]) == tag && cells[i] != 0) << i;
+        candidates |= (unsigned)(table_cell_tag(cells[i]) == tag) << i;
     }
     for (; candidates != 0; candidates &= candidates - 1) {
         const unsigned i = (unsigned)__builtin_ctz(candidates);
+        if (cells[i] == 0) /* the tag is 0, too */
+            continue;
         const enum look look = look_at_record(reader, key, &line->cells[i], cells[i], record);
         if (look != LOOK_OTHER)
             return look;
@@ -101,32 +104,71 @@ static enum look look_once(const struct table_reader *reader, const struct table
     return look;
 }
 
-enum table_outcome table_read(const struct table_reader *reader, const struct table_key *key,
-                              uint64_t now_ms, struct verdict *verdict)
+static enum table_outcome look(const struct table_reader *reader, const struct table_key *key,
+                               uint64_t now_ms, union record *record)
 {
-    union record record;
     const struct table_line *home = home_of(reader, key);
 
-    if (!reader->clocks_agree)
-        return TABLE_UNKNOWN;
     for (unsigned attempt = 0; attempt < TABLE_READ_ATTEMPTS; attempt++) {
-        const enum look look = look_once(reader, key, home, table_tag(key->hash), &record);
+        const enum look look = look_once(reader, key, home, table_tag(key->hash), record);
         if (look == LOOK_AGAIN)
             continue;
         if (look == LOOK_OTHER)
             return TABLE_MISS;
-        if (look == LOOK_BROKEN || record.fixed.began_ms > now_ms + TABLE_FUTURE_MS ||
-            !record_unpack(&record, verdict))
-            return TABLE_UNKNOWN;
-        return TABLE_HIT;
+        return look == LOOK_HIT && record->head.stamp_ms <= now_ms + TABLE_FUTURE_MS
+                   ? TABLE_HIT
+                   : TABLE_UNKNOWN;
     }
     return TABLE_UNKNOWN;
 }
 
+static _Atomic uint64_t *completeness(const struct table_reader *reader,
+                                      const struct table_key *key)
+{
+    return &reader->map.partitions[key->partition].complete;
+}
+
+/* Step 5 of layout.h: a second look, so that a hit pays nothing for it. */
+static enum table_outcome look_again(const struct table_reader *reader, const struct table_key *key,
+                                     uint64_t now_ms, union record *record)
+{
+    const uint64_t complete = table_load(completeness(reader, key));
+
+    if (!table_is_complete(complete))
+        return TABLE_MISS;
+    const enum table_outcome outcome = look(reader, key, now_ms, record);
+    if (outcome != TABLE_MISS || table_load(completeness(reader, key)) != complete ||
+        table_reader_is_over(reader))
+        return outcome;
+    return TABLE_ABSENT;
+}
+
+enum table_outcome table_find(const struct table_reader *reader, const struct table_key *key,
+                              uint64_t now_ms, union record *record)
+{
+    if (!reader->clocks_agree)
+        return TABLE_UNKNOWN;
+    const enum table_outcome outcome = look(reader, key, now_ms, record);
+    return outcome == TABLE_MISS ? look_again(reader, key, now_ms, record) : outcome;
+}
+
+enum table_outcome table_read(const struct table_reader *reader, const struct table_key *key,
+                              uint64_t now_ms, struct verdict *verdict)
+{
+    union record record;
+    const enum table_outcome outcome = table_find(reader, key, now_ms, &record);
+
+    return outcome == TABLE_HIT && !verdict_unpack(&record, verdict) ? TABLE_UNKNOWN : outcome;
+}
+
 bool table_reader_complete(const struct table_reader *reader, const struct table_key *key)
 {
-    return reader->clocks_agree &&
-           table_load(&reader->map.partitions[key->partition].complete) == 1;
+    return reader->clocks_agree && table_is_complete(table_load(completeness(reader, key)));
+}
+
+bool table_reader_is_over(const struct table_reader *reader)
+{
+    return table_load(&reader->map.header->successor) != 0;
 }
 
 uint64_t table_reader_heartbeat_ms(const struct table_reader *reader, const struct table_key *key)
@@ -292,7 +334,8 @@ void table_map_facts(const struct table_map *map, struct table_facts *facts)
         facts->records += table_load(&word->records);
         facts->evicted += table_load(&word->evicted);
         facts->refused += table_load(&word->refused);
-        facts->complete = (uint16_t)(facts->complete + (table_load(&word->complete) == 1));
+        facts->complete =
+            (uint16_t)(facts->complete + table_is_complete(table_load(&word->complete)));
         if (heartbeat_ms < facts->heartbeat_ms)
             facts->heartbeat_ms = heartbeat_ms;
     }

@@ -11,15 +11,16 @@
 #ifndef MXWARD_SHM_READER_H
 #define MXWARD_SHM_READER_H
 
-#include "shm/key.h"
+#include "shm/record.h"
 #include "shm/verdict.h"
 
 struct table_reader;
 
 enum table_outcome {
     TABLE_HIT,
-    TABLE_MISS,    /* not in the table: means unknown, unless the partition is complete */
+    TABLE_MISS,    /* not in the table, which does not hold everything: means unknown */
     TABLE_UNKNOWN, /* could not be read reliably, or the clocks disagree */
+    TABLE_ABSENT,  /* not in the table, and the ledger holds nothing of the key */
 };
 
 /* Opens the current table of `directory`. -ENOENT: there is none; -EPROTO: it is not one that this
@@ -28,8 +29,12 @@ int table_reader_open(struct table_reader **reader, const char *directory,
                       const struct table_clock *clock, char *why, size_t why_size);
 void table_reader_close(struct table_reader *reader);
 
-/* `now_ms` is the boot clock: a record from the future is not believed. `verdict` is written on a
- * hit only; beyond the terminators of its texts it is left as it was. */
+/* Looks for a record of any kind and copies it: sound, of this key, still to be unpacked. `now_ms`
+ * is the boot clock: a record from the future is not believed. */
+enum table_outcome table_find(const struct table_reader *reader, const struct table_key *key,
+                              uint64_t now_ms, union record *record);
+/* A verdict, with what is remembered and ruled. It is written on a hit only, as verdict_unpack
+ * does; after anything else it has no meaning. */
 enum table_outcome table_read(const struct table_reader *reader, const struct table_key *key,
                               uint64_t now_ms, struct verdict *verdict);
 
@@ -40,8 +45,11 @@ enum table_outcome table_read(const struct table_reader *reader, const struct ta
  */
 int table_reader_refresh(struct table_reader *reader, const struct table_clock *clock);
 
-/* Whether a miss in the key's partition means that the ledger has no floor for it. */
+/* Whether the key's partition holds all that the ledger does. What a miss means is in its outcome.
+ */
 bool table_reader_complete(const struct table_reader *reader, const struct table_key *key);
+/* A successor was published: what is read here may be out of date until the next refresh. */
+bool table_reader_is_over(const struct table_reader *reader);
 /* Boot clock of the last sign of life of the key's writer. */
 uint64_t table_reader_heartbeat_ms(const struct table_reader *reader, const struct table_key *key);
 

@@ -1,83 +1,134 @@
 /*
- * record.h - a verdict as it lies in a slot, and back. Pure; any thread.
+ * record.h - what all records have in common, as they lie in a slot: head, key, checksum. Pure; any
+ * thread.
  *
- *   0   checksum      XXH3-64 of all that follows
- *   8   sequence      of the slot: makes a record of an earlier use another record
- *   16  lengths       record, fixed part, key, host, match
- *   ..  facts         the rest of the fixed part
- *   56  key, host, match, without terminators
+ *   0   checksum    XXH3-64 of all that follows, to the end of the last word
+ *   8   sequence    of the slot: makes a record of an earlier use another record
+ *   16  head        lengths, kind, and what attach and eviction go by without knowing the kind
+ *   28  fixed part  of the body
+ *   ..  key         without terminator
+ *   ..  tail        of the body: what is not in every record, or has no fixed length
  *
- * 128 bytes leave 72 for key and host, which holds nearly all domains. A later minor version
- * appends to the fixed part: `fixed_bytes` says where the texts begin, and an older reader passes
- * over what it does not know. Numbers it does not know make the record unreadable for it: UNKNOWN,
- * never a guess. Unpacking trusts nothing, also not after the checksum.
+ * What is in a body is the affair of who packs it: verdict_record.h, account.h. A later minor
+ * version appends to the fixed part or to the tail, and an older reader passes over what it does
+ * not know. Numbers it does not know make the record unreadable for it: UNKNOWN, never a guess.
+ * Unpacking trusts nothing, also not after the checksum.
  */
 #ifndef MXWARD_SHM_RECORD_H
 #define MXWARD_SHM_RECORD_H
 
 #include "shm/key.h"
-#include "shm/verdict.h"
 
-struct record_fixed {
+/* Append only. */
+enum record_kind {
+    RECORD_NONE,
+    RECORD_VERDICT, /* verdict_record.h */
+    RECORD_ACCOUNT, /* account.h, and the next three */
+    RECORD_EXCEPTION,
+    RECORD_PROFILE,
+    RECORD_SETTINGS,
+    RECORD_KIND_COUNT
+};
+
+/* What it costs to lose a record: 0 (nothing was learned) to RECORD_RANKS - 1. Up to
+ * RECORD_RANK_SEEN it can be learned again by looking; from there on losing it would lower
+ * something, until it comes back from the ledger (MEM-07). */
+enum {
+    RECORD_RANK_SEEN = 7,
+    RECORD_RANK_FLOOR = 8,         /* a floor below `authenticated`; an account, an exception */
+    RECORD_RANK_AUTHENTICATED = 9, /* a higher floor, or what an administrator ruled */
+    RECORD_RANK_SETTINGS = 10,     /* nearly every look-up needs it */
+    RECORD_RANKS
+};
+
+struct record_head {
     uint64_t checksum;
     uint64_t sequence;
-    uint16_t record_bytes; /* from the checksum to the end of the last text */
-    uint16_t fixed_bytes;  /* where the texts begin */
-    uint16_t key_bytes;
-    uint16_t match_bytes;
-    uint8_t host_bytes;
-    uint8_t class;
-    uint8_t level;
-    uint8_t conclusion;
-    uint8_t cause;
-    uint8_t enforce;
-    uint8_t hosts;
-    uint8_t hosts_good;
-    uint32_t flags;
-    uint32_t config_epoch;
-    uint16_t tls_version;
-    uint16_t smtp_code;
-    uint32_t valid_for_ms; /* after began_ms; longer than 49 days is cut to it */
-    uint64_t began_ms;
+    uint64_t stamp_ms : 48;     /* boot clock: when looking began, or when it was put */
+    uint64_t record_bytes : 16; /* from the checksum to the end of the tail */
+    uint16_t key_bytes : 10;
+    uint16_t kind : 4;   /* enum record_kind */
+    uint16_t ledger : 1; /* holds what the ledger does: without it the partition is not complete */
+    uint16_t : 1;
+    uint8_t key_at; /* where the key begins: after the fixed part */
+    uint8_t rank : 4;
+    uint8_t strictness : 4; /* of two records of a key the stricter stays */
 };
-#define RECORD_FIXED_BYTES 56
-static_assert(sizeof(struct record_fixed) == RECORD_FIXED_BYTES, "no padding");
-static_assert(offsetof(struct record_fixed, sequence) == 8, "the same in every size class");
-static_assert(offsetof(struct record_fixed, key_bytes) == 20, "no hole before");
-static_assert(offsetof(struct record_fixed, flags) == 32, "no hole before");
-static_assert(offsetof(struct record_fixed, began_ms) == 48, "no hole before");
+#define RECORD_HEAD_BYTES   28 /* the body goes on in the padding of the struct */
+#define RECORD_FIXED_MAX    (UINT8_MAX - RECORD_HEAD_BYTES)
+#define RECORD_STAMP_MAX_MS ((1ULL << 48) - 1)
+static_assert(offsetof(struct record_head, sequence) == 8, "the same in every size class");
+static_assert(offsetof(struct record_head, key_at) == 26, "the bit fields lie close");
+static_assert(sizeof(struct record_head) == 32, "no hole, four bytes of padding");
+static_assert(TABLE_KEY_MAX < 1 << 10 && RECORD_KIND_COUNT <= 1 << 4 && RECORD_RANKS <= 1 << 4,
+              "the bit fields hold everything");
 
 #define RECORD_WORDS_MAX (TABLE_SLOT_MAX / 8)
 #define RECORD_SEQUENCE  1 /* index of the word */
 
-/* A private copy of a slot, and what pack makes. */
+/* A private copy of a slot, and what is packed. */
 union record {
-    struct record_fixed fixed;
+    struct record_head head;
     uint64_t words[RECORD_WORDS_MAX];
     char bytes[TABLE_SLOT_MAX];
 };
-static_assert(RECORD_FIXED_BYTES + TABLE_KEY_MAX + 255 + VERDICT_MATCH_MAX - 1 <= TABLE_SLOT_MAX,
-              "every verdict fits");
 
-/* Fills `record`, padded with zero to a whole word; returns its words. */
-size_t record_pack(union record *record, uint64_t sequence, const struct table_key *key,
-                   const struct verdict *verdict);
-/* Bytes that record_pack will need. */
-size_t record_bytes(const struct table_key *key, const struct verdict *verdict);
+/* --- packing --- */
+
+struct record_about {
+    enum record_kind kind;
+    uint64_t stamp_ms;
+    unsigned rank, strictness; /* below 16 */
+    bool ledger;
+};
+/* Head and key of a record whose body the caller then fills; all other bytes of its last word are
+ * zero. False if it would not fit the largest slot. */
+bool record_begin(union record *record, const struct record_about *about,
+                  const struct table_key *key, size_t fixed_bytes, size_t tail_bytes);
+/* The last step, the writer's: binds the record to this use of its slot. Returns its words. */
+size_t record_finish(union record *record, uint64_t sequence);
+
+/* --- the parts --- */
+
+static inline size_t record_fixed_bytes(const union record *record)
+{
+    return record->head.key_at - (size_t)RECORD_HEAD_BYTES;
+}
+static inline size_t record_tail_bytes(const union record *record)
+{
+    return (size_t)record->head.record_bytes - record->head.key_at - record->head.key_bytes;
+}
+static inline char *record_fixed(union record *record)
+{
+    return record->bytes + RECORD_HEAD_BYTES;
+}
+static inline char *record_tail(union record *record)
+{
+    return record->bytes + record->head.key_at + record->head.key_bytes;
+}
+
+/* --- reading --- */
 
 /* Words to copy of a slot, from its lengths; 0 if they cannot be those of a record. */
-size_t record_words(const struct record_fixed *fixed);
+static inline size_t record_words(const struct record_head *head)
+{
+    const size_t bytes = head->record_bytes;
+
+    if (bytes > TABLE_SLOT_MAX || head->key_at < RECORD_HEAD_BYTES ||
+        (size_t)head->key_at + head->key_bytes > bytes)
+        return 0;
+    return (bytes + 7) / 8;
+}
 /* After the copy: are lengths and checksum right? */
 bool record_is_sound(const union record *record);
+/* Of a sound record: are kind and rank ones that this build knows? The writer asks before it lists
+ * what it did not put itself. */
+bool record_is_known(const union record *record);
 /* Of a sound record. */
 bool record_has_key(const union record *record, const struct table_key *key);
 /* False if the key in it cannot be one. The key points into the record. */
 bool record_key(const union record *record, struct table_key *key);
-/* Of a sound record. False: it says something that this build does not know. */
-bool record_unpack(const union record *record, struct verdict *verdict);
-
-/* What it costs to learn a verdict again, 0 (nothing was learned) to RECORD_RANKS - 1. */
-#define RECORD_RANKS 8
-unsigned record_rank(const struct verdict *verdict);
+/* Of two sound records of one key: the stricter, of two as strict ones the later. */
+bool record_is_stricter(const union record *record, const union record *other);
 
 #endif

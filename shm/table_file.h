@@ -80,9 +80,10 @@ static inline bool table_slot_copy(const struct table_map *map, uint64_t offset,
     if (offset < map->geometry.records_offset || offset + TABLE_SLOT_MIN > allocated)
         return false;
     const _Atomic uint64_t *slot = table_slot(map, offset);
+#pragma GCC unroll 16
     for (size_t i = 0; i < TABLE_SLOT_MIN / 8; i++)
         record->words[i] = table_load(&slot[i]);
-    const size_t words = record_words(&record->fixed);
+    const size_t words = record_words(&record->head);
     if (words == 0 || offset + words * 8 > allocated)
         return false;
     for (size_t i = TABLE_SLOT_MIN / 8; i < words; i++)

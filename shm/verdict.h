@@ -1,9 +1,9 @@
 /*
  * verdict.h - the verdict of a domain as it is published and sent: plain data, fixed size, no
- * pointers. record.h has its packed form in the table; wire/frame its form on the socket.
+ * pointers. verdict_record.h has its packed form in the table; wire/frame its form on the socket.
  *
  * The policy is structured, not text: what an MTA must enforce so that delivery to the domain has
- * at least `level`. The text for Postfix is made from it in engine/policy/postfix.
+ * at least `level`. The text for Postfix is made from it in shm/postfix.
  */
 #ifndef MXWARD_SHM_VERDICT_H
 #define MXWARD_SHM_VERDICT_H
@@ -25,7 +25,7 @@ enum conclusion {
     CONCLUSION_COUNT
 };
 
-/* Why, in one word: the row that decided. Text with parameters is made by policy/verdict. Append
+/* Why, in one word: the row that decided. Text with parameters is made by shm/sentence. Append
  * only. */
 enum cause {
     CAUSE_NONE = 0,
@@ -67,7 +67,7 @@ enum enforce {
     ENFORCE_DANE_ONLY,    /* only hosts with usable TLSA; needs a secure MX */
     ENFORCE_SECURE_MATCH, /* PKIX, certificate names one of `match` */
     /* DANE at hosts with usable TLSA, TLS >= 1.2 at all others; Postfix cannot say that, Exim and
-     * libmxward can (policy/postfix says what Postfix gets instead) */
+     * libmxward can (shm/postfix says what Postfix gets instead) */
     ENFORCE_DANE_ELSE_ENCRYPT,
     ENFORCE_COUNT
 };
@@ -90,6 +90,57 @@ enum {
     VERDICT_ALL_HOSTS_TLSA = 1 << 13, /* as ALL_HOSTS_DANE, unusable TLSA counted: TLS everywhere */
 };
 
+/* --- what is remembered and ruled about the domain: the ledger's part of a record --- */
+
+/* How the remembered level was proved (MEM-01). Append only. */
+enum proof {
+    PROOF_NONE,
+    PROOF_HANDSHAKES,    /* completed handshakes, spaced (MEM-02) */
+    PROOF_DANE,          /* usable TLSA behind a signed MX record, seen to be met */
+    PROOF_STS,           /* an MTA-STS policy in force */
+    PROOF_ADMINISTRATOR, /* imported or raised by hand */
+    PROOF_COUNT
+};
+
+/* What an administrator ruled about the domain. Append only. */
+enum rule {
+    RULE_NONE,
+    RULE_PIN,    /* nothing below `rule_level`, whoever sends */
+    RULE_EXEMPT, /* what is remembered demands nothing */
+    RULE_REFUSE, /* no mail at all */
+    RULE_COUNT
+};
+
+enum {
+    FLOOR_CONTRADICTED = 1 << 0, /* definite evidence is below what is remembered: held, and an
+                                    administrator decides (MEM-05) */
+    FLOOR_UNREADABLE = 1 << 1,   /* the ledger's record was broken: TLS required, level unknown
+                                    (MEM-08) */
+    FLOOR_OBSERVE = 1 << 2,      /* this domain is only observed */
+};
+
+/* All zero: nothing remembered, nothing ruled. */
+struct floor {
+    uint8_t level;       /* enum level: remembered of the domain */
+    uint8_t hosts_level; /* enum level: what its mail hosts, remembered, add */
+    uint8_t proof;       /* enum proof, of `level` */
+    uint8_t flags;
+    uint8_t rule;               /* enum rule */
+    uint8_t rule_level;         /* enum level; RULE_PIN */
+    uint32_t rule_until_s;      /* wall clock, since 1970; 0: without end */
+    uint32_t contradicted_at_s; /* wall clock: since when; 0: not */
+    uint32_t seen_at_s;         /* wall clock: when the level was last confirmed; 0: never */
+};
+
+/* The SHA-256 digests of public keys that stand for all hosts that may get mail: TLSA records
+ * `3 1 1` where there are usable TLSA records, the leaf seen elsewhere (policy/pins says when).
+ * They end with the verdict, and are never part of what is remembered (MEM-03). */
+#define VERDICT_PINS_MAX 7
+struct pins {
+    uint8_t count; /* 0: there is no such set */
+    uint8_t sha256[VERDICT_PINS_MAX][32];
+};
+
 struct verdict {
     enum tls_class class;
     enum level level; /* the highest that the policy below enforces for the whole domain */
@@ -108,6 +159,8 @@ struct verdict {
     /* Names that a certificate verified by PKIX may bear to stand for the domain, joined by ':',
      * LDH only (PIT-23): what `secure` needs, given wherever it would lower nothing. */
     char match[VERDICT_MATCH_MAX];
+    struct pins pins;
+    struct floor floor;
     /* Of the host that decided; only for texts, not kept in the table. */
     char address[46]; /* "" if none */
     uint16_t port;    /* 0: not known */

@@ -3,6 +3,7 @@
  */
 #include "shm/writer.h"
 
+#include "shm/verdict_record.h"
 #include "shm/writer_internal.h"
 
 #include <errno.h>
@@ -80,6 +81,15 @@ static struct table_partition *word_of(const struct table_writer *writer, unsign
 static void count_add(_Atomic uint64_t *count, uint64_t difference)
 {
     table_store(count, table_load(count) + difference);
+}
+
+/* Only upwards: a reader between two looks sees every change. */
+void table_writer_set_complete(struct table_writer *writer, uint16_t partition, bool complete)
+{
+    _Atomic uint64_t *word = &word_of(writer, partition)->complete;
+
+    if (table_is_complete(table_load(word)) != complete)
+        count_add(word, 1);
 }
 
 /* --- growing --- */
@@ -273,7 +283,6 @@ _Noreturn static void books_disagree(void)
 /* A record this writer published is always found by its own key. */
 static void evict(struct table_writer *writer, unsigned partition, uint32_t slot)
 {
-    struct table_partition *word = word_of(writer, partition);
     union record record, found;
     struct table_key key;
     struct place place;
@@ -282,9 +291,9 @@ static void evict(struct table_writer *writer, unsigned partition, uint32_t slot
     if (!table_slot_copy(&writer->map, offset, writer->map.geometry.file_bytes, &record) ||
         !record_key(&record, &key) || !find(writer, &key, &place, &found))
         books_disagree(); /* a mistake of ours */
-    if (record.fixed.level >= LEVEL_ENCRYPT)
-        table_store(&word->complete, 0); /* before the floor can be missed */
-    count_add(&word->evicted, 1);
+    if (record.head.ledger)
+        table_writer_set_complete(writer, (uint16_t)partition, false); /* before it can be missed */
+    count_add(&word_of(writer, partition)->evicted, 1);
     take_out(writer, partition, &place);
 }
 
@@ -376,47 +385,47 @@ static bool cell_take(struct table_writer *writer, unsigned partition, struct pl
 
 /* "fill" of layout.h; returns the cell for it. */
 static uint64_t slot_fill(struct table_writer *writer, uint32_t slot, uint16_t tag,
-                          const struct table_key *key, const struct verdict *verdict)
+                          union record *record)
 {
     const uint64_t offset = writer_slot_offset(writer, slot);
     _Atomic uint64_t *words = table_slot(&writer->map, offset);
     const uint64_t sequence = table_load(&words[RECORD_SEQUENCE]) + 1;
-    union record record;
-    const size_t count = record_pack(&record, sequence, key, verdict);
+    const size_t count = record_finish(record, sequence);
 
     /* First, so that whoever copies any of the words below sees that the slot is another. */
     table_store(&words[RECORD_SEQUENCE], sequence);
     for (size_t i = 0; i < count; i++) {
         if (i != RECORD_SEQUENCE)
-            table_store(&words[i], record.words[i]);
+            table_store(&words[i], record->words[i]);
     }
     return table_cell(offset, tag, sequence);
 }
 
-static int refuse(struct table_writer *writer, unsigned partition)
+/* `ledger`: what the ledger holds is not here, or about to go. */
+static int refuse(struct table_writer *writer, unsigned partition, bool ledger)
 {
-    struct table_partition *word = word_of(writer, partition);
-
-    table_store(&word->complete, 0);
-    count_add(&word->refused, 1);
+    if (ledger)
+        table_writer_set_complete(writer, (uint16_t)partition, false);
+    count_add(&word_of(writer, partition)->refused, 1);
     return -ENOSPC;
 }
 
 /* The old record's slot is in no list meanwhile, so it is not evicted for its own replacement. */
-static int replace(struct table_writer *writer, const struct table_key *key,
-                   const struct verdict *verdict, const struct place *place)
+static int replace(struct table_writer *writer, const struct table_key *key, union record *record,
+                   const struct place *place, bool ledger)
 {
-    const unsigned rank = record_rank(verdict);
+    const unsigned rank = record->head.rank;
     struct slot_class *old_class = writer_class_of(writer, place->slot);
 
     slots_remove(old_class, writer->notes, place->slot);
     const uint32_t slot =
-        slot_take(writer, key->partition, class_for(record_bytes(key, verdict)), rank, true);
+        slot_take(writer, key->partition, class_for(record->head.record_bytes), rank, true);
     if (slot == SLOT_NONE) {
+        const int status = refuse(writer, key->partition, ledger || record->head.ledger);
         take_out(writer, key->partition, place);
-        return refuse(writer, key->partition);
+        return status;
     }
-    const uint64_t cell = slot_fill(writer, slot, place->tag, key, verdict);
+    const uint64_t cell = slot_fill(writer, slot, place->tag, record);
     head_store(place->home, TABLE_HEAD_VERSION);
     table_store(place->cell, cell); /* pairs with the reader's load of the cell */
     slots_add_record(writer_class_of(writer, slot), writer->notes, slot, rank);
@@ -424,20 +433,20 @@ static int replace(struct table_writer *writer, const struct table_key *key,
     return 0;
 }
 
-static int insert(struct table_writer *writer, const struct table_key *key,
-                  const struct verdict *verdict, struct place *place)
+static int insert(struct table_writer *writer, const struct table_key *key, union record *record,
+                  struct place *place)
 {
-    const unsigned rank = record_rank(verdict);
+    const unsigned rank = record->head.rank;
     const uint32_t slot =
-        slot_take(writer, key->partition, class_for(record_bytes(key, verdict)), rank, false);
+        slot_take(writer, key->partition, class_for(record->head.record_bytes), rank, false);
 
     if (slot == SLOT_NONE)
-        return refuse(writer, key->partition);
+        return refuse(writer, key->partition, record->head.ledger);
     if (!cell_take(writer, key->partition, place, rank)) {
         slots_add_free(writer_class_of(writer, slot), writer->notes, slot);
-        return refuse(writer, key->partition);
+        return refuse(writer, key->partition, record->head.ledger);
     }
-    const uint64_t cell = slot_fill(writer, slot, place->tag, key, verdict);
+    const uint64_t cell = slot_fill(writer, slot, place->tag, record);
     head_store(place->home, place->away == 0 ? TABLE_HEAD_VERSION
                                              : TABLE_HEAD_VERSION + table_head_one(place->away));
     table_store(place->cell, cell); /* pairs with the reader's load of the cell */
@@ -446,16 +455,61 @@ static int insert(struct table_writer *writer, const struct table_key *key,
     return 0;
 }
 
+int table_writer_put_record(struct table_writer *writer, const struct table_key *key,
+                            union record *record)
+{
+    struct place place;
+    union record old;
+
+    if (find(writer, key, &place, &old))
+        return replace(writer, key, record, &place, old.head.ledger);
+    return insert(writer, key, record, &place);
+}
+
+/* --- verdicts --- */
+
 int table_writer_put(struct table_writer *writer, const struct table_key *key,
                      const struct verdict *verdict)
 {
-    struct place place;
     union record record;
 
-    if (find(writer, key, &place, &record))
-        return replace(writer, key, verdict, &place);
-    return insert(writer, key, verdict, &place);
+    return verdict_pack(&record, key, verdict) ? table_writer_put_record(writer, key, &record)
+                                               : -EINVAL;
 }
+
+bool table_writer_get(const struct table_writer *writer, const struct table_key *key,
+                      struct verdict *verdict)
+{
+    union record record;
+
+    return table_writer_get_record(writer, key, &record) && verdict_unpack(&record, verdict);
+}
+
+/* The place of a verdict where there is a floor alone. */
+static const struct verdict not_looked = {
+    .class = CLASS_UNKNOWN, .conclusion = CONCLUSION_INCONCLUSIVE, .cause = CAUSE_NOT_LOOKED};
+
+static bool was_looked_at(const struct verdict *verdict)
+{
+    return verdict->cause != CAUSE_NOT_LOOKED || verdict->began_ms != 0;
+}
+
+int table_writer_put_floor(struct table_writer *writer, const struct table_key *key,
+                           const struct floor *floor)
+{
+    struct verdict verdict;
+
+    if (!table_writer_get(writer, key, &verdict))
+        verdict = not_looked;
+    if (floor_is_empty(floor) && !was_looked_at(&verdict)) {
+        table_writer_remove(writer, key);
+        return 0;
+    }
+    verdict.floor = *floor;
+    return table_writer_put(writer, key, &verdict);
+}
+
+/* --- the rest --- */
 
 bool table_writer_remove(struct table_writer *writer, const struct table_key *key)
 {
@@ -468,15 +522,12 @@ bool table_writer_remove(struct table_writer *writer, const struct table_key *ke
     return true;
 }
 
-/* --- the rest --- */
-
-bool table_writer_get(const struct table_writer *writer, const struct table_key *key,
-                      struct verdict *verdict)
+bool table_writer_get_record(const struct table_writer *writer, const struct table_key *key,
+                             union record *record)
 {
     struct place place;
-    union record record;
 
-    return find(writer, key, &place, &record) && record_unpack(&record, verdict);
+    return find(writer, key, &place, record);
 }
 
 void table_writer_heartbeat(struct table_writer *writer, uint16_t partition,
@@ -484,11 +535,6 @@ void table_writer_heartbeat(struct table_writer *writer, uint16_t partition,
 {
     table_store(&word_of(writer, partition)->clock_offset_ms, table_clock_offset(clock));
     table_store(&word_of(writer, partition)->heartbeat_ms, clock->boot_ms);
-}
-
-void table_writer_set_complete(struct table_writer *writer, uint16_t partition, bool complete)
-{
-    table_store(&word_of(writer, partition)->complete, complete);
 }
 
 uint64_t table_writer_for_each(const struct table_writer *writer, uint16_t partition,
@@ -501,12 +547,9 @@ uint64_t table_writer_for_each(const struct table_writer *writer, uint16_t parti
     for (uint64_t i = 0; i < lines * TABLE_CELLS; i++) {
         const uint64_t cell = table_load(&line[i / TABLE_CELLS].cells[i % TABLE_CELLS]);
         union record record;
-        struct table_key key;
-        struct verdict verdict;
-        if (cell == 0 || !record_copy(writer, cell, &record) || !record_key(&record, &key) ||
-            !record_unpack(&record, &verdict))
+        if (cell == 0 || !record_copy(writer, cell, &record))
             continue;
-        visit(context, key.text, key.length, &verdict);
+        visit(context, &record);
         records++;
     }
     return records;

@@ -1,10 +1,12 @@
 /*
- * writer.h - the table's one writer: open (or attach to what a dead daemon left), put, remove.
+ * writer.h - a table's one writer: open (or attach to what a dead daemon left), put, remove.
  *
- * The daemon's. One process has the table (OFD lock); in it every partition has one thread, which
- * alone calls the functions that name a key or partition. Opening and closing: one thread, no other
- * running. Environment errors are negative errnos; a table that cannot take a record (-ENOSPC) has
- * no older record of that key either, so what is read is never older than what was put.
+ * The daemon's. Verdicts are in one directory, the users' accounts (account.h) in another; this is
+ * the same for both. One process has the table (OFD lock); in it every partition has one thread,
+ * which alone calls the functions that name a key or partition. Opening and closing: one thread, no
+ * other running. Environment errors are negative errnos; a table that cannot take a record
+ * (-ENOSPC) has no older record of that key either, so what is read is never older than what was
+ * put.
  *
  * layout.h is the specification. Known weakness: growing by 2 MiB happens in the thread that needs
  * it and takes about a millisecond.
@@ -12,9 +14,7 @@
 #ifndef MXWARD_SHM_WRITER_H
 #define MXWARD_SHM_WRITER_H
 
-#include "shm/key.h"
 #include "shm/reader.h"
-#include "shm/verdict.h"
 
 struct table_writer;
 
@@ -37,26 +37,47 @@ int table_writer_open(struct table_writer **writer, const char *directory, uint6
                       size_t why_size);
 void table_writer_close(struct table_writer *writer);
 
-/* Partition's thread only. 0, or -ENOSPC: not kept, and an older record of the key is removed. */
+/*
+ * Partition's thread only. `record` was packed with this key, of whatever kind; the writer finishes
+ * it. 0, or -ENOSPC: not kept, and an older record of the key is removed.
+ */
+int table_writer_put_record(struct table_writer *writer, const struct table_key *key,
+                            union record *record);
+/*
+ * Partition's thread only. A verdict, with the floor that is in it, as it is: a zeroed one takes
+ * away what was remembered there. So whoever puts a verdict has its floor from the ledger, or from
+ * table_writer_get where the partition is complete. As table_writer_put_record; -EINVAL: the
+ * verdict or key cannot be packed, a mistake of the caller's, and nothing has changed.
+ */
 int table_writer_put(struct table_writer *writer, const struct table_key *key,
                      const struct verdict *verdict);
-/* Partition's thread only. True if there was one. */
+/*
+ * Partition's thread only. The floor alone: the verdict that is there stays as it is, age included.
+ * Where there is none, an unknown one takes its place (CAUSE_NOT_LOOKED, of the time 0: never
+ * fresh), and goes again with the floor. Errors as table_writer_put.
+ */
+int table_writer_put_floor(struct table_writer *writer, const struct table_key *key,
+                           const struct floor *floor);
+/* Partition's thread only. True if there was one. What the ledger holds must be gone from there, or
+ * the partition is complete no longer: say so before. */
 bool table_writer_remove(struct table_writer *writer, const struct table_key *key);
-/* Partition's thread only: what it put last. */
+/* Partition's thread only: what it put last. False: nothing, or not readable by this build. */
+bool table_writer_get_record(const struct table_writer *writer, const struct table_key *key,
+                             union record *record);
 bool table_writer_get(const struct table_writer *writer, const struct table_key *key,
                       struct verdict *verdict);
 
 /* Partition's thread only, once a second: "this partition's writer lives". */
 void table_writer_heartbeat(struct table_writer *writer, uint16_t partition,
                             const struct table_clock *clock);
-/* Partition's thread only: whether all floors of the ledger are here. Evicting a record of level
- * `encrypt` or more, and attaching, take it back. */
+/* Partition's thread only: whether all that the ledger holds of this partition is here, so that a
+ * miss means that it holds nothing. Evicting or refusing a record with a floor or rule (in the
+ * users' table: any), and attaching, take it back. */
 void table_writer_set_complete(struct table_writer *writer, uint16_t partition, bool complete);
 
-/* Partition's thread only: every record, in no order; the callback must not put or remove.
- * Returns their number. */
-typedef void table_visit(void *context, const char *key, size_t length,
-                         const struct verdict *verdict);
+/* Partition's thread only: every record, in no order. The callback may remove the record it is
+ * shown (its key is in it), and nothing else, and must not put. Returns their number. */
+typedef void table_visit(void *context, const union record *record);
 uint64_t table_writer_for_each(const struct table_writer *writer, uint16_t partition,
                                table_visit *visit, void *context);
 

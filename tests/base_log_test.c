@@ -232,6 +232,7 @@ START_TEST(the_journal_gets_fields)
     log_start(LOG_INFO_LEVEL, target);
     log_error("broken", "what=%s", "a\nPRIORITY=0");
     ck_assert_str_eq(received(fd), "PRIORITY=3\nSYSLOG_IDENTIFIER=mxward\nMXWARD_EVENT=broken\n"
+                                   "MESSAGE_ID=472cb4db85dafae358bb6680b0fe3098\n"
                                    "MESSAGE=broken: what=a?PRIORITY=0\n");
     ck_assert_str_eq(heard(), "");
     remove_socket(path);

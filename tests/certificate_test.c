@@ -836,83 +836,6 @@ START_TEST(a_file_or_directory_without_a_root_is_refused_by_its_setting)
 }
 END_TEST
 
-/* --- no memory --- */
-
-static long allocations_left = -1; /* -1: no limit */
-
-static void *failing_malloc(size_t size, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    if (allocations_left == 0)
-        return NULL;
-    if (allocations_left > 0)
-        allocations_left--;
-    return malloc(size);
-}
-
-static void *failing_realloc(void *old, size_t size, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    if (allocations_left == 0)
-        return NULL;
-    if (allocations_left > 0)
-        allocations_left--;
-    return realloc(old, size);
-}
-
-static void plain_free(void *old, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    free(old);
-}
-
-/* One exception, OpenSSL's: a signature check that runs out of memory says "signature failure" and
- * nothing else. It is therefore never remembered. */
-START_TEST(no_memory_at_any_allocation_is_ours_and_not_the_peers)
-{
-    X509 *x509 = pki_certificate(&(struct pki_spec){.key = leaf_key,
-                                                    .common_name = "mx.example",
-                                                    .alternative = "DNS:mx.example,DNS:b.example",
-                                                    .issuer = pki_ca,
-                                                    .issuer_key = ca_key});
-    const struct certificate *chain[2];
-    size_t size;
-    uint8_t *der = pki_der(x509, &size);
-    bool done = false;
-    long n;
-
-    X509_up_ref(pki_ca);
-    chain[1] = intern_into(store, pki_ca);
-    for (n = 0; !done && n < 5000; n++) {
-        int error, result = 0;
-
-        allocations_left = n;
-        chain[0] = certificate_intern(store, der, size, &error);
-        if (chain[0] != NULL)
-            result = certificate_pkix(store, chain, 2, PKI_NOW_S);
-        done = allocations_left > 0;
-        allocations_left = -1;
-        if (chain[0] == NULL)
-            ck_assert_msg(error == -ENOMEM, "allocation %ld: error %d", n, error);
-        else
-            ck_assert_msg(result == -ENOMEM || result == X509_V_OK ||
-                              result == X509_V_ERR_CERT_SIGNATURE_FAILURE,
-                          "allocation %ld: %d", n, result);
-        if (chain[0] != NULL)
-            ck_assert_uint_eq(chain[0]->name_count, 2);
-        certificate_drop(chain[0]);
-    }
-    ck_assert(done);
-    ck_assert_int_gt(n, 20);
-    certificate_drop(chain[1]);
-    OPENSSL_free(der);
-    X509_free(x509);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("certificate");
@@ -920,7 +843,6 @@ int main(void)
     SRunner *runner;
     int failed;
 
-    PKI_NEEDS(CRYPTO_set_mem_functions(failing_malloc, failing_realloc, plain_free) == 1);
     keys_make();
     tcase_add_checked_fixture(plain, store_make, store_free);
     tcase_add_test(plain, the_same_der_is_parsed_once_and_kept_once);
@@ -951,7 +873,6 @@ int main(void)
     tcase_add_test(pkix, the_expiry_of_the_root_bounds_what_is_remembered_too);
     tcase_add_test(pkix, many_chains_do_not_outgrow_the_memory_of_results);
     tcase_add_test(pkix, threads_verify_with_one_set_of_roots_and_intermediates);
-    tcase_add_test(pkix, no_memory_at_any_allocation_is_ours_and_not_the_peers);
     tcase_set_timeout(pkix, 60);
     suite_add_tcase(suite, plain);
     suite_add_tcase(suite, pkix);

@@ -823,86 +823,6 @@ START_TEST(the_digest_knows_the_set_and_not_its_order_DANE_40)
 }
 END_TEST
 
-/* --- no memory --- */
-
-static long allocations_left = -1;
-
-static void *failing_malloc(size_t size, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    if (allocations_left == 0)
-        return NULL;
-    if (allocations_left > 0)
-        allocations_left--;
-    return malloc(size);
-}
-
-static void *failing_realloc(void *old, size_t size, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    if (allocations_left == 0)
-        return NULL;
-    if (allocations_left > 0)
-        allocations_left--;
-    return realloc(old, size);
-}
-
-static void plain_free(void *old, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    free(old);
-}
-
-/* With one exception that OpenSSL makes: a signature check without memory is a failed signature,
- * so a path may "fail". Never is there a match that is none, nor a set that looks unusable. */
-START_TEST(no_memory_at_any_allocation_claims_nothing)
-{
-    const struct chain *chain = chain_named("root not sent");
-    const struct certificate *sent[2];
-    bool done = false;
-    long n;
-
-    for (unsigned i = 0; i < 2; i++) {
-        size_t size;
-        uint8_t *der = pki_der(chain->sent[i], &size);
-        int error;
-
-        sent[i] = certificate_intern(store, der, size, &error);
-        OPENSSL_free(der);
-    }
-    set_begin(&set);
-    set_add_about(&set, 3, 0, 2, chain->parts[CA], false); /* no match, needs a digest */
-    set_add_about(&set, 2, 0, 0, chain->parts[ROOT], false);
-    for (n = 0; !done && n < 50000; n += 1 + n / 100) {
-        struct tlsa_result results[LIMIT_TLSA];
-        uint8_t usable;
-        int count;
-
-        allocations_left = n;
-        usable = dane_usable_count(&set.answer);
-        count = dane_match(&set.answer, sent, 2, PKI_NOW_S, results);
-        done = allocations_left > 0;
-        allocations_left = -1;
-        ck_assert_uint_eq(usable, 2);
-        ck_assert_msg(count == 2 || count == -ENOMEM, "allocation %ld: %d", n, count);
-        if (count == 2) {
-            ck_assert_int_eq(results[0].fate, TLSA_NO_MATCH);
-            ck_assert_msg(results[1].fate == TLSA_MATCH ||
-                              (results[1].fate == TLSA_CHAIN_FAILS &&
-                               results[1].verify == X509_V_ERR_CERT_SIGNATURE_FAILURE),
-                          "allocation %ld: %d, %d", n, (int)results[1].fate, results[1].verify);
-        }
-    }
-    ck_assert(done);
-    ck_assert_int_gt(n, 50);
-    certificate_drop(sent[0]);
-    certificate_drop(sent[1]);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("dane");
@@ -910,7 +830,6 @@ int main(void)
     SRunner *runner;
     int failed;
 
-    PKI_NEEDS(CRYPTO_set_mem_functions(failing_malloc, failing_realloc, plain_free) == 1);
     all_make();
     oracle_make();
     tcase_add_checked_fixture(rules, store_make, store_free);
@@ -928,7 +847,6 @@ int main(void)
     tcase_add_test(rules, more_records_than_the_limit_are_not_looked_at);
     tcase_add_test(rules, no_rdata_ends_the_program_or_matches_by_chance);
     tcase_add_test(rules, the_digest_knows_the_set_and_not_its_order_DANE_40);
-    tcase_add_test(rules, no_memory_at_any_allocation_claims_nothing);
     tcase_set_timeout(rules, 120);
     tcase_add_checked_fixture(against, store_make, store_free);
     tcase_add_test(against, every_single_record_is_judged_as_openssl_judges_it);

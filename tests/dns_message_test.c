@@ -577,6 +577,23 @@ START_TEST(tlsa_records_too_short_are_present_DANE_21)
 }
 END_TEST
 
+START_TEST(an_smimea_record_has_the_layout_of_tlsa_DANE_44)
+{
+    begin("user._smimecert.example", DNS_SMIMEA);
+    put_data(ANSWER, "@12", DNS_SMIMEA, 300, "\x03\x00\x00\xaa\xbb", 5);
+    put_data(ANSWER, "@12", DNS_TLSA, 300, "\x03\x01\x01\xcc", 4); /* was not asked for */
+    const struct dns_answer *answer = read_secure("user._smimecert.example", DNS_SMIMEA);
+    ck_assert_int_eq(answer->kind, DNS_SECURE_DATA);
+    ck_assert_uint_eq(answer->count, 1);
+    ck_assert_uint_eq(answer->tlsa[0].usage, 3);
+    ck_assert_uint_eq(answer->tlsa[0].selector, 0);
+    ck_assert_uint_eq(answer->tlsa[0].matching_type, 0);
+    ck_assert_uint_eq(answer->tlsa[0].size, 2);
+    ck_assert_mem_eq(answer->tlsa[0].data, "\xaa\xbb", 2);
+    dns_answer_drop(answer);
+}
+END_TEST
+
 /* They stay with the host's job: a stranger must not fill our memory with them. */
 START_TEST(of_large_tlsa_records_the_first_are_kept_and_the_rest_is_counted)
 {
@@ -595,6 +612,23 @@ START_TEST(of_large_tlsa_records_the_first_are_kept_and_the_rest_is_counted)
     for (unsigned i = 0; i < answer->count; i++)
         ck_assert_uint_eq(answer->tlsa[i].size, rows[_i].size - 3);
     dns_answer_drop(answer);
+}
+END_TEST
+
+START_TEST(of_openpgp_keys_it_is_told_that_there_is_one_DANE_44)
+{
+    begin("user._openpgpkey.example", DNS_OPENPGPKEY);
+    put_data(ANSWER, "@12", DNS_OPENPGPKEY, 300, "\x99\x01", 2);
+    put_data(ANSWER, "@12", DNS_OPENPGPKEY, 300, "\x99\x02", 2);
+    const struct dns_answer *answer = read_secure("user._openpgpkey.example", DNS_OPENPGPKEY);
+    ck_assert_int_eq(answer->kind, DNS_SECURE_DATA);
+    ck_assert_uint_eq(answer->count, 1);
+    ck_assert_uint_eq(answer->dropped, 1);
+    dns_answer_drop(answer);
+
+    begin("user._openpgpkey.example", DNS_OPENPGPKEY);
+    put_data(ANSWER, "@12", DNS_OPENPGPKEY, 300, "", 0);
+    expect_malformed("user._openpgpkey.example", DNS_OPENPGPKEY);
 }
 END_TEST
 
@@ -1210,6 +1244,8 @@ int main(void)
     tcase_add_test(tests, addresses_of_both_families_are_read);
     tcase_add_test(tests, too_many_addresses_are_counted_as_dropped);
     tcase_add_test(tests, tlsa_records_too_short_are_present_DANE_21);
+    tcase_add_test(tests, an_smimea_record_has_the_layout_of_tlsa_DANE_44);
+    tcase_add_test(tests, of_openpgp_keys_it_is_told_that_there_is_one_DANE_44);
     tcase_add_loop_test(tests, of_large_tlsa_records_the_first_are_kept_and_the_rest_is_counted, 0,
                         4);
     tcase_add_test(tests, too_many_tlsa_records_are_counted_and_take_no_room);

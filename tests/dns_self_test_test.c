@@ -140,6 +140,7 @@ START_TEST(a_bogus_name_that_is_anything_else_fails)
         end(&bogus, kinds[i]);
         ck_assert_int_eq(result(), SELF_TEST_FAILED);
         ck_assert(!test.root_insecure);
+        ck_assert(test.bogus_passes);
         close_test();
     }
 }

@@ -6,6 +6,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/container.h"
 #include "engine/domain.h"
+#include "engine/keeper.h"
 #include "engine/publish.h"
 
 #include <check.h>
@@ -14,10 +15,10 @@
 #include <string.h>
 #include <time.h>
 
-enum { SHARD, RESOLVER, FRONT, THREADS };
+enum { SHARD, RESOLVER, FRONT, KEEPER, THREADS };
 
 static struct exchange *exchange;
-static struct mailbox *shard, *resolver, *front;
+static struct mailbox *shard, *resolver, *front, *keeper;
 static struct domains *domains;
 static unsigned mx_asked, hosts_asked, published;
 static bool published_before_answer;
@@ -27,6 +28,11 @@ static enum cause next_cause;
 static enum tls_class next_class; /* where the cause is not ours */
 static struct verdict known;      /* in the table; valid_until_ms 0: nothing */
 static bool hosts_are_ours;
+static bool floors_in_table; /* else the keeper is asked */
+static struct floor remembered;
+static enum next_hop_kind remembered_kind; /* of what it is the floor */
+static unsigned floors_asked, notes;
+static struct verdict last_published;
 static struct host_request *held[64];
 static unsigned held_count;
 static struct domain_request requests[64];
@@ -85,6 +91,23 @@ void publisher_put(struct publisher *publisher, const struct next_hop *next_hop,
     (void)publisher, (void)next_hop;
     ck_assert_int_ne(verdict->cause, CAUSE_OURS);
     published++;
+    last_published = *verdict;
+}
+
+int publisher_put_floor(struct publisher *publisher, const struct next_hop *next_hop,
+                        const struct floor *floor)
+{
+    (void)publisher, (void)next_hop;
+    remembered = *floor;
+    return 0;
+}
+
+bool publisher_floor(const struct table_reader *reader, const struct next_hop *next_hop,
+                     uint64_t now_ms, struct floor *floor)
+{
+    (void)reader, (void)now_ms;
+    *floor = next_hop->kind == remembered_kind ? remembered : (struct floor){0};
+    return floors_in_table;
 }
 
 bool publisher_get(const struct publisher *publisher, const struct next_hop *next_hop,
@@ -111,6 +134,8 @@ static void set_up(void)
     shard = mailbox_open(exchange, SHARD, no_wake, NULL);
     resolver = mailbox_open(exchange, RESOLVER, no_wake, NULL);
     front = mailbox_open(exchange, FRONT, no_wake, NULL);
+    keeper = mailbox_open(exchange, KEEPER, no_wake, NULL);
+    floors_in_table = true;
     ck_assert_int_eq(domains_create(&domains, shard, &owners, NULL, &settings, 16, 16), 0);
     next_route = ROUTE_MX;
     next_host_count = 1;
@@ -147,6 +172,25 @@ static void answer_host(struct host_request *request)
     mailbox_send(shard, SHARD, &request->message);
 }
 
+/* The keeper: a question is answered with what is remembered, a note comes home. */
+static void keep(struct message *message)
+{
+    if (message->kind == MESSAGE_FLOORS_ASK) {
+        struct floors_question *question = container_of(message, struct floors_question, message);
+
+        floors_asked++;
+        ck_assert_uint_eq(question->count, 1u + next_host_count);
+        for (unsigned i = 0; i < question->count; i++)
+            question->floors[i] = i == 0 ? remembered : (struct floor){0};
+        message->kind = MESSAGE_FLOORS_DONE;
+    } else {
+        ck_assert_int_eq(message->kind, MESSAGE_NOTE_ASK);
+        notes++;
+        message->kind = MESSAGE_NOTE_DONE;
+    }
+    mailbox_send(keeper, SHARD, message);
+}
+
 /* Carries messages until nothing moves; host requests are held until hosts_answer. */
 static void run(void)
 {
@@ -159,9 +203,17 @@ static void run(void)
             answer_mx(container_of(message, struct dns_question, message));
             moved = true;
         }
+        while ((message = mailbox_receive(keeper)) != NULL) {
+            keep(message);
+            moved = true;
+        }
         while ((message = mailbox_receive(shard)) != NULL) {
             moved = true;
-            if (message->kind == MESSAGE_DOMAIN_ASK) {
+            if (message->kind == MESSAGE_FLOORS_DONE) {
+                domains_floors(domains, container_of(message, struct floors_question, message));
+            } else if (message->kind == MESSAGE_NOTE_DONE) {
+                domains_note(domains, container_of(message, struct memory_note, message));
+            } else if (message->kind == MESSAGE_DOMAIN_ASK) {
                 domains_ask(domains, container_of(message, struct domain_request, message));
             } else if (message->kind == MESSAGE_DNS_DOMAIN) {
                 domains_dns(domains, container_of(message, struct dns_question, message));
@@ -405,6 +457,58 @@ START_TEST(without_room_the_answer_is_temporary_and_ours)
 }
 END_TEST
 
+/* --- what is remembered --- */
+
+static void remembered_is_published(void)
+{
+    remembered = (struct floor){.level = LEVEL_AUTHENTICATED, .proof = PROOF_DANE};
+    ask(0, "example.org", 0);
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 1);
+    ck_assert_uint_eq(published, 1);
+    ck_assert_uint_eq(last_published.floor.level, LEVEL_AUTHENTICATED);
+    ck_assert_uint_eq(notes, 1);
+}
+
+START_TEST(what_is_remembered_stays_beside_every_new_verdict_MEM_01)
+{
+    remembered_is_published();
+    ck_assert_uint_eq(floors_asked, 0);
+}
+END_TEST
+
+START_TEST(what_the_table_does_not_hold_the_keeper_is_asked_before_anybody_is_answered_MEM_08)
+{
+    floors_in_table = false;
+    remembered_is_published();
+    ck_assert_uint_eq(floors_asked, 1);
+}
+END_TEST
+
+START_TEST(only_domains_at_the_port_of_mail_are_remembered)
+{
+    remembered = (struct floor){.level = LEVEL_ENCRYPT};
+    ask(0, "example.org:587", 0);
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 1);
+    ck_assert_uint_eq(notes, 0);
+    ck_assert_uint_eq(last_published.floor.level, LEVEL_NONE);
+}
+END_TEST
+
+START_TEST(a_look_at_a_host_by_its_name_leaves_what_is_remembered_and_ruled_of_it)
+{
+    remembered = (struct floor){.level = LEVEL_ENCRYPT, .rule = RULE_REFUSE};
+    remembered_kind = NEXT_HOP_HOST;
+    ask(0, "[mx.s.lab]", 0);
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 1);
+    ck_assert_uint_eq(last_published.floor.level, LEVEL_ENCRYPT);
+    ck_assert_uint_eq(last_published.floor.rule, RULE_REFUSE);
+    ck_assert_uint_eq(notes, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("domain jobs");
@@ -414,6 +518,11 @@ int main(void)
 
     suite_add_tcase(suite, cases);
     tcase_add_checked_fixture(cases, set_up, tear_down);
+    tcase_add_test(cases, what_is_remembered_stays_beside_every_new_verdict_MEM_01);
+    tcase_add_test(
+        cases, what_the_table_does_not_hold_the_keeper_is_asked_before_anybody_is_answered_MEM_08);
+    tcase_add_test(cases, only_domains_at_the_port_of_mail_are_remembered);
+    tcase_add_test(cases, a_look_at_a_host_by_its_name_leaves_what_is_remembered_and_ruled_of_it);
     tcase_add_test(cases, a_verdict_is_published_and_then_given_to_whoever_asked);
     tcase_add_test(cases, forty_askers_cost_one_mx_question_and_one_host_request);
     tcase_add_test(cases, known_facts_serve_until_they_are_too_old_for_the_request_FRESH_03);

@@ -265,6 +265,13 @@ struct world {
     unsigned ended;
 };
 static struct world *world;
+static bool budget_is_spent;
+
+static bool may_again(void *context, uint64_t job)
+{
+    (void)context, (void)job;
+    return !budget_is_spent;
+}
 
 static void world_open(void)
 {
@@ -291,6 +298,7 @@ static void world_open(void)
     ck_assert_msg(prober_create(&world->prober, world->ring, world->wheel, world->store,
                                 &world->settings, 64, why, sizeof why) == 0,
                   "%s", why);
+    prober_ask_again(world->prober, may_again, NULL);
 }
 
 static void completed(void *context, const struct ring_completion *done)
@@ -1133,6 +1141,7 @@ START_TEST(no_common_cipher_is_an_alert_RPT_11)
     ck_assert_str_eq(e->detail, "alert: handshake failure");
     ck_assert_uint_eq(connections, 2);
     ck_assert_uint_eq(e->tls_version, 0);
+    ck_assert_int_eq(e->naming, NAMING_ANSWERED);
 }
 END_TEST
 START_TEST(an_old_version_is_weak_and_named_TLS_16)
@@ -1142,7 +1151,22 @@ START_TEST(an_old_version_is_weak_and_named_TLS_16)
     ck_assert_uint_eq(e->tls_version, 0x0301);
     ck_assert_str_eq(e->cipher, "ECDHE-RSA-AES256-SHA");
     ck_assert_uint_eq(connections, 2);
+    ck_assert_int_eq(e->naming, NAMING_ANSWERED);
     ck_assert_uint_eq(e->chain_count, 0);
+}
+END_TEST
+START_TEST(without_a_budget_there_is_no_second_connection_and_the_version_is_not_known)
+{
+    budget_is_spent = true;
+    const struct evidence *e = probe(play_tls10);
+    found(e, OUTCOME_TLS_ALERT);
+    ck_assert_uint_eq(connections, 1);
+    ck_assert_int_eq(e->naming, NAMING_OURS);
+    ck_assert_uint_eq(e->tls_version, 0);
+    ck_assert_ptr_nonnull(strstr(e->detail, "what it would take is not known"));
+    ck_assert_ptr_nonnull(strstr(e->transcript, "-- not once more"));
+    ck_assert_uint_eq(counter_read(&prober_counts(world->prober)->weak_checks), 0);
+    ck_assert_uint_eq(counter_read(&prober_counts(world->prober)->weak_checks_left_out), 1);
 }
 END_TEST
 START_TEST(a_weak_suite_of_tls_12_is_weak_and_named_TLS_15)
@@ -1192,6 +1216,7 @@ START_TEST(the_second_connection_only_names)
     ck_assert_uint_eq(quits, 1);
     ck_assert_uint_eq(e->smtp_code, 0);
     ck_assert_str_eq(e->greeting, "mx.example ESMTP");
+    ck_assert_int_eq(e->naming, NAMING_SLOWED); /* but it is heard */
 }
 END_TEST
 
@@ -1524,13 +1549,26 @@ START_TEST(what_fails_while_the_loop_stood_still_is_ours_law_3)
 }
 END_TEST
 
+struct cases {
+    const char *name;
+    const TTest *tests[12];
+};
+
+static void add_cases(Suite *suite, const struct cases *cases)
+{
+    TCase *tcase = tcase_create(cases->name);
+
+    tcase_add_checked_fixture(tcase, world_open, world_close);
+    tcase_set_timeout(tcase, 60);
+    for (size_t j = 0; j < 12 && cases->tests[j] != NULL; j++)
+        tcase_add_test(tcase, cases->tests[j]);
+    suite_add_tcase(suite, tcase);
+}
+
 static Suite *suite(void)
 {
     Suite *suite = suite_create("endpoint");
-    struct {
-        const char *name;
-        const TTest *tests[12];
-    } cases[] = {
+    const struct cases cases[] = {
         {"in order",
          {a_host_in_order_is_found_in_order, only_the_keywords_inside_TLS_count_TLS_09,
           a_leaf_too_large_to_keep_is_matched_by_nothing_and_ends_nothing,
@@ -1568,7 +1606,9 @@ static Suite *suite(void)
           no_second_connection_unless_wanted, a_reset_after_220_is_a_closed_handshake,
           no_common_cipher_is_an_alert_RPT_11, an_alert_behind_the_handshake_counts}},
         {"weak",
-         {an_old_version_is_weak_and_named_TLS_16, a_weak_suite_of_tls_12_is_weak_and_named_TLS_15,
+         {an_old_version_is_weak_and_named_TLS_16,
+          without_a_budget_there_is_no_second_connection_and_the_version_is_not_known,
+          a_weak_suite_of_tls_12_is_weak_and_named_TLS_15,
           a_host_that_fails_by_chance_is_broken_not_weak, the_second_connection_only_names}},
         {"inside TLS",
          {a_refusal_inside_TLS_is_still_TLS, closing_inside_TLS_is_still_TLS,
@@ -1584,14 +1624,9 @@ static Suite *suite(void)
           cancelling_ends_every_probe_wherever_it_is, a_deadline_that_we_slept_over_is_ours_law_3,
           what_fails_while_the_loop_stood_still_is_ours_law_3}},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        TCase *tcase = tcase_create(cases[i].name);
-        tcase_add_checked_fixture(tcase, world_open, world_close);
-        tcase_set_timeout(tcase, 60);
-        for (size_t j = 0; j < 12 && cases[i].tests[j] != NULL; j++)
-            tcase_add_test(tcase, cases[i].tests[j]);
-        suite_add_tcase(suite, tcase);
-    }
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        add_cases(suite, &cases[i]);
     return suite;
 }
 

@@ -31,6 +31,9 @@ static bool no_room;
 static enum permission permission;
 static uint64_t permitted_at_ms;
 static struct address order[PROBES]; /* in which probes began */
+static prober_may_again *may_again;
+static void *may_again_context;
+static struct address asked_again;
 
 int prober_start(struct prober *prober, const struct endpoint_key *key,
                  const struct dns_answer *tlsa, uint64_t job)
@@ -50,6 +53,13 @@ int prober_start(struct prober *prober, const struct endpoint_key *key,
     probes[started++].evidence = evidence;
     running++;
     return 0;
+}
+
+void prober_ask_again(struct prober *prober, prober_may_again *may, void *context)
+{
+    (void)prober;
+    may_again = may;
+    may_again_context = context;
 }
 
 uint32_t prober_running(const struct prober *prober)
@@ -79,6 +89,14 @@ enum permission politeness_begin(struct politeness *politeness, const struct add
     (void)politeness, (void)address, (void)server_name;
     *at_ms = permission == PERMIT_LATER ? permitted_at_ms : now_ms;
     return permission;
+}
+
+bool politeness_again(struct politeness *politeness, const struct address *address,
+                      const struct name *server_name, uint64_t now_ms)
+{
+    (void)politeness, (void)server_name, (void)now_ms;
+    asked_again = *address;
+    return permission == PERMIT_NOW;
 }
 
 void politeness_ended(struct politeness *politeness, const struct address *address,
@@ -292,6 +310,22 @@ START_TEST(an_opted_out_address_is_never_probed)
 }
 END_TEST
 
+START_TEST(politeness_is_asked_again_before_the_second_connection_of_a_probe)
+{
+    ask(0, 7, 0, 1000, PRIORITY_ASKED);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(started, 1);
+    ck_assert(may_again(may_again_context, probes[0].job));
+    ck_assert(address_equal(&asked_again, &requests[0].key.address));
+    permission = PERMIT_LATER;
+    ck_assert(!may_again(may_again_context, probes[0].job));
+    probe_ends(0, OUTCOME_TLS_ALERT);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(came_home(OUTCOME_TLS_ALERT), 1);
+    ck_assert_uint_eq(ended_politely, 1);
+}
+END_TEST
+
 START_TEST(every_request_is_answered_at_its_deadline_while_the_probe_goes_on)
 {
     ask(0, 1, clock_boot_ms(), 10, PRIORITY_LIVE);
@@ -454,6 +488,7 @@ int main(void)
     tcase_add_test(cases, a_spent_budget_answers_a_live_request_with_older_evidence_and_its_age);
     tcase_add_test(cases, a_patient_request_waits_for_politeness_and_is_then_probed);
     tcase_add_test(cases, an_opted_out_address_is_never_probed);
+    tcase_add_test(cases, politeness_is_asked_again_before_the_second_connection_of_a_probe);
     tcase_add_test(cases, every_request_is_answered_at_its_deadline_while_the_probe_goes_on);
     tcase_add_test(cases, a_full_prober_is_ours_and_temporary);
     tcase_add_test(cases, when_room_is_scarce_live_goes_before_scan);

@@ -125,6 +125,15 @@ static void record(struct evidence *evidence, unsigned usage, enum tlsa_fate fat
         .fate = fate, .usage = (uint8_t)usage, .selector = 1, .matching_type = 1, .verify = verify};
 }
 
+/* The look-up of one family failed. */
+static void family_missed(bool ours)
+{
+    s.host.addresses_unseen = true;
+    s.host.addresses_unseen_ours = ours;
+    snprintf(s.host.why, sizeof s.host.why,
+             "resolving its addresses: AAAA mx.host.example: failed");
+}
+
 static const struct finding *found(void)
 {
     char text[512];
@@ -500,9 +509,79 @@ START_TEST(an_unreachable_family_says_nothing_about_the_host_and_is_looked_at_ag
     endpoint_with(0, "mx.host.example", NULL);
     ck_assert_int_eq(kind(), FINDING_VERIFIED);
     ck_assert(!s.finding.conclusive); /* what hides may be the weakest */
-    endpoint(OUTCOME_OURS_LATE);      /* we should have looked: not the last word */
+}
+END_TEST
+
+/* Not even what was seen elsewhere: the one that we did not look at may take mail in clear. */
+START_TEST(an_address_that_we_failed_to_look_at_leaves_nothing_good_to_say_law_3)
+{
+    for (int family = 0; family < 2; family++) {
+        scene_begin(true);
+        endpoint_with(0, "mx.host.example", NULL);
+        if (family == 0)
+            endpoint(OUTCOME_OURS_LATE);
+        else
+            family_missed(true);
+        ck_assert_int_eq(kind(), FINDING_UNKNOWN);
+        ck_assert_int_eq(s.finding.cause, CAUSE_OURS);
+        ck_assert(!s.finding.conclusive);
+        ck_assert_uint_eq(s.finding.tls_version, 0);
+        endpoint(OUTCOME_NO_STARTTLS); /* nothing is worse */
+        ck_assert_int_eq(kind(), FINDING_CLEAR);
+        scene_begin(true);
+        scene_tlsa(1);
+        record(endpoint_with(20, NULL, NULL), 3, TLSA_MATCH, 0);
+        if (family == 0)
+            endpoint(OUTCOME_OURS_LATE);
+        else
+            family_missed(true);
+        ck_assert_int_eq(kind(), FINDING_DANE); /* nothing less goes there */
+        ck_assert(s.finding.conclusive);
+    }
+}
+END_TEST
+
+/* DANE-16: what there is is used, and nothing definite rests on there being no more. */
+START_TEST(a_family_that_could_not_be_looked_up_may_have_other_addresses_DANE_16)
+{
+    scene_begin(true);
+    family_missed(false);
+    endpoint_with(0, "mx.host.example", NULL);
     ck_assert_int_eq(kind(), FINDING_VERIFIED);
     ck_assert(!s.finding.conclusive);
+    scene_begin(true);
+    family_missed(false);
+    scene_tlsa(1);
+    record(endpoint_with(0, "mx.host.example", NULL), 3, TLSA_NO_MATCH, 0);
+    ck_assert_int_eq(kind(), FINDING_DANE_ENFORCED);
+    ck_assert(!s.finding.conclusive);
+    scene_begin(true);
+    family_missed(false);
+    scene_tlsa(0); /* unusable: TLS is asked for all the same */
+    endpoint(OUTCOME_NO_STARTTLS);
+    ck_assert_int_eq(kind(), FINDING_UNKNOWN);
+    ck_assert_int_eq(s.finding.cause, CAUSE_ADDRESS_TROUBLE);
+    family_missed(true);
+    ck_assert_int_eq(kind(), FINDING_UNKNOWN);
+    ck_assert_int_eq(s.finding.cause, CAUSE_OURS);
+}
+END_TEST
+
+START_TEST(a_refusal_whose_weakness_has_no_name_yet_is_not_the_last_word)
+{
+    for (int naming = NAMING_NONE; naming <= NAMING_OURS; naming++) {
+        bool named = naming == NAMING_NONE || naming == NAMING_ANSWERED;
+        scene_begin(true);
+        endpoint(OUTCOME_TLS_ALERT)->naming = (enum naming)naming;
+        ck_assert_int_eq(kind(), FINDING_CLEAR);
+        ck_assert_int_eq(s.finding.conclusive, named);
+        ck_assert_int_eq(strstr(s.finding.why, "is not known") == NULL, named);
+        scene_begin(true);
+        scene_tlsa(1);
+        endpoint(OUTCOME_TLS_ALERT)->naming = (enum naming)naming;
+        ck_assert_int_eq(kind(), FINDING_DANE_FAILS); /* weak or none: both are too little */
+        ck_assert(s.finding.conclusive);
+    }
 }
 END_TEST
 
@@ -553,7 +632,7 @@ START_TEST(an_address_that_was_not_seen_leaves_nothing_definite_that_it_could_ch
             else
                 endpoint(rows[i].seen);
             if (hidden == 2)
-                s.host.family_unknown = true; /* its look-up failed (DANE-16) */
+                s.host.addresses_unseen = true; /* its look-up failed (DANE-16) */
             else if (hidden == 1)
                 s.host.endpoints_dropped = 1;
             else
@@ -770,13 +849,19 @@ static int simple_dane(const struct glance *glance, bool secure)
            (secure && strcmp(glance->name, "domain.example") == 0);
 }
 
+static bool simple_ours(const struct glance *const pair[2])
+{
+    return outcome_says(pair[0]->outcome) == SAYS_OURS ||
+           outcome_says(pair[1]->outcome) == SAYS_OURS;
+}
+
 static enum finding_kind simple_plain_kind(const struct glance *const pair[2], bool secure)
 {
     static const enum finding_kind kinds[] = {FINDING_CLEAR, FINDING_WEAK, FINDING_ENCRYPTED,
                                               FINDING_VERIFIED};
     int a = simple_strength(pair[0], secure), b = simple_strength(pair[1], secure);
 
-    if (a < 0 && b < 0)
+    if ((a < 0 && b < 0) || (simple_ours(pair) && (a > 1 || b > 1)))
         return FINDING_UNKNOWN;
     return kinds[a < 0 ? b : b < 0 ? a : a < b ? a : b];
 }
@@ -808,6 +893,8 @@ static enum finding_kind simple_unusable_kind(const struct glance *const pair[2]
         if (strength >= 2 && strength < least)
             least = strength;
     }
+    if (least == 3 && simple_ours(pair))
+        return FINDING_UNKNOWN;
     if (least < 9)
         return least == 3 ? FINDING_VERIFIED : FINDING_ENCRYPTED;
     return unseen ? FINDING_UNKNOWN : FINDING_DANE_FAILS;
@@ -1169,6 +1256,9 @@ int main(void)
     tcase_add_test(hosts, a_host_without_facts_is_unknown);
     tcase_add_test(hosts, without_tlsa_the_weakest_address_that_was_seen_decides_PIT_07);
     tcase_add_test(hosts, an_unreachable_family_says_nothing_about_the_host_and_is_looked_at_again);
+    tcase_add_test(hosts, an_address_that_we_failed_to_look_at_leaves_nothing_good_to_say_law_3);
+    tcase_add_test(hosts, a_family_that_could_not_be_looked_up_may_have_other_addresses_DANE_16);
+    tcase_add_test(hosts, a_refusal_whose_weakness_has_no_name_yet_is_not_the_last_word);
     tcase_add_test(hosts,
                    a_host_with_no_address_to_look_at_is_unknown_by_choice_and_not_by_failure);
     tcase_add_test(hosts,

@@ -4,9 +4,9 @@
  * Round trips of random messages of every kind, every cut and every flipped bit of a frame, and the
  * bounds. Random numbers come from a fixed seed, so a failure can be repeated.
  */
-#include "engine/policy/verdict.h"
 #include "ipc/wire/frame.h"
 #include "ipc/wire/json.h"
+#include "shm/sentence.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -15,7 +15,8 @@
 
 static const uint8_t kinds[] = {FRAME_HELLO,    FRAME_CHECK,  FRAME_EXPLAIN, FRAME_STATUS,
                                 FRAME_RELOAD,   FRAME_CONFIG, FRAME_WELCOME, FRAME_VERDICT,
-                                FRAME_DOCUMENT, FRAME_DONE,   FRAME_ERROR};
+                                FRAME_DOCUMENT, FRAME_DONE,   FRAME_ERROR,   FRAME_DECIDE,
+                                FRAME_ORDER,    FRAME_ANSWER};
 #define KINDS (sizeof kinds / sizeof kinds[0])
 
 union message {
@@ -28,6 +29,9 @@ union message {
     struct frame_document document;
     struct frame_done done;
     struct frame_fault fault;
+    struct frame_decide decide;
+    struct frame_order_request order;
+    struct frame_answer answer;
 };
 
 static uint64_t seed = 0x2545f4914f6cdd1dull;
@@ -89,6 +93,71 @@ static void random_verdict(struct frame_verdict *v)
     v->from_table = random_number(1);
 }
 
+static void random_decide(struct frame_decide *d)
+{
+    random_text(d->sender, sizeof d->sender, false);
+    random_text(d->sasl, sizeof d->sasl, false);
+    random_text(d->recipient, sizeof d->recipient, true);
+    random_text(d->next_hop, sizeof d->next_hop, false);
+    random_text(d->profile, sizeof d->profile, false);
+    d->facts = (uint32_t)random_number(UINT32_MAX);
+    d->accepted_s = (int64_t)random_number(UINT64_MAX);
+    d->own_freshness = (uint8_t)random_number(1);
+    d->freshness = (uint8_t)random_number(FRESHNESS_LIVE);
+    d->max_age_ms = (uint32_t)random_number(UINT32_MAX);
+    d->deadline_ms = (uint32_t)random_number(UINT32_MAX);
+    d->explain = (uint8_t)random_number(1);
+    d->inbound = (uint8_t)random_number(1);
+    d->client_tls = (uint16_t)random_number(UINT16_MAX);
+    random_text(d->client_address, sizeof d->client_address, false);
+    d->want_keys = (uint8_t)random_number(1);
+}
+
+static void random_answer(struct frame_answer *a)
+{
+    a->action = (uint8_t)random_number(2);
+    a->would = (uint8_t)random_number(2);
+    a->observed = (uint8_t)random_number(1);
+    a->demand = (uint8_t)random_number(UINT8_MAX);
+    a->source = (uint8_t)random_number(UINT8_MAX);
+    a->exemption = (uint8_t)random_number(UINT8_MAX);
+    a->alarm = (uint8_t)random_number(1);
+    a->policy_answer = (uint8_t)random_number(UINT8_MAX);
+    a->guarantees = (uint8_t)random_number(UINT8_MAX);
+    a->smtp_code = (uint16_t)random_number(UINT16_MAX);
+    random_text(a->policy, sizeof a->policy, false);
+    random_text(a->code, sizeof a->code, false);
+    random_text(a->text, sizeof a->text, false);
+    random_text(a->profile, sizeof a->profile, false);
+    a->class = (uint8_t)random_number(UINT8_MAX);
+    a->level = (uint8_t)random_number(UINT8_MAX);
+    a->conclusion = (uint8_t)random_number(UINT8_MAX);
+    a->cause = (uint16_t)random_number(UINT16_MAX);
+    random_text(a->host, sizeof a->host, false);
+    a->age_ms = random_number(UINT64_MAX);
+    a->began_ms = random_number(UINT64_MAX);
+    a->now_ms = random_number(UINT64_MAX);
+    a->limited = random_number(1);
+    a->openpgp = (uint8_t)random_number(UINT8_MAX);
+    a->smime = (uint8_t)random_number(UINT8_MAX);
+    a->from_table = random_number(1);
+    a->refuse_at_rcpt = random_number(1);
+}
+
+static void random_order(struct frame_order_request *o)
+{
+    o->order = (uint8_t)random_number(UINT8_MAX);
+    random_text(o->name, sizeof o->name, false);
+    random_text(o->domain, sizeof o->domain, false);
+    random_text(o->profile, sizeof o->profile, false);
+    o->level = (uint8_t)random_number(LEVEL_AUTHENTICATED);
+    o->until_s = (int64_t)random_number(UINT64_MAX);
+    random_text(o->after, sizeof o->after, false);
+    o->most = (uint32_t)random_number(UINT32_MAX);
+    random_text(o->reason, sizeof o->reason, false);
+    random_text(o->text, sizeof o->text, false);
+}
+
 static void random_message(uint8_t kind, union message *m)
 {
     static uint8_t part[FRAME_DOCUMENT_PART];
@@ -126,6 +195,15 @@ static void random_message(uint8_t kind, union message *m)
         m->document.part_size = (uint16_t)random_number(FRAME_DOCUMENT_PART);
         m->document.part = m->document.part_size ? part : NULL;
         m->document.size = (uint32_t)random_number(FRAME_DOCUMENT_MAX);
+        break;
+    case FRAME_DECIDE:
+        random_decide(&m->decide);
+        break;
+    case FRAME_ANSWER:
+        random_answer(&m->answer);
+        break;
+    case FRAME_ORDER:
+        random_order(&m->order);
         break;
     case FRAME_DONE:
         random_text(m->done.sentence, sizeof m->done.sentence, false);

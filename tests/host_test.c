@@ -32,6 +32,7 @@ static unsigned asked_count;
 static struct endpoint_key probed[64];
 static unsigned probed_count;
 static enum outcome outcome_of_probes;
+static enum dns_trouble trouble_of_errors; /* set by a test */
 static uint64_t evidence_began_ms;
 static bool reserved;         /* all addresses are such that nobody is connected to */
 static uint8_t tlsa_usage;    /* of the one record that is read; 1 is of no use (DANE-23) */
@@ -104,6 +105,7 @@ static const struct dns_answer *answer_made(const struct dns_question *question)
     if (line->name == NULL)
         return answer;
     answer->kind = line->kind;
+    answer->trouble = line->kind == DNS_ERROR ? trouble_of_errors : DNS_TROUBLE_NONE;
     answer->count = line->count;
     if (line->canonical != NULL) {
         answer->aliases = 1;
@@ -299,6 +301,7 @@ START_TEST(proved_absence_of_tlsa_leaves_ordinary_tls_DANE_14)
     const struct host_facts *facts = facts_by(lines, "mx.s.lab");
 
     ck_assert_int_eq(facts->tlsa_state, TLSA_ABSENT);
+    ck_assert_int_eq(facts->tlsa_denied, dns_is_secure(denials[_i])); /* MEM-04 */
     ck_assert_uint_eq(facts->base.length, 0);
     ck_assert_uint_eq(facts->endpoint_count, 1);
     host_facts_drop(facts);
@@ -335,6 +338,27 @@ START_TEST(the_original_name_is_tried_when_the_expanded_one_has_none_DANE_07)
     ck_assert_int_eq(facts->tlsa_state, TLSA_PRESENT);
     ck_assert_str_eq(facts->base.text, "mx.s.lab");
     ck_assert_str_eq(probed[0].server_name.text, "mx.s.lab");
+    host_facts_drop(facts);
+}
+END_TEST
+
+START_TEST(tlsa_records_are_denied_only_if_every_base_domain_is_by_a_signed_answer_MEM_04)
+{
+    static const enum dns_kind denials[][2] = {{DNS_SECURE_NXDOMAIN, DNS_SECURE_NODATA},
+                                               {DNS_SECURE_NXDOMAIN, DNS_INSECURE_NODATA},
+                                               {DNS_INSECURE_NXDOMAIN, DNS_SECURE_NODATA},
+                                               {DNS_SECURE_NODATA, DNS_ERROR},
+                                               {DNS_SECURE_NODATA, DNS_BOGUS},
+                                               {DNS_SECURE_NODATA, DNS_SECURE_DATA}};
+    const struct line lines[] = {
+        {"mx.s.lab", DNS_A, DNS_SECURE_DATA, "host.s.lab", 1},
+        {"mx.s.lab", DNS_AAAA, DNS_SECURE_NODATA, "host.s.lab", 0},
+        {"_25._tcp.host.s.lab", DNS_TLSA, denials[_i][0], NULL, 0},
+        {"_25._tcp.mx.s.lab", DNS_TLSA, denials[_i][1], NULL, _i == 5 ? 1 : 0},
+        {0}};
+    const struct host_facts *facts = facts_by(lines, "mx.s.lab");
+
+    ck_assert_int_eq(facts->tlsa_denied, _i == 0);
     host_facts_drop(facts);
 }
 END_TEST
@@ -425,8 +449,40 @@ START_TEST(a_failing_family_may_hold_more_addresses_DANE_16)
                            {0}};
     const struct host_facts *facts = facts_by(lines, "mx.s.lab");
 
-    ck_assert_int_eq(facts->family_unknown, _i < 2);
+    ck_assert_int_eq(facts->addresses_unseen, _i < 2);
     ck_assert_int_eq(facts->state, HOST_RESOLVED);
+    host_facts_drop(facts);
+}
+END_TEST
+
+/* It is used, but facts and finding know that there may be more, and it is asked for again soon. */
+START_TEST(a_family_that_could_not_be_looked_up_is_remembered_as_missing_DANE_16)
+{
+    static const struct line lines[] = {{"mx.u.lab", DNS_A, DNS_INSECURE_DATA, NULL, 1},
+                                        {"mx.u.lab", DNS_AAAA, DNS_ERROR, NULL, 0},
+                                        {0}};
+    static const struct {
+        enum dns_trouble trouble;
+        unsigned asked;                  /* questions until then */
+    } rounds[] = {{DNS_TROUBLE_OURS, 2}, /* our own failure serves nobody */
+                  {DNS_TROUBLE_OURS, 4},
+                  {DNS_TROUBLE_SERVFAIL, 6},
+                  {DNS_TROUBLE_SERVFAIL, 6}};
+    struct host_settings only_ipv4 = {.ipv4 = true, .allow_reserved = true, .dns_ms = 1000};
+
+    for (unsigned i = 0; i < 4; i++) {
+        trouble_of_errors = rounds[i].trouble;
+        const struct host_facts *facts = facts_by(lines, "mx.u.lab");
+        ck_assert_int_eq(facts->state, HOST_RESOLVED);
+        ck_assert(facts->addresses_unseen);
+        ck_assert_int_eq(facts->addresses_unseen_ours, rounds[i].trouble == DNS_TROUBLE_OURS);
+        ck_assert_ptr_nonnull(strstr(facts->why, "AAAA"));
+        ck_assert_uint_eq(asked_count, rounds[i].asked);
+        host_facts_drop(facts);
+    }
+    hosts_reload(hosts, &only_ipv4);
+    const struct host_facts *facts = facts_by(lines, "mx.u.lab");
+    ck_assert(!facts->addresses_unseen); /* nobody would look there */
     host_facts_drop(facts);
 }
 END_TEST
@@ -650,6 +706,9 @@ int main(void)
     tcase_add_loop_test(cases, proved_absence_of_tlsa_leaves_ordinary_tls_DANE_14, 0, 4);
     tcase_add_test(cases, a_secure_alias_is_asked_at_the_expanded_name_first_DANE_07);
     tcase_add_test(cases, the_original_name_is_tried_when_the_expanded_one_has_none_DANE_07);
+    tcase_add_loop_test(
+        cases, tlsa_records_are_denied_only_if_every_base_domain_is_by_a_signed_answer_MEM_04, 0,
+        6);
     tcase_add_test(cases, trouble_at_the_expanded_name_is_not_healed_by_the_original_DANE_10);
     tcase_add_test(cases,
                    an_alias_signed_at_its_first_hop_only_has_the_original_as_base_DNS_04_DANE_08);
@@ -658,6 +717,7 @@ int main(void)
                         3);
     tcase_add_test(cases, one_failing_family_does_not_hide_the_other_DANE_16_MX_04);
     tcase_add_loop_test(cases, a_failing_family_may_hold_more_addresses_DANE_16, 0, 3);
+    tcase_add_test(cases, a_family_that_could_not_be_looked_up_is_remembered_as_missing_DANE_16);
     tcase_add_test(cases, no_address_is_trouble_only_if_a_family_could_not_be_asked_DANE_16);
     tcase_add_test(cases, a_family_that_is_not_probed_is_asked_for_and_is_not_absence);
     tcase_add_loop_test(

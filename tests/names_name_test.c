@@ -360,6 +360,26 @@ START_TEST(the_registrable_name_is_the_last_two_labels)
 }
 END_TEST
 
+START_TEST(the_last_labels_are_those_and_no_more_than_there_are)
+{
+    static const struct {
+        unsigned labels;
+        const char *last;
+    } cases[] = {{1, "uk"},
+                 {2, "co.uk"},
+                 {3, "example.co.uk"},
+                 {4, "shop.example.co.uk"},
+                 {9, "shop.example.co.uk"}};
+    struct name name = parsed("shop.example.co.uk");
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct name last = name_last_labels(&name, cases[i].labels);
+        ck_assert_str_eq(last.text, cases[i].last);
+        ck_assert_uint_eq(last.length, strlen(cases[i].last));
+    }
+}
+END_TEST
+
 START_TEST(every_status_has_a_sentence_of_its_own)
 {
     for (int a = NAME_OK; a <= NAME_NO_MEMORY; a++)
@@ -431,6 +451,7 @@ int main(void)
     TCase *relations = tcase_create("relations");
     tcase_add_test(relations, within_goes_by_whole_labels);
     tcase_add_test(relations, the_registrable_name_is_the_last_two_labels);
+    tcase_add_test(relations, the_last_labels_are_those_and_no_more_than_there_are);
     tcase_add_test(relations, every_status_has_a_sentence_of_its_own);
     suite_add_tcase(suite, relations);
 

@@ -63,8 +63,9 @@ static const struct option_module alpha_module = {"alpha", "The first section.",
                                                   COUNT(alpha_rows)};
 static const struct option_module beta_module = {"beta", "The second section.", beta_rows,
                                                  COUNT(beta_rows)};
-static const struct option_part parts[] = {{&alpha_module, offsetof(struct whole, alpha)},
-                                           {&beta_module, offsetof(struct whole, beta)}};
+static const struct option_part parts[] = {
+    {.module = &alpha_module, .offset = offsetof(struct whole, alpha)},
+    {.module = &beta_module, .offset = offsetof(struct whole, beta)}};
 static const struct option_table table = {parts, COUNT(parts), sizeof(struct whole)};
 
 /* ------------------------------------------------------------------ files */
@@ -647,7 +648,7 @@ START_TEST(the_manual_is_mdoc_that_no_help_text_can_break)
                                               ".Dd is a macro. 'quoted. A \\backslash. End.", NULL,
                                               true}};
     static const struct option_module module = {"odd", "Odd.", rows, 1};
-    static const struct option_part part = {&module, 0};
+    static const struct option_part part = {.module = &module};
     static const struct option_table odd = {&part, 1, sizeof(char *)};
     char *text = NULL;
     size_t size = 0;

@@ -4,7 +4,7 @@
  */
 #include "engine/schedule/politeness.h"
 
-#include "engine/schedule/opt_out.h"
+#include "engine/names/places.h"
 
 #include <check.h>
 #include <errno.h>
@@ -249,6 +249,77 @@ START_TEST(rate_zero_is_no_limit_for_the_lab)
 }
 END_TEST
 
+/* --- the second connection of a probe --- */
+
+static bool again(const char *text)
+{
+    struct address address = address_of(text);
+
+    return politeness_again(politeness, &address, &mx, now_ms);
+}
+
+START_TEST(a_second_connection_is_paid_for_like_the_first)
+{
+    ck_assert_int_eq(ask("192.0.2.1"), PERMIT_NOW);
+    ck_assert(again("192.0.2.1"));
+    end_ok("192.0.2.1");
+    ck_assert_int_eq(ask("192.0.2.1"), PERMIT_NOW); /* the third of the burst */
+    ck_assert(!again("192.0.2.1"));
+    end_ok("192.0.2.1");
+    ck_assert_int_eq(ask("192.0.2.1"), PERMIT_LATER);
+    ck_assert_uint_eq(at_ms, now_ms + 1000);
+    now_ms += 1000;
+    ck_assert_int_eq(ask("192.0.2.1"), PERMIT_NOW); /* what was refused took nothing */
+}
+END_TEST
+
+START_TEST(a_second_connection_is_paid_for_by_the_prefix_too)
+{
+    struct politeness_settings settings = usual();
+    settings.rate_prefix = 6; /* one in ten seconds */
+    settings.burst_prefix = 2;
+    tear_down();
+    begin_with(settings, 1000);
+    ck_assert_int_eq(ask("192.0.2.1"), PERMIT_NOW);
+    ck_assert(again("192.0.2.1"));
+    ck_assert(!again("192.0.2.1"));
+    ck_assert_int_eq(ask("192.0.2.2"), PERMIT_LATER);
+    ck_assert_uint_eq(at_ms, now_ms + 10000);
+}
+END_TEST
+
+START_TEST(a_second_connection_takes_the_place_of_the_first)
+{
+    struct politeness_settings settings = usual();
+    settings.per_address = settings.per_prefix = 1;
+    tear_down();
+    begin_with(settings, 1000);
+    ck_assert_int_eq(ask("192.0.2.1"), PERMIT_NOW);
+    ck_assert(again("192.0.2.1"));
+    ck_assert_int_eq(ask("192.0.2.1"), PERMIT_LATER); /* still one, and no more */
+    end_ok("192.0.2.1");
+    ck_assert_int_eq(ask("192.0.2.1"), PERMIT_NOW);
+}
+END_TEST
+
+START_TEST(no_second_connection_while_the_address_backs_off_or_opted_out)
+{
+    ck_assert_int_eq(ask("192.0.2.1"), PERMIT_NOW);
+    be_refused("192.0.2.1"); /* another probe is told to slow down */
+    ck_assert(!again("192.0.2.1"));
+    end_ok("192.0.2.1");
+
+    static const char *const opted_out[] = {"192.0.2.0/24"};
+    struct politeness_settings settings = usual();
+    char why[200];
+    ck_assert_int_eq(ask("192.0.2.2"), PERMIT_NOW);
+    settings.opt_out = (struct option_list){.texts = (char **)(uintptr_t)opted_out, .count = 1};
+    ck_assert_int_eq(politeness_reload(politeness, &settings, why, sizeof why), 0);
+    ck_assert(!again("192.0.2.2"));
+    end_ok("192.0.2.2");
+}
+END_TEST
+
 /* --- back-off --- */
 
 START_TEST(a_rate_signal_leaves_the_address_alone_for_the_back_off)
@@ -383,6 +454,16 @@ START_TEST(only_what_means_slow_down_is_a_rate_signal)
     struct evidence evidence = evidence_of(signals[_i].outcome, signals[_i].code, signals[_i].text);
     ck_assert_msg(politeness_is_rate_signal(&evidence) == signals[_i].signal, "%d %u %s",
                   signals[_i].outcome, signals[_i].code, signals[_i].text);
+}
+END_TEST
+
+START_TEST(to_be_slowed_down_at_the_second_connection_is_a_rate_signal)
+{
+    struct evidence evidence = evidence_of(OUTCOME_TLS_ALERT, 0, "");
+    for (int naming = NAMING_NONE; naming <= NAMING_OURS; naming++) {
+        evidence.naming = (enum naming)naming;
+        ck_assert_int_eq(politeness_is_rate_signal(&evidence), naming == NAMING_SLOWED);
+    }
 }
 END_TEST
 
@@ -611,6 +692,17 @@ static void history_begin(struct history *history, unsigned host)
     REQUIRE(history->permits[host] <= 3 + (now_ms - START_MS) / 1000);
 }
 
+static void history_again(struct history *history, unsigned host)
+{
+    struct address address = host_address(host);
+
+    if (history->open[host] == 0 || !politeness_again(politeness, &address, &mx, now_ms))
+        return;
+    REQUIRE(now_ms >= history->refused_until_ms[host]);
+    history->permits[host]++;
+    REQUIRE(history->permits[host] <= 3 + (now_ms - START_MS) / 1000);
+}
+
 static void history_end(struct history *history, unsigned host)
 {
     struct address address = host_address(host);
@@ -640,7 +732,9 @@ START_TEST(no_history_breaks_a_budget_a_rate_or_a_back_off)
     for (unsigned step = 0; step < HISTORY; step++) {
         unsigned host = random_below(HOSTS);
         now_ms += random_below(10) == 0 ? random_below(3000) : random_below(50);
-        if (random_below(2) == 0)
+        if (random_below(8) == 0)
+            history_again(&history, host);
+        else if (random_below(2) == 0)
             history_begin(&history, host);
         else
             history_end(&history, host);
@@ -667,6 +761,10 @@ int main(void)
     tcase_add_test(tests, a_prefix_has_a_rate_of_its_own);
     tcase_add_test(tests, a_permission_refused_takes_nothing);
     tcase_add_test(tests, rate_zero_is_no_limit_for_the_lab);
+    tcase_add_test(tests, a_second_connection_is_paid_for_like_the_first);
+    tcase_add_test(tests, a_second_connection_is_paid_for_by_the_prefix_too);
+    tcase_add_test(tests, a_second_connection_takes_the_place_of_the_first);
+    tcase_add_test(tests, no_second_connection_while_the_address_backs_off_or_opted_out);
     tcase_add_test(tests, a_rate_signal_leaves_the_address_alone_for_the_back_off);
     tcase_add_test(tests, each_further_signal_doubles_up_to_the_maximum);
     tcase_add_test(tests, connections_under_way_at_the_signal_do_not_double_it);
@@ -676,6 +774,7 @@ int main(void)
     tcase_add_test(tests, complaints_far_apart_are_of_two_hosts_not_of_a_prefix);
     tcase_add_loop_test(tests, only_what_means_slow_down_is_a_rate_signal, 0,
                         sizeof signals / sizeof *signals);
+    tcase_add_test(tests, to_be_slowed_down_at_the_second_connection_is_a_rate_signal);
     tcase_add_test(tests, no_rate_signal_is_ever_read_as_absence_of_tls);
     tcase_add_loop_test(tests, who_opted_out_is_never_probed, 0,
                         sizeof opt_outs / sizeof *opt_outs);

@@ -53,28 +53,30 @@ static const struct situation {
     bool no_facts;
     bool not_conclusive;
     bool only_insecure_mx;
+    bool by_issuer; /* usable TLSA records, but `2 1 1`: no list of keys says the same */
 } situations[] = {
-    {"unknown", FINDING_UNKNOWN, NO_TLSA, UNSEEN, 0, 0, 0, 0, 0, 0},
-    {"unknown+unusable", FINDING_UNKNOWN, UNUSABLE, UNSEEN, 0, 0, 0, 0, 0, 0},
-    {"no-facts", FINDING_UNKNOWN, NO_TLSA, UNSEEN, 0, 0, 0, 1, 0, 0},
-    {"dane", FINDING_DANE, USABLE, MEETS_DANE, 0, 0, 0, 0, 0, 0},
-    {"dane-enforced", FINDING_DANE_ENFORCED, USABLE, UNSEEN, 0, 0, 0, 0, 0, 0},
-    {"dane-fails", FINDING_DANE_FAILS, USABLE, FAILS, 0, 0, 0, 0, 0, 0},
-    {"unusable-no-tls", FINDING_DANE_FAILS, UNUSABLE, FAILS, 0, 0, 0, 0, 0, 0},
-    {"verified", FINDING_VERIFIED, NO_TLSA, VERIFIES, 0, 0, 0, 0, 0, 0},
-    {"verified+dane", FINDING_VERIFIED, USABLE, VERIFIES, 0, 0, 0, 0, 0, 1},
-    {"verified+unusable", FINDING_VERIFIED, UNUSABLE, VERIFIES, 0, 0, 0, 0, 0, 0},
-    {"encrypted", FINDING_ENCRYPTED, NO_TLSA, ENCRYPTS, 0, 0, 0, 0, 0, 0},
-    {"encrypted, unsure", FINDING_ENCRYPTED, NO_TLSA, ENCRYPTS, 0, 0, 0, 0, 1, 0},
-    {"encrypted+unusable", FINDING_ENCRYPTED, UNUSABLE, ENCRYPTS, 0, 0, 0, 0, 0, 0},
-    {"weak", FINDING_WEAK, NO_TLSA, WEAK, 0, 0, 0, 0, 0, 0},
-    {"clear", FINDING_CLEAR, NO_TLSA, CLEAR, 0, 0, 0, 0, 0, 0},
-    {"excluded", FINDING_EXCLUDED, NO_TLSA, UNSEEN, 1, 1, 0, 0, 0, 0},
-    {"excluded, not proved", FINDING_EXCLUDED, NO_TLSA, UNSEEN, 1, 0, 0, 0, 0, 0},
-    {"address-trouble", FINDING_TROUBLE, TLSA_FAILED, UNSEEN, 0, 0, 1, 0, 0, 0},
-    {"tlsa-trouble", FINDING_TROUBLE, TLSA_FAILED, UNSEEN, 0, 0, 1, 0, 0, 0},
-    {"reserved", FINDING_EXCLUDED, NO_TLSA, UNSEEN, 1, 1, 0, 0, 0, 0},
-    {"reserved, not proved", FINDING_EXCLUDED, NO_TLSA, UNSEEN, 1, 0, 0, 0, 0, 0},
+    {"unknown", FINDING_UNKNOWN, NO_TLSA, UNSEEN, 0, 0, 0, 0, 0, 0, 0},
+    {"unknown+unusable", FINDING_UNKNOWN, UNUSABLE, UNSEEN, 0, 0, 0, 0, 0, 0, 0},
+    {"no-facts", FINDING_UNKNOWN, NO_TLSA, UNSEEN, 0, 0, 0, 1, 0, 0, 0},
+    {"dane", FINDING_DANE, USABLE, MEETS_DANE, 0, 0, 0, 0, 0, 0, 0},
+    {"dane-enforced", FINDING_DANE_ENFORCED, USABLE, UNSEEN, 0, 0, 0, 0, 0, 0, 0},
+    {"dane-fails", FINDING_DANE_FAILS, USABLE, FAILS, 0, 0, 0, 0, 0, 0, 0},
+    {"unusable-no-tls", FINDING_DANE_FAILS, UNUSABLE, FAILS, 0, 0, 0, 0, 0, 0, 0},
+    {"verified", FINDING_VERIFIED, NO_TLSA, VERIFIES, 0, 0, 0, 0, 0, 0, 0},
+    {"verified+dane", FINDING_VERIFIED, USABLE, VERIFIES, 0, 0, 0, 0, 0, 1, 0},
+    {"verified+unusable", FINDING_VERIFIED, UNUSABLE, VERIFIES, 0, 0, 0, 0, 0, 0, 0},
+    {"encrypted", FINDING_ENCRYPTED, NO_TLSA, ENCRYPTS, 0, 0, 0, 0, 0, 0, 0},
+    {"encrypted, unsure", FINDING_ENCRYPTED, NO_TLSA, ENCRYPTS, 0, 0, 0, 0, 1, 0, 0},
+    {"encrypted+unusable", FINDING_ENCRYPTED, UNUSABLE, ENCRYPTS, 0, 0, 0, 0, 0, 0, 0},
+    {"weak", FINDING_WEAK, NO_TLSA, WEAK, 0, 0, 0, 0, 0, 0, 0},
+    {"clear", FINDING_CLEAR, NO_TLSA, CLEAR, 0, 0, 0, 0, 0, 0, 0},
+    {"excluded", FINDING_EXCLUDED, NO_TLSA, UNSEEN, 1, 1, 0, 0, 0, 0, 0},
+    {"excluded, not proved", FINDING_EXCLUDED, NO_TLSA, UNSEEN, 1, 0, 0, 0, 0, 0, 0},
+    {"address-trouble", FINDING_TROUBLE, TLSA_FAILED, UNSEEN, 0, 0, 1, 0, 0, 0, 0},
+    {"tlsa-trouble", FINDING_TROUBLE, TLSA_FAILED, UNSEEN, 0, 0, 1, 0, 0, 0, 0},
+    {"reserved", FINDING_EXCLUDED, NO_TLSA, UNSEEN, 1, 1, 0, 0, 0, 0, 0},
+    {"reserved, not proved", FINDING_EXCLUDED, NO_TLSA, UNSEEN, 1, 0, 0, 0, 0, 0, 0},
+    {"dane by issuer", FINDING_DANE, USABLE, MEETS_DANE, 0, 0, 0, 0, 0, 0, 1},
 };
 #define SITUATIONS (sizeof situations / sizeof *situations)
 #define HOSTS_MAX  4
@@ -111,11 +113,18 @@ static inline const char *scene_text(const struct scene *scene)
 
 /* --- from a scene to a verdict --- */
 
-static struct host_facts facts[SITUATIONS];
+static struct host_facts facts[HOSTS_MAX][SITUATIONS];
 static struct finding findings[2][SITUATIONS]; /* by secure */
-static struct dns_answer tlsa_answer;
-static struct evidence evidence;
+static struct dns_answer tlsa_answer;          /* of every host whose records are unusable */
 static struct name host_names[HOSTS_MAX], domain;
+
+/* Each host has a key of its own; its SHA-256 is the host's number, from 1, in every byte. */
+static struct making {
+    struct certificate leaf;
+    struct dns_tlsa key, issuer;
+    struct dns_answer keys, issuers;
+    struct evidence encrypts, does_not;
+} makings[HOSTS_MAX];
 
 static inline enum cause cause_for(const struct situation *situation, bool secure)
 {
@@ -146,46 +155,80 @@ static inline enum cause cause_for(const struct situation *situation, bool secur
     return CAUSE_NONE;
 }
 
+static inline void making_make(struct making *making, unsigned host)
+{
+    struct evidence *const both[] = {&making->encrypts, &making->does_not};
+
+    memset(making->leaf.spki_sha256, (int)host + 1, SHA256_BYTES);
+    making->key = (struct dns_tlsa){3, 1, 1, SHA256_BYTES, making->leaf.spki_sha256};
+    making->issuer = (struct dns_tlsa){2, 1, 1, SHA256_BYTES, making->leaf.spki_sha256};
+    making->keys.count = making->issuers.count = 1;
+    making->keys.tlsa = &making->key;
+    making->issuers.tlsa = &making->issuer;
+    for (unsigned i = 0; i < 2; i++) {
+        both[i]->smtp_code = 454;
+        both[i]->key.address.family = 4;
+        both[i]->key.address.bytes[0] = 192;
+    }
+    making->encrypts.outcome = OUTCOME_TLS_OK;
+    making->encrypts.chain_count = 1;
+    making->encrypts.chain[0] = &making->leaf;
+    making->does_not.outcome = OUTCOME_NO_STARTTLS;
+}
+
+static inline void facts_make(struct host_facts *host, const struct situation *situation,
+                              const struct making *making)
+{
+    bool tls = situation->sight >= ENCRYPTS || situation->not_conclusive;
+
+    host->port = 25;
+    host->began_ms = NOW_MS - 5000;
+    host->ended_ms = NOW_MS - 1000;
+    host->dns_until_ms = NOW_MS + 200000;
+    host->secure = situation->proved;
+    host->state = strncmp(situation->name, "reserved", 8) == 0      ? HOST_UNUSABLE
+                  : situation->excluded                             ? HOST_NO_ADDRESS
+                  : strcmp(situation->name, "address-trouble") == 0 ? HOST_TROUBLE
+                                                                    : HOST_RESOLVED;
+    host->tlsa_state = situation->tlsa == TLSA_FAILED ? TLSA_TROUBLE
+                       : situation->tlsa == NO_TLSA   ? TLSA_ABSENT
+                                                      : TLSA_PRESENT;
+    host->usable = situation->tlsa == USABLE;
+    host->tlsa = host->tlsa_state != TLSA_PRESENT ? NULL
+                 : situation->tlsa != USABLE      ? &tlsa_answer
+                 : situation->by_issuer           ? &making->issuers
+                                                  : &making->keys;
+    host->endpoint_count = 1;
+    host->endpoints[0].evidence = tls ? &making->encrypts : &making->does_not;
+}
+
 static inline void makings_make(void)
 {
     domain = name_of("domain.example");
-    for (unsigned i = 0; i < HOSTS_MAX; i++) {
+    for (unsigned h = 0; h < HOSTS_MAX; h++) {
         char text[32];
 
-        snprintf(text, sizeof text, "mx%u.host.example", i + 1);
-        host_names[i] = name_of(text);
+        snprintf(text, sizeof text, "mx%u.host.example", h + 1);
+        host_names[h] = name_of(text);
+        making_make(&makings[h], h);
+        for (size_t i = 0; i < SITUATIONS; i++)
+            facts_make(&facts[h][i], &situations[i], &makings[h]);
     }
-    evidence.smtp_code = 454;
-    evidence.key.address.family = 4;
-    evidence.key.address.bytes[0] = 192;
-    for (size_t i = 0; i < SITUATIONS; i++) {
-        const struct situation *situation = &situations[i];
-        struct host_facts *host = &facts[i];
-
-        host->port = 25;
-        host->began_ms = NOW_MS - 5000;
-        host->ended_ms = NOW_MS - 1000;
-        host->dns_until_ms = NOW_MS + 200000;
-        host->secure = situation->proved;
-        host->state = strncmp(situation->name, "reserved", 8) == 0      ? HOST_UNUSABLE
-                      : situation->excluded                             ? HOST_NO_ADDRESS
-                      : strcmp(situation->name, "address-trouble") == 0 ? HOST_TROUBLE
-                                                                        : HOST_RESOLVED;
-        host->tlsa_state = situation->tlsa == TLSA_FAILED ? TLSA_TROUBLE
-                           : situation->tlsa == NO_TLSA   ? TLSA_ABSENT
-                                                          : TLSA_PRESENT;
-        host->usable = situation->tlsa == USABLE;
-        host->tlsa = host->tlsa_state == TLSA_PRESENT ? &tlsa_answer : NULL;
-        host->endpoint_count = 1;
-        host->endpoints[0].evidence = &evidence;
+    for (size_t i = 0; i < SITUATIONS; i++)
         for (unsigned secure = 0; secure < 2; secure++)
             findings[secure][i] = (struct finding){
-                .kind = situation->kind,
-                .cause = cause_for(situation, secure != 0),
-                .conclusive = situation->sight != UNSEEN && !situation->not_conclusive,
-                .tls_version = situation->sight >= ENCRYPTS ? 0x0304 : 0,
+                .kind = situations[i].kind,
+                .cause = cause_for(&situations[i], secure != 0),
+                .conclusive = situations[i].sight != UNSEEN && !situations[i].not_conclusive,
+                .tls_version = situations[i].sight >= ENCRYPTS ? 0x0304 : 0,
             };
-    }
+}
+
+/* When all of it was seen, by the wall clock. */
+static inline void makings_seen_at(int64_t wall_s)
+{
+    for (unsigned h = 0; h < HOSTS_MAX; h++)
+        makings[h].encrypts.ended_wall_s = makings[h].does_not.ended_wall_s = wall_s;
 }
 
 static inline struct route scene_route(const struct scene *scene)
@@ -203,25 +246,40 @@ static inline struct route scene_route(const struct scene *scene)
     return route;
 }
 
-static inline struct verdict verdict_of(const struct scene *scene)
-{
-    struct route route = scene_route(scene);
-    const struct host_facts *hosts[LIMIT_MX_HOSTS] = {NULL};
-    struct finding found[LIMIT_MX_HOSTS];
-    struct verdict verdict;
+/* What a round has found out when it ends. */
+struct round_facts {
+    struct route route;
+    const struct host_facts *hosts[LIMIT_MX_HOSTS];
+    struct finding findings[LIMIT_MX_HOSTS];
+};
 
-    memset(found, 0xa5, sizeof found); /* of a host without facts nothing is looked at */
+static inline void scene_facts(const struct scene *scene, struct round_facts *round)
+{
+    memset(round, 0, sizeof *round);
+    round->route = scene_route(scene);
+    memset(round->findings, 0xa5, sizeof round->findings); /* without facts it is not looked at */
     for (unsigned i = 0; i < scene->count; i++) {
         if (at(scene, i)->no_facts)
             continue;
-        hosts[i] = &facts[scene->which[i]];
-        found[i] = findings[scene->secure][scene->which[i]];
+        round->hosts[i] = &facts[i][scene->which[i]];
+        round->findings[i] = findings[scene->secure][scene->which[i]];
     }
-    verdict_of_domain(&verdict, &route, hosts, found, NOW_MS);
+}
+
+static inline struct verdict verdict_of(const struct scene *scene)
+{
+    struct round_facts round;
+    struct verdict verdict;
+
+    scene_facts(scene, &round);
+    verdict_of_domain(&verdict, &round.route, round.hosts, round.findings, NOW_MS);
     return verdict;
 }
 
 /* --- the oracle: playing policies --- */
+
+/* A text that only Postfix has: each host must show one of the keys that stand for all of them. */
+#define PLAY_KEYS ENFORCE_COUNT
 
 /* What may happen to mail at a host, from bad to good. */
 enum happens { IN_CLEAR, ENCRYPTED, HALF_DANE, VERIFIED, AUTHENTICATED, NOTHING_GOES };
@@ -257,8 +315,8 @@ static inline enum happens worst(enum enforce policy, const struct situation *si
         return ENCRYPTED;
     case ENFORCE_SECURE_MATCH:
         return VERIFIED;
-    case ENFORCE_COUNT:
-        break;
+    case PLAY_KEYS: /* more only if no key was merely seen: `guaranteed` */
+        return ENCRYPTED;
     }
     return IN_CLEAR;
 }
@@ -279,8 +337,9 @@ static inline bool goes(enum enforce policy, const struct situation *situation, 
         return situation->sight >= ENCRYPTS;
     case ENFORCE_SECURE_MATCH:
         return situation->sight == VERIFIES;
-    case ENFORCE_COUNT:
-        break;
+    case PLAY_KEYS:
+        return situation->tlsa == USABLE ? situation->sight >= MEETS_DANE
+                                         : situation->sight >= ENCRYPTS;
     }
     return false;
 }
@@ -309,6 +368,33 @@ static const enum level level_of[] = {
     [AUTHENTICATED] = LEVEL_AUTHENTICATED,
 };
 
+/* Is there a list of keys that shuts nobody out, and puts DANE aside nowhere? */
+static inline bool keys_say_it(const struct scene *scene)
+{
+    bool dane = false;
+
+    for (unsigned i = 0; i < scene->count; i++) {
+        const struct situation *host = at(scene, i);
+
+        if (host->excluded && host->proved)
+            continue;
+        if (host->excluded || host->trouble || host->no_facts || host->tlsa == UNUSABLE ||
+            (host->tlsa == USABLE && host->by_issuer) ||
+            (host->tlsa == NO_TLSA && (host->sight < ENCRYPTS || host->not_conclusive)))
+            return false;
+        dane |= host->tlsa == USABLE;
+    }
+    return dane && !scene->cut;
+}
+
+static inline bool every_host_has_usable_tlsa(const struct scene *scene)
+{
+    for (unsigned i = 0; i < scene->count; i++)
+        if (may_exist(at(scene, i)) && at(scene, i)->tlsa != USABLE)
+            return false;
+    return !scene->cut;
+}
+
 static inline bool nobody(const struct scene *scene)
 {
     for (unsigned i = 0; i < scene->count; i++)
@@ -320,12 +406,14 @@ static inline bool nobody(const struct scene *scene)
 /* The level that a policy guarantees for the whole; LEVEL_NONE with nobody to send to. */
 static inline enum level guaranteed(enum enforce policy, const struct scene *scene)
 {
-    static const struct situation unread = {"cut", FINDING_UNKNOWN, NO_TLSA, UNSEEN, 0, 0, 0, 0, 0,
-                                            0};
+    static const struct situation unread = {
+        "cut", FINDING_UNKNOWN, NO_TLSA, UNSEEN, 0, 0, 0, 0, 0, 0, 0};
     enum happens least = NOTHING_GOES;
 
     if (nobody(scene))
         return LEVEL_NONE;
+    if (policy == PLAY_KEYS && every_host_has_usable_tlsa(scene))
+        return level_of[under_dane(scene->secure)];
     for (unsigned i = 0; i < scene->count; i++)
         if (worst(policy, at(scene, i), scene->secure) < least)
             least = worst(policy, at(scene, i), scene->secure);
@@ -409,7 +497,7 @@ static inline void all_scenes(trial trial_)
 }
 
 /* One or two hosts, by the names of their situations. */
-static inline struct verdict verdict_for(bool secure, const char *a, const char *b)
+static inline struct scene scene_of(bool secure, const char *a, const char *b)
 {
     struct scene scene = {.secure = secure};
 
@@ -420,6 +508,13 @@ static inline struct verdict verdict_for(bool secure, const char *a, const char 
         if (strcmp(situations[i].name, b) == 0)
             scene.which[scene.count++] = i;
     ck_assert_uint_eq(scene.count, b != NULL ? 2 : 1);
+    return scene;
+}
+
+static inline struct verdict verdict_for(bool secure, const char *a, const char *b)
+{
+    struct scene scene = scene_of(secure, a, b);
+
     return verdict_of(&scene);
 }
 

@@ -749,17 +749,19 @@ static void small_front_open(uint32_t slots)
                                                  .stall_ms = 10000},
                                       .requests = slots,
                                       .requests_per_user = 1000};
-    struct rights *rights;
+    struct front_terms *terms = calloc(1, sizeof *terms);
     char why[256];
 
+    ck_assert_ptr_nonnull(terms);
     standin.engine = standin_start(64);
     atomic_store(&standin.engine->hold, true);
-    ck_assert_int_eq(rights_load(&rights, &standin.configuration.listen, why, sizeof why), 0);
+    ck_assert_int_eq(rights_load(&terms->rights, &standin.configuration.listen, why, sizeof why),
+                     0);
     ck_assert_int_eq(work_open(&small.work), 0);
     ck_assert_int_eq(listener_open(&small.listener, standin.socket, 0666, NULL, 8, why, sizeof why),
                      0);
     ck_assert_int_eq(front_create(&small.front, standin.engine, &settings,
-                                  small.listener.descriptor, rights, &small.work),
+                                  small.listener.descriptor, terms, &small.work),
                      0);
     ck_assert_int_eq(pthread_create(&small.thread, NULL, front_run, small.front), 0);
     ck_assert_int_eq(front_started(small.front, why, sizeof why), 0);

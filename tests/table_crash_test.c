@@ -32,6 +32,11 @@ static unsigned long stores, die_at, jump_at; /* 0: never */
 static jmp_buf stopped;
 static void (*between)(void);       /* what the writer does after a load; NULL: nothing */
 static unsigned long loads, run_at; /* run_at 0: after every load */
+/* And at later loads; ended by one that does nothing. */
+static const struct step {
+    void (*run)(void);
+    unsigned long at;
+} * further;
 
 static void stored(void)
 {
@@ -50,6 +55,11 @@ static void loaded(void)
     between = NULL; /* the writer loads, too */
     run();
     between = run_at == 0 ? run : NULL;
+    if (further != NULL) {
+        between = further->run;
+        run_at = further->at;
+        further = between != NULL ? further + 1 : NULL;
+    }
 }
 
 static struct scratch scratch;
@@ -67,20 +77,12 @@ static void tear_down(void)
 
 static void put(uint64_t number, uint32_t version)
 {
-    struct numbered numbered;
-    struct verdict verdict;
-
-    numbered_key(&numbered, number);
-    value_of(&verdict, number, version);
-    CLAIM(table_writer_put(writer, &numbered.key, &verdict) == 0);
+    CLAIM(value_put(writer, number, version) == 0);
 }
 
 static bool take(uint64_t number)
 {
-    struct numbered numbered;
-
-    numbered_key(&numbered, number);
-    return table_writer_remove(writer, &numbered.key);
+    return value_remove(writer, number);
 }
 
 /* --- the state that everything starts from --- */
@@ -97,7 +99,7 @@ static void find_crowd(void)
 
     for (uint64_t number = 1000000; found < sizeof crowd / sizeof *crowd; number++) {
         struct numbered numbered;
-        numbered_key(&numbered, number);
+        value_key(&numbered, number);
         const struct place place = place_of(writer, &numbered.key);
         if (home != NULL && place.home != home)
             continue;
@@ -142,7 +144,7 @@ struct operation {
     unsigned long stride;              /* of the stores tried; the last ones are all tried */
 };
 
-static const uint64_t present = 7, absent = KEYS + 3;
+static const uint64_t present = 6, account = 7, absent = KEYS + 3;
 
 static void insert_absent(void)
 {
@@ -166,6 +168,20 @@ static void replace_often(void)
     for (unsigned i = 0; i < 80; i++)
         put(present, i % 2 + 1);
 }
+static void replace_account(void)
+{
+    put(account, 2);
+}
+/* The verdict stays, which is what check_key looks at. */
+static void put_floor_alone(void)
+{
+    struct numbered numbered;
+    struct verdict verdict;
+
+    numbered_key(&numbered, present);
+    value_of(&verdict, present, 1);
+    CLAIM(table_writer_put_floor(writer, &numbered.key, &verdict.floor) == 0);
+}
 static void remove_present(void)
 {
     take(present);
@@ -174,15 +190,38 @@ static void remove_overflowed(void)
 {
     take(crowd[CROWD - 1]);
 }
-static void evict_present(void)
+static void evict_number(uint64_t number)
 {
     struct numbered numbered;
     struct place place;
     union record record;
 
-    numbered_key(&numbered, present);
+    value_key(&numbered, number);
     if (find(writer, &numbered.key, &place, &record))
         evict(writer, numbered.key.partition, place.slot);
+}
+static void evict_present(void)
+{
+    evict_number(present);
+}
+static void evict_account(void)
+{
+    evict_number(account);
+}
+/* The partition of the account. */
+static void complete(bool is)
+{
+    struct numbered numbered;
+
+    value_key(&numbered, account);
+    table_writer_set_complete(writer, numbered.key.partition, is);
+}
+static void evict_account_of_all(void)
+{
+    uint32_t version;
+
+    complete(value_get(writer, account, &version));
+    evict_account();
 }
 static void open_again(void)
 {
@@ -199,9 +238,12 @@ static const struct operation operations[] = {
     {"replace", replace_present, &present, 1, 2, 0, false, 1},
     {"replace in another line", replace_overflowed, &crowd[CROWD - 1], 1, 2, 0, false, 1},
     {"replace until slots are reused", replace_often, &present, 1, 2, 0, false, 23},
+    {"replace an account", replace_account, &account, 1, 2, 0, false, 1},
+    {"put a floor", put_floor_alone, &present, 1, 1, 0, false, 1},
     {"remove", remove_present, &present, 1, 0, 0, false, 1},
     {"remove from another line", remove_overflowed, &crowd[CROWD - 1], 1, 0, 0, false, 1},
     {"evict", evict_present, &present, 1, 0, 0, false, 1},
+    {"evict an account", evict_account_of_all, &account, 1, 0, 0, false, 1},
     {"attach", open_again, &present, 1, 1, 0, true, 53},
     {"make a successor", open_larger, &present, 1, 1, 2 * BYTES, true, 127},
 };
@@ -217,17 +259,14 @@ static bool version_is_allowed(const struct operation *operation, uint32_t versi
 static void check_key(const struct table_reader *reader, const struct operation *operation,
                       uint64_t number, uint32_t version)
 {
-    struct numbered numbered;
-    struct verdict verdict;
+    uint32_t read;
 
-    numbered_key(&numbered, number);
-    const enum table_outcome outcome =
-        table_read(reader, &numbered.key, scratch.clock.boot_ms, &verdict);
+    const enum table_outcome outcome = value_read(reader, number, scratch.clock.boot_ms, &read);
     if (outcome == TABLE_UNKNOWN)
         ck_abort_msg("%s: unknown", operation->name);
-    const uint32_t read = outcome == TABLE_HIT ? verdict.config_epoch : 0;
-    if (outcome == TABLE_HIT && !value_is_of(&verdict, number))
-        ck_abort_msg("%s: torn or wrong", operation->name);
+    /* Its subject is still in the ledger, whatever happens in the table. */
+    if (outcome == TABLE_ABSENT && (number == *operation->subject || version != 0))
+        ck_abort_msg("%s: absent", operation->name);
     const bool right =
         number == *operation->subject ? version_is_allowed(operation, read) : read == version;
     if (!right)
@@ -382,9 +421,9 @@ static void churn(unsigned rounds)
     struct numbered numbered, other;
     unsigned done = 0;
 
-    numbered_key(&numbered, *operation->subject);
+    value_key(&numbered, *operation->subject);
     for (uint64_t number = 2000000; done < rounds; number++) {
-        numbered_key(&other, number);
+        value_key(&other, number);
         if (other.key.partition != numbered.key.partition)
             continue;
         put(number, (uint32_t)number);
@@ -424,6 +463,8 @@ struct interleaving {
 };
 static const struct interleaving interleavings[] = {
     {replace_present, &present, 1, 2, false},
+    {replace_account, &account, 1, 2, false},
+    {put_floor_alone, &present, 1, 1, false},
     {replace_often, &present, 1, 2, false},
     {replace_and_churn, &present, 1, 2, false},
     {remove_present, &present, 1, 0, true},
@@ -442,15 +483,10 @@ static const struct interleaving interleavings[] = {
 static uint32_t read_subject(const struct table_reader *reader, uint64_t subject,
                              enum table_outcome *outcome)
 {
-    struct numbered numbered;
-    struct verdict verdict;
+    uint32_t version;
 
-    numbered_key(&numbered, subject);
-    *outcome = table_read(reader, &numbered.key, scratch.clock.boot_ms, &verdict);
-    if (*outcome != TABLE_HIT)
-        return 0;
-    CLAIM(value_is_of(&verdict, subject));
-    return verdict.config_epoch;
+    *outcome = value_read(reader, subject, scratch.clock.boot_ms, &version);
+    return version;
 }
 
 /* One read with the writer running after the n-th load (0: after each). Returns the loads. What is
@@ -459,6 +495,8 @@ static unsigned long read_interleaved(const struct table_reader *reader,
                                       const struct interleaving *interleaving, unsigned long n,
                                       unsigned long undisturbed)
 {
+    /* A miss asks last whether the partition is complete. */
+    const unsigned long decisive = undisturbed - (interleaving->before == 0);
     enum table_outcome outcome;
 
     loads = 0;
@@ -471,7 +509,7 @@ static unsigned long read_interleaved(const struct table_reader *reader,
         CLAIM(outcome != TABLE_HIT || version == 1 || version == 2);
     } else {
         CLAIM(outcome != TABLE_UNKNOWN);
-        CLAIM(version == (n < undisturbed ? interleaving->after : interleaving->before));
+        CLAIM(version == (n < decisive ? interleaving->after : interleaving->before));
     }
     return loads;
 }
@@ -482,6 +520,7 @@ static void reset_subject(void)
     take(absent);
     take(crowd[CROWD]);
     put(present, 1);
+    put(account, 1);
     for (unsigned i = 0; i < CROWD; i++)
         put(crowd[i], 1);
 }
@@ -516,6 +555,131 @@ START_TEST(the_writer_may_run_between_any_two_loads)
     }
     reset_subject();
     read_interleaved(reader, interleaving, 0, undisturbed);
+    table_reader_close(reader);
+    close_writer();
+}
+END_TEST
+
+/* --- what a miss means, with the writer between any two loads --- */
+
+/* The ledger holds the account all the time, the table now and then. */
+static void evict_and_bring_back(void)
+{
+    evict_account();
+    put(account, 1);
+    complete(true);
+}
+static void evict_bring_back_and_evict(void)
+{
+    evict_and_bring_back();
+    evict_account();
+}
+static void bring_back(void)
+{
+    put(account, 1);
+    complete(true);
+}
+static void forget(void)
+{
+    take(account);
+}
+static void learn(void)
+{
+    put(account, 2);
+}
+
+struct meaning {
+    void (*run)(void);
+    bool there;      /* in the table when the reader begins */
+    bool may_absent; /* the ledger did not hold it at some instant */
+};
+static const struct meaning meanings[] = {
+    {evict_and_bring_back, true, false},
+    {evict_bring_back_and_evict, true, false},
+    {evict_account, true, false},
+    {bring_back, false, false},
+    {forget, true, true},
+    {learn, false, true},
+};
+#define MEANINGS (sizeof meanings / sizeof *meanings)
+
+static void reset_meaning(const struct meaning *meaning)
+{
+    put(account, 1);
+    complete(true);
+    if (meaning->there)
+        return;
+    if (meaning->may_absent)
+        forget();
+    else
+        evict_account();
+}
+
+/* The writer runs after the n-th load (0: after each). False if there are not so many. */
+static bool read_meaning(const struct table_reader *reader, const struct meaning *meaning,
+                         unsigned long n, enum table_outcome *outcome)
+{
+    reset_meaning(meaning);
+    loads = 0;
+    run_at = n;
+    between = meaning->run;
+    read_subject(reader, account, outcome);
+    const bool ran = between == NULL || n == 0; /* all of it */
+    between = NULL;
+    further = NULL;
+    return ran;
+}
+
+START_TEST(what_the_ledger_holds_is_never_absent)
+{
+    const struct meaning *meaning = &meanings[_i];
+    enum table_outcome outcome;
+    unsigned long n = 0;
+    unsigned absences = 0;
+
+    prepare();
+    struct table_reader *reader = scratch_reader(&scratch);
+    for (bool ran = true; ran; n++) {
+        ran = read_meaning(reader, meaning, n, &outcome);
+        CLAIM(outcome != TABLE_ABSENT || meaning->may_absent);
+        CLAIM(n == 0 || outcome != TABLE_UNKNOWN);
+        absences += outcome == TABLE_ABSENT;
+    }
+    ck_assert_uint_gt(n, 8);
+    CLAIM((absences > 0) == meaning->may_absent);
+    table_reader_close(reader);
+    close_writer();
+}
+END_TEST
+
+/* Brought back, driven out and brought back, each between two loads. */
+START_TEST(what_comes_and_goes_is_never_absent)
+{
+    struct step steps[] = {{evict_account, 0}, {bring_back, 0}, {NULL, 0}};
+    const struct meaning evicted = {bring_back, false, false};
+    enum table_outcome outcome;
+    unsigned long tried = 0;
+
+    prepare();
+    struct table_reader *reader = scratch_reader(&scratch);
+    bool any = true;
+    for (unsigned long first = 1; any; first++) {
+        any = false;
+        bool ran = true;
+        for (steps[0].at = first + 1; ran; steps[0].at++) {
+            steps[1].at = steps[0].at;
+            do {
+                steps[1].at++;
+                further = steps;
+                ran = read_meaning(reader, &evicted, first, &outcome);
+                CLAIM(outcome != TABLE_ABSENT);
+                any |= ran;
+                tried++;
+            } while (ran);
+            ran = steps[1].at > steps[0].at + 1;
+        }
+    }
+    ck_assert_uint_gt(tried, 500);
     table_reader_close(reader);
     close_writer();
 }
@@ -600,7 +764,7 @@ static void wrap_versions(void)
     numbered_key(&numbered, present);
     CLAIM(find(writer, &numbered.key, &place, &record));
     _Atomic uint64_t *slot = table_slot(&writer->map, table_cell_offset(table_load(place.cell)));
-    const uint64_t until = record.fixed.sequence + 65536;
+    const uint64_t until = record.head.sequence + 65536;
     put(present, 2);
     table_store(&slot[RECORD_SEQUENCE], until - 1);
     for (uint64_t number = 2000000; table_load(&slot[RECORD_SEQUENCE]) != until; number++) {
@@ -649,6 +813,8 @@ int main(void)
     tcase_set_timeout(cases, 240);
     tcase_add_loop_test(cases, a_writer_may_die_after_any_store, 0, OPERATIONS);
     tcase_add_loop_test(cases, the_writer_may_run_between_any_two_loads, 0, INTERLEAVINGS);
+    tcase_add_loop_test(cases, what_the_ledger_holds_is_never_absent, 0, MEANINGS);
+    tcase_add_test(cases, what_comes_and_goes_is_never_absent);
     tcase_add_test(cases, a_reader_resumes_while_its_slot_is_half_rewritten);
     tcase_add_test(cases, a_slot_reused_65536_times_is_still_another_record);
     suite_add_tcase(suite, cases);

@@ -1,15 +1,18 @@
 /*
  * table_support.h - what the tests of the table share: a directory on a tmpfs, keys by number, and
- * verdicts that describe themselves.
+ * values that describe themselves.
  *
- * The verdict of key k in version v is a pure function of k and v, and v can be read from it
- * (config_epoch). So whoever reads a record can tell whether exactly that was ever written, however
+ * The value of key k in version v is a pure function of k and v, and v can be read from it: of
+ * every fourth key an account (changed_s), of the others a verdict (config_epoch), many with a
+ * floor or pins. So whoever reads a record can tell whether exactly that was ever written, however
  * many versions there were; and its size wanders through all size classes.
  */
 #ifndef MXWARD_TESTS_TABLE_SUPPORT_H
 #define MXWARD_TESTS_TABLE_SUPPORT_H
 
+#include "shm/account.h"
 #include "shm/reader.h"
+#include "shm/verdict_record.h"
 #include "shm/writer.h"
 
 #include <check.h>
@@ -95,9 +98,27 @@ struct numbered {
     struct table_key key;
 };
 
+/* Of a verdict, whatever number_is_account says. */
 static inline void numbered_key(struct numbered *numbered, uint64_t number)
 {
     const int length = snprintf(numbered->text, sizeof numbered->text, "d%llu.example.org",
+                                (unsigned long long)number);
+    table_key_make(&numbered->key, numbered->text, (size_t)length);
+}
+
+static inline bool number_is_account(uint64_t number)
+{
+    return number % 4 == 3;
+}
+
+/* Of the key's own kind. */
+static inline void value_key(struct numbered *numbered, uint64_t number)
+{
+    if (!number_is_account(number)) {
+        numbered_key(numbered, number);
+        return;
+    }
+    const int length = snprintf(numbered->text, sizeof numbered->text, "au%llu@example.org",
                                 (unsigned long long)number);
     table_key_make(&numbered->key, numbered->text, (size_t)length);
 }
@@ -124,6 +145,33 @@ static inline void texts_of(struct verdict *verdict, uint64_t number, uint32_t v
     verdict->match[match] = '\0';
 }
 
+static inline void pins_of(struct pins *pins, uint64_t salt)
+{
+    pins->count = salt % 8 == 0 ? (uint8_t)(salt / 8 % (VERDICT_PINS_MAX + 1)) : 0;
+    for (unsigned i = 0; i < pins->count; i++) {
+        for (unsigned byte = 0; byte < sizeof pins->sha256[i]; byte++)
+            pins->sha256[i][byte] = (uint8_t)(salt >> (i + byte) % 48);
+    }
+}
+
+static inline void floor_of(struct floor *floor, uint64_t salt)
+{
+    *floor = (struct floor){0};
+    if (salt % 2 == 0)
+        return;
+    floor->level = (uint8_t)(salt / 2 % (LEVEL_AUTHENTICATED + 1));
+    floor->hosts_level = (uint8_t)(salt / 16 % (LEVEL_AUTHENTICATED + 1));
+    floor->proof = (uint8_t)(salt / 128 % PROOF_COUNT);
+    floor->flags = (uint8_t)(salt / 1024 % 8);
+    floor->seen_at_s = (uint32_t)(salt >> 13);
+    if (salt >> 60 != 0)
+        return;
+    floor->rule = (uint8_t)(salt >> 20) % RULE_COUNT;
+    floor->rule_level = (uint8_t)(salt >> 24) % (LEVEL_AUTHENTICATED + 1);
+    floor->rule_until_s = (uint32_t)(salt >> 28);
+    floor->contradicted_at_s = (uint32_t)(salt >> 3);
+}
+
 /* The version is config_epoch; `began_ms` is small enough never to lie in the future. */
 static inline void value_of(struct verdict *verdict, uint64_t number, uint32_t version)
 {
@@ -143,6 +191,21 @@ static inline void value_of(struct verdict *verdict, uint64_t number, uint32_t v
     verdict->valid_until_ms = version + (salt & 0xfffffff);
     verdict->config_epoch = version;
     texts_of(verdict, number, version);
+    pins_of(&verdict->pins, scramble(salt));
+    floor_of(&verdict->floor, scramble(salt + 1));
+}
+
+static inline bool pins_same(const struct pins *a, const struct pins *b)
+{
+    return a->count == b->count && memcmp(a->sha256, b->sha256, a->count * 32u) == 0;
+}
+
+static inline bool floor_same(const struct floor *a, const struct floor *b)
+{
+    return a->level == b->level && a->hosts_level == b->hosts_level && a->proof == b->proof &&
+           a->flags == b->flags && a->rule == b->rule && a->rule_level == b->rule_level &&
+           a->rule_until_s == b->rule_until_s && a->contradicted_at_s == b->contradicted_at_s &&
+           a->seen_at_s == b->seen_at_s;
 }
 
 static inline bool verdict_same(const struct verdict *a, const struct verdict *b)
@@ -153,7 +216,8 @@ static inline bool verdict_same(const struct verdict *a, const struct verdict *b
            a->hosts_good == b->hosts_good && a->smtp_code == b->smtp_code &&
            a->began_ms == b->began_ms && a->valid_until_ms == b->valid_until_ms &&
            a->config_epoch == b->config_epoch && strcmp(a->host, b->host) == 0 &&
-           strcmp(a->match, b->match) == 0;
+           strcmp(a->match, b->match) == 0 && pins_same(&a->pins, &b->pins) &&
+           floor_same(&a->floor, &b->floor);
 }
 
 /* Is this a version of the key that could have been written? */
@@ -163,6 +227,101 @@ static inline bool value_is_of(const struct verdict *verdict, uint64_t number)
 
     value_of(&expected, number, verdict->config_epoch);
     return verdict_same(verdict, &expected);
+}
+
+/* --- values of either kind --- */
+
+static inline void account_of(struct account *account, uint64_t number, uint32_t version)
+{
+    const uint64_t salt = scramble(scramble(number + 5) + version);
+
+    *account = (struct account){.flags = (uint32_t)(salt % 16),
+                                .changed_s = version,
+                                .off_since_s = (int64_t)(salt >> 30),
+                                .off_until_s = (int64_t)scramble(salt)};
+    memset(account->profile, (int)('a' + salt / 16 % 26), salt / 512 % PROFILE_NAME_MAX);
+}
+
+static inline bool account_same(const struct account *a, const struct account *b)
+{
+    return strcmp(a->profile, b->profile) == 0 && a->flags == b->flags &&
+           a->changed_s == b->changed_s && a->off_since_s == b->off_since_s &&
+           a->off_until_s == b->off_until_s;
+}
+
+static inline int value_put(struct table_writer *writer, uint64_t number, uint32_t version)
+{
+    struct numbered numbered;
+    struct verdict verdict;
+    struct account account;
+    struct table_key key;
+    union record record;
+
+    value_key(&numbered, number);
+    if (!number_is_account(number)) {
+        value_of(&verdict, number, version);
+        return table_writer_put(writer, &numbered.key, &verdict);
+    }
+    account_of(&account, number, version);
+    SUPPORT_MUST(account_pack(&record, &key, numbered.text + 1, &account, version), "%s",
+                 numbered.text);
+    return table_writer_put_record(writer, &key, &record);
+}
+
+static inline bool value_remove(struct table_writer *writer, uint64_t number)
+{
+    struct numbered numbered;
+
+    value_key(&numbered, number);
+    return table_writer_remove(writer, &numbered.key);
+}
+
+/* False: it is not a version of this key that could have been written. */
+static inline bool value_version(const union record *record, uint64_t number, uint32_t *version)
+{
+    struct verdict verdict;
+    struct account account, expected;
+
+    if (!number_is_account(number)) {
+        const bool right = verdict_unpack(record, &verdict) && value_is_of(&verdict, number);
+        *version = verdict.config_epoch;
+        return right;
+    }
+    if (!account_unpack(record, &account))
+        return false;
+    *version = (uint32_t)account.changed_s;
+    account_of(&expected, number, *version);
+    return account_same(&account, &expected);
+}
+
+/* A hit is a version that could have been written; `*version` is 0 after anything else. */
+static inline enum table_outcome value_read(const struct table_reader *reader, uint64_t number,
+                                            uint64_t now_ms, uint32_t *version)
+{
+    struct numbered numbered;
+    union record record;
+
+    value_key(&numbered, number);
+    *version = 0;
+    const enum table_outcome outcome = table_find(reader, &numbered.key, now_ms, &record);
+    if (outcome == TABLE_HIT)
+        SUPPORT_MUST(value_version(&record, number, version), "a record that was never put: %s",
+                     numbered.text);
+    return outcome;
+}
+
+static inline bool value_get(const struct table_writer *writer, uint64_t number, uint32_t *version)
+{
+    struct numbered numbered;
+    union record record;
+
+    value_key(&numbered, number);
+    *version = 0;
+    if (!table_writer_get_record(writer, &numbered.key, &record))
+        return false;
+    SUPPORT_MUST(value_version(&record, number, version), "a record that was never put: %s",
+                 numbered.text);
+    return true;
 }
 
 #endif

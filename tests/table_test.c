@@ -1,6 +1,6 @@
 /*
- * table_test.c - the verdict table: what was put is read; what was not is never read; files that
- * are not ours, full, foreign or damaged end in an error code or a fresh table.
+ * table_test.c - the table: what was put is read; what was not is never read; full, it keeps what
+ * is dear, and what the ledger holds last of all; opened again, everything is there.
  */
 #include "tests/table_support.h"
 
@@ -33,35 +33,26 @@ static enum table_outcome read_number(const struct table_reader *reader, uint64_
 
 static int put_number(struct table_writer *writer, uint64_t number, uint32_t version)
 {
-    struct numbered numbered;
-    struct verdict verdict;
-
-    numbered_key(&numbered, number);
-    value_of(&verdict, number, version);
-    return table_writer_put(writer, &numbered.key, &verdict);
+    return value_put(writer, number, version);
 }
 
 static bool remove_number(struct table_writer *writer, uint64_t number)
 {
-    struct numbered numbered;
-
-    numbered_key(&numbered, number);
-    return table_writer_remove(writer, &numbered.key);
+    return value_remove(writer, number);
 }
 
 static void expect(const struct table_reader *reader, uint64_t number, uint32_t version)
 {
-    struct verdict verdict;
+    uint32_t read;
 
-    CLAIM(read_number(reader, number, &verdict) == TABLE_HIT);
-    CLAIM(value_is_of(&verdict, number));
-    CLAIM(verdict.config_epoch == version);
+    CLAIM(value_read(reader, number, scratch.clock.boot_ms, &read) == TABLE_HIT);
+    CLAIM(read == version);
 }
 
 static void expect_miss(const struct table_reader *reader, uint64_t number)
 {
-    struct verdict verdict;
-    CLAIM(read_number(reader, number, &verdict) == TABLE_MISS);
+    uint32_t read;
+    CLAIM(value_read(reader, number, scratch.clock.boot_ms, &read) == TABLE_MISS);
 }
 
 /* --- putting and reading --- */
@@ -160,8 +151,11 @@ START_TEST(keys_that_overflow_their_line_are_found)
         CLAIM(read_number(reader, i, &verdict) == TABLE_HIT);
         CLAIM(verdict.began_ms == i);
     }
-    for (uint64_t i = 0; i < number; i++)
-        remove_number(writer, i);
+    for (uint64_t i = 0; i < number; i++) {
+        struct numbered numbered;
+        numbered_key(&numbered, i);
+        table_writer_remove(writer, &numbered.key);
+    }
     for (uint64_t line = 0; line < TABLE_PARTITIONS * geometry.lines; line++)
         CLAIM((table_load(&map.lines[line].head) & TABLE_HEAD_COUNTS) == 0);
     table_file_unmap(&map);
@@ -171,16 +165,26 @@ START_TEST(keys_that_overflow_their_line_are_found)
 }
 END_TEST
 
-static void count_visit(void *context, const char *key, size_t length,
-                        const struct verdict *verdict)
+static uint64_t number_of(const union record *record)
 {
     unsigned long long number;
     char text[TABLE_KEY_MAX + 1];
+    struct table_key key;
 
-    memcpy(text, key, length);
-    text[length] = '\0';
-    CLAIM(sscanf(text, "d%llu.example.org", &number) == 1);
-    CLAIM(value_is_of(verdict, number));
+    CLAIM(record_key(record, &key));
+    memcpy(text, key.text, key.length);
+    text[key.length] = '\0';
+    CLAIM(sscanf(text, "d%llu.example.org", &number) == 1 ||
+          sscanf(text, "au%llu@example.org", &number) == 1);
+    return number;
+}
+
+static void count_visit(void *context, const union record *record)
+{
+    uint32_t version;
+
+    CLAIM(value_version(record, number_of(record), &version));
+    CLAIM(version == 3);
     (*(uint64_t *)context)++;
 }
 
@@ -195,6 +199,124 @@ START_TEST(for_each_visits_every_record_once)
         returned += table_writer_for_each(writer, partition, count_visit, &visited);
     CLAIM(visited == 3000);
     CLAIM(returned == 3000);
+    table_writer_close(writer);
+}
+END_TEST
+
+static void remove_odd(void *context, const union record *record)
+{
+    struct table_key key;
+
+    if (number_of(record) % 2 == 1)
+        CLAIM(record_key(record, &key) && table_writer_remove(context, &key));
+}
+
+/* What the ledger no longer holds is taken out like that, after attaching. */
+START_TEST(a_visitor_may_remove_what_it_is_shown)
+{
+    struct table_writer *writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, NULL);
+    struct table_reader *reader = scratch_reader(&scratch);
+    uint64_t visited = 0;
+
+    for (uint64_t number = 0; number < 3000; number++)
+        put_number(writer, number, 3);
+    for (uint16_t partition = 0; partition < TABLE_PARTITIONS; partition++)
+        CLAIM(table_writer_for_each(writer, partition, remove_odd, writer) > 0);
+    for (uint64_t number = 0; number < 3000; number++) {
+        if (number % 2 == 1)
+            expect_miss(reader, number);
+        else
+            expect(reader, number, 3);
+    }
+    for (uint16_t partition = 0; partition < TABLE_PARTITIONS; partition++)
+        table_writer_for_each(writer, partition, count_visit, &visited);
+    CLAIM(visited == 1500);
+    table_reader_close(reader);
+    table_writer_close(writer);
+}
+END_TEST
+
+/* --- floors --- */
+
+static void put_verdict(struct table_writer *writer, const struct table_key *key,
+                        const struct verdict *verdict)
+{
+    CLAIM(table_writer_put(writer, key, verdict) == 0);
+}
+
+START_TEST(putting_a_floor_leaves_the_verdict_as_it_is)
+{
+    struct table_writer *writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, NULL);
+    struct table_reader *reader = scratch_reader(&scratch);
+
+    for (uint64_t number = 0; number < 2000; number++) {
+        struct numbered numbered;
+        struct verdict verdict, read;
+        struct floor floor;
+        numbered_key(&numbered, number);
+        value_of(&verdict, number, 1);
+        floor_of(&floor, scramble(number));
+        put_verdict(writer, &numbered.key, &verdict);
+        CLAIM(table_writer_put_floor(writer, &numbered.key, &floor) == 0);
+        CLAIM(table_read(reader, &numbered.key, scratch.clock.boot_ms, &read) == TABLE_HIT);
+        verdict.floor = floor;
+        CLAIM(verdict_same(&verdict, &read));
+    }
+    table_reader_close(reader);
+    table_writer_close(writer);
+}
+END_TEST
+
+START_TEST(a_floor_without_a_verdict_has_an_unknown_one_that_is_never_fresh)
+{
+    struct table_writer *writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, NULL);
+    struct table_reader *reader = scratch_reader(&scratch);
+    const struct floor floor = {.level = LEVEL_ENCRYPT, .seen_at_s = 77}, none = {0};
+    struct numbered numbered;
+    struct verdict read;
+
+    numbered_key(&numbered, 1);
+    CLAIM(table_writer_put_floor(writer, &numbered.key, &none) == 0);
+    CLAIM(read_number(reader, 1, &read) == TABLE_MISS);
+    CLAIM(table_writer_put_floor(writer, &numbered.key, &floor) == 0);
+    CLAIM(read_number(reader, 1, &read) == TABLE_HIT);
+    CLAIM(floor_same(&read.floor, &floor));
+    CLAIM(read.cause == CAUSE_NOT_LOOKED && read.conclusion == CONCLUSION_INCONCLUSIVE);
+    CLAIM(read.class == CLASS_UNKNOWN && read.level == LEVEL_NONE);
+    CLAIM(read.enforce == ENFORCE_NOTHING && read.began_ms == 0 && read.valid_until_ms == 0);
+    /* Without its floor it says nothing. */
+    CLAIM(table_writer_put_floor(writer, &numbered.key, &none) == 0);
+    CLAIM(read_number(reader, 1, &read) == TABLE_MISS);
+    /* A verdict that says something stays without a floor. */
+    put_verdict(writer, &numbered.key, &(struct verdict){.class = CLASS_DANE, .floor = floor});
+    CLAIM(table_writer_put_floor(writer, &numbered.key, &none) == 0);
+    CLAIM(read_number(reader, 1, &read) == TABLE_HIT);
+    CLAIM(read.class == CLASS_DANE && floor_is_empty(&read.floor));
+    table_reader_close(reader);
+    table_writer_close(writer);
+}
+END_TEST
+
+START_TEST(what_cannot_be_packed_changes_nothing)
+{
+    struct table_writer *writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, NULL);
+    const struct floor floor = {.level = LEVEL_AUTHENTICATED + 1};
+    char text[TABLE_KEY_MAX];
+    struct numbered numbered;
+    struct verdict verdict = {.class = CLASS_DANE}, read;
+    struct table_key key;
+
+    numbered_key(&numbered, 1);
+    put_verdict(writer, &numbered.key, &verdict);
+    CLAIM(table_writer_put_floor(writer, &numbered.key, &floor) == -EINVAL);
+    verdict.class = CLASS_COUNT;
+    CLAIM(table_writer_put(writer, &numbered.key, &verdict) == -EINVAL);
+    CLAIM(table_writer_get(writer, &numbered.key, &read));
+    CLAIM(read.class == CLASS_DANE && floor_is_empty(&read.floor));
+    memset(text, 'k', sizeof text);
+    CLAIM(table_key_make(&key, text, VERDICT_KEY_MAX + 1));
+    verdict.class = CLASS_DANE;
+    CLAIM(table_writer_put(writer, &key, &verdict) == -EINVAL);
     table_writer_close(writer);
 }
 END_TEST
@@ -290,28 +412,170 @@ START_TEST(every_size_finds_room_in_a_full_partition)
 }
 END_TEST
 
+static void set_complete(struct table_writer *writer, bool complete)
+{
+    for (uint16_t partition = 0; partition < TABLE_PARTITIONS; partition++)
+        table_writer_set_complete(writer, partition, complete);
+}
+
+static unsigned complete_partitions(const struct table_reader *reader)
+{
+    struct table_facts facts;
+
+    table_reader_facts(reader, &facts);
+    return facts.complete;
+}
+
+static void put_floor(struct table_writer *writer, uint64_t number, const struct floor *floor)
+{
+    struct numbered numbered;
+
+    numbered_key(&numbered, number);
+    table_writer_put_floor(writer, &numbered.key, floor);
+}
+
 START_TEST(evicting_a_floor_takes_back_completeness)
 {
     struct table_writer *writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, NULL);
     struct table_reader *reader = scratch_reader(&scratch);
+    const struct floor floor = {.level = LEVEL_ENCRYPT};
     struct table_facts facts;
     struct numbered numbered;
 
-    for (uint16_t partition = 0; partition < TABLE_PARTITIONS; partition++)
-        table_writer_set_complete(writer, partition, true);
+    set_complete(writer, true);
+    CLAIM(complete_partitions(reader) == TABLE_PARTITIONS);
     table_reader_facts(reader, &facts);
-    CLAIM(facts.complete == TABLE_PARTITIONS);
-    for (uint64_t number = 0; number < 3 * facts.capacity; number++)
-        put_class(writer, number, CLASS_NONE, 1);
+    const uint64_t many = 3 * facts.capacity;
+    for (uint64_t number = 0; number < many; number++)
+        put_class(writer, number, number % 2 == 0 ? CLASS_NONE : CLASS_DANE, 1);
+    for (uint64_t number = 0; number < 1000; number++) /* refused: no floor is lost by that */
+        put_class(writer, many + number, CLASS_UNKNOWN, 1);
     table_reader_facts(reader, &facts);
     ck_assert_uint_gt(facts.evicted, 0);
+    ck_assert_uint_gt(facts.refused, 0);
     CLAIM(facts.complete == TABLE_PARTITIONS); /* no floor was among them */
-    for (uint64_t number = 0; number < 3 * facts.capacity; number++)
-        put_class(writer, number, CLASS_DANE, 1);
-    table_reader_facts(reader, &facts);
-    CLAIM(facts.complete == 0);
+    for (uint64_t number = 0; number < many; number++)
+        put_floor(writer, many + number, &floor);
+    CLAIM(complete_partitions(reader) == 0);
     numbered_key(&numbered, 1);
     CLAIM(!table_reader_complete(reader, &numbered.key));
+    table_reader_close(reader);
+    table_writer_close(writer);
+}
+END_TEST
+
+/* Of floors and rules, with what was seen of a million domains that somebody made up. */
+START_TEST(floors_survive_any_number_of_verdicts_MEM_07)
+{
+    static const struct floor floors[] = {
+        {.level = LEVEL_ENCRYPT},       {.hosts_level = LEVEL_ENCRYPT},
+        {.level = LEVEL_AUTHENTICATED}, {.rule = RULE_PIN, .rule_level = LEVEL_ENCRYPT},
+        {.rule = RULE_EXEMPT},          {.flags = FLOOR_OBSERVE}};
+    struct table_writer *writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, NULL);
+    struct table_reader *reader = scratch_reader(&scratch);
+    const uint64_t remembered = 10000, made_up = 1000000;
+    struct table_facts facts;
+    struct verdict verdict;
+
+    for (uint64_t number = 0; number < remembered; number++)
+        put_floor(writer, number, &floors[number % (sizeof floors / sizeof *floors)]);
+    set_complete(writer, true);
+    for (uint64_t number = 0; number < made_up; number++)
+        put_class(writer, remembered + number, number % 3 == 0 ? CLASS_DANE : CLASS_ENCRYPTED, 1);
+    table_reader_facts(reader, &facts);
+    ck_assert_uint_gt(facts.evicted, 3 * facts.capacity);
+    CLAIM(facts.complete == TABLE_PARTITIONS);
+    for (uint64_t number = 0; number < remembered; number++) {
+        CLAIM(read_number(reader, number, &verdict) == TABLE_HIT);
+        CLAIM(floor_same(&verdict.floor, &floors[number % (sizeof floors / sizeof *floors)]));
+    }
+    table_reader_close(reader);
+    table_writer_close(writer);
+}
+END_TEST
+
+START_TEST(authenticated_floors_and_rules_survive_any_number_of_others_MEM_07)
+{
+    static const struct floor dear[] = {
+        {.level = LEVEL_AUTHENTICATED}, {.rule = RULE_REFUSE}, {.flags = FLOOR_UNREADABLE}};
+    struct table_writer *writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, NULL);
+    struct table_reader *reader = scratch_reader(&scratch);
+    const struct floor cheap = {.level = LEVEL_ENCRYPT, .seen_at_s = 1};
+    const uint64_t remembered = 5000;
+    struct verdict verdict;
+
+    for (uint64_t number = 0; number < remembered; number++)
+        put_floor(writer, number, &dear[number % 3]);
+    set_complete(writer, true);
+    for (uint64_t number = 0; number < 200000; number++)
+        put_floor(writer, remembered + number, &cheap);
+    CLAIM(complete_partitions(reader) == 0);
+    for (uint64_t number = 0; number < remembered; number++) {
+        CLAIM(read_number(reader, number, &verdict) == TABLE_HIT);
+        CLAIM(floor_same(&verdict.floor, &dear[number % 3]));
+    }
+    table_reader_close(reader);
+    table_writer_close(writer);
+}
+END_TEST
+
+/* --- what a miss means --- */
+
+START_TEST(only_where_everything_is_a_miss_means_absent)
+{
+    struct table_writer *writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, NULL);
+    struct table_reader *reader = scratch_reader(&scratch), *own;
+    struct verdict verdict;
+    struct numbered numbered, other;
+
+    numbered_key(&numbered, 1);
+    numbered_key(&other, 2);
+    CLAIM(table_writer_reader(writer, &own) == 0);
+    CLAIM(numbered.key.partition != other.key.partition);
+    CLAIM(read_number(reader, 1, &verdict) == TABLE_MISS);
+    table_writer_set_complete(writer, numbered.key.partition, true);
+    table_writer_set_complete(writer, numbered.key.partition, true);
+    CLAIM(read_number(reader, 1, &verdict) == TABLE_ABSENT);
+    CLAIM(read_number(own, 1, &verdict) == TABLE_ABSENT);
+    CLAIM(read_number(reader, 2, &verdict) == TABLE_MISS);
+    table_writer_set_complete(writer, numbered.key.partition, false);
+    table_writer_set_complete(writer, numbered.key.partition, false);
+    CLAIM(read_number(reader, 1, &verdict) == TABLE_MISS);
+    table_writer_set_complete(writer, numbered.key.partition, true);
+    CLAIM(read_number(reader, 1, &verdict) == TABLE_ABSENT);
+
+    /* A restarted writer has to make sure again. */
+    table_reader_close(own);
+    table_writer_close(writer);
+    CLAIM(read_number(reader, 1, &verdict) == TABLE_ABSENT);
+    writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, NULL);
+    CLAIM(read_number(reader, 1, &verdict) == TABLE_MISS);
+    table_reader_close(reader);
+    table_writer_close(writer);
+}
+END_TEST
+
+/* Until it refreshes, a reader has the old file, which learns nothing new. */
+START_TEST(a_table_that_is_over_says_of_nothing_that_it_is_absent)
+{
+    struct table_writer *writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, NULL);
+    struct table_reader *reader = scratch_reader(&scratch);
+    const struct floor floor = {.level = LEVEL_ENCRYPT};
+    struct verdict verdict;
+
+    set_complete(writer, true);
+    CLAIM(!table_reader_is_over(reader));
+    CLAIM(read_number(reader, 1, &verdict) == TABLE_ABSENT);
+    table_writer_close(writer);
+    writer = scratch_writer(&scratch, 2 * TABLE_BYTES_SMALL, NULL);
+    put_floor(writer, 1, &floor);
+    set_complete(writer, true);
+    CLAIM(table_reader_is_over(reader));
+    CLAIM(read_number(reader, 1, &verdict) == TABLE_MISS);
+    CLAIM(table_reader_refresh(reader, &scratch.clock) == 1);
+    CLAIM(!table_reader_is_over(reader));
+    CLAIM(read_number(reader, 1, &verdict) == TABLE_HIT);
+    CLAIM(read_number(reader, 2, &verdict) == TABLE_ABSENT);
     table_reader_close(reader);
     table_writer_close(writer);
 }
@@ -323,16 +587,16 @@ START_TEST(a_reused_slot_never_answers_for_its_earlier_key)
     struct table_writer *writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, NULL);
     struct table_reader *reader = scratch_reader(&scratch);
     struct table_facts facts;
-    struct verdict verdict;
+    uint32_t version;
 
     table_writer_facts(writer, &facts);
     for (uint32_t round = 1; round < 8; round++) {
         for (uint64_t i = 0; i < facts.capacity; i++)
             put_number(writer, round * facts.capacity + i, round);
         for (uint64_t i = 0; i < (round + 1) * facts.capacity; i += 13) {
-            const enum table_outcome outcome = read_number(reader, i, &verdict);
-            CLAIM(outcome != TABLE_UNKNOWN);
-            CLAIM(outcome == TABLE_MISS || value_is_of(&verdict, i));
+            const enum table_outcome outcome =
+                value_read(reader, i, scratch.clock.boot_ms, &version);
+            CLAIM(outcome == TABLE_HIT || outcome == TABLE_MISS);
         }
     }
     table_reader_close(reader);
@@ -359,11 +623,8 @@ START_TEST(a_restarted_writer_finds_everything)
         CLAIM(opened.kept == 8000);
         CLAIM(opened.dropped + opened.repeated == 0);
         for (uint64_t number = 0; number < 8000; number++) {
-            struct numbered numbered;
-            struct verdict verdict;
-            numbered_key(&numbered, number);
-            CLAIM(table_writer_get(writer, &numbered.key, &verdict));
-            CLAIM(value_is_of(&verdict, number));
+            uint32_t version;
+            CLAIM(value_get(writer, number, &version) && version == round - 1);
             expect(reader, number, round - 1);
             put_number(writer, number, round);
         }
@@ -614,7 +875,16 @@ static void add_tests(Suite *suite)
     tcase_add_test(cases, what_was_removed_is_a_miss_and_can_come_back);
     tcase_add_test(cases, keys_that_overflow_their_line_are_found);
     tcase_add_test(cases, for_each_visits_every_record_once);
+    tcase_add_test(cases, a_visitor_may_remove_what_it_is_shown);
     tcase_add_test(cases, the_writers_own_reader_reads_the_same);
+    cases = cases_of(suite, "floors");
+    tcase_add_test(cases, putting_a_floor_leaves_the_verdict_as_it_is);
+    tcase_add_test(cases, a_floor_without_a_verdict_has_an_unknown_one_that_is_never_fresh);
+    tcase_add_test(cases, what_cannot_be_packed_changes_nothing);
+    tcase_add_test(cases, floors_survive_any_number_of_verdicts_MEM_07);
+    tcase_add_test(cases, authenticated_floors_and_rules_survive_any_number_of_others_MEM_07);
+    tcase_add_test(cases, only_where_everything_is_a_miss_means_absent);
+    tcase_add_test(cases, a_table_that_is_over_says_of_nothing_that_it_is_absent);
     cases = cases_of(suite, "full");
     tcase_add_test(cases, when_full_what_is_cheapest_to_learn_again_goes_first);
     tcase_add_test(cases, a_record_cheaper_than_all_others_is_refused_when_full);

@@ -6,6 +6,8 @@
  * delivers to a host that was seen or asks no more than the TLSA records do anyway. Properties of
  * the four laws are tried on the same combinations.
  */
+#include "shm/sentence.h"
+
 #include "tests/scenes.h"
 
 struct enforcement {
@@ -506,11 +508,11 @@ START_TEST(a_verdict_ends_with_the_first_record_it_rests_on_MX_17_FRESH_01)
 
     ck_assert_uint_eq(verdict.valid_until_ms, NOW_MS + 200000);
     ck_assert_uint_eq(verdict.began_ms, NOW_MS - 5000);
-    facts[7].dns_until_ms = NOW_MS + 60000; /* a TLSA record of a minute */
+    facts[1][7].dns_until_ms = NOW_MS + 60000; /* a TLSA record of a minute */
     verdict = verdict_for(true, "dane", "verified");
     ck_assert_uint_eq(verdict.valid_until_ms, NOW_MS + 60000);
-    facts[7].dns_until_ms = UINT64_MAX;
-    facts[3].dns_until_ms = UINT64_MAX;
+    facts[1][7].dns_until_ms = UINT64_MAX;
+    facts[0][3].dns_until_ms = UINT64_MAX;
     verdict = verdict_for(true, "dane", "verified");
     ck_assert_uint_eq(verdict.valid_until_ms, NOW_MS + 300000); /* the MX record's */
     makings_make();

@@ -12,6 +12,7 @@
  * (io_uring …), 70 internal, 75 another mxward has the table, 77 not permitted, 78 bad
  * configuration.
  */
+#include "engine/alarm.h"
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
 #include "engine/engine.h"
@@ -44,6 +45,7 @@ struct running {
     struct option_origin *started_origin;
     struct engine *engine;
     struct serve *serve;
+    bool self_test_failed[LIMIT_RESOLVERS];
 };
 
 #define STANDARD_FILE "/etc/mxward/mxward.conf"
@@ -276,6 +278,27 @@ static bool all_alive(const struct running *running)
     return beats(serve_heartbeat_ms(running->serve), now_ms);
 }
 
+/* A self-test that fails is an alarm, once for each time that it begins to; one that passes vouches
+ * for the clock, which signatures are valid by. */
+static void watch_self_tests(struct running *running)
+{
+    struct owners owners = engine_owners(running->engine);
+    bool all_passed = true;
+
+    for (uint16_t i = 0; i < owners.resolvers; i++) {
+        const struct resolver_counts *counts = engine_resolver_counts(running->engine, i);
+        const uint32_t result = atomic_load_explicit(&counts->self_test, memory_order_relaxed);
+        const bool failed = result == SELF_TEST_FAILED;
+
+        if (failed && !running->self_test_failed[i])
+            alarm_raise(ALARM_SELF_TEST, "", "DNSSEC validation (resolver %u): %s", i,
+                        engine_self_test_text(running->engine, i));
+        running->self_test_failed[i] = failed;
+        all_passed &= result == SELF_TEST_PASSED;
+    }
+    engine_vouch(running->engine, all_passed);
+}
+
 /* Signals and clients' work, until somebody says stop. */
 static void serve_until_stopped(struct running *running, int signals)
 {
@@ -298,6 +321,9 @@ static void serve_until_stopped(struct running *running, int signals)
         }
         if (all_alive(running))
             notify("WATCHDOG=1\n");
+        watch_self_tests(running);
+        alarm_turn(running->configuration->alarm.command, running->configuration->alarm.pause_ms,
+                   clock_boot_ms());
     }
 }
 

@@ -11,7 +11,8 @@
 #include <string.h>
 
 const struct command commands[] = {
-    {"check", "DOMAIN|ADDRESS...", 1, 100000, OPTIONS_ASK | OPTION_REQUIRE, check_run,
+    {"check", "DOMAIN|ADDRESS...", 1, 100000,
+     OPTIONS_ASK | OPTION_REQUIRE | OPTION_FORWARD | OPTION_PROFILE, check_run,
      "how secure mail to these domains is",
      "One line a domain: symbol, domain, class, level, what users are shown, and why.\n"
      "A name may be a domain, user@domain, domain:port, [host] or [address].\n"
@@ -29,6 +30,36 @@ const struct command commands[] = {
      "results of kind \"invalid\". Progress goes to standard error. Ctrl-C prints the\n"
      "summary; a scan with --output can be resumed.\n"
      "Exit code: 0 all answered, 1 some below --require, 75 stopped or some without verdict.\n"},
+    {"decide", "SENDER RECIPIENT...", 2, 501,
+     OPTIONS_ASK | OPTION_PROFILE | OPTION_SASL | OPTION_FACT | OPTION_EXPLAIN | OPTION_INBOUND |
+         OPTION_TLS | OPTION_CLIENT | OPTION_KEYS,
+     decide_run, "may this mail leave, and under which policy",
+     "One line a recipient: send, defer or stop, and why. SENDER is an address, or <>. With\n"
+     "--profile that profile demands, whoever sends. With --inbound: may a client hand in mail\n"
+     "for the recipient over its connection?\n"
+     "Exit code: 0 all may leave, 1 one is stopped, 75 one must wait, 64 a name is none.\n"},
+    {"user", "ACTION [ACCOUNT|FILE]", 1, 2,
+     OPTIONS_ALL | OPTION_JSON | OPTION_PROFILE | OPTION_UNTIL | OPTION_DOMAIN | OPTION_REASON,
+     user_run, "the sending guarantee of an account",
+     "Actions: list; show ACCOUNT; on ACCOUNT [--profile NAME]; off ACCOUNT [--until TIME]\n"
+     "[--domain DOMAIN]; resume ACCOUNT [--domain DOMAIN] ends exceptions; remove ACCOUNT;\n"
+     "export; import FILE|-. An account is an address, a login name, or @domain for all in it.\n"
+     "Exit code: 0 done, 1 there is no such account, 64 wrong, 75 not now, 77 not permitted.\n"},
+    {"memory", "ACTION [NAME|FILE] [LEVEL]", 1, 3, OPTIONS_ALL | OPTION_JSON | OPTION_REASON,
+     memory_run, "what is remembered of domains and mail hosts",
+     "Actions: pending (what an administrator must look at); show NAME; list; audit; export;\n"
+     "import FILE|- (by maximum, lowers nothing); set NAME LEVEL --reason TEXT (also lower);\n"
+     "copy (make a copy now). NAME is a domain, or [host]. LEVEL: none encrypt verified\n"
+     "authenticated.\n"},
+    {"rule", "ACTION [NAME] [LEVEL]", 1, 3,
+     OPTIONS_ALL | OPTION_JSON | OPTION_UNTIL | OPTION_REASON, rule_run,
+     "what an administrator rules about a domain",
+     "Actions: list; pin NAME LEVEL: nothing below it, whoever sends; exempt NAME --until TIME:\n"
+     "what is remembered demands nothing meanwhile (a sender's own demand stands); refuse NAME:\n"
+     "no mail at all; observe NAME: only record; remove NAME. All but list need --reason.\n"},
+    {"report", "", 0, 0, OPTIONS_ALL | OPTION_JSON | OPTION_DAYS, report_run,
+     "what was, or would have been, stopped or held",
+     "By domain and cause, the most frequent first. In observe mode: what would have been.\n"},
     {"status", "", 0, 0, OPTIONS_ALL | OPTION_JSON, status_run, "how the daemon is",
      "Self-tests, threads, table, counters and times.\n"
      "Exit code: 0 self-tests passed, 1 one failed, 75 one is still running.\n"},

@@ -103,6 +103,25 @@
     INT64_C(1767225600) /* 2026-01-01: this was not yet written (FRESH-06) */
 #define LIMIT_CLOCK_LAST_S (LIMIT_CLOCK_FIRST_S + INT64_C(30) * 31556952) /* 30 years later */
 
+/* --- the durable store (engine/memory/store) --- */
+#define LIMIT_STORE_CHANGES 4096 /* of one batch */
+/* Pages that one change may dirty: a way down a tree, and a split of each page on it. A batch is
+ * given so many free pages before it begins: 240 MiB of address space, not of disk. */
+#define LIMIT_STORE_CHANGE_PAGES     12
+#define LIMIT_STORE_EXCEPTIONS       1024   /* of one account */
+#define LIMIT_STORE_AUDIT            100000 /* rows; 0.3 KB each, 0.7 KB at most */
+#define LIMIT_STORE_REPORT           500000 /* rows; 0.1 KB each */
+#define LIMIT_STORE_REPORT_DAY       10000 /* rows of one day; further domains are counted together */
+#define LIMIT_STORE_REPORT_DAYS      400
+#define LIMIT_STORE_TRIM             2 /* rows over a bound that go with each row that is added */
+#define LIMIT_STORE_QUARANTINE       4096 /* broken values kept */
+#define LIMIT_STORE_QUARANTINE_BYTES 1024 /* kept of one */
+#define LIMIT_STORE_COPIES           64
+#define LIMIT_STORE_BROKEN_FILES     4  /* damaged databases kept aside */
+#define LIMIT_STORE_DEPTH            16 /* of a tree in the file; a million entries are 4 deep */
+#define LIMIT_STORE_MAP_BYTES        (UINT64_C(16) << 30) /* address space of the database at first */
+#define LIMIT_STORE_FILE_BYTES       (UINT64_C(1) << 40)
+
 /* --- threads --- */
 #define LIMIT_SHARDS    64
 #define LIMIT_RESOLVERS 64
@@ -128,6 +147,10 @@
 #define LIMIT_FRONT_DOCUMENTS_ADMIN 2
 #define LIMIT_ADMIN_CONNECTIONS     16
 #define LIMIT_ADMIN_QUESTIONS       64
+#define LIMIT_FRONT_ORDERS          8    /* at the keeper at once */
+#define LIMIT_FRONT_REPORTS         1024 /* lines on their way to the report; others are not in it */
+#define LIMIT_FRONT_KEYS            1024 /* recipients whose keys are looked up at once; 1 KiB each */
+#define LIMIT_KEY_LOOK_UP_MS        2000  /* an answer waits no longer for them */
 #define LIMIT_FRONT_MESSAGES        1024  /* answers of the engine taken in one turn */
 #define LIMIT_QUESTION_MS           60000 /* a question without a deadline of its own */
 #define LIMIT_QUESTION_MOST_MS      300000
@@ -135,6 +158,28 @@
 #define LIMIT_RIGHTS                256  /* users and groups named for one right */
 #define LIMIT_PEER_GROUPS           1024 /* supplementary groups of a client that are looked at */
 #define LIMIT_SERVE_STOP_MS         3000 /* for what is still at the engine when the daemon stops */
+
+/* --- demands and memory --- */
+#define LIMIT_PROFILES       64
+#define LIMIT_ALIAS_PATTERNS 1024
+#define LIMIT_TRUSTED_HOPS   256
+#define LIMIT_QUEUE_LIFE_S   604800 /* longer than a mail server keeps a message in its queue */
+#define LIMIT_EXCEPTIONS     32     /* of one account: recipient domains for which it is off */
+
+#define LIMIT_ALARMS           32    /* kept for `status` */
+#define LIMIT_ALARM_COMMAND_MS 60000 /* a command that takes longer is killed */
+#define LIMIT_COPY_APART_S     86400 /* between two copies of the memory */
+#define LIMIT_NOTES            1024  /* of one shard, on their way to the keeper; 4 KiB each */
+/* changes of one commit; the last message of it brings at most 128 more */
+#define LIMIT_KEEPER_BATCH    3968
+#define LIMIT_KEEPER_BATCH_MS 2     /* a batch is open so long at most */
+#define LIMIT_KEEPER_EFFECTS  16384 /* floors on their way to the table; 0.4 KiB each */
+#define LIMIT_KEEPER_PAUSE_MS 1000  /* the store is left alone after an error */
+#define LIMIT_KEEPER_EVENTS   8     /* of one entry, from one observation */
+#define LIMIT_SWEEP_APART_S   86400 /* between two sweeps for what ran out or grew old */
+#define LIMIT_SWEEP_LOOKS     4096  /* entries a second */
+#define LIMIT_SWEEP_CHANGES   64    /* of these, changed */
+#define LIMIT_SWEEP_CLOCK_S   3600  /* a clock that was set by more since the start: no sweep */
 
 /* --- the log --- */
 #define LOG_LINE                 2048 /* bytes of one line's text */

@@ -26,6 +26,7 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 #define SYSLOG_SOCKET  "/dev/log"
@@ -173,11 +174,16 @@ static bool send_line(enum log_level level, const char *event, const char *text)
 {
     char line[LOG_LINE + 256];
     int length;
+    /* Of the event word alone: the same in every version, so that a catalogue and filters can name
+     * it (mxward(8) lists those of the alarms). */
+    const XXH128_hash_t id = XXH3_128bits(event, strlen(event));
+
     if (target == TARGET_JOURNAL)
         length = snprintf(line, sizeof(line),
                           "PRIORITY=%d\nSYSLOG_IDENTIFIER=mxward\nMXWARD_EVENT=%s\n"
-                          "MESSAGE=%s: %s\n",
-                          levels[level].priority, event, event, text);
+                          "MESSAGE_ID=%016llx%016llx\nMESSAGE=%s: %s\n",
+                          levels[level].priority, event, (unsigned long long)id.high64,
+                          (unsigned long long)id.low64, event, text);
     else
         length = snprintf(line, sizeof(line), "<%d>mxward[%d]: %s: %s: %s",
                           SYSLOG_MAIL | levels[level].priority, (int)getpid(), levels[level].word,

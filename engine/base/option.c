@@ -156,37 +156,63 @@ static void confuse_error(cfg_t *cfg, const char *format, va_list arguments)
 
 /* ------------------------------------------------------------------ values as they are parsed */
 
-static struct option_position *origin_of(const struct option_part *part,
-                                         const struct option_row *row)
+/* The settings that a section of the file is about. */
+struct target {
+    const struct option_part *part;
+    char *settings; /* NULL: refused already */
+    size_t index;   /* of a titled part */
+};
+
+static struct target target_of(const cfg_t *section)
 {
-    return option_origin_at(loading->table, loading->origin, part, row);
+    struct target target = {.part = find_part(loading->table, section->name)};
+    bool full = false;
+    CHECK(target.part != NULL);
+    if (target.part->most == 0) {
+        target.settings = loading->configuration + target.part->offset;
+        return target;
+    }
+    target.settings =
+        option_part_find(target.part, loading->configuration, section->title, &target.index, &full);
+    if (target.settings == NULL && full)
+        refuse((unsigned)section->line, "there are more than %zu sections '%s'", target.part->most,
+               section->name);
+    else if (target.settings == NULL)
+        refuse((unsigned)section->line, "out of memory");
+    return target;
+}
+
+static struct option_position *origin_of(const struct target *target, const struct option_row *row)
+{
+    return option_origin_at(loading->table, loading->origin, target->part, target->index, row);
 }
 
 static int after_value(cfg_t *cfg, cfg_opt_t *opt)
 {
     char why[256] = "";
-    const struct option_part *part = find_part(loading->table, cfg->name);
-    CHECK(part != NULL);
-    const struct option_row *row = find_row(part->module, opt->name);
+    const struct target target = target_of(cfg);
+    if (target.settings == NULL)
+        return -1;
+    const struct option_row *row = find_row(target.part->module, opt->name);
     CHECK(row != NULL);
-    *origin_of(part, row) = option_file_position(&loading->origin->source, (unsigned)cfg->line);
+    *origin_of(&target, row) = option_file_position(&loading->origin->source, (unsigned)cfg->line);
     if (row->type == OPTION_LIST)
         return 0; /* see after_section */
-    int result = option_value_parse(row, loading->configuration + part->offset,
-                                    cfg_opt_getnstr(opt, 0), why, sizeof(why));
+    int result =
+        option_value_parse(row, target.settings, cfg_opt_getnstr(opt, 0), why, sizeof(why));
     if (result != 0)
         refuse((unsigned)cfg->line, "option '%s': %s", row->name,
                result == -ENOMEM ? "out of memory" : why);
     return result;
 }
 
-static int take_list(const struct option_part *part, const struct option_row *row, cfg_opt_t *opt,
+static int take_list(const struct target *target, const struct option_row *row, cfg_opt_t *opt,
                      unsigned line)
 {
     char why[256] = "";
     unsigned count = cfg_opt_size(opt);
-    void *settings = loading->configuration + part->offset;
-    struct option_position *origin = origin_of(part, row);
+    void *settings = target->settings;
+    struct option_position *origin = origin_of(target, row);
     const char **texts = calloc(count + 1, sizeof(*texts));
     for (unsigned i = 0; texts != NULL && i < count; i++)
         texts[i] = cfg_opt_getnstr(opt, i);
@@ -204,17 +230,20 @@ static int take_list(const struct option_part *part, const struct option_row *ro
 
 static int after_section(cfg_t *cfg, cfg_opt_t *opt)
 {
-    const struct option_part *part = find_part(loading->table, opt->name);
-    cfg_t *section = cfg_opt_getnsec(opt, 0);
-    CHECK(part != NULL && section != NULL);
-    for (size_t i = 0; i < part->module->row_count; i++) {
-        const struct option_row *row = &part->module->rows[i];
+    /* Titles are there once each, so the section that just ended is the last. */
+    cfg_t *section = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
+    CHECK(section != NULL);
+    const struct target target = target_of(section);
+    if (target.settings == NULL)
+        return -1;
+    for (size_t i = 0; i < target.part->module->row_count; i++) {
+        const struct option_row *row = &target.part->module->rows[i];
         cfg_opt_t *value = cfg_getopt(section, row->name);
         CHECK(value != NULL);
         if (row->type != OPTION_LIST || (value->flags & CFGF_MODIFIED) == 0)
             continue;
         value->flags &= ~CFGF_MODIFIED;
-        if (take_list(part, row, value, (unsigned)cfg->line) != 0)
+        if (take_list(&target, row, value, (unsigned)cfg->line) != 0)
             return -1;
     }
     return 0;
@@ -249,6 +278,8 @@ static cfg_opt_t *describe(const struct option_table *table)
     for (size_t i = 0; sections != NULL && i < table->part_count; i++) {
         sections[i].name = table->parts[i].module->section;
         sections[i].type = CFGT_SEC;
+        if (table->parts[i].most > 0)
+            sections[i].flags = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
         sections[i].subopts = describe_section(table->parts[i].module);
         sections[i].validcb = after_section;
         if (sections[i].subopts == NULL) {
@@ -259,12 +290,12 @@ static cfg_opt_t *describe(const struct option_table *table)
     return sections;
 }
 
-/* `+=` adds to the default, so libconfuse must know it. */
+/* `+=` adds to the default, so libconfuse must know it. (Titled sections have no lists.) */
 static int seed_lists(const struct option_table *table, cfg_t *root)
 {
     for (size_t p = 0; p < table->part_count; p++) {
         const struct option_part *part = &table->parts[p];
-        cfg_t *section = cfg_getsec(root, part->module->section);
+        cfg_t *section = part->most > 0 ? NULL : cfg_getsec(root, part->module->section);
         for (size_t i = 0; section != NULL && i < part->module->row_count; i++) {
             const struct option_row *row = &part->module->rows[i];
             if (row->type != OPTION_LIST)
@@ -327,9 +358,9 @@ void option_locate(const struct option_table *table, const struct option_origin 
 {
     const struct option_part *part;
     const struct option_row *row = row_of_sentence(table, why, &part);
-    if (row == NULL)
+    if (row == NULL || part->most > 0)
         return;
-    const struct option_position *at = option_origin_at(table, origin, part, row);
+    const struct option_position *at = option_origin_at(table, origin, part, 0, row);
     char *sentence = at->line != 0 ? strdup(why) : NULL;
     if (sentence == NULL) /* a default; or no memory, and it has its name at least */
         return;
@@ -343,7 +374,13 @@ static int set_defaults(const struct option_table *table, char *configuration)
 {
     for (size_t p = 0; p < table->part_count; p++) {
         const struct option_part *part = &table->parts[p];
-        for (size_t i = 0; i < part->module->row_count; i++)
+        const struct option_preset *preset = part->presets;
+        size_t index;
+        bool full;
+        for (; preset != NULL && preset->title != NULL; preset++)
+            if (option_part_find(part, configuration, preset->title, &index, &full) == NULL)
+                return -ENOMEM;
+        for (size_t i = 0; part->most == 0 && i < part->module->row_count; i++)
             if (option_value_set_default(&part->module->rows[i], configuration + part->offset) != 0)
                 return -ENOMEM;
     }
@@ -395,8 +432,13 @@ void option_free(const struct option_table *table, void *configuration,
 {
     for (size_t p = 0; configuration != NULL && p < table->part_count; p++) {
         const struct option_part *part = &table->parts[p];
-        for (size_t i = 0; i < part->module->row_count; i++)
-            option_value_free(&part->module->rows[i], (char *)configuration + part->offset);
+        for (size_t n = 0; n < option_part_count(part, configuration); n++) {
+            char *settings = option_part_at(part, configuration, n);
+            for (size_t i = 0; i < part->module->row_count; i++)
+                option_value_free(&part->module->rows[i], settings);
+            if (part->most > 0)
+                free(*(char **)(void *)settings);
+        }
     }
     free(configuration);
     option_origin_destroy(origin);

@@ -52,9 +52,22 @@ struct option_module {
     size_t row_count;
 };
 
+/* A value that a ready-made titled section has instead of its row's default. */
+struct option_preset {
+    const char *title, *row, *value;
+};
+
+/*
+ * A section that stands once in the file, or (`most` > 0) many times with a title:
+ * `section "title" { … }`. Then `offset` is that of an array of `most` settings, each beginning
+ * with `char *title`, and `count_offset` that of their number (size_t). Titles named in `presets`
+ * are there from the start, in that order; a file may change their values.
+ */
 struct option_part {
     const struct option_module *module;
     size_t offset; /* of the module's settings in the whole configuration */
+    size_t most, stride, count_offset;
+    const struct option_preset *presets; /* ends with a NULL title; NULL: none */
 };
 
 struct option_table {

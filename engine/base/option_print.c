@@ -16,11 +16,16 @@
 
 /* ------------------------------------------------------------------ origins */
 
+static size_t part_rows(const struct option_part *part)
+{
+    return part->module->row_count * (part->most > 0 ? part->most : 1);
+}
+
 struct option_origin *option_origin_create(const struct option_table *table)
 {
     size_t rows = 0;
     for (size_t p = 0; p < table->part_count; p++)
-        rows += table->parts[p].module->row_count;
+        rows += part_rows(&table->parts[p]);
     struct option_origin *origin = calloc(1, sizeof(*origin));
     if (origin == NULL)
         return NULL;
@@ -42,13 +47,74 @@ void option_origin_destroy(struct option_origin *origin)
 
 struct option_position *option_origin_at(const struct option_table *table,
                                          const struct option_origin *origin,
-                                         const struct option_part *part,
+                                         const struct option_part *part, size_t index,
                                          const struct option_row *row)
 {
-    size_t index = (size_t)(row - part->module->rows);
+    size_t place = index * part->module->row_count + (size_t)(row - part->module->rows);
     for (const struct option_part *before = table->parts; before < part; before++)
-        index += before->module->row_count;
-    return &origin->positions[index];
+        place += part_rows(before);
+    return &origin->positions[place];
+}
+
+/* ------------------------------------------------------------------ parts */
+
+size_t option_part_count(const struct option_part *part, const void *configuration)
+{
+    if (part->most == 0)
+        return 1;
+    return *(const size_t *)(const void *)((const char *)configuration + part->count_offset);
+}
+
+void *option_part_at(const struct option_part *part, const void *configuration, size_t index)
+{
+    return (char *)(uintptr_t)configuration + part->offset + index * part->stride;
+}
+
+const char *option_part_title(const struct option_part *part, const void *settings)
+{
+    return part->most == 0 ? NULL : *(char *const *)settings;
+}
+
+/* The row as the title's preset has it. */
+static struct option_row preset_row(const struct option_part *part, const char *title,
+                                    const struct option_row *row)
+{
+    struct option_row own = *row;
+    for (const struct option_preset *p = part->presets; p != NULL && p->title != NULL; p++)
+        if (strcmp(p->title, title) == 0 && strcmp(p->row, row->name) == 0)
+            own.standard = p->value;
+    return own;
+}
+
+static int part_defaults(const struct option_part *part, const char *title, void *settings)
+{
+    for (size_t i = 0; i < part->module->row_count; i++) {
+        struct option_row row = preset_row(part, title, &part->module->rows[i]);
+        if (option_value_set_default(&row, settings) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+void *option_part_find(const struct option_part *part, void *configuration, const char *title,
+                       size_t *index, bool *full)
+{
+    size_t *count = (size_t *)(void *)((char *)configuration + part->count_offset);
+    *full = false;
+    for (*index = 0; *index < *count; ++*index) {
+        void *settings = option_part_at(part, configuration, *index);
+        if (strcmp(option_part_title(part, settings), title) == 0)
+            return settings;
+    }
+    *full = *count == part->most;
+    if (*full)
+        return NULL;
+    char **settings = option_part_at(part, configuration, *count);
+    *settings = strdup(title);
+    if (*settings == NULL)
+        return NULL;
+    ++*count; /* from here on option_free finds it */
+    return part_defaults(part, title, settings) == 0 ? settings : NULL;
 }
 
 /* ------------------------------------------------------------------ pieces */
@@ -87,6 +153,61 @@ static void print_standard(const struct option_row *row, FILE *out)
 
 /* ------------------------------------------------------------------ sample, manual, help */
 
+static void print_sample_row(const struct option_row *row, FILE *out)
+{
+    print_prose(row->help, "    #", out);
+    fputs("    # Value: ", out);
+    option_value_print_domain(row, out);
+    fprintf(out, ".%s\n    #%s = ", row->live ? "" : " Needs a restart.", row->name);
+    print_standard(row, out);
+    fputc('\n', out);
+}
+
+static void print_sample_section(const struct option_module *module, FILE *out)
+{
+    fprintf(out, "%s {\n", module->section);
+    for (size_t i = 0; i < module->row_count; i++) {
+        if (i > 0)
+            fputc('\n', out);
+        print_sample_row(&module->rows[i], out);
+    }
+    fputs("}\n", out);
+}
+
+/* Every ready-made title with its values; what they mean once, with the first. Without any: one as
+ * an example, all of it a comment. */
+static void print_sample_titled(const struct option_part *part, FILE *out)
+{
+    const struct option_module *module = part->module;
+    const struct option_preset *p = part->presets;
+    const char *last = NULL;
+
+    if (p == NULL) {
+        fprintf(out, "#%s \"NAME\" {\n", module->section);
+        for (size_t i = 0; i < module->row_count; i++)
+            print_sample_row(&module->rows[i], out);
+        fputs("#}\n", out);
+        return;
+    }
+    for (; p->title != NULL; p++) {
+        if (last != NULL && strcmp(last, p->title) == 0)
+            continue;
+        fprintf(out, "%s%s \"%s\" {\n", last == NULL ? "" : "\n", module->section, p->title);
+        for (size_t i = 0; i < module->row_count; i++) {
+            struct option_row row = preset_row(part, p->title, &module->rows[i]);
+            if (last == NULL) {
+                print_sample_row(&row, out);
+                continue;
+            }
+            fprintf(out, "    #%s = ", row.name);
+            print_standard(&row, out);
+            fputc('\n', out);
+        }
+        fputs("}\n", out);
+        last = p->title;
+    }
+}
+
 void option_print_sample(const struct option_table *table, FILE *out)
 {
     fputs("# mxward.conf - every setting, with its default. Nothing here is needed to start.\n"
@@ -97,19 +218,10 @@ void option_print_sample(const struct option_table *table, FILE *out)
         const struct option_module *module = table->parts[p].module;
         fputc('\n', out);
         print_prose(module->help, "#", out);
-        fprintf(out, "%s {\n", module->section);
-        for (size_t i = 0; i < module->row_count; i++) {
-            const struct option_row *row = &module->rows[i];
-            if (i > 0)
-                fputc('\n', out);
-            print_prose(row->help, "    #", out);
-            fputs("    # Value: ", out);
-            option_value_print_domain(row, out);
-            fprintf(out, ".%s\n    #%s = ", row->live ? "" : " Needs a restart.", row->name);
-            print_standard(row, out);
-            fputc('\n', out);
-        }
-        fputs("}\n", out);
+        if (table->parts[p].most > 0)
+            print_sample_titled(&table->parts[p], out);
+        else
+            print_sample_section(module, out);
     }
 }
 
@@ -162,7 +274,7 @@ void option_print_manual(const struct option_table *table, FILE *out)
 {
     for (size_t p = 0; p < table->part_count; p++) {
         const struct option_module *module = table->parts[p].module;
-        fprintf(out, ".Ss %s\n", module->section);
+        fprintf(out, ".Ss %s%s\n", module->section, table->parts[p].most > 0 ? " \"NAME\"" : "");
         print_mdoc(module->help, out);
         fputs(".Bl -tag -width Ds\n", out);
         for (size_t i = 0; i < module->row_count; i++)
@@ -179,7 +291,8 @@ void option_print_help(const struct option_table *table, FILE *out)
         print_prose(module->help, "", out);
         for (size_t i = 0; i < module->row_count; i++) {
             const struct option_row *row = &module->rows[i];
-            fprintf(out, "  %s.%s = ", module->section, row->name);
+            fprintf(out, "  %s.%s%s = ", module->section, table->parts[p].most > 0 ? "NAME." : "",
+                    row->name);
             print_standard(row, out);
             fputc('\n', out);
             print_prose(row->help, "     ", out);
@@ -189,29 +302,47 @@ void option_print_help(const struct option_table *table, FILE *out)
 
 /* ------------------------------------------------------------------ what is in force */
 
+static void print_effective_settings(const struct option_table *table,
+                                     const struct option_part *part, const void *settings,
+                                     size_t index, const struct option_origin *origin, FILE *out)
+{
+    const char *title = option_part_title(part, settings);
+    if (title == NULL)
+        fprintf(out, "%s {\n", part->module->section);
+    else
+        fprintf(out, "%s \"%s\" {\n", part->module->section, title);
+    for (size_t i = 0; i < part->module->row_count; i++) {
+        const struct option_row *row = &part->module->rows[i];
+        const struct option_position *at =
+            origin == NULL ? NULL : option_origin_at(table, origin, part, index, row);
+        fprintf(out, "    %s = ", row->name);
+        option_value_print(row, settings, out);
+        if (at == NULL)
+            fputs("\n", out);
+        else if (at->line == 0)
+            fputs("  # default\n", out);
+        else
+            fprintf(out, "  # %s:%u\n", origin->source.files[at->file], at->line);
+    }
+    fputs("}\n", out);
+}
+
 void option_print_effective(const struct option_table *table, const void *configuration,
                             const struct option_origin *origin, FILE *out)
 {
+    bool first = true;
     for (size_t p = 0; p < table->part_count; p++) {
         const struct option_part *part = &table->parts[p];
-        fprintf(out, "%s%s {\n", p == 0 ? "" : "\n", part->module->section);
-        for (size_t i = 0; i < part->module->row_count; i++) {
-            const struct option_row *row = &part->module->rows[i];
-            const struct option_position *at =
-                origin == NULL ? NULL : option_origin_at(table, origin, part, row);
-            fprintf(out, "    %s = ", row->name);
-            option_value_print(row, (const char *)configuration + part->offset, out);
-            if (at == NULL)
-                fputs("\n", out);
-            else if (at->line == 0)
-                fputs("  # default\n", out);
-            else
-                fprintf(out, "  # %s:%u\n", origin->source.files[at->file], at->line);
+        for (size_t i = 0; i < option_part_count(part, configuration); i++) {
+            fputs(first ? "" : "\n", out);
+            print_effective_settings(table, part, option_part_at(part, configuration, i), i, origin,
+                                     out);
+            first = false;
         }
-        fputs("}\n", out);
     }
 }
 
+/* Titled sections take effect on reload: all their rows are `live`. */
 size_t option_compare(const struct option_table *table, const void *running, const void *fresh,
                       FILE *out)
 {
@@ -220,7 +351,7 @@ size_t option_compare(const struct option_table *table, const void *running, con
         const struct option_part *part = &table->parts[p];
         const char *old = (const char *)running + part->offset;
         const char *new = (const char *)fresh + part->offset;
-        for (size_t i = 0; i < part->module->row_count; i++) {
+        for (size_t i = 0; part->most == 0 && i < part->module->row_count; i++) {
             const struct option_row *row = &part->module->rows[i];
             if (row->live || option_value_equal(row, old, new))
                 continue;

@@ -11,6 +11,7 @@
 #include "engine/base/check.h"
 #include "engine/base/reference.h"
 #include "engine/base/log.h"
+#include "engine/certificate/openssl_memory.h"
 #include "engine/names/name.h"
 
 #include <openssl/bio.h>
@@ -144,17 +145,13 @@ static void names_from_common_name(struct parts *parts)
 }
 
 /* Has the CN no say because there is, or may be, a dNSName? */
-static int alternative_names_read(struct parts *parts)
+static void alternative_names_read(struct parts *parts)
 {
     int critical;
 
     parts->alternative = X509_get_ext_d2i(parts->x509, NID_subject_alt_name, &critical, NULL);
-    if (parts->alternative == NULL && critical != -1) { /* several extensions, or unreadable */
-        if (x509_out_of_memory())
-            return -ENOMEM;
+    if (parts->alternative == NULL && critical != -1) /* several extensions, or unreadable */
         parts->has_alternative_names = true;
-    }
-    return 0;
 }
 
 static int names_gather(struct parts *parts, size_t der_bytes)
@@ -163,8 +160,9 @@ static int names_gather(struct parts *parts, size_t der_bytes)
 
     /* Every name is in the DER, except that a CN may grow from Latin-1 to UTF-8: twice. */
     parts->names = malloc(2 * der_bytes + 2);
-    if (parts->names == NULL || alternative_names_read(parts) != 0)
+    if (parts->names == NULL)
         return -ENOMEM;
+    alternative_names_read(parts);
     count = parts->alternative == NULL ? 0 : sk_GENERAL_NAME_num(parts->alternative);
     for (int i = 0; i < count; i++) {
         const GENERAL_NAME *name = sk_GENERAL_NAME_value(parts->alternative, i);
@@ -253,12 +251,13 @@ static struct certificate_entry *entry_build(const struct parts *parts, const ui
     size_t bytes = sizeof(struct certificate_entry) + pointers + parts->names_bytes +
                    subject_bytes + issuer_bytes + size;
     struct certificate_entry *entry = calloc(1, bytes);
-    struct certificate *certificate = &entry->certificate;
+    struct certificate *certificate;
     const char **names;
     char *at;
 
     if (entry == NULL)
         return NULL;
+    certificate = &entry->certificate;
     entry->bytes = bytes;
     names = (const char **)(entry + 1);
     at = (char *)entry + sizeof *entry + pointers;
@@ -300,7 +299,7 @@ static int parts_gather(struct parts *parts, const uint8_t *der, size_t size)
 
     parts->x509 = d2i_X509(NULL, &at, (long)size);
     if (parts->x509 == NULL)
-        return x509_out_of_memory() ? -ENOMEM : 0;
+        return 0;
     if (at != der + size) { /* something follows: not this certificate's DER */
         X509_free(parts->x509);
         parts->x509 = NULL;
@@ -319,7 +318,7 @@ struct certificate_entry *certificate_parse(const uint8_t *der, size_t size,
     struct certificate_entry *entry = NULL;
     struct parts parts = {0};
 
-    ERR_clear_error();
+    x509_begin();
     *error = parts_gather(&parts, der, size);
     if (*error == 0 && parts.x509 != NULL) {
         entry = entry_build(&parts, der, size);
@@ -334,7 +333,11 @@ struct certificate_entry *certificate_parse(const uint8_t *der, size_t size,
         }
     }
     parts_free(&parts);
-    ERR_clear_error();
+    if (x509_out_of_memory() && *error == 0) { /* then nothing read from it is certain */
+        certificate_drop(entry == NULL ? NULL : &entry->certificate);
+        entry = NULL;
+        *error = -ENOMEM;
+    }
     return entry;
 }
 
@@ -369,14 +372,16 @@ void certificate_drop(const struct certificate *certificate)
 
 /* --- for the verifiers --- */
 
+void x509_begin(void)
+{
+    ERR_clear_error();
+    (void)openssl_ran_short();
+}
+
 bool x509_out_of_memory(void)
 {
-    bool found = false;
-    unsigned long error;
-
-    while ((error = ERR_get_error()) != 0)
-        found = found || ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE;
-    return found;
+    ERR_clear_error();
+    return openssl_ran_short();
 }
 
 X509 *certificate_x509(const struct certificate *certificate)
@@ -421,7 +426,6 @@ int certificate_verify(X509_STORE_CTX *context, int level, int64_t now_s, unsign
     X509_VERIFY_PARAM_set_depth(param, LIMIT_CHAIN + 2);
     if (flags != 0 && X509_VERIFY_PARAM_set_flags(param, flags) != 1)
         return -ENOMEM;
-    ERR_clear_error();
     verified = X509_verify_cert(context);
     result = X509_STORE_CTX_get_error(context);
     if (x509_out_of_memory() || verified < 0 || result == X509_V_ERR_OUT_OF_MEM)

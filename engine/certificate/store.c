@@ -24,8 +24,8 @@
 
 #include "engine/base/check.h"
 #include "engine/base/reference.h"
+#include "engine/certificate/openssl_memory.h"
 
-#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509v3.h>
 #include <xxhash.h>
@@ -103,9 +103,11 @@ int certificate_store_create(struct certificate_store **out, size_t bytes_max)
         return -ENOMEM;
     store->stripe_bytes_max = bytes_max / STRIPES;
     store->bucket_mask = buckets - 1;
+    x509_begin();
+    complete = openssl_load_all(NULL);
     store->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
     store->pkix = calloc(PKIX_SETS * PKIX_WAYS, sizeof *store->pkix);
-    complete = store->sha256 != NULL && store->pkix != NULL &&
+    complete = complete && store->sha256 != NULL && store->pkix != NULL &&
                getrandom(&store->seed, sizeof store->seed, 0) == (ssize_t)sizeof store->seed;
     pthread_mutex_init(&store->trust_lock, NULL);
     for (unsigned i = 0; i < STRIPES; i++) {
@@ -436,13 +438,15 @@ static int trust_read(X509_STORE **trust, const char *ca_file, const char *ca_di
 {
     int error;
 
+    x509_begin();
     *trust = X509_STORE_new();
-    if (*trust == NULL) {
+    error = *trust == NULL ? -ENOMEM : trust_add(*trust, ca_file, ca_directory, why, why_size);
+    if (error == 0)
+        trust_decode(*trust);
+    if (x509_out_of_memory() || error == -ENOMEM) { /* roots may be missing, and nobody says so */
         snprintf(why, why_size, "no memory for the certificate authorities");
-        return -ENOMEM;
+        error = -ENOMEM;
     }
-    error = trust_add(*trust, ca_file, ca_directory, why, why_size);
-    ERR_clear_error();
     if (error != 0)
         X509_STORE_free(*trust);
     return error;
@@ -468,7 +472,6 @@ int certificate_trust_load(struct certificate_store *store, const char *ca_file,
 
     if (error != 0)
         return error;
-    trust_decode(trust);
     pthread_mutex_lock(&store->trust_lock);
     old = store->trust;
     store->trust = trust;
@@ -513,10 +516,15 @@ static void pkix_bound_x509(int64_t *until_s, int64_t now_s, const X509 *x509)
 static int pkix_verify(X509_STORE *trust, const struct certificate *const *chain,
                        uint8_t chain_count, int64_t now_s, int64_t *until_s)
 {
-    X509_STORE_CTX *context = X509_STORE_CTX_new();
-    STACK_OF(X509) *untrusted = certificate_stack(chain, 1, chain_count);
-    X509 *leaf = certificate_x509(chain[0]);
+    X509_STORE_CTX *context;
+    STACK_OF(X509) * untrusted;
+    X509 *leaf;
     int result = -ENOMEM;
+
+    x509_begin();
+    context = X509_STORE_CTX_new();
+    untrusted = certificate_stack(chain, 1, chain_count);
+    leaf = certificate_x509(chain[0]);
 
     *until_s = now_s + CERTIFICATE_PKIX_S;
     for (unsigned i = 0; i < chain_count; i++) {
@@ -621,8 +629,7 @@ int certificate_pkix(struct certificate_store *store, const struct certificate *
     if (!pkix_remembered(&place, fresh.generation, now_s, &fresh.result)) {
         count(&store->pkix_verified);
         fresh.result = pkix_verify(trust, chain, chain_count, now_s, &fresh.until_s);
-        /* A failed signature may also be OpenSSL without memory, which it does not tell here. */
-        if (fresh.result >= 0 && fresh.result != X509_V_ERR_CERT_SIGNATURE_FAILURE) {
+        if (fresh.result >= 0) {
             memcpy(fresh.chain, place.digest, SHA256_BYTES);
             pkix_remember(&place, &fresh);
         }

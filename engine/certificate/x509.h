@@ -37,8 +37,10 @@ static inline struct certificate_entry *certificate_entry(const struct certifica
 struct certificate_entry *certificate_parse(const uint8_t *der, size_t size,
                                             const uint8_t sha256[SHA256_BYTES], int *error);
 
-/* Was any error in the queue a lack of memory? Empties it. A parser that ran out of memory looks
- * like one that met rubbish, and only the second is the peer's fault. */
+/* Around whatever asks OpenSSL: a parser or a verification that ran out of memory looks like one
+ * that met rubbish, and only the second is the peer's fault. The first empties the error queue. */
+void x509_begin(void);
+/* Did anything since x509_begin lack memory? Empties the queue, too, and begins anew. */
 bool x509_out_of_memory(void);
 
 /* A reference for the caller, or NULL: no memory. */
@@ -47,7 +49,7 @@ X509 *certificate_x509(const struct certificate *certificate);
 STACK_OF(X509) *
     certificate_stack(const struct certificate *const *chain, uint8_t first, uint8_t count);
 /* Runs X509_verify_cert on a context that has leaf, store and untrusted: TLS server, at `now_s`.
- * Returns X509_V_*, or negative errno: ours. */
+ * After x509_begin. Returns X509_V_*, or negative errno: ours. */
 int certificate_verify(X509_STORE_CTX *context, int level, int64_t now_s, unsigned long flags);
 
 #endif

@@ -23,8 +23,9 @@
         .why = "out of memory"                                                                \
     }
 static struct dns_answer exhausted[] = {
-    EXHAUSTED(DNS_A),   EXHAUSTED(DNS_CNAME), EXHAUSTED(DNS_SOA),  EXHAUSTED(DNS_MX),
-    EXHAUSTED(DNS_TXT), EXHAUSTED(DNS_AAAA),  EXHAUSTED(DNS_TLSA),
+    EXHAUSTED(DNS_A),    EXHAUSTED(DNS_CNAME),  EXHAUSTED(DNS_SOA),
+    EXHAUSTED(DNS_MX),   EXHAUSTED(DNS_TXT),    EXHAUSTED(DNS_AAAA),
+    EXHAUSTED(DNS_TLSA), EXHAUSTED(DNS_SMIMEA), EXHAUSTED(DNS_OPENPGPKEY),
 };
 
 static const struct dns_answer *answer_exhausted(enum dns_type type)
@@ -129,6 +130,10 @@ const char *dns_type_name(enum dns_type type)
         return "AAAA";
     case DNS_TLSA:
         return "TLSA";
+    case DNS_SMIMEA:
+        return "SMIMEA";
+    case DNS_OPENPGPKEY:
+        return "OPENPGPKEY";
     }
     check_failed(__FILE__, __LINE__, "a type of enum dns_type");
 }

@@ -23,6 +23,8 @@ enum dns_type {
     DNS_TXT = 16,
     DNS_AAAA = 28,
     DNS_TLSA = 52,
+    DNS_SMIMEA = 53,
+    DNS_OPENPGPKEY = 61,
 };
 
 enum dns_kind {
@@ -80,12 +82,13 @@ struct dns_answer {
     struct name canonical; /* end of the CNAME chain; equals owner when there is none; of type
                               CNAME: the target */
     uint8_t aliases;       /* CNAME hops followed */
-    uint16_t count;        /* of the array for `type`; CNAME and SOA have none, just 1 or 0 */
+    uint16_t count;        /* of the array for `type`; CNAME, SOA and OPENPGPKEY have none, just 1
+                              or 0 */
     uint16_t dropped;      /* records over the limits of limits.h: never evaluated, never "ok" */
     union {
         const struct dns_mx *mx;
         const struct address *addresses; /* A or AAAA */
-        const struct dns_tlsa *tlsa;
+        const struct dns_tlsa *tlsa;     /* TLSA, or SMIMEA: the same layout (RFC 8162 section 2) */
         const struct dns_text *text;
     };
     char why[128]; /* for people: libunbound's why_bogus or ours; printable ASCII */

@@ -294,6 +294,9 @@ static bool data_is_well_formed(const struct reader *message, const struct recor
         joined = text_join(message, record, NULL);
         *data_bytes = joined > 0 ? (size_t)joined : 0;
         return joined >= 0;
+    case DNS_OPENPGPKEY: /* the key itself; only that there is one is asked */
+        return record->data_size > 0;
+    case DNS_SMIMEA:
     case DNS_TLSA: /* of any length: too short is present, but unusable (DANE-21) */
         *data_bytes = record->data_size > 3 ? record->data_size - 3u : 0;
         return true;
@@ -378,12 +381,14 @@ static uint32_t records_kept(enum dns_type type)
     case DNS_A:
     case DNS_AAAA:
         return LIMIT_ADDRESS_RECORDS;
+    case DNS_SMIMEA:
     case DNS_TLSA:
         return LIMIT_TLSA;
     case DNS_TXT:
         return LIMIT_TEXT_RECORDS;
     case DNS_CNAME:
     case DNS_SOA:
+    case DNS_OPENPGPKEY:
         return 1;
     }
     return 0;
@@ -502,12 +507,14 @@ static size_t record_bytes(enum dns_type type)
     case DNS_A:
     case DNS_AAAA:
         return sizeof(struct address);
+    case DNS_SMIMEA:
     case DNS_TLSA:
         return sizeof(struct dns_tlsa);
     case DNS_TXT:
         return sizeof(struct dns_text);
     case DNS_CNAME:
     case DNS_SOA:
+    case DNS_OPENPGPKEY:
         return 0;
     }
     return 0;
@@ -579,12 +586,14 @@ static size_t fill_record(void *array, uint32_t index, enum dns_type type,
     case DNS_AAAA:
         fill_address((struct address *)array + index, message, record);
         return 0;
+    case DNS_SMIMEA:
     case DNS_TLSA:
         return fill_tlsa((struct dns_tlsa *)array + index, message, record, out);
     case DNS_TXT:
         return fill_text((struct dns_text *)array + index, message, record, out);
     case DNS_CNAME:
     case DNS_SOA:
+    case DNS_OPENPGPKEY:
         return 0;
     }
     return 0;

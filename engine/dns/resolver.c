@@ -80,15 +80,27 @@ struct resolver {
 
 /* --- look-ups in libunbound --- */
 
-/* An answer that is insecure only because we cannot validate would lower somebody (DNS-08). */
+/* Of its own questions the self-test must see the answers as they are. */
+static bool is_of_self_test(const struct resolver *r, const struct dns_answer *answer)
+{
+    return answer->owner.length == 0 ||
+           (r->self_test.has_bogus && name_equal(&answer->owner, &r->self_test.bogus.name));
+}
+
+/* An answer that is insecure only because we cannot validate would lower somebody; one that is
+ * secure from a validator that takes the bogus for good would expose somebody (DNS-08). */
 static const struct dns_answer *guard(const struct resolver *r, const struct dns_answer *answer)
 {
-    if (!r->self_test.root_insecure || dns_is_trouble(answer->kind) ||
-        dns_is_secure(answer->kind) || answer->owner.length == 0)
+    const char *why = NULL;
+
+    if (r->self_test.bogus_passes)
+        why = "the name configured as bogus validates: nothing else can be believed";
+    else if (r->self_test.root_insecure && !dns_is_secure(answer->kind))
+        why = "the root is not secure: nothing can be validated";
+    if (why == NULL || dns_is_trouble(answer->kind) || is_of_self_test(r, answer))
         return answer;
     const struct dns_answer *guarded =
-        dns_answer_failure(&answer->owner, answer->type, DNS_TROUBLE_OURS, 0, answer->at_ms,
-                           "the root is not secure: nothing can be validated");
+        dns_answer_failure(&answer->owner, answer->type, DNS_TROUBLE_OURS, 0, answer->at_ms, why);
     dns_answer_drop(answer);
     return guarded;
 }

@@ -20,7 +20,8 @@ struct self_test {
     bool has_bogus;
     bool root_seen;     /* the root has answered something, once */
     bool root_insecure; /* it answered without a signature that we can check: we cannot validate */
-    uint8_t asked;      /* questions out */
+    bool bogus_passes; /* the bogus name was taken for good: nothing that validates means a thing */
+    uint8_t asked;     /* questions out */
     uint64_t again_ms;
     uint64_t pause_ms;              /* before the next try */
     const char *_Atomic text;       /* constant texts only */

@@ -130,6 +130,16 @@ struct tlsa_result {
     int verify; /* X509_V_* for TLSA_CHAIN_FAILS */
 };
 
+/* A peer that refuses our TLS is connected to once more, to name what it takes (probe/tls_hello).
+ */
+enum naming {
+    NAMING_NONE,     /* there was no need to */
+    NAMING_ANSWERED, /* it named that, or refused the second one as well */
+    NAMING_UNSEEN,   /* it did not let us see */
+    NAMING_SLOWED,   /* … because we come too often */
+    NAMING_OURS,     /* there was no second one, or it failed, for reasons of our own */
+};
+
 /* The identity of an endpoint; equal keys share one probe. */
 struct endpoint_key {
     struct address address;
@@ -161,6 +171,7 @@ struct evidence {
     uint16_t tls_version; /* 0x0303 …; 0: none. Also for weak peers */
     char cipher[48], group[32], signature[48];
     uint8_t alert; /* TLS alert description received, 0: none */
+    enum naming naming;
     uint8_t chain_count;
     bool chain_cut; /* more was sent than was looked at: what is not there proves nothing */
     const struct certificate *chain[LIMIT_CHAIN]; /* as sent, leaf first; where room was scarce
@@ -172,6 +183,12 @@ struct evidence {
     uint16_t transcript_size;
     char transcript[LIMIT_TRANSCRIPT]; /* "S: …\nC: …\n", escaped, cut */
 };
+
+/* The peer refuses our TLS; it may be weak, or not do any: nobody knows. */
+static inline bool evidence_is_unnamed(const struct evidence *evidence)
+{
+    return evidence->naming != NAMING_NONE && evidence->naming != NAMING_ANSWERED;
+}
 
 const struct evidence *evidence_hold(const struct evidence *evidence);
 void evidence_drop(const struct evidence *evidence);

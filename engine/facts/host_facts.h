@@ -48,15 +48,19 @@ struct host_facts {
     struct name expanded; /* end of the CNAME chain if every hop is secure, else length 0 */
     struct name base;     /* TLSA base domain, if TLSA_PRESENT; also what SNI was sent */
     enum tlsa_state tlsa_state;
-    uint8_t usable;                /* usable TLSA records */
-    bool ours;                     /* the trouble was our own: no room, our deadline, lateness */
-    bool bogus;                    /* the trouble was a DNSSEC validation failure (RPT-06) */
+    bool tlsa_denied; /* TLSA_ABSENT: signed answers deny them at every base domain, which is a
+                         statement of the host's owner (MEM-04) */
+    uint8_t usable;   /* usable TLSA records */
+    bool ours;        /* the trouble was our own: no room, our deadline, lateness */
+    bool bogus;       /* the trouble was a DNSSEC validation failure (RPT-06) */
     const struct dns_answer *tlsa; /* held; NULL if not TLSA_PRESENT */
-    char why[160]; /* for HOST_TROUBLE and TLSA_TROUBLE: which look-up, what happened */
+    char why[160];                 /* of a look-up that failed: which, and what happened */
 
+    /* The look-up of one family failed (DANE-16): there may be addresses that are not among the
+     * endpoints; and whether it failed for reasons of our own. */
+    bool addresses_unseen, addresses_unseen_ours;
     uint8_t endpoint_count;
     uint8_t endpoints_dropped; /* addresses over LIMIT_ADDRESSES: not probed */
-    bool family_unknown;       /* a look-up of one family failed: there may be more (DANE-16) */
     struct host_endpoint endpoints[LIMIT_ADDRESSES];
 };
 

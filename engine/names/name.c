@@ -321,14 +321,19 @@ uint64_t name_hash(const struct name *name)
     return XXH3_64bits(name->text, name->length);
 }
 
-struct name name_registrable(const struct name *name)
+struct name name_last_labels(const struct name *name, unsigned labels)
 {
     struct name last = {0};
     size_t begin = name->length;
     for (unsigned dots = 0; begin > 0; begin--)
-        if (name->text[begin - 1] == '.' && ++dots == 2)
+        if (name->text[begin - 1] == '.' && ++dots == labels)
             break;
     last.length = (uint8_t)(name->length - begin);
     memcpy(last.text, name->text + begin, last.length);
     return last;
+}
+
+struct name name_registrable(const struct name *name)
+{
+    return name_last_labels(name, 2);
 }

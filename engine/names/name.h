@@ -48,6 +48,8 @@ bool name_equal(const struct name *a, const struct name *b);
 bool name_is_within(const struct name *name, const struct name *ancestor); /* or equal */
 /* XXH3-64 of the canonical text: the one hash of names, everywhere. */
 uint64_t name_hash(const struct name *name);
+/* The last `labels` of it, or all there are. */
+struct name name_last_labels(const struct name *name, unsigned labels);
 /* What caps and resolver affinity are counted by: the last two labels (no public suffix list: a cap
  * may be too strict for co.uk, never too lax). */
 struct name name_registrable(const struct name *name);

@@ -14,7 +14,6 @@
 #include "engine/base/check.h"
 #include "engine/certificate/x509.h"
 
-#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509v3.h>
 #include <xxhash.h>
@@ -59,7 +58,7 @@ static bool full_data_parses(const struct dns_tlsa *record)
 {
     bool parses;
 
-    ERR_clear_error();
+    x509_begin();
     if (record->selector == SELECTOR_CERTIFICATE) {
         X509 *x509 = certificate_of_record(record);
 
@@ -90,6 +89,12 @@ bool dane_record_usable(const struct dns_tlsa *record)
     default:
         return false;
     }
+}
+
+bool dane_record_is_key_digest(const struct dns_tlsa *record)
+{
+    return record->usage == USAGE_EE && record->selector == SELECTOR_KEY &&
+           record->matching_type == MATCHING_SHA256;
 }
 
 static unsigned tlsa_count(const struct dns_answer *tlsa)
@@ -382,6 +387,7 @@ int dane_match(const struct dns_answer *tlsa, const struct certificate *const *c
             .selector = tlsa->tlsa[i].selector,
             .matching_type = tlsa->tlsa[i].matching_type,
         };
+    x509_begin();
     for (unsigned i = 0; i < count && error == 0; i++) {
         if (results[i].fate == TLSA_UNUSABLE)
             continue;
@@ -393,7 +399,8 @@ int dane_match(const struct dns_answer *tlsa, const struct certificate *const *c
             error = match_authority(&matching, &tlsa->tlsa[i], &results[i]);
     }
     sk_X509_pop_free(matching.sent, X509_free);
-    ERR_clear_error();
+    if (x509_out_of_memory() && error == 0) /* what did not match may only have lacked memory */
+        error = -ENOMEM;
     return error != 0 ? error : (int)count;
 }
 

@@ -19,6 +19,9 @@
 
 /* DANE-21..23. Without memory to parse a full certificate or key: true, which is the stricter. */
 bool dane_record_usable(const struct dns_tlsa *record);
+/* `3 1 1`: its data is the SHA-256 of the leaf's key, and that is all it asks (DANE-26). Of a
+ * usable record. */
+bool dane_record_is_key_digest(const struct dns_tlsa *record);
 uint8_t dane_usable_count(const struct dns_answer *tlsa);
 
 /* Fills results[0 .. min(tlsa->count, LIMIT_TLSA)-1]. `chain`: as sent, leaf first, at least one;

@@ -14,7 +14,9 @@
  * anything. And who can hide an address from us that takes mail in clear can as well answer there
  * with TLS of his own, so `encrypted` never held against him, and what does (`verified`) is
  * enforced at the delivery, at whichever address. Known weakness: to hide one address of several
- * makes the class look better than it is, for a sender without a demand.
+ * makes the class look better than it is, for a sender without a demand. But where it was our own
+ * failure that hid it (no memory, no time, no budget), nothing better than what may be there is
+ * said: the host is unknown (law 3).
  *
  * Evidence may be an hour old: what expired since counts as expired (FRESH-02). With a clock that
  * cannot be right no certificate is judged by its dates: that is our failure (FRESH-06, law 3).
@@ -22,8 +24,9 @@
 #include "engine/policy/verdict.h"
 
 #include "engine/base/check.h"
+#include "engine/base/clock.h"
 #include "engine/base/limits.h"
-#include "engine/policy/words.h"
+#include "shm/phrase.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -49,6 +52,7 @@ enum why {
     WHY_TLSA_NOT_ALL,
     WHY_TLSA_RAN_OUT,
     WHY_CLOCK,
+    WHY_UNNAMED,
 };
 
 static const struct phrase whys[] = {
@@ -73,6 +77,7 @@ static const struct phrase whys[] = {
     [WHY_TLSA_RAN_OUT] = {"at ", " TLSA records that ran out before it was looked at are not met",
                           ""},
     [WHY_CLOCK] = {"at ", " the certificate cannot be judged: this machine's clock is wrong", ""},
+    [WHY_UNNAMED] = {"at ", ": ", ", and what it would take instead is not known"},
 };
 
 static const char *endpoint_text(const struct host_facts *host, unsigned index,
@@ -154,11 +159,6 @@ static const struct name *leaf_bears(const struct evidence *evidence,
 
 /* --- the clock (FRESH-06) --- */
 
-static bool clock_is_sane(int64_t wall_s)
-{
-    return wall_s >= LIMIT_CLOCK_FIRST_S && wall_s <= LIMIT_CLOCK_LAST_S;
-}
-
 /* Dates were compared when the endpoint was probed, and are again now. */
 static bool dates_are_known(const struct evidence *evidence, int64_t now_s)
 {
@@ -212,7 +212,8 @@ static enum grade endpoint_grade(const struct evidence *evidence,
 
 struct survey {
     unsigned seen, unseen, ours;
-    bool temporary;     /* the deciding one was refused for now (454) */
+    uint8_t first_ours;
+    bool temporary;     /* the deciding one was refused for now (454), or is only perhaps so weak */
     bool pkix_unknown;  /* at an endpoint that encrypts, PKIX or names could not be asked in full */
     bool clock_wrong;   /* … because nobody knows what time it is */
     enum grade weakest; /* of those seen */
@@ -223,7 +224,8 @@ struct survey {
 static void survey_endpoint(struct survey *survey, const struct evidence *evidence, uint8_t index,
                             enum grade grade, const struct name *bears)
 {
-    survey->ours += outcome_says(evidence->outcome) == SAYS_OURS;
+    if (outcome_says(evidence->outcome) == SAYS_OURS && survey->ours++ == 0)
+        survey->first_ours = index;
     if (grade == GRADE_UNSEEN) {
         if (survey->seen + survey->unseen == 0)
             survey->decides = index;
@@ -238,7 +240,8 @@ static void survey_endpoint(struct survey *survey, const struct evidence *eviden
         survey->weakest = grade;
         survey->decides = index;
         survey->bears = bears;
-        survey->temporary = evidence->outcome == OUTCOME_STARTTLS_TEMPORARY;
+        survey->temporary =
+            evidence->outcome == OUTCOME_STARTTLS_TEMPORARY || evidence_is_unnamed(evidence);
     }
     survey->seen++;
 }
@@ -247,7 +250,7 @@ static void survey_endpoint(struct survey *survey, const struct evidence *eviden
 static struct survey survey_host(const struct host_facts *host, const struct reference_names *names,
                                  int64_t now_s, bool tls_only)
 {
-    struct survey survey = {.decides = FINDING_NO_ENDPOINT};
+    struct survey survey = {.decides = FINDING_NO_ENDPOINT, .first_ours = FINDING_NO_ENDPOINT};
 
     for (uint8_t i = 0; i < host->endpoint_count; i++) {
         const struct evidence *evidence = host->endpoints[i].evidence;
@@ -349,18 +352,20 @@ static enum tls_report report_of_pkix(int result)
     return REPORT_CERTIFICATE_NOT_TRUSTED;
 }
 
-/* --- a host without usable TLSA records --- */
-
 /* Addresses that nobody looked at, over the limit or of a family whose look-up failed (DANE-16). */
 static bool has_more_addresses(const struct host_facts *host)
 {
-    return host->endpoints_dropped > 0 || host->family_unknown;
+    return host->endpoints_dropped > 0 || host->addresses_unseen;
 }
 
 static enum cause cause_of_more(const struct host_facts *host)
 {
+    if (host->addresses_unseen_ours)
+        return CAUSE_OURS;
     return host->endpoints_dropped > 0 ? CAUSE_NOT_LOOKED : CAUSE_ADDRESS_TROUBLE;
 }
+
+/* --- a host without usable TLSA records --- */
 
 /* An address that was not seen could change nothing: the weakest there can be was seen. */
 static bool survey_is_whole(const struct survey *survey, const struct host_facts *host,
@@ -368,6 +373,15 @@ static bool survey_is_whole(const struct survey *survey, const struct host_facts
 {
     return (survey->unseen == 0 && !has_more_addresses(host)) ||
            survey->weakest == (tls_only ? GRADE_ENCRYPTED : GRADE_CLEAR);
+}
+
+/* Part of the host was not seen for reasons of our own, and what was seen is better than what may
+ * be there: then nothing is said (law 3). */
+static bool survey_is_ours(const struct survey *survey, const struct host_facts *host,
+                           bool tls_only)
+{
+    return (survey->ours > 0 || host->addresses_unseen_ours) && survey->weakest > GRADE_WEAK &&
+           !survey_is_whole(survey, host, tls_only);
 }
 
 static void say_encrypted(struct finding *finding, const struct host_facts *host,
@@ -422,7 +436,10 @@ static void finding_seen(struct finding *finding, const struct host_facts *host,
     }
     finding->cause = cause_of_clear(finding->outcome);
     finding->report = outcome_report(finding->outcome);
-    say(finding, host, WHY_DIALOGUE, outcome_name(finding->outcome));
+    say(finding, host,
+        evidence_is_unnamed(host->endpoints[finding->endpoint].evidence) ? WHY_UNNAMED
+                                                                         : WHY_DIALOGUE,
+        outcome_name(finding->outcome));
 }
 
 /* It has no address that may be looked at (a family is switched off, or they are reserved): a
@@ -447,6 +464,21 @@ static void finding_unseen(struct finding *finding, const struct host_facts *hos
     else
         finding->cause = cause_of_unseen(finding->outcome);
     say(finding, host, WHY_DIALOGUE, outcome_name(finding->outcome));
+}
+
+static void finding_ours(struct finding *finding, const struct host_facts *host,
+                         const struct survey *survey)
+{
+    finding->kind = FINDING_UNKNOWN;
+    finding->level = finding->tls_required_by_tlsa ? LEVEL_ENCRYPT : LEVEL_NONE;
+    finding->cause = CAUSE_OURS;
+    finding->tls_version = 0;
+    finding->requiretls = false;
+    finding_decided_by(finding, host, survey->first_ours);
+    if (survey->ours > 0)
+        say(finding, host, WHY_DIALOGUE, outcome_name(finding->outcome));
+    else
+        snprintf(finding->why, sizeof finding->why, "%s", host->why);
 }
 
 /* TLSA records are there, none usable, and no address does TLS: no mail may go there (DANE-12). */
@@ -483,7 +515,9 @@ static void finding_plain(struct finding *finding, const struct route *route,
     survey = survey_host(host, &names, now_s, finding->tls_required_by_tlsa);
     finding_facts(finding, host);
     finding_decided_by(finding, host, survey.decides);
-    if (survey.seen > 0) {
+    if (survey.seen > 0 && survey_is_ours(&survey, host, finding->tls_required_by_tlsa)) {
+        finding_ours(finding, host, &survey);
+    } else if (survey.seen > 0) {
         finding_seen(finding, host, &survey, &names, now_s);
     } else if (survey.unseen == 0 && host->endpoint_count > 0 && !may_do_tls(host)) {
         finding_lacks_tls(finding, host);

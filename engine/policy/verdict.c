@@ -505,6 +505,7 @@ static void verdict_from_census(struct verdict *verdict, const struct census *ce
     verdict_match(verdict, census);
     verdict_enforce(verdict, census);
     verdict_flags(verdict, census);
+    pins_of_hosts(&verdict->pins, census->route, census->hosts, census->findings);
     verdict->hosts_good = census_good(census, verdict->level);
     for (unsigned i = 0; i < census->route->host_count; i++)
         verdict->hosts = (uint8_t)(verdict->hosts + (census->hosts[i] != NULL));

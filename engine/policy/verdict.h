@@ -5,7 +5,8 @@
  *
  * Each rule stands in exactly one place: route.c (MX-01..09, MX-15, MX-18), finding.c (one host:
  * DANE-11..18, 24..33, TLS-21/22, RPT), verdict.c (hosts together: MX-05..13, MX-17, DANE-17,
- * DEC-01..03, FRESH-01/02, classes and levels), words.c (every text).
+ * DEC-01..03, FRESH-01/02, classes and levels), pins.c (keys of the hosts together), words.c and
+ * shm/sentence (every text).
  *
  * The class is what a sender without a demand experiences at the weakest host that may still get
  * the mail; the level is the highest that can be enforced while some host that reaches it is seen
@@ -125,22 +126,19 @@ void verdict_of_domain(struct verdict *verdict, const struct route *route,
                        const struct host_facts *const *hosts, const struct finding *findings,
                        uint64_t now_ms);
 
+/* The same for the keys that stand for all its hosts; pins.c says when there are any. */
+void pins_of_hosts(struct pins *pins, const struct route *route,
+                   const struct host_facts *const *hosts, const struct finding *findings);
+
 /* When to look again, in ms after began_ms (FRESH-02). */
 uint64_t verdict_refresh_ms(const struct verdict *verdict);
 
 /* --- words --- */
 
-/* One sentence for people: host, cause (CODE-01..07 words where Postfix has them). At most 511
- * bytes, printable ASCII, no remote text. Returns its length. */
-size_t verdict_sentence(const struct verdict *verdict, char *text, size_t size);
-/* Enhanced status code that goes with it when mail is held or stopped: "4.7.4", "5.1.10", … */
-const char *verdict_status_code(const struct verdict *verdict);
-/* Which rule decided about the domain, and about one host: for `explain`. Return the length. */
-size_t verdict_explain(const struct verdict *verdict, char *text, size_t size);
+/* Which rule decided about one host: for `explain`. Returns the length. What is said of a verdict
+ * stands in shm/sentence. */
 size_t finding_explain(const struct finding *finding, char *text, size_t size);
-const char *cause_name(enum cause cause);
 const char *finding_kind_name(enum finding_kind kind);
-const char *enforce_name(enum enforce enforce);
 const char *route_state_name(enum route_state state);
 
 #endif

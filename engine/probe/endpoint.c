@@ -99,6 +99,7 @@ struct probe {
     bool parked;           /* in the queue for heavy work */
     bool decided;          /* the outcome stands */
     bool late;             /* we were; see the head of the file */
+    bool unheard;          /* TLS was completed, and nothing was heard inside */
     bool my_turn;          /* the peer has answered what was asked, and nothing more */
     bool last_words;       /* what waits to be sent is the last: close after it */
     bool helo;             /* EHLO was refused, HELO was sent */
@@ -127,6 +128,8 @@ struct prober {
     struct certificate_store *certificates;
     const struct probe_settings *settings;
     struct tls_context *tls;
+    prober_may_again *may_again; /* NULL: nobody may */
+    void *may_again_context;
     struct pool *pool;
     struct probes parked, ended;
     uint64_t late_until_ms; /* the loop's last lateness */
@@ -175,6 +178,31 @@ static void set_detail(struct probe *p, const char *format, ...)
     va_end(arguments);
 }
 
+/* What the second connection came to; the first that is said counts. */
+static void naming_comes_to(struct probe *p, enum outcome outcome)
+{
+    uint16_t code = p->smtp.code;
+
+    if (p->evidence->naming != NAMING_UNSEEN)
+        return;
+    switch (outcome_says(outcome)) {
+    case SAYS_OURS:
+        p->evidence->naming = NAMING_OURS;
+        return;
+    case SAYS_ENCRYPTS:
+    case SAYS_WEAK:
+    case SAYS_BROKEN:
+        p->evidence->naming = NAMING_ANSWERED;
+        return;
+    case SAYS_CLEAR:
+    case SAYS_REFUSES:
+    case SAYS_INCONCLUSIVE:
+        break;
+    }
+    if (code == 421 || code == 450 || smtp_is_rate_signal(&p->smtp, smtp_text(&p->smtp)))
+        p->evidence->naming = NAMING_SLOWED;
+}
+
 /* The outcome, and one sentence. Returns `turn`, so that a step can say both in one line. On the
  * second connection only the name of what is weak counts: all else was found on the first. */
 static enum turn probe_find(struct probe *p, enum outcome outcome, enum turn turn,
@@ -184,6 +212,8 @@ static enum turn probe_find(struct probe *p, enum outcome outcome, enum turn tur
 {
     va_list arguments;
 
+    if (p->naming)
+        naming_comes_to(p, outcome);
     if (p->naming && outcome != OUTCOME_TLS_WEAK)
         return turn;
     p->decided = true;
@@ -195,7 +225,8 @@ static enum turn probe_find(struct probe *p, enum outcome outcome, enum turn tur
     return turn;
 }
 
-/* A failure of the dialogue. Inside TLS it takes nothing away from what was seen there. */
+/* A failure of the dialogue. Inside TLS it takes nothing away from what was seen there, unless it
+ * is ours: then we did not hear whether the peer really goes on (tls_broke says how it may not). */
 static enum turn probe_fails(struct probe *p, enum outcome outcome, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 static enum turn probe_fails(struct probe *p, enum outcome outcome, const char *format, ...)
@@ -206,10 +237,12 @@ static enum turn probe_fails(struct probe *p, enum outcome outcome, const char *
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    if (p->step < STEP_VERIFY)
+    if (p->step < STEP_VERIFY || (p->step < STEP_GOODBYE && outcome_says(outcome) == SAYS_OURS))
         return probe_find(p, outcome, TURN_END, "%s", text);
-    if (p->step < STEP_GOODBYE)
+    if (p->step < STEP_GOODBYE) {
         set_detail(p, "%s", text);
+        p->unheard = true;
+    }
     return TURN_END;
 }
 
@@ -479,6 +512,8 @@ static enum turn sent(struct probe *p, int result)
     return send_waiting(p);
 }
 
+static enum turn tls_broke(struct probe *p);
+
 /* Says a command, in clear or inside TLS, and expects its reply. */
 static enum turn say(struct probe *p, const char *verb, const char *argument,
                      enum smtp_question question)
@@ -495,7 +530,7 @@ static enum turn say(struct probe *p, const char *verb, const char *argument,
     note_line(p->evidence, NOTE_CLIENT, command);
     command[size - 2] = '\r';
     if (p->tls != NULL)
-        return tls_write(p->tls, command, size) == 0 ? send_waiting(p) : lost(p, -EPIPE);
+        return tls_write(p->tls, command, size) == 0 ? send_waiting(p) : tls_broke(p);
     memcpy(p->out, command, size);
     p->out_at = 0;
     p->out_size = (uint16_t)size;
@@ -563,8 +598,6 @@ static enum turn hear(struct probe *p, const uint8_t *bytes, size_t size, replie
     }
     return TURN_WAIT;
 }
-
-static enum turn tls_broke(struct probe *p);
 
 /* Ciphertext came: hears what is in it. */
 static enum turn hear_tls(struct probe *p, const uint8_t *bytes, size_t size, replied *then)
@@ -867,12 +900,24 @@ static bool may_be_weak(const struct probe *p, const struct tls_facts *facts)
            memchr(alerts, facts->alert, sizeof alerts) != NULL;
 }
 
-/* The first connection's finding stands; the second may only put a name to it. */
-static enum turn name_what_is_weak(struct probe *p)
+/* The first connection's finding stands; the second may only put a name to it. `otherwise`: the
+ * turn if there must not be one. */
+static enum turn name_what_is_weak(struct probe *p, enum turn otherwise)
 {
+    struct prober *prober = p->prober;
+
+    if (prober->may_again == NULL || !prober->may_again(prober->may_again_context, p->job)) {
+        p->evidence->naming = NAMING_OURS;
+        note_line(p->evidence, NOTE_REMARK, "not once more: no budget to name what it would take");
+        set_detail(p, "%s; what it would take is not known: no budget for a second connection",
+                   p->evidence->detail);
+        counter_add(&prober->counts.weak_checks_left_out, 1);
+        return otherwise;
+    }
     p->naming = true;
+    p->evidence->naming = NAMING_UNSEEN; /* until it comes to something */
     note_line(p->evidence, NOTE_REMARK, "once more, to name what is below the floor");
-    counter_add(&p->prober->counts.weak_checks, 1);
+    counter_add(&prober->counts.weak_checks, 1);
     return TURN_AGAIN;
 }
 
@@ -918,7 +963,7 @@ static enum turn tls_broke(struct probe *p)
         return probe_fails(p, outcome, "%s", facts.why);
     probe_find(p, outcome, TURN_QUIT, "%s%s", outcome == OUTCOME_TLS_ALERT ? "alert: " : "",
                facts.why);
-    return may_be_weak(p, &facts) ? name_what_is_weak(p) : TURN_QUIT;
+    return may_be_weak(p, &facts) ? name_what_is_weak(p, TURN_QUIT) : TURN_QUIT;
 }
 
 static enum turn tls_completed(struct probe *p)
@@ -970,10 +1015,12 @@ static enum turn naming_received(struct probe *p, const uint8_t *bytes, size_t s
         return receive(p);
     case TLS_ANSWER_REFUSED:
     case TLS_ANSWER_OTHER:
+        p->evidence->naming = NAMING_ANSWERED;
         return TURN_END;
     case TLS_ANSWER_HELLO:
         break;
     }
+    p->evidence->naming = NAMING_ANSWERED;
     memcpy(p->out, never_mind, sizeof never_mind);
     p->out_at = 0;
     p->out_size = sizeof never_mind;
@@ -1004,7 +1051,7 @@ static enum turn handshake_lost(struct probe *p, int result)
 {
     enum turn turn = lost(p, result);
 
-    return p->tls != NULL && may_be_weak(p, tls_facts(p->tls)) ? name_what_is_weak(p) : turn;
+    return p->tls != NULL && may_be_weak(p, tls_facts(p->tls)) ? name_what_is_weak(p, turn) : turn;
 }
 
 static enum turn handshake_resume(struct probe *p, const struct ring_completion *done)
@@ -1139,7 +1186,7 @@ static void blame_ourselves(struct probe *p)
 
     if (p->began_us / 1000 > p->prober->late_until_ms && !p->late)
         return;
-    if (says != SAYS_INCONCLUSIVE && says != SAYS_BROKEN && says != SAYS_REFUSES)
+    if (says != SAYS_INCONCLUSIVE && says != SAYS_BROKEN && says != SAYS_REFUSES && !p->unheard)
         return;
     counter_add(&p->prober->counts.timeouts_ours, 1);
     set_detail(p, "we were late; it looked like %s", outcome_name(e->outcome));
@@ -1232,6 +1279,20 @@ void prober_loop_was_late(struct prober *prober, uint64_t since_ms, uint64_t unt
     prober->late_until_ms = until_ms; /* whoever began before and is not ended was running then */
 }
 
+/* What was found so far is not all: there is something to cancel. */
+static bool is_unfinished(const struct probe *p)
+{
+    bool inside_tls = p->evidence->outcome == OUTCOME_TLS_OK && p->step < STEP_GOODBYE;
+
+    return !p->decided || p->naming || (inside_tls && p->leaving == TURN_WAIT);
+}
+
+void prober_ask_again(struct prober *prober, prober_may_again *may, void *context)
+{
+    prober->may_again = may;
+    prober->may_again_context = context;
+}
+
 void prober_cancel_all(struct prober *prober)
 {
     uint32_t slots = pool_slots(prober->pool);
@@ -1240,7 +1301,7 @@ void prober_cancel_all(struct prober *prober)
         struct probe *p = pool_at(prober->pool, slot);
         if (p == NULL || p->ended)
             continue;
-        if (!p->decided)
+        if (is_unfinished(p))
             probe_find(p, OUTCOME_OURS_CANCELLED, TURN_END, "mxward is stopping");
         if (p->leaving == TURN_WAIT)
             probe_drive(p, TURN_END);

@@ -3,8 +3,8 @@
  * table of named steps with one driver. Yields evidence.
  *
  * A prober belongs to one shard. The shard gives it completions and due timers, and takes the ended
- * probes at the end of the turn. It never decides whether a probe may start (schedule does) nor
- * what its evidence means (policy does).
+ * probes at the end of the turn. It never decides whether a probe may start, or connect once more
+ * (schedule does), nor what its evidence means (policy does).
  */
 #ifndef MXWARD_PROBE_ENDPOINT_H
 #define MXWARD_PROBE_ENDPOINT_H
@@ -38,6 +38,7 @@ struct prober_counts {
     counter handshakes;    /* completed */
     counter timeouts_ours; /* findings that were not made because the loop was late (law 3) */
     counter weak_checks;   /* second connections */
+    counter weak_checks_left_out;
 };
 
 struct prober;
@@ -52,6 +53,10 @@ int prober_create(struct prober **prober, struct ring *ring, struct wheel *wheel
                   uint32_t probes_max, char *why, size_t why_size);
 /* 0, or -EINVAL with a sentence that begins with the setting: what prober_create would refuse. */
 int prober_judge(const struct probe_settings *settings, char *why, size_t why_size);
+/* Whoever permitted a probe is asked again before its second connection (weak_check), when the
+ * first one is closed. Without anybody to ask there is none. */
+typedef bool prober_may_again(void *context, uint64_t job);
+void prober_ask_again(struct prober *prober, prober_may_again *may, void *context);
 /* Nothing may be in flight: prober_cancel_all and turn until prober_running() == 0 first. */
 void prober_destroy(struct prober *prober);
 uint32_t prober_running(const struct prober *prober); /* also the ended ones that were not taken */

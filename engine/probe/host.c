@@ -131,6 +131,13 @@ static void host_uses_ttl(struct host_facts *facts, const struct dns_answer *ans
         facts->dns_until_ms = until_ms;
 }
 
+static void host_says(struct host_facts *facts, const char *doing, const struct dns_answer *answer)
+{
+    snprintf(facts->why, sizeof facts->why, "%s: %s %s: %s", doing, dns_type_name(answer->type),
+             answer->owner.text,
+             answer->why[0] != '\0' ? answer->why : dns_kind_name(answer->kind));
+}
+
 static void host_trouble(struct host_facts *facts, const char *doing,
                          const struct dns_answer *answer)
 {
@@ -138,9 +145,7 @@ static void host_trouble(struct host_facts *facts, const char *doing,
         facts->bogus = true;
     if (answer->trouble == DNS_TROUBLE_OURS)
         facts->ours = true;
-    snprintf(facts->why, sizeof facts->why, "%s: %s %s: %s", doing, dns_type_name(answer->type),
-             answer->owner.text,
-             answer->why[0] != '\0' ? answer->why : dns_kind_name(answer->kind));
+    host_says(facts, doing, answer);
 }
 
 /* --- ADDRESSES: A and AAAA at once; neither family may hide the other (MX-04, DANE-16). Both are
@@ -180,6 +185,19 @@ static enum host_turn addresses_none(struct host_round *round)
     return TURN_END;
 }
 
+static bool family_is_probed(const struct hosts *hosts, unsigned family)
+{
+    return family == 0 ? hosts->settings.ipv4 : hosts->settings.ipv6;
+}
+
+/* The other family has some: they are used, but they may not be all (DANE-16). */
+static void addresses_missed(struct host_facts *facts, const struct dns_answer *answer)
+{
+    facts->addresses_unseen = true;
+    facts->addresses_unseen_ours |= answer->trouble == DNS_TROUBLE_OURS;
+    host_says(facts, "resolving its addresses", answer);
+}
+
 static enum host_turn addresses_resume(struct hosts *hosts, struct host_round *round)
 {
     struct host_facts *facts = round->facts;
@@ -188,12 +206,9 @@ static enum host_turn addresses_resume(struct hosts *hosts, struct host_round *r
 
     for (unsigned i = 0; i < 2; i++) {
         const struct dns_answer *answer = round->addresses[i] = host_answer(round, i);
-        bool probed = i == 0 ? hosts->settings.ipv4 : hosts->settings.ipv6;
 
-        if (answer != NULL && dns_is_trouble(answer->kind) && probed) {
-            facts->family_unknown = true;
-            facts->ours = facts->ours || answer->trouble == DNS_TROUBLE_OURS;
-        }
+        if (answer != NULL && dns_is_trouble(answer->kind) && family_is_probed(hosts, i))
+            addresses_missed(facts, answer);
         if (answer == NULL || !dns_has_data(answer->kind))
             continue;
         host_uses_ttl(facts, answer);
@@ -266,6 +281,8 @@ static enum host_turn tlsa_ask(struct hosts *hosts, struct host_round *round,
     if (!tlsa_owner(&owner, round->job->port, base))
         return TURN_NEXT;
     round->facts->base = *base;
+    if (round->facts->tlsa_state == TLSA_NOT_LOOKED)
+        round->facts->tlsa_denied = true; /* until an answer is not signed */
     round->facts->tlsa_state = TLSA_ABSENT;
     host_question(hosts, round, 0, &owner, DNS_TLSA);
     return TURN_WAIT;
@@ -288,6 +305,7 @@ static enum host_turn tlsa_digest(struct host_round *round)
     struct host_facts *facts = round->facts;
 
     host_uses_ttl(facts, answer);
+    facts->tlsa_denied &= dns_is_secure(answer->kind) && dns_is_absent(answer->kind);
     if (answer->kind == DNS_SECURE_DATA) {
         facts->usable = dane_usable_count(answer);
         if (facts->usable == 0 && answer->dropped > 0)
@@ -366,12 +384,12 @@ static void endpoint_add(struct hosts *hosts, struct host_round *round,
 
 static void endpoints_choose(struct hosts *hosts, struct host_round *round)
 {
-    const bool probed[2] = {hosts->settings.ipv4, hosts->settings.ipv6};
     const struct dns_answer *of[2] = {NULL, NULL};
     unsigned count[2] = {0, 0}, total = 0;
 
     for (unsigned i = 0; i < 2; i++) {
-        if (probed[i] && round->addresses[i] != NULL && dns_has_data(round->addresses[i]->kind)) {
+        if (family_is_probed(hosts, i) && round->addresses[i] != NULL &&
+            dns_has_data(round->addresses[i]->kind)) {
             of[i] = round->addresses[i];
             count[i] = of[i]->count;
             total += count[i] + of[i]->dropped;
@@ -395,7 +413,6 @@ static void endpoints_choose(struct hosts *hosts, struct host_round *round)
  * limit, is not looked at: mail may go there. */
 static enum host_turn endpoints_none(const struct hosts *hosts, struct host_round *round)
 {
-    const bool probed[2] = {hosts->settings.ipv4, hosts->settings.ipv6};
     struct host_facts *facts = round->facts;
     bool off = false;
 
@@ -407,7 +424,7 @@ static enum host_turn endpoints_none(const struct hosts *hosts, struct host_roun
             host_trouble(facts, "resolving its addresses", answer);
             return TURN_END;
         }
-        off |= answer != NULL && dns_has_data(answer->kind) && !probed[i];
+        off |= answer != NULL && dns_has_data(answer->kind) && !family_is_probed(hosts, i);
     }
     if (!off && facts->endpoints_dropped == 0 && !round->job->literal)
         facts->state = HOST_UNUSABLE;
@@ -582,9 +599,11 @@ static void job_learns(struct host_job *job, const struct host_facts *facts, uin
     uint64_t dns_until_ms = facts->dns_until_ms;
     uint64_t good_until_ms = dns_until_ms;
 
-    if (facts->state == HOST_TROUBLE || facts->tlsa_state == TLSA_TROUBLE)
+    if (facts->state == HOST_TROUBLE || facts->tlsa_state == TLSA_TROUBLE ||
+        facts->addresses_unseen_ours)
         dns_until_ms = good_until_ms = 0; /* the resolver remembers failures; nothing to keep */
-    if (facts->family_unknown)
+    else if (facts->addresses_unseen &&
+             facts->ended_ms + LIMIT_DNS_FAILURE_TTL_S * UINT64_C(1000) < good_until_ms)
         good_until_ms = facts->ended_ms + LIMIT_DNS_FAILURE_TTL_S * UINT64_C(1000);
     if (dns_until_ms < good_until_ms)
         good_until_ms = dns_until_ms;

@@ -1,10 +1,10 @@
 /*
  * owner.h - which thread owns what. Pure arithmetic over the numbers fixed at start.
  *
- * Threads of the exchange are numbered: shards first, then resolvers, then the front. Domains and
- * hosts hash by name, endpoints by prefix, so that the connections, rate and back-off of an address
- * and of its /24 or /48 are local to one shard. A domain's shard is also the writer of its
- * partition of the table.
+ * Threads of the exchange are numbered: shards first, then resolvers, the front, the keeper.
+ * Domains and hosts hash by name, endpoints by prefix, so that the connections, rate and back-off
+ * of an address and of its /24 or /48 are local to one shard. A domain's shard is also the writer
+ * of its partition of the table.
  */
 #ifndef MXWARD_PROBE_OWNER_H
 #define MXWARD_PROBE_OWNER_H
@@ -49,9 +49,13 @@ static inline uint16_t owner_front(const struct owners *o)
 {
     return (uint16_t)(o->shards + o->resolvers);
 }
-static inline uint16_t owner_threads(const struct owners *o)
+static inline uint16_t owner_keeper(const struct owners *o)
 {
     return (uint16_t)(o->shards + o->resolvers + 1);
+}
+static inline uint16_t owner_threads(const struct owners *o)
+{
+    return (uint16_t)(o->shards + o->resolvers + 2);
 }
 
 #endif

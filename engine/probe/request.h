@@ -28,7 +28,18 @@ enum message_kind {
     MESSAGE_HOST_DONE,
     MESSAGE_DOMAIN_ASK, /* domain_request (engine/domain.h), front → domain job */
     MESSAGE_DOMAIN_DONE,
-    MESSAGE_CONTROL, /* main → shard: reload, stop */
+    MESSAGE_CONTROL,  /* main → shard: reload, stop */
+    MESSAGE_NOTE_ASK, /* memory_note (engine/keeper.h), domain job → keeper */
+    MESSAGE_NOTE_DONE,
+    MESSAGE_FLOORS_ASK, /* floors_question, domain job → keeper */
+    MESSAGE_FLOORS_DONE,
+    MESSAGE_FLOOR_ASK, /* floor_publish, keeper → the shard that writes the partition */
+    MESSAGE_FLOOR_DONE,
+    MESSAGE_ORDER_ASK, /* order_request, front → keeper */
+    MESSAGE_ORDER_DONE,
+    MESSAGE_REPORT_ASK, /* report_note, front → keeper */
+    MESSAGE_REPORT_DONE,
+    MESSAGE_DNS_FRONT, /* dns_question asked by the front */
 };
 
 /* Who is served first when there is not room for all. */

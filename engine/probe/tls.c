@@ -10,6 +10,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/limits.h"
+#include "engine/certificate/openssl_memory.h"
 #include "engine/probe/tls_hello.h"
 #include "engine/probe/tls_library.h"
 
@@ -51,6 +52,13 @@ struct tls {
 };
 
 static enum tls_status fail(struct tls *tls, enum tls_failure failure, const char *why);
+
+/* Before whatever may fail: its errors, and its want of memory, are its own. */
+static void begin(void)
+{
+    ERR_clear_error();
+    (void)openssl_ran_short();
+}
 
 /* --- the BIO --- */
 
@@ -194,12 +202,12 @@ int tls_context_create(struct tls_context **out, bool static_rsa, char *why, siz
 
     if (context == NULL)
         return -ENOMEM;
-    ERR_clear_error();
+    begin();
     context->library = tls_library_open();
     context->memory = memory_method();
     if (context->library != NULL && context->memory != NULL)
         context->ssl = make_context(tls_library_context(context->library), static_rsa);
-    if (context->ssl != NULL) {
+    if (context->ssl != NULL && !openssl_ran_short()) {
         *out = context;
         return 0;
     }
@@ -317,7 +325,7 @@ static enum tls_status explain(struct tls *tls)
     ERR_clear_error();
     if (text == NULL)
         text = "no reason given";
-    if (tls_library_ran_short())
+    if (openssl_ran_short())
         return short_of_memory(tls);
     if (tls->facts.alert != 0)
         return fail(tls, TLS_FAILURE_ALERT, tls_alert_name(tls->facts.alert));
@@ -475,12 +483,6 @@ static enum tls_status completed(struct tls *tls)
 
 /* --- the calls that do something --- */
 
-static void begin(void)
-{
-    ERR_clear_error();
-    (void)tls_library_ran_short();
-}
-
 enum tls_status tls_handshake(struct tls *tls)
 {
     if (tls->facts.failure != TLS_FAILURE_NONE)
@@ -489,7 +491,7 @@ enum tls_status tls_handshake(struct tls *tls)
     int result = SSL_do_handshake(tls->ssl);
     int status = SSL_get_error(tls->ssl, result);
     /* Even if OpenSSL could go on without: what the peer makes of that is not the peer's doing. */
-    if (tls_library_ran_short())
+    if (openssl_ran_short())
         return short_of_memory(tls);
     if (status == SSL_ERROR_NONE)
         return completed(tls);

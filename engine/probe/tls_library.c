@@ -16,6 +16,7 @@
 #include "engine/probe/tls_library.h"
 
 #include "engine/base/check.h"
+#include "engine/certificate/openssl_memory.h"
 
 #include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
@@ -26,54 +27,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* --- memory --- */
-
-/*
- * OpenSSL does not always say that it was memory that it lacked: some calls report something else,
- * and some go on without an extension or an algorithm, so that it is the peer who seems to refuse.
- * So whether memory ran short is noted where it happens, for the thread that asked.
- */
-static _Thread_local bool ran_short;
-
-static void *noting(void *memory, size_t size)
-{
-    if (memory == NULL && size > 0)
-        ran_short = true;
-    return memory;
-}
-
-static void *library_malloc(size_t size, const char *file, int line)
-{
-    (void)file, (void)line;
-    return noting(malloc(size), size);
-}
-
-static void *library_realloc(void *memory, size_t size, const char *file, int line)
-{
-    (void)file, (void)line;
-    return noting(realloc(memory, size), size);
-}
-
-static void library_free(void *memory, const char *file, int line)
-{
-    (void)file, (void)line;
-    free(memory);
-}
-
-/* Before main: OpenSSL takes these only before its first allocation. */
-__attribute__((constructor)) static void note_memory(void)
-{
-    (void)CRYPTO_set_mem_functions(library_malloc, library_realloc, library_free);
-}
-
-bool tls_library_ran_short(void)
-{
-    bool was = ran_short;
-
-    ran_short = false;
-    return was;
-}
 
 struct tls_library {
     OSSL_LIB_CTX *whole, *chosen;
@@ -214,7 +167,8 @@ static bool load(struct tls_library *library)
     if (capable != NULL && OSSL_PROVIDER_add_builtin(library->chosen, "mxward", initialise) == 1)
         library->filter = OSSL_PROVIDER_load(library->chosen, "mxward");
     loading = NULL;
-    return library->filter != NULL;
+    return library->filter != NULL && openssl_load_all(library->whole) &&
+           openssl_load_all(library->chosen);
 }
 
 struct tls_library *tls_library_open(void)

@@ -14,15 +14,11 @@
 
 #include <openssl/types.h>
 
-#include <stdbool.h>
-
 struct tls_library;
 
 struct tls_library *tls_library_open(void); /* NULL: OpenSSL's error queue says why, or no memory */
 /* Everything made in its context must be gone. NULL is fine. */
 void tls_library_close(struct tls_library *library);
 OSSL_LIB_CTX *tls_library_context(const struct tls_library *library);
-/* Did OpenSSL ask for memory in vain, in this thread, since the last time this was asked? */
-bool tls_library_ran_short(void);
 
 #endif

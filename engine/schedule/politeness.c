@@ -29,7 +29,7 @@
 #include "engine/base/container.h"
 #include "engine/base/keymap.h"
 #include "engine/loop/pool.h"
-#include "engine/schedule/opt_out.h"
+#include "engine/names/places.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -63,7 +63,7 @@ TAILQ_HEAD(entries, entry);
 
 struct politeness {
     struct politeness_settings settings; /* its opt_out list is not used: see opt_out */
-    struct opt_out *opt_out;
+    struct places *opt_out;
     struct pool *pool;
     struct keymap index;
     struct entries quiet; /* no connection, no doubling; least recently used first */
@@ -97,7 +97,7 @@ static const struct option_row politeness_rows[] = {
      .offset = offsetof(struct politeness_settings, rate_address),
      .maximum = 1000000,
      .standard = "60",
-     .help = "Probes a minute of one address, on average. 0 means no limit, for a lab.",
+     .help = "Connections a minute to one address, on average. 0 means no limit, for a lab.",
      .live = true},
     {.name = "burst_address",
      .type = OPTION_NUMBER,
@@ -105,15 +105,15 @@ static const struct option_row politeness_rows[] = {
      .minimum = 1,
      .maximum = 100000,
      .standard = "10",
-     .help = "Probes of one address that may follow each other at once after a pause.",
+     .help = "Connections to one address that may follow each other at once after a pause.",
      .live = true},
     {.name = "rate_prefix",
      .type = OPTION_NUMBER,
      .offset = offsetof(struct politeness_settings, rate_prefix),
      .maximum = 1000000,
      .standard = "600",
-     .help =
-         "Probes a minute of one IPv4 /24 or IPv6 /48, on average. 0 means no limit, for a lab.",
+     .help = "Connections a minute to one IPv4 /24 or IPv6 /48, on average. 0 means no limit, for "
+             "a lab.",
      .live = true},
     {.name = "burst_prefix",
      .type = OPTION_NUMBER,
@@ -121,7 +121,7 @@ static const struct option_row politeness_rows[] = {
      .minimum = 1,
      .maximum = 100000,
      .standard = "60",
-     .help = "Probes of one /24 or /48 that may follow each other at once after a pause.",
+     .help = "Connections to one /24 or /48 that may follow each other at once after a pause.",
      .live = true},
     {.name = "back_off",
      .type = OPTION_DURATION,
@@ -172,35 +172,35 @@ static struct budget budget_of(const struct politeness *politeness, const struct
 /* --- create, reload --- */
 
 /* What can be wrong with the settings is found here, and nowhere else. */
-static int read_settings(struct opt_out **opt_out, const struct politeness_settings *settings,
+static int read_settings(struct places **opt_out, const struct politeness_settings *settings,
                          char *why, size_t why_size)
 {
     if (settings->back_off_max_ms < settings->back_off_ms) {
         snprintf(why, why_size, "politeness.back_off_max is less than politeness.back_off");
         return -EINVAL;
     }
-    return opt_out_create(opt_out, &settings->opt_out, why, why_size);
+    return places_create(opt_out, &settings->opt_out, "politeness.opt_out", why, why_size);
 }
 
 int politeness_judge(const struct politeness_settings *settings, char *why, size_t why_size)
 {
-    struct opt_out *opt_out;
+    struct places *opt_out;
     int error = read_settings(&opt_out, settings, why, why_size);
 
     if (error == 0)
-        opt_out_destroy(opt_out);
+        places_destroy(opt_out);
     return error;
 }
 
 int politeness_reload(struct politeness *politeness, const struct politeness_settings *settings,
                       char *why, size_t why_size)
 {
-    struct opt_out *opt_out;
+    struct places *opt_out;
     int error = read_settings(&opt_out, settings, why, why_size);
 
     if (error != 0)
         return error;
-    opt_out_destroy(politeness->opt_out);
+    places_destroy(politeness->opt_out);
     politeness->opt_out = opt_out;
     politeness->settings = *settings;
     politeness->settings.opt_out = (struct option_list){0}; /* the configuration's, not kept */
@@ -238,7 +238,7 @@ void politeness_destroy(struct politeness *politeness)
     if (politeness->index.buckets != NULL)
         keymap_destroy(&politeness->index);
     pool_destroy(politeness->pool);
-    opt_out_destroy(politeness->opt_out);
+    places_destroy(politeness->opt_out);
     free(politeness);
 }
 
@@ -408,9 +408,9 @@ static uint64_t interval_us(const struct budget *budget)
     return budget->rate == 0 ? 0 : MINUTE_US / budget->rate;
 }
 
-/* When this entry allows a probe; now_ms or earlier: now. */
+/* When this entry allows a connection beside `open` others; now_ms or earlier: now. */
 static uint64_t allows_at_ms(const struct politeness *politeness, const struct entry *entry,
-                             uint64_t now_ms)
+                             unsigned open, uint64_t now_ms)
 {
     struct budget budget = budget_of(politeness, entry);
     uint64_t tolerance_us = (budget.burst - 1) * interval_us(&budget), at_ms = 0;
@@ -419,16 +419,16 @@ static uint64_t allows_at_ms(const struct politeness *politeness, const struct e
         at_ms = (entry->full_us - tolerance_us + 999) / 1000;
     if (entry->back_off_until_ms > at_ms)
         at_ms = entry->back_off_until_ms;
-    if (entry->open >= budget.connections) {
+    if (open >= budget.connections) {
         /* One of them ends in about this time. */
-        uint64_t next_ms = politeness->duration_ms / entry->open;
+        uint64_t next_ms = politeness->duration_ms / open;
         next_ms = now_ms + (next_ms < ESTIMATE_LEAST_MS ? ESTIMATE_LEAST_MS : next_ms);
         at_ms = next_ms > at_ms ? next_ms : at_ms;
     }
     return at_ms;
 }
 
-static void take(struct politeness *politeness, struct entry *entry, uint64_t now_ms)
+static void take_rate(const struct politeness *politeness, struct entry *entry, uint64_t now_ms)
 {
     struct budget budget = budget_of(politeness, entry);
     uint64_t now_us = now_ms * 1000;
@@ -436,6 +436,11 @@ static void take(struct politeness *politeness, struct entry *entry, uint64_t no
     if (entry->full_us < now_us)
         entry->full_us = now_us;
     entry->full_us += interval_us(&budget);
+}
+
+static void take(struct politeness *politeness, struct entry *entry, uint64_t now_ms)
+{
+    take_rate(politeness, entry, now_ms);
     CHECK(entry->open < UINT16_MAX);
     entry->open++;
     relist(politeness, entry);
@@ -446,8 +451,8 @@ enum permission politeness_begin(struct politeness *politeness, const struct add
 {
     struct address prefix_key = address_prefix(address);
 
-    if (opt_out_has_address(politeness->opt_out, address) ||
-        opt_out_has_name(politeness->opt_out, server_name))
+    if (places_has_address(politeness->opt_out, address) ||
+        places_has_name(politeness->opt_out, server_name))
         return PERMIT_NEVER;
     struct entry *prefix = find_or_add(politeness, &prefix_key, true, NULL, now_ms);
     struct entry *entry =
@@ -458,8 +463,8 @@ enum permission politeness_begin(struct politeness *politeness, const struct add
     }
     decay(politeness, prefix, now_ms);
     decay(politeness, entry, now_ms);
-    uint64_t first_ms = allows_at_ms(politeness, entry, now_ms);
-    uint64_t second_ms = allows_at_ms(politeness, prefix, now_ms);
+    uint64_t first_ms = allows_at_ms(politeness, entry, entry->open, now_ms);
+    uint64_t second_ms = allows_at_ms(politeness, prefix, prefix->open, now_ms);
     if (first_ms > now_ms || second_ms > now_ms) {
         *at_ms = first_ms > second_ms ? first_ms : second_ms;
         relist(politeness, prefix);
@@ -469,6 +474,26 @@ enum permission politeness_begin(struct politeness *politeness, const struct add
     take(politeness, prefix, now_ms);
     take(politeness, entry, now_ms);
     return PERMIT_NOW;
+}
+
+bool politeness_again(struct politeness *politeness, const struct address *address,
+                      const struct name *server_name, uint64_t now_ms)
+{
+    struct address prefix_key = address_prefix(address);
+    struct entry *prefix = find(politeness, &prefix_key, true);
+    struct entry *entry = find(politeness, address, false);
+
+    /* Who has a connection is never forgotten. */
+    CHECK(prefix != NULL && entry != NULL && prefix->open > 0 && entry->open > 0);
+    if (places_has_address(politeness->opt_out, address) ||
+        places_has_name(politeness->opt_out, server_name))
+        return false; /* since the probe began */
+    if (allows_at_ms(politeness, entry, entry->open - 1u, now_ms) > now_ms ||
+        allows_at_ms(politeness, prefix, prefix->open - 1u, now_ms) > now_ms)
+        return false;
+    take_rate(politeness, entry, now_ms);
+    take_rate(politeness, prefix, now_ms);
+    return true;
 }
 
 static void learn_duration(struct politeness *politeness, const struct evidence *evidence)
@@ -556,7 +581,7 @@ bool politeness_is_rate_signal(const struct evidence *evidence)
 {
     uint16_t code = evidence->smtp_code;
 
-    if (evidence->outcome == OUTCOME_RATE_LIMITED)
+    if (evidence->outcome == OUTCOME_RATE_LIMITED || evidence->naming == NAMING_SLOWED)
         return true;
     if (outcome_says(evidence->outcome) == SAYS_OURS || code < 400 || code > 599)
         return false;

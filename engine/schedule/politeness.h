@@ -2,8 +2,8 @@
  * politeness.h - may a probe start now? Per address and per prefix, one shard, no I/O, no clock of
  * its own.
  *
- * Budgets: connections at once to an address and to its /24 or /48; a token bucket of probes per
- * address and per prefix; back-off after 421/450 and other rate signals (doubling, bounded,
+ * Budgets: connections at once to an address and to its /24 or /48; a token bucket of connections
+ * per address and per prefix; back-off after 421/450 and other rate signals (doubling, bounded,
  * decaying); an opt-out list of prefixes and names. The answer is "now", "at" a time, or "no" with
  * why; a live request whose deadline lies before that time is answered LIMITED by the caller.
  */
@@ -15,7 +15,7 @@
 
 struct politeness_settings {
     uint64_t per_address, per_prefix;   /* connections at once */
-    uint64_t rate_address, rate_prefix; /* probes per minute */
+    uint64_t rate_address, rate_prefix; /* connections per minute */
     uint64_t burst_address, burst_prefix;
     uint64_t back_off_ms, back_off_max_ms;
     struct option_list opt_out; /* "192.0.2.0/24", "2001:db8::/48", "example.org" (and below) */
@@ -39,6 +39,10 @@ int politeness_reload(struct politeness *politeness, const struct politeness_set
  * again (an estimate when connections must end first). `server_name` is for the opt-out list. */
 enum permission politeness_begin(struct politeness *politeness, const struct address *address,
                                  const struct name *server_name, uint64_t now_ms, uint64_t *at_ms);
+/* One more connection of a probe that was begun, now that its first one is closed: it takes the
+ * place of that, and the rate of another. False: it must not be made. */
+bool politeness_again(struct politeness *politeness, const struct address *address,
+                      const struct name *server_name, uint64_t now_ms);
 /* The connection is closed. Evidence teaches: rate signals back off, success heals. NULL: neither.
  */
 void politeness_ended(struct politeness *politeness, const struct address *address,

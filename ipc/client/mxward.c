@@ -12,6 +12,7 @@
 #include "ipc/client/mxward.h"
 
 #include "ipc/wire/frame.h"
+#include "shm/answer.h"
 #include "shm/level.h"
 
 #include <errno.h>
@@ -77,7 +78,7 @@ const char *mxw_status_name(int status)
 {
     static const char *const names[] = {
         "ok",      "unreachable", "not-permitted", "timeout", "busy",   "late", "trouble",
-        "invalid", "refused",     "protocol",      "usage",   "memory", "full"};
+        "invalid", "refused",     "protocol",      "usage",   "memory", "full", "absent"};
 
     return status >= 0 && (size_t)status < sizeof names / sizeof names[0] ? names[status] : "?";
 }
@@ -232,6 +233,8 @@ static int status_of(uint8_t code)
         return MXW_NOT_PERMITTED;
     case FRAME_ERROR_CONFIGURATION:
         return MXW_REFUSED;
+    case FRAME_ERROR_ABSENT:
+        return MXW_ABSENT;
     case FRAME_ERROR_NONE:
     case FRAME_ERROR_MALFORMED:
     case FRAME_ERROR_LOST:
@@ -460,16 +463,14 @@ _Static_assert(sizeof(((struct mxw_verdict *)0)->match) >= VERDICT_MATCH_MAX, "m
 _Static_assert(sizeof(((struct mxw_verdict *)0)->sentence) >= FRAME_SENTENCE_MAX, "sentence");
 _Static_assert(sizeof(((struct mxw_verdict *)0)->policy) >= FRAME_POLICY_MAX, "policy");
 
-int mxw_send(struct mxw *m, const struct mxw_question *question, uint64_t *id)
+/* A question, sent with others. */
+static int send_frame(struct mxw *m, uint8_t kind, const void *wire, uint64_t *id)
 {
-    struct frame_question wire;
-    int status = question_encode(m, &wire, question);
+    int status = mxw_connect(m);
 
-    if (status == MXW_OK)
-        status = mxw_connect(m);
     if (status != MXW_OK)
         return status;
-    status = put_frame(m, FRAME_CHECK, m->next_id, &wire, now_ms() + m->connect_ms);
+    status = put_frame(m, kind, m->next_id, wire, now_ms() + m->connect_ms);
     if (status != MXW_OK)
         return status;
     *id = m->next_id++;
@@ -477,22 +478,151 @@ int mxw_send(struct mxw *m, const struct mxw_question *question, uint64_t *id)
     return MXW_OK;
 }
 
+int mxw_send(struct mxw *m, const struct mxw_question *question, uint64_t *id)
+{
+    struct frame_question wire;
+    int status = question_encode(m, &wire, question);
+
+    return status == MXW_OK ? send_frame(m, FRAME_CHECK, &wire, id) : status;
+}
+
 int mxw_flush(struct mxw *m)
 {
     return m->fd >= 0 ? write_some(m) : MXW_OK;
+}
+
+/* --- messages --- */
+
+_Static_assert((int)MXW_STOP == (int)ACTION_STOP && (int)MXW_DEFER == (int)ACTION_DEFER, "actions");
+_Static_assert((int)MXW_POLICY_NONE == (int)POSTFIX_HOLD &&
+                   (int)MXW_POLICY_TEXT == (int)POSTFIX_POLICY,
+               "policies");
+_Static_assert((int)MXW_AUTO_SUBMITTED == (int)FACT_AUTO_SUBMITTED &&
+                   (int)MXW_TLS_REQUIRED_NO == (int)FACT_TLS_REQUIRED_NO &&
+                   (int)MXW_REQUIRETLS == (int)FACT_REQUIRETLS &&
+                   (int)MXW_TLS_REPORT == (int)FACT_TLS_REPORT,
+               "facts");
+
+static bool text_put(char *out, size_t size, const char *text)
+{
+    size_t length = text ? strlen(text) : 0;
+
+    if (length >= size)
+        return false;
+    memcpy(out, text ? text : "", length + 1);
+    return true;
+}
+
+static int message_encode(struct mxw *m, struct frame_decide *wire,
+                          const struct mxw_message *message)
+{
+    memset(wire, 0, sizeof *wire);
+    if (!text_put(wire->sender, sizeof wire->sender, message->sender) ||
+        !text_put(wire->sasl, sizeof wire->sasl, message->sasl) ||
+        !text_put(wire->recipient, sizeof wire->recipient, message->recipient) ||
+        !text_put(wire->next_hop, sizeof wire->next_hop, message->next_hop) ||
+        !text_put(wire->profile, sizeof wire->profile, message->profile) ||
+        !text_put(wire->client_address, sizeof wire->client_address, message->client_address) ||
+        wire->recipient[0] == 0)
+        return fail(m, MXW_INVALID, "an address is too long, or the recipient is missing");
+    if (message->freshness > MXW_LIVE)
+        return fail(m, MXW_USAGE, "there is no freshness %d", message->freshness);
+    wire->own_freshness = message->freshness >= 0;
+    wire->freshness = (uint8_t)(message->freshness >= 0 ? message->freshness : 0);
+    wire->max_age_ms = message->max_age_ms;
+    wire->deadline_ms = message->deadline_ms;
+    wire->facts = message->facts;
+    wire->accepted_s = message->accepted_s;
+    wire->inbound = message->inbound != 0;
+    wire->client_tls = (uint16_t)message->client_tls;
+    wire->want_keys = message->want_keys != 0;
+    return MXW_OK;
+}
+
+static const char *level_word(unsigned level)
+{
+    return level <= LEVEL_AUTHENTICATED ? level_name((enum level)level) : "?";
+}
+
+/* A word of a later daemon says nothing of a key that we could use. */
+static int key_read(uint8_t key, const char **name)
+{
+    const enum mail_key known = key < MAIL_KEY_COUNT ? (enum mail_key)key : MAIL_KEY_UNKNOWN;
+
+    *name = mail_key_name(known);
+    return (int)known;
+}
+
+static void decision_read(struct mxw_decision *out, const struct frame_answer *in)
+{
+    const enum tls_class class =
+        in->class < CLASS_COUNT ? (enum tls_class)in->class : CLASS_UNKNOWN;
+
+    memset(out, 0, sizeof *out);
+    out->size = sizeof *out;
+    /* An action that we do not know, of a later daemon, must not become "send". */
+    out->action = in->action < ACTION_COUNT ? in->action : MXW_DEFER;
+    out->would = in->would < ACTION_COUNT ? in->would : MXW_DEFER;
+    out->observed = in->observed;
+    out->action_name = action_name((enum action)out->action);
+    out->would_name = action_name((enum action)out->would);
+    out->demand_name = level_word(in->demand);
+    out->source_name =
+        in->source < DEMAND_SOURCE_COUNT ? demand_source_name((enum demand_source)in->source) : "?";
+    out->exemption_name =
+        in->exemption < EXEMPTION_COUNT ? exemption_name((enum exemption)in->exemption) : "?";
+    out->alarm = in->alarm;
+    out->policy_kind = in->policy_answer <= MXW_POLICY_NONE ? in->policy_answer : MXW_POLICY_NONE;
+    memcpy(out->policy, in->policy, sizeof in->policy);
+    out->guarantees_name = level_word(in->guarantees);
+    out->smtp_code = in->smtp_code;
+    memcpy(out->code, in->code, sizeof in->code);
+    memcpy(out->text, in->text, sizeof in->text);
+    memcpy(out->profile, in->profile, sizeof in->profile);
+    out->class_name = in->class < CLASS_COUNT ? class_name(class) : "?";
+    out->level_name = level_word(in->level);
+    out->sign = sign_name(class_sign(class));
+    out->cause = in->cause;
+    memcpy(out->host, in->host, sizeof in->host);
+    out->age_ms = in->began_ms != 0 ? (int64_t)in->age_ms : -1;
+    out->limited = in->limited;
+    out->from_table = in->from_table;
+    out->refuse_at_rcpt = in->refuse_at_rcpt;
+    out->openpgp = key_read(in->openpgp, &out->openpgp_name);
+    out->smime = key_read(in->smime, &out->smime_name);
+}
+
+_Static_assert((int)MXW_KEY_PRESENT == (int)MAIL_KEY_PRESENT &&
+                   (int)MXW_KEY_UNKNOWN == (int)MAIL_KEY_UNKNOWN &&
+                   (int)MXW_KEY_NONE == (int)MAIL_KEY_NONE,
+               "keys");
+_Static_assert(sizeof(((struct mxw_decision *)0)->policy) >= FRAME_POLICY_MAX, "policy");
+_Static_assert(sizeof(((struct mxw_decision *)0)->text) >= FRAME_SENTENCE_MAX, "text");
+
+int mxw_send_message(struct mxw *m, const struct mxw_message *message, uint64_t *id)
+{
+    struct frame_decide wire;
+    int status = message_encode(m, &wire, message);
+
+    return status == MXW_OK ? send_frame(m, FRAME_DECIDE, &wire, id) : status;
 }
 
 static int result_read(struct mxw *m, struct mxw_result *result, const struct frame *frame)
 {
     union {
         struct frame_verdict verdict;
+        struct frame_answer answer;
         struct frame_fault fault;
     } wire;
 
     result->id = frame->id;
     result->retry_ms = 0;
     result->sentence[0] = 0;
-    if (frame->kind == FRAME_VERDICT && frame_decode(&wire.verdict, frame, m->reason)) {
+    result->decided = frame->kind == FRAME_ANSWER;
+    if (frame->kind == FRAME_ANSWER && frame_decode(&wire.answer, frame, m->reason)) {
+        result->status = MXW_OK;
+        decision_read(&result->decision, &wire.answer);
+    } else if (frame->kind == FRAME_VERDICT && frame_decode(&wire.verdict, frame, m->reason)) {
         result->status = MXW_OK;
         verdict_read(&result->verdict, &wire.verdict);
     } else if (frame->kind == FRAME_ERROR && frame_decode(&wire.fault, frame, m->reason)) {
@@ -523,12 +653,12 @@ int mxw_receive(struct mxw *m, struct mxw_result *result, int wait_ms)
     return status;
 }
 
-static int check_once(struct mxw *m, const struct mxw_question *question, struct mxw_result *result,
-                      int64_t until_ms)
+static int ask_once(struct mxw *m, uint8_t kind, const void *wire, struct mxw_result *result,
+                    int64_t until_ms)
 {
     uint64_t id;
     int64_t left;
-    int status = mxw_send(m, question, &id);
+    int status = send_frame(m, kind, wire, &id);
 
     if (status != MXW_OK)
         return status;
@@ -541,25 +671,50 @@ static int check_once(struct mxw *m, const struct mxw_question *question, struct
     return status;
 }
 
-int mxw_check(struct mxw *m, const struct mxw_question *question, struct mxw_verdict *verdict,
-              int wait_ms)
+/* One question, and waits; again, once, if the daemon was restarted meanwhile. */
+static int ask(struct mxw *m, uint8_t kind, const void *wire, struct mxw_result *result,
+               int wait_ms)
 {
     int64_t until_ms = now_ms() + wait_ms;
     bool was_connected = m->fd >= 0;
-    struct mxw_result result = {.size = sizeof result};
     int status;
 
     if (m->outstanding > 0)
         return fail(m, MXW_USAGE, "other questions are outstanding: use mxw_send");
-    status = check_once(m, question, &result, until_ms);
+    status = ask_once(m, kind, wire, result, until_ms);
     if (status == MXW_UNREACHABLE && was_connected)
-        status = check_once(m, question, &result, until_ms);
+        status = ask_once(m, kind, wire, result, until_ms);
     if (status != MXW_OK)
         return status;
-    if (result.status != MXW_OK)
-        return fail(m, result.status, "%s", result.sentence);
-    *verdict = result.verdict;
-    return MXW_OK;
+    return result->status == MXW_OK ? MXW_OK : fail(m, result->status, "%s", result->sentence);
+}
+
+int mxw_check(struct mxw *m, const struct mxw_question *question, struct mxw_verdict *verdict,
+              int wait_ms)
+{
+    struct mxw_result result = {.size = sizeof result};
+    struct frame_question wire;
+    int status = question_encode(m, &wire, question);
+
+    if (status == MXW_OK)
+        status = ask(m, FRAME_CHECK, &wire, &result, wait_ms);
+    if (status == MXW_OK)
+        *verdict = result.verdict;
+    return status;
+}
+
+int mxw_decide(struct mxw *m, const struct mxw_message *message, struct mxw_decision *decision,
+               int wait_ms)
+{
+    struct mxw_result result = {.size = sizeof result};
+    struct frame_decide wire;
+    int status = message_encode(m, &wire, message);
+
+    if (status == MXW_OK)
+        status = ask(m, FRAME_DECIDE, &wire, &result, wait_ms);
+    if (status == MXW_OK)
+        *decision = result.decision;
+    return status;
 }
 
 /* --- many --- */
@@ -782,6 +937,34 @@ int mxw_explain(struct mxw *m, const struct mxw_question *question, const char *
     int status = question_encode(m, &wire, question);
 
     return status == MXW_OK ? document(m, FRAME_EXPLAIN, &wire, text, length, wait_ms) : status;
+}
+
+int mxw_explain_message(struct mxw *m, const struct mxw_message *message, const char **text,
+                        size_t *length, int wait_ms)
+{
+    struct frame_decide wire;
+    int status = message_encode(m, &wire, message);
+
+    wire.explain = 1;
+    return status == MXW_OK ? document(m, FRAME_DECIDE, &wire, text, length, wait_ms) : status;
+}
+
+int mxw_order(struct mxw *m, const struct mxw_order *order, const char **text, size_t *length,
+              int wait_ms)
+{
+    struct frame_order_request wire = {.order = (uint8_t)order->order,
+                                       .level = (uint8_t)order->level,
+                                       .until_s = order->until_s,
+                                       .most = order->most};
+
+    if (!text_put(wire.name, sizeof wire.name, order->name) ||
+        !text_put(wire.domain, sizeof wire.domain, order->domain) ||
+        !text_put(wire.profile, sizeof wire.profile, order->profile) ||
+        !text_put(wire.after, sizeof wire.after, order->after) ||
+        !text_put(wire.reason, sizeof wire.reason, order->reason) ||
+        !text_put(wire.text, sizeof wire.text, order->text))
+        return fail(m, MXW_INVALID, "a name, the reason or the text is too long");
+    return document(m, FRAME_ORDER, &wire, text, length, wait_ms);
 }
 
 int mxw_daemon_status(struct mxw *m, const char **text, size_t *length, int wait_ms)

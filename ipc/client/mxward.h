@@ -42,7 +42,8 @@ enum mxw_status {
     MXW_PROTOCOL = 9,      /* we and the daemon do not understand each other */
     MXW_USAGE = 10,        /* the call is not possible now, see mxw_reason */
     MXW_MEMORY = 11,
-    MXW_FULL = 12 /* mxw_send: receive some answers first; nothing was sent */
+    MXW_FULL = 12,  /* mxw_send: receive some answers first; nothing was sent */
+    MXW_ABSENT = 13 /* mxw_order: there is no such account, entry or rule */
 };
 
 enum mxw_freshness {
@@ -106,13 +107,94 @@ struct mxw_verdict {
     int from_table;
 };
 
+/* --- one message to one recipient: may it leave, and how? --- */
+
+/* What the mail program knows of the message. Asserted facts are of its own doing, nobody outside
+ * can bring them about; claimed ones stand in the message and lower nothing by themselves. */
+enum mxw_fact {
+    MXW_AUTHENTICATED = 1 << 0,  /* asserted: submitted by the account in `sasl` */
+    MXW_LOCAL_ORIGIN = 1 << 1,   /* asserted: made on this system */
+    MXW_FORWARD = 1 << 2,        /* asserted: a standing forward of the sender hands it on */
+    MXW_TLS_REPORT = 1 << 3,     /* asserted: carries a TLS report */
+    MXW_NULL_SENDER = 1 << 4,    /* asserted: the envelope sender is <> */
+    MXW_REQUIRETLS = 1 << 5,     /* asserted: came with REQUIRETLS */
+    MXW_AUTO_SUBMITTED = 1 << 8, /* claimed: Auto-Submitted */
+    MXW_TLS_REQUIRED_NO = 1 << 9 /* claimed: TLS-Required: No */
+};
+
+enum mxw_action { MXW_SEND = 0, MXW_DEFER = 1, MXW_STOP = 2 };
+/* Does the recipient publish a key for end-to-end encryption in the DNS? */
+enum mxw_key {
+    MXW_KEY_NOT_ASKED = 0,
+    MXW_KEY_NONE = 1,    /* none, or none that DNSSEC vouches for */
+    MXW_KEY_PRESENT = 2, /* it does, and DNSSEC vouches for it */
+    MXW_KEY_UNKNOWN = 3  /* the look-up failed, or took too long */
+};
+enum mxw_policy { MXW_POLICY_DEFAULT = 0, MXW_POLICY_TEXT = 1, MXW_POLICY_NONE = 2 };
+
+struct mxw_message {
+    size_t size;
+    const char *sender;    /* envelope sender; "<>": the null sender; NULL: nobody's demand */
+    const char *sasl;      /* account that submitted it; NULL: none */
+    const char *recipient; /* address, or its domain */
+    const char *next_hop;  /* where it will be sent; NULL: the recipient's domain */
+    const char *profile;   /* demands this profile, whoever sends; NULL: the sender's own */
+    uint32_t facts;        /* enum mxw_fact, added */
+    int64_t accepted_s;    /* when the message was accepted, seconds since 1970; 0: now */
+    int freshness;         /* enum mxw_freshness; -1: as the profile says */
+    uint32_t max_age_ms;
+    uint32_t deadline_ms; /* the daemon's; 0: its own */
+    /* Mail coming in for a recipient here: is it allowed over this connection? */
+    int inbound;
+    unsigned client_tls;        /* 0x0303: TLS 1.2; 0: none */
+    const char *client_address; /* NULL: not known */
+    /* Not 0: look for keys that the recipient publishes, whatever the answer is; without it they
+     * are looked for when the mail is not sent for want of security. It takes two seconds at most
+     * and changes no answer. */
+    int want_keys;
+};
+#define MXW_MESSAGE_INIT                                                                        \
+    {                                                                                           \
+        sizeof(struct mxw_message), NULL, NULL, NULL, NULL, NULL, 0, 0, -1, 0, 0, 0, 0, NULL, 0 \
+    }
+
+/* The *_name pointers are constants of the library. */
+struct mxw_decision {
+    size_t size;
+    int action, would;       /* enum mxw_action; `would`: if nothing were only observed */
+    int observed;            /* not 0: nothing of it is to be enforced */
+    const char *action_name; /* send defer stop */
+    const char *would_name;
+    const char *demand_name; /* level: none … authenticated */
+    const char
+        *source_name; /* whose demand: nobody memory sts dane rule requiretls alias profile */
+    const char *exemption_name; /* why a stricter demand was left out; "none" */
+    int alarm;                  /* what is remembered is contradicted */
+    int policy_kind;            /* enum mxw_policy */
+    char policy[768];           /* right-hand side of smtp_tls_policy_maps */
+    const char *guarantees_name;
+    unsigned smtp_code; /* 250, 450, 550, …: where it is said in an SMTP dialogue */
+    char code[64];      /* "4.7.4" */
+    char text[512];     /* for people */
+    char profile[64];
+    const char *class_name, *level_name, *sign; /* of what was seen */
+    unsigned cause;
+    char host[256];
+    int64_t age_ms; /* of the evidence; -1: there is none */
+    int limited, from_table, refuse_at_rcpt;
+    int openpgp, smime;                    /* enum mxw_key */
+    const char *openpgp_name, *smime_name; /* not-asked none present unknown */
+};
+
 struct mxw_result {
     size_t size;
     uint64_t id; /* as mxw_send gave it */
-    int status;  /* MXW_OK: verdict is filled; else `sentence` says why */
+    int status;  /* MXW_OK: verdict or decision is filled; else `sentence` says why */
     uint32_t retry_ms;
     char sentence[512];
     struct mxw_verdict verdict;
+    int decided; /* not 0: it answers mxw_send_message */
+    struct mxw_decision decision;
 };
 
 struct mxw_daemon { /* what the daemon told about itself */
@@ -158,13 +240,40 @@ typedef int mxw_answer(void *context, size_t place, const struct mxw_result *res
 int mxw_check_many(struct mxw *handle, const struct mxw_question *questions, size_t count,
                    unsigned window, int wait_ms, mxw_answer *answer, void *context);
 
+/* The same for messages: one, or many by mxw_send_message and mxw_receive. */
+int mxw_decide(struct mxw *handle, const struct mxw_message *message, struct mxw_decision *decision,
+               int wait_ms);
+int mxw_send_message(struct mxw *handle, const struct mxw_message *message, uint64_t *id);
+
 /* Documents: the text (NUL-terminated) is the handle's, valid until the next call. JSON, but for
  * mxw_config. None of these while questions are outstanding. */
 int mxw_explain(struct mxw *handle, const struct mxw_question *question, const char **text,
                 size_t *length, int wait_ms);
+/* The whole derivation of a decision. */
+int mxw_explain_message(struct mxw *handle, const struct mxw_message *message, const char **text,
+                        size_t *length, int wait_ms);
 int mxw_daemon_status(struct mxw *handle, const char **text, size_t *length, int wait_ms);
 /* `sample` not 0: a commented file of all settings instead of those in force. Administrators. */
 int mxw_config(struct mxw *handle, int sample, const char **text, size_t *length, int wait_ms);
+/* Accounts, memory, rules, report. `text` is JSON, or empty where nothing is asked for; mxw_reason
+ * has the daemon's sentence then. The right needed is said at ORDER_* in ipc/wire/frame.h. */
+struct mxw_order {
+    size_t size;
+    int order;        /* enum frame_order */
+    const char *name; /* account, domain, or "[host]" */
+    const char *domain, *profile;
+    int level;
+    int64_t until_s;
+    const char *after; /* lists: go on behind this name */
+    uint32_t most;
+    const char *reason, *text;
+};
+#define MXW_ORDER_INIT                                                           \
+    {                                                                            \
+        sizeof(struct mxw_order), 0, NULL, NULL, NULL, 0, 0, NULL, 0, NULL, NULL \
+    }
+int mxw_order(struct mxw *handle, const struct mxw_order *order, const char **text, size_t *length,
+              int wait_ms);
 /* MXW_OK or MXW_REFUSED; mxw_reason has the daemon's sentence in both cases. Administrators. */
 int mxw_reload(struct mxw *handle, int wait_ms);
 

@@ -10,10 +10,11 @@
 
 #include "engine/base/clock.h"
 #include "engine/policy/dane.h"
-#include "engine/policy/postfix.h"
 #include "engine/probe/endpoint.h"
 #include "ipc/serve/reply.h"
 #include "ipc/wire/json.h"
+#include "shm/postfix.h"
+#include "shm/sentence.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -71,6 +72,10 @@ static const char *const says_words[] = {
     [SAYS_ENCRYPTS] = "encrypts", [SAYS_WEAK] = "weak",     [SAYS_CLEAR] = "clear",
     [SAYS_REFUSES] = "refuses",   [SAYS_BROKEN] = "broken", [SAYS_INCONCLUSIVE] = "inconclusive",
     [SAYS_OURS] = "ours",
+};
+static const char *const namings[] = {
+    [NAMING_NONE] = NULL,       [NAMING_ANSWERED] = "answered", [NAMING_UNSEEN] = "unseen",
+    [NAMING_SLOWED] = "slowed", [NAMING_OURS] = "ours",
 };
 static const char *const key_types[] = {
     [KEY_OTHER] = "other",     [KEY_RSA] = "RSA",     [KEY_EC] = "EC",
@@ -169,8 +174,8 @@ static void write_verdict(struct explain *explain, const struct domain_facts *fa
 /* What Postfix is told, by what the sender demands. */
 static void write_postfix(struct json *json, const struct verdict *verdict)
 {
-    static const enum level demands[] = {LEVEL_NONE, LEVEL_ENCRYPT, LEVEL_VERIFIED,
-                                         LEVEL_AUTHENTICATED};
+    static const enum level demands[] = {LEVEL_NONE, LEVEL_ENCRYPT, LEVEL_DANE_INSECURE_MX,
+                                         LEVEL_VERIFIED, LEVEL_AUTHENTICATED};
 
     json_put_array(json, "postfix");
     for (size_t i = 0; i < sizeof demands / sizeof demands[0]; i++) {
@@ -182,7 +187,13 @@ static void write_postfix(struct json *json, const struct verdict *verdict)
         json_put_text(json, "answer", postfix_answer_name(policy.answer));
         json_put_text(json, "policy", policy.answer == POSTFIX_POLICY ? policy.text : NULL);
         json_put_text(json, "guarantees", level_name(policy.guarantees));
+        json_put_text(json, "row", policy.row);
         json_put_text(json, "rule", policy.rule);
+        if (policy.answer == POSTFIX_POLICY) {
+            json_put_text(json, "with_tlsa", policy.with_tlsa);
+            json_put_text(json, "without_tlsa", policy.without_tlsa);
+            json_put_text(json, "price", policy.price);
+        }
         json_end(json);
     }
     json_end(json);
@@ -284,6 +295,7 @@ static void write_tls(struct explain *explain, const struct evidence *e)
     json_put_text(json, "group", e->group[0] ? e->group : NULL);
     json_put_text(json, "signature", e->signature[0] ? e->signature : NULL);
     json_put_unsigned(json, "alert", e->alert);
+    json_put_text(json, "naming", WORD(namings, e->naming));
     if (e->pkix < 0) {
         json_put_null(json, "pkix");
     } else {
@@ -378,6 +390,7 @@ static void write_host_facts(struct explain *explain, const struct route *route,
     write_reference_names(json, route, host);
     write_tlsa(json, host);
     json_put_unsigned(json, "endpoints_dropped", host->endpoints_dropped);
+    json_put_boolean(json, "addresses_unseen", host->addresses_unseen);
     json_put_array(json, "endpoints");
     for (unsigned i = 0; i < host->endpoint_count && i < LIMIT_ADDRESSES; i++)
         write_endpoint(explain, &host->endpoints[i]);

@@ -16,10 +16,11 @@
  * Known weakness: a document is built in one go in this thread (under a millisecond for a usual
  * domain; some for one with ten hosts and long certificates).
  */
-#include "ipc/serve/front.h"
+#include "ipc/serve/front_internal.h"
 
 #include "engine/base/check.h"
 #include "engine/base/clock.h"
+#include "engine/base/container.h"
 #include "engine/base/limits.h"
 #include "engine/base/log.h"
 #include "engine/loop/mailbox.h"
@@ -40,359 +41,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum {
-    OPERATION_WORK = NATIVE_OPERATION_LAST + 1, /* a byte from the main thread */
-    OPERATION_LATE,                             /* timer: a question's time has passed */
-};
-
-#define TICK_MS       1000                       /* longest sleep */
-#define RETRY_MS      200                        /* what a client turned away should wait */
-#define DOCUMENT_ROOM (FRAME_DOCUMENT_PART + 64) /* bytes in the output for one part */
-
-struct question {
-    struct domain_request request; /* first: the message is the question */
-    struct native_answer answer;
-    struct native_user *user;
-    struct wheel_timer timer;
-    uint64_t taken_us;
-    uint8_t kind;           /* enum frame_kind */
-    bool home;              /* not at the engine, nor at the main thread */
-    bool queued;            /* at its client, to be written */
-    bool settled;           /* answered, or nobody wants the answer any more */
-    bool administers;       /* an administrator's, and nothing but explain: see limits.h */
-    bool good;              /* how the main thread's work went */
-    enum frame_error fault; /* what to answer instead; FRAME_ERROR_NONE */
-    const char *why;        /* for the fault; constant text */
-    const char *text;       /* the document; NULL: not made yet */
-    uint32_t size, sent;
-    uint8_t document; /* which buffer; LIMIT_FRONT_DOCUMENTS: none */
-};
-static_assert(offsetof(struct question, request) == 0 &&
-                  offsetof(struct domain_request, message) == 0,
-              "a message is its question");
-
-struct front {
-    struct engine *engine;
-    struct front_settings settings;
-    int listener;
-    struct work *work;
-    struct engine_front peer;
-    struct ring *ring;
-    struct wheel *wheel;
-    struct mailbox *mailbox;
-    struct native *native;
-    struct pool *questions;
-    struct table_reader *table; /* NULL: every question goes to a shard */
-    struct rights *rights;
-    char *documents; /* LIMIT_FRONT_DOCUMENTS of FRAME_DOCUMENT_MAX bytes */
-    const struct question *document_of[LIMIT_FRONT_DOCUMENTS]; /* who has it; NULL: free */
-    bool documents_wanted, documents_freed;
-    struct question *at_main; /* whose work the main thread has */
-    bool listening_to_work;
-    uint64_t turned_ms;        /* end of the last turn of the ring */
-    uint64_t patient_until_ms; /* after a standstill: shards have not had their turn yet */
-    struct front_counts counts;
-
-    /* Written by the main thread, taken by the front (acquire/release on the same word). */
-    _Atomic(struct rights *) new_rights;
-    atomic_bool stop;
-    /* Written by the front before it posts `started`. */
-    sem_t started;
-    int error;
-    const char *what;
-};
-
-/* --- questions --- */
-
-static struct question *question_of(struct native_answer *answer)
-{
-    return (struct question *)(void *)((char *)answer - offsetof(struct question, answer));
-}
-
-static struct native_client *question_client(struct front *front, const struct question *question)
-{
-    return native_client_find(front->native, question->request.token);
-}
-
-/* Gives the slot back if nobody has it any more. */
-static void question_settle(struct front *front, struct question *question)
-{
-    if (!question->home || question->queued || !question->settled)
-        return;
-    if (question->request.facts)
-        domain_facts_drop(question->request.facts);
-    wheel_disarm(front->wheel, &question->timer);
-    native_user_count(question->user, -1);
-    pool_give(front->questions, question);
-    counter_add(&front->counts.outstanding, (uint64_t)-1);
-}
-
-/* To its client, or nowhere if that has gone. After it the question may be gone too. */
-static void question_answer(struct front *front, struct question *question)
-{
-    struct native_client *client = question_client(front, question);
-
-    if (client && !question->settled) {
-        question->queued = true;
-        native_answer(front->native, client, &question->answer);
-        return;
-    }
-    if (!question->settled)
-        counter_add(&front->counts.vanished, 1);
-    question->settled = true;
-    question_settle(front, question);
-}
-
-static void question_fault(struct front *front, struct question *question, enum frame_error fault,
-                           const char *why)
-{
-    question->fault = fault;
-    question->why = why;
-    question_answer(front, question);
-}
-
-/* --- documents --- */
-
-/* Who reads slowly keeps a buffer for long (of a full one five minutes, before he is cut off). So
- * the last ones are for administrators alone; and a user may have no more of each kind than he
- * leaves to others. */
-static bool document_allowed(const struct front *front, const struct question *question)
-{
-    unsigned left = 0, mine = 0, kept = question->administers ? 0 : LIMIT_FRONT_DOCUMENTS_ADMIN;
-
-    for (unsigned i = 0; i < LIMIT_FRONT_DOCUMENTS; i++) {
-        const struct question *other = front->document_of[i];
-
-        left += other == NULL;
-        mine += other != NULL && other->user == question->user &&
-                other->administers == question->administers;
-    }
-    return left > kept && mine < left - kept;
-}
-
-static bool document_take(struct front *front, struct question *question)
-{
-    if (!document_allowed(front, question)) {
-        front->documents_wanted = true;
-        return false;
-    }
-    for (uint8_t i = 0; question->document == LIMIT_FRONT_DOCUMENTS; i++)
-        if (front->document_of[i] == NULL)
-            question->document = i;
-    front->document_of[question->document] = question;
-    question->text = front->documents + (size_t)question->document * FRAME_DOCUMENT_MAX;
-    counter_add(&front->counts.documents, 1);
-    return true;
-}
-
-/* The text is no longer needed: it was sent, or nobody wants it. */
-static void document_give(struct front *front, struct question *question)
-{
-    if (question->document == LIMIT_FRONT_DOCUMENTS)
-        return;
-    front->document_of[question->document] = NULL;
-    counter_add(&front->counts.documents, (uint64_t)-1);
-    front->documents_freed = true;
-    question->document = LIMIT_FRONT_DOCUMENTS;
-    question->text = NULL;
-}
-
-static bool document_make(struct front *front, struct question *question)
-{
-    char *out;
-
-    if (!document_take(front, question))
-        return false;
-    out = front->documents + (size_t)question->document * FRAME_DOCUMENT_MAX;
-    if (question->kind == FRAME_EXPLAIN)
-        question->size = (uint32_t)explain_write(out, FRAME_DOCUMENT_MAX, question->request.facts,
-                                                 clock_boot_ms());
-    else
-        question->size =
-            (uint32_t)status_write(out, FRAME_DOCUMENT_MAX, front->engine,
-                                   native_counts(front->native), &front->counts, clock_boot_ms());
-    return true;
-}
-
-static bool document_write(struct front *front, struct native_client *client,
-                           struct question *question)
-{
-    uint8_t bytes[DOCUMENT_ROOM];
-    struct frame_document part = {.form = question->kind == FRAME_CONFIG ? DOCUMENT_TEXT
-                                                                         : DOCUMENT_JSON};
-
-    /* A buffer is taken only when all before it is with the kernel: so one that fits into the
-     * output is given back at once, and who does not read holds none. */
-    if (question->sent == 0 && native_room(client) < LIMIT_CLIENT_OUTPUT)
-        return false;
-    if (!question->text && !document_make(front, question))
-        return false;
-    part.size = question->size;
-    do {
-        uint32_t left = question->size - question->sent;
-        bool last = left <= FRAME_DOCUMENT_PART;
-        size_t size;
-
-        if (native_room(client) < DOCUMENT_ROOM)
-            return false;
-        part.part = question->text + question->sent;
-        part.part_size = (uint16_t)(last ? left : FRAME_DOCUMENT_PART);
-        size = frame_encode(bytes, sizeof bytes, FRAME_DOCUMENT, last ? 0 : FRAME_GOES_ON,
-                            question->request.client_id, &part);
-        CHECK(size > 0);
-        native_put(front->native, client, bytes, size);
-        question->sent += part.part_size;
-    } while (question->sent < question->size);
-    document_give(front, question);
-    return true;
-}
-
-/* --- writing answers (native's `write` and `drop`) --- */
-
-static bool put(struct front *front, struct native_client *client, uint8_t kind, uint64_t id,
-                const void *message)
-{
-    uint8_t bytes[4096];
-    size_t size = frame_encode(bytes, sizeof bytes, kind, 0, id, message);
-
-    CHECK(size > 0);
-    if (native_room(client) < size)
-        return false;
-    native_put(front->native, client, bytes, size);
-    return true;
-}
-
-static bool put_fault(struct front *front, struct native_client *client, const struct frame *frame,
-                      enum frame_error code, const char *sentence)
-{
-    struct frame_fault fault = {.code = (uint8_t)code, .kind = frame->kind};
-
-    if (code == FRAME_ERROR_BUSY)
-        fault.retry_ms = RETRY_MS;
-    snprintf(fault.sentence, sizeof fault.sentence, "%s", sentence);
-    return put(front, client, FRAME_ERROR, frame->id, &fault);
-}
-
-static bool write_verdict(struct front *front, struct native_client *client,
-                          const struct question *question)
-{
-    struct frame_verdict reply;
-
-    reply_facts(&reply, question->request.facts, clock_boot_ms());
-    return put(front, client, FRAME_VERDICT, question->request.client_id, &reply);
-}
-
-/* What the main thread answered to a reload; without its words if there was no room for them. */
-static bool write_reload(struct front *front, struct native_client *client,
-                         struct question *question)
-{
-    struct frame frame = {.kind = FRAME_RELOAD, .id = question->request.client_id};
-    const char *words = question->good ? "the settings are in force; the log says more"
-                                       : "the settings are refused; the log says why";
-    struct frame_done done = {0};
-    bool written;
-
-    snprintf(done.sentence, sizeof done.sentence, "%s", question->text ? question->text : words);
-    written = question->good
-                  ? put(front, client, FRAME_DONE, frame.id, &done)
-                  : put_fault(front, client, &frame, FRAME_ERROR_CONFIGURATION, done.sentence);
-    if (written)
-        document_give(front, question);
-    return written;
-}
-
-static bool write_answer(struct front *front, struct native_client *client,
-                         struct question *question)
-{
-    struct frame frame = {.kind = question->kind, .id = question->request.client_id};
-
-    if (question->fault)
-        return put_fault(front, client, &frame, question->fault, question->why);
-    if (question->kind == FRAME_CHECK)
-        return write_verdict(front, client, question);
-    if (question->kind == FRAME_RELOAD)
-        return write_reload(front, client, question);
-    return document_write(front, client, question);
-}
-
-static bool front_write(void *context, struct native_client *client, struct native_answer *answer)
-{
-    struct front *front = context;
-    struct question *question = question_of(answer);
-
-    if (!write_answer(front, client, question))
-        return false;
-    histogram_add(&front->counts.answer_us, clock_boot_us() - question->taken_us);
-    counter_add(&front->counts.answered, 1);
-    question->queued = false;
-    question->settled = true;
-    question_settle(front, question);
-    return true;
-}
-
-static void front_drop(void *context, struct native_answer *answer)
-{
-    struct front *front = context;
-    struct question *question = question_of(answer);
-
-    document_give(front, question);
-    counter_add(&front->counts.vanished, 1);
-    question->queued = false;
-    question->settled = true;
-    question_settle(front, question);
-}
-
 /* --- taking requests (native's `request`) --- */
-
-/* How full the pool of questions may be for one of this priority. The last are for administrators.
- */
-static bool has_room(const struct front *front, const struct native_user *user,
-                     enum priority priority, bool administers)
-{
-    uint32_t used = pool_used(front->questions), slots = front->settings.requests;
-
-    if (administers)
-        return used < slots;
-    if (native_user_requests(user) >= front->settings.requests_per_user)
-        return false;
-    if (priority == PRIORITY_LIVE)
-        return used < slots - slots / LIMIT_ADMIN_QUESTIONS;
-    if (priority == PRIORITY_ASKED)
-        return used < slots - slots / 16;
-    return used < slots - slots / 4;
-}
-
-/* NULL: turned away, and the client was told. */
-static struct question *question_take(struct front *front, struct native_client *client,
-                                      const struct frame *frame, enum priority priority)
-{
-    struct native_user *user = native_client_user(client);
-    bool administers = frame->kind != FRAME_CHECK && frame->kind != FRAME_EXPLAIN &&
-                       (native_client_peer(client)->rights & RIGHT_ADMIN);
-    struct question *question =
-        has_room(front, user, priority, administers) ? pool_take(front->questions) : NULL;
-
-    if (!question) {
-        counter_add(&front->counts.shed, 1);
-        put_fault(front, client, frame, FRAME_ERROR_BUSY,
-                  "too many questions are waiting; ask again in a moment");
-        return NULL;
-    }
-    question->request.token = native_client_token(front->native, client);
-    question->request.client_id = frame->id;
-    question->request.priority = priority;
-    question->user = user;
-    question->kind = frame->kind;
-    question->administers = administers;
-    question->taken_us = clock_boot_us();
-    question->document = LIMIT_FRONT_DOCUMENTS;
-    question->timer.token =
-        (struct ring_token){OPERATION_LATE, pool_slot(front->questions, question),
-                            pool_generation(front->questions, question)};
-    native_user_count(user, 1);
-    counter_add(&front->counts.outstanding, 1);
-    return question;
-}
 
 static uint64_t not_before(const struct frame_question *asked, uint64_t arrived_ms)
 {
@@ -410,17 +59,16 @@ static enum priority priority_of(const struct frame_question *asked)
     return asked->freshness == FRESHNESS_LIVE ? PRIORITY_LIVE : PRIORITY_ASKED;
 }
 
-static uint64_t deadline_of(const struct frame_question *asked, uint64_t arrived_ms)
+uint64_t deadline_of(uint32_t deadline_ms, uint64_t arrived_ms)
 {
-    uint64_t wait_ms = asked->deadline_ms ? asked->deadline_ms : LIMIT_QUESTION_MS;
+    uint64_t wait_ms = deadline_ms ? deadline_ms : LIMIT_QUESTION_MS;
 
     return arrived_ms + (wait_ms < LIMIT_QUESTION_MOST_MS ? wait_ms : LIMIT_QUESTION_MOST_MS);
 }
 
 /* The same rule as the domain jobs' (FRESH-02): the freshness asked for, else the verdict's own
  * age; never beyond the life of its DNS part, nor across a change of the settings. */
-static bool serves(const struct verdict *verdict, uint32_t epoch, uint64_t not_before_ms,
-                   uint64_t now_ms)
+bool serves(const struct verdict *verdict, uint32_t epoch, uint64_t not_before_ms, uint64_t now_ms)
 {
     if (now_ms >= verdict->valid_until_ms || verdict->config_epoch != epoch)
         return false;
@@ -479,14 +127,8 @@ static enum native_taken take_question(struct front *front, struct native_client
     if (!question)
         return NATIVE_ANSWERED;
     counter_add(frame->kind == FRAME_CHECK ? &front->counts.questions : &front->counts.explains, 1);
-    question->request.message.kind = MESSAGE_DOMAIN_ASK;
-    question->request.next_hop = next_hop;
-    question->request.not_before_ms = not_before(&asked, arrived_ms);
-    question->request.deadline_ms = deadline_of(&asked, arrived_ms);
-    wheel_arm(front->wheel, &question->timer,
-              question->request.deadline_ms + LIMIT_QUESTION_LATE_MS);
-    mailbox_send(front->mailbox, owner_of_next_hop(&front->peer.owners, &next_hop),
-                 &question->request.message);
+    question_send(front, question, &next_hop, not_before(&asked, arrived_ms),
+                  deadline_of(asked.deadline_ms, arrived_ms));
     return NATIVE_WAITS;
 }
 
@@ -579,9 +221,12 @@ static bool is_understood(struct front *front, struct native_client *client,
     return false;
 }
 
+/* What an order needs beyond this, orders.c says. */
 static uint32_t right_for(uint8_t kind)
 {
-    return kind == FRAME_RELOAD || kind == FRAME_CONFIG ? RIGHT_ADMIN : RIGHT_QUERY;
+    if (kind == FRAME_RELOAD || kind == FRAME_CONFIG)
+        return RIGHT_ADMIN;
+    return kind == FRAME_ORDER ? RIGHT_SWITCH : RIGHT_QUERY;
 }
 
 static enum native_taken front_request(void *context, struct native_client *client,
@@ -615,8 +260,13 @@ static enum native_taken front_request(void *context, struct native_client *clie
                    : NATIVE_ANSWERED;
     case FRAME_CONFIG:
         return take_config(front, client, frame, arrived_ms);
+    case FRAME_DECIDE:
+        return take_decide(front, client, frame, arrived_ms);
+    case FRAME_ORDER:
+        return take_order(front, client, frame, arrived_ms);
     case FRAME_WELCOME:
     case FRAME_VERDICT:
+    case FRAME_ANSWER:
     case FRAME_DOCUMENT:
     case FRAME_DONE:
     case FRAME_ERROR:
@@ -633,9 +283,9 @@ static void question_home(struct front *front, struct question *question)
     CHECK(!question->home && question->request.facts);
     question->home = true;
     wheel_disarm(front->wheel, &question->timer);
-    if (question->queued) /* "late" was not written yet: so it is not late */
+    if (question->queued) /* what is late was not written yet: so it is not late */
         question->fault = FRAME_ERROR_NONE;
-    else
+    else if (question->kind != FRAME_DECIDE || !keys_wait(front, question))
         question_answer(front, question);
 }
 
@@ -650,6 +300,10 @@ static void question_late(struct front *front, struct wheel_timer *timer)
         return;
     }
     counter_add(&front->counts.late, 1);
+    if (question->kind == FRAME_DECIDE) { /* evidence that did not come in time is missing */
+        question_answer(front, question);
+        return;
+    }
     question_fault(front, question, FRAME_ERROR_LATE,
                    "not known before the deadline; ask again, or allow more time");
 }
@@ -701,17 +355,17 @@ static void listen_to_work(struct front *front)
         front->listening_to_work = ring_receive(front->ring, token, front->work->front_end) == 0;
 }
 
-static void take_new_rights(struct front *front)
+static void take_new_terms(struct front *front)
 {
-    /* Acquire: partner is the exchange in front_set_rights. */
-    struct rights *rights =
-        atomic_exchange_explicit(&front->new_rights, NULL, memory_order_acq_rel);
+    /* Acquire: partner is the exchange in front_set_terms. */
+    struct front_terms *terms =
+        atomic_exchange_explicit(&front->new_terms, NULL, memory_order_acq_rel);
 
-    if (!rights)
+    if (!terms)
         return;
-    native_set_rights(front->native, rights);
-    rights_free(front->rights);
-    front->rights = rights;
+    native_set_rights(front->native, terms->rights);
+    front_terms_free(front->terms);
+    front->terms = terms;
 }
 
 static void front_completed(void *context, const struct ring_completion *completion)
@@ -723,11 +377,31 @@ static void front_completed(void *context, const struct ring_completion *complet
         return;
     }
     front->listening_to_work = false;
-    take_new_rights(front);
+    take_new_terms(front);
     work_home(front);
 }
 
 /* --- the loop --- */
+
+static void front_message(struct front *front, struct message *message)
+{
+    switch (message->kind) {
+    case MESSAGE_DOMAIN_DONE:
+        question_home(front, (struct question *)(void *)message);
+        return;
+    case MESSAGE_ORDER_DONE:
+        order_home(front, container_of(message, struct order_request, message));
+        return;
+    case MESSAGE_REPORT_DONE:
+        report_home(front, container_of(message, struct report_note, message));
+        return;
+    case MESSAGE_DNS_FRONT:
+        keys_home(front, container_of(message, struct dns_question, message));
+        return;
+    default:
+        CHECK(!"a message that the front does not get");
+    }
+}
 
 static bool take_messages(struct front *front)
 {
@@ -736,8 +410,7 @@ static bool take_messages(struct front *front)
 
         if (!message)
             return false;
-        CHECK(message->kind == MESSAGE_DOMAIN_DONE);
-        question_home(front, (struct question *)(void *)message);
+        front_message(front, message);
     }
     return true;
 }
@@ -749,6 +422,8 @@ static void take_timers(struct front *front, uint64_t now_ms)
     while ((timer = wheel_take_due(front->wheel, now_ms))) {
         if (timer->token.operation == OPERATION_LATE)
             question_late(front, timer);
+        else if (timer->token.operation == OPERATION_KEYS)
+            keys_late(front, timer);
         else
             native_due(front->native, timer);
     }
@@ -820,9 +495,9 @@ static void front_wind_up(struct front *front)
     struct wheel_timer bound = {.token.operation = NATIVE_OPERATION_LAST};
 
     native_stop(front->native);
-    while (
-        (native_running(front->native) || pool_used(front->questions) > (front->at_main != NULL)) &&
-        clock_boot_ms() < until_ms) {
+    while ((native_running(front->native) || pool_used(front->reports) > 0 ||
+            pool_used(front->keys) > 0 || pool_used(front->questions) > (front->at_main != NULL)) &&
+           clock_boot_ms() < until_ms) {
         wheel_arm(front->wheel, &bound, clock_boot_ms() + 10);
         if (front_turn(front) < 0)
             break;
@@ -856,7 +531,7 @@ static int front_set_up(struct front *front)
     error = wheel_create(&front->wheel, clock_boot_ms());
     if (!error)
         error = native_create(&front->native, front->ring, front->wheel, front->listener,
-                              &front->settings.native, front->rights, &owner);
+                              &front->settings.native, front->terms->rights, &owner);
     if (error)
         return error;
     front->peer = engine_front(front->engine);
@@ -865,6 +540,9 @@ static int front_set_up(struct front *front)
     if (engine_table(front->engine) &&
         table_writer_reader(engine_table(front->engine), &front->table) != 0)
         front->table = NULL; /* no memory: shards answer */
+    if (engine_users(front->engine) &&
+        table_writer_reader(engine_users(front->engine), &front->users) != 0)
+        front->users = NULL;
     return 0;
 }
 
@@ -876,6 +554,8 @@ static void front_tear_down(struct front *front)
     front->native = NULL;
     if (front->table)
         table_reader_close(front->table);
+    if (front->users)
+        table_reader_close(front->users);
     if (front->wheel)
         wheel_destroy(front->wheel);
     if (front->ring)
@@ -904,8 +584,46 @@ void *front_run(void *context)
 
 /* --- for serve.c, main thread --- */
 
+static int pools_create(struct front *front, uint32_t requests)
+{
+    int error = pool_create(&front->questions, "questions", sizeof(struct question), requests);
+
+    if (!error)
+        error =
+            pool_create(&front->orders, "orders", sizeof(struct front_order), LIMIT_FRONT_ORDERS);
+    if (!error)
+        error = pool_create(&front->reports, "lines for the report", sizeof(struct report_note),
+                            LIMIT_FRONT_REPORTS);
+    if (!error)
+        error = pool_create(&front->keys, "keys of recipients", sizeof(struct front_keys),
+                            LIMIT_FRONT_KEYS);
+    return error;
+}
+
+static void pools_destroy(struct front *front)
+{
+    if (front && front->questions)
+        pool_destroy(front->questions);
+    if (front && front->orders)
+        pool_destroy(front->orders);
+    if (front && front->reports)
+        pool_destroy(front->reports);
+    if (front && front->keys)
+        pool_destroy(front->keys);
+}
+
+void front_terms_free(struct front_terms *terms)
+{
+    if (!terms)
+        return;
+    rights_free(terms->rights);
+    if (terms->trusted)
+        places_destroy(terms->trusted);
+    free(terms);
+}
+
 int front_create(struct front **out, struct engine *engine, const struct front_settings *settings,
-                 int listener, struct rights *rights, struct work *work)
+                 int listener, struct front_terms *terms, struct work *work)
 {
     struct front *front = calloc(1, sizeof *front);
     void *documents =
@@ -914,18 +632,18 @@ int front_create(struct front **out, struct engine *engine, const struct front_s
     int error = front && documents != MAP_FAILED ? 0 : -ENOMEM;
 
     if (!error)
-        error = pool_create(&front->questions, "questions", sizeof(struct question),
-                            settings->requests);
+        error = pools_create(front, settings->requests);
     if (error) {
         if (documents != MAP_FAILED)
             munmap(documents, (size_t)LIMIT_FRONT_DOCUMENTS * FRAME_DOCUMENT_MAX);
+        pools_destroy(front);
         free(front);
         return error;
     }
     front->engine = engine;
     front->settings = *settings;
     front->listener = listener;
-    front->rights = rights;
+    front->terms = terms;
     front->work = work;
     front->documents = documents;
     sem_init(&front->started, 0, 0);
@@ -937,11 +655,11 @@ void front_destroy(struct front *front)
 {
     if (!front)
         return;
-    rights_free(atomic_load_explicit(&front->new_rights, memory_order_acquire));
-    rights_free(front->rights);
+    front_terms_free(atomic_load_explicit(&front->new_terms, memory_order_acquire));
+    front_terms_free(front->terms);
     munmap(front->documents, (size_t)LIMIT_FRONT_DOCUMENTS * FRAME_DOCUMENT_MAX);
     sem_destroy(&front->started);
-    pool_destroy(front->questions);
+    pools_destroy(front);
     free(front);
 }
 
@@ -966,9 +684,9 @@ void front_stop(struct front *front)
     work_wake_front(front->work);
 }
 
-void front_set_rights(struct front *front, struct rights *rights)
+void front_set_terms(struct front *front, struct front_terms *terms)
 {
-    /* Releases the set to take_new_rights; one that the front never saw comes back to us. */
-    rights_free(atomic_exchange_explicit(&front->new_rights, rights, memory_order_acq_rel));
+    /* Releases them to take_new_terms; what the front never saw comes back to us. */
+    front_terms_free(atomic_exchange_explicit(&front->new_terms, terms, memory_order_acq_rel));
     work_wake_front(front->work);
 }

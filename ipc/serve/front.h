@@ -1,7 +1,7 @@
 /*
  * front.h - the front thread: questions of clients to the shards, and the answers back.
  *
- * Everything but front_run, front_stop and front_set_rights happens in the front's thread, which
+ * Everything but front_run, front_stop and front_set_terms happens in the front's thread, which
  * owns the ring, the native socket's connections and the questions. It never waits for anything but
  * its ring, so a client is answered while TLS and DNS take their time elsewhere.
  *
@@ -14,13 +14,15 @@
 #define MXWARD_SERVE_FRONT_H
 
 #include "engine/engine.h"
+#include "engine/names/places.h"
 #include "ipc/serve/native.h"
 #include "ipc/serve/work.h"
 
 struct front;
 
 struct front_counts { /* written by the front, read by anyone */
-    counter questions, explains, statuses, reloads, configs;
+    counter questions, explains, statuses, reloads, configs, decisions, orders;
+    counter sent, deferred, stopped; /* decisions, as they would be without observe mode */
     counter from_table, answered, refused_name, refused_rights, shed, late, vanished;
     counter late_turns;
     counter heartbeat_ms; /* boot time of the last turn: never older than a second or so */
@@ -34,17 +36,24 @@ struct front_settings {
     uint32_t requests_per_user; /* outstanding */
 };
 
-/* Memory and nothing else. `rights` becomes the front's. */
+/* What an operator may change while it serves. */
+struct front_terms {
+    struct rights *rights;
+    struct places *trusted; /* hops of our own that hand mail on inside */
+};
+void front_terms_free(struct front_terms *terms); /* NULL is fine */
+
+/* Memory and nothing else. `terms` become the front's. */
 int front_create(struct front **front, struct engine *engine, const struct front_settings *settings,
-                 int listener, struct rights *rights, struct work *work);
+                 int listener, struct front_terms *terms, struct work *work);
 /* What still is at the engine keeps the memory alive: then it is left to the process's end. */
 void front_destroy(struct front *front);
 /* The thread. It creates its ring, tells by front_started, and returns after front_stop. */
 void *front_run(void *front);
 /* Waits until the thread serves (0) or could not (negative errno and a sentence). Main thread. */
 int front_started(struct front *front, char *why, size_t why_size);
-void front_stop(struct front *front);                               /* main thread */
-const struct front_counts *front_counts(const struct front *front); /* any thread */
-void front_set_rights(struct front *front, struct rights *rights);  /* main thread */
+void front_stop(struct front *front);                                 /* main thread */
+const struct front_counts *front_counts(const struct front *front);   /* any thread */
+void front_set_terms(struct front *front, struct front_terms *terms); /* main thread */
 
 #endif

@@ -4,7 +4,8 @@
  */
 #include "ipc/serve/reply.h"
 
-#include "engine/policy/postfix.h"
+#include "shm/postfix.h"
+#include "shm/sentence.h"
 
 #include <assert.h>
 #include <stdio.h>

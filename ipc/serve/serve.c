@@ -88,15 +88,15 @@ static int open_listener(struct serve *serve, const struct configuration *config
 }
 
 static int start_front(struct serve *serve, struct engine *engine,
-                       const struct configuration *configuration, struct rights *rights, char *why,
-                       size_t why_size)
+                       const struct configuration *configuration, struct front_terms *terms,
+                       char *why, size_t why_size)
 {
     struct front_settings settings = settings_of(&configuration->listen);
-    int error = front_create(&serve->front, engine, &settings, serve->listener.descriptor, rights,
+    int error = front_create(&serve->front, engine, &settings, serve->listener.descriptor, terms,
                              &serve->work);
 
     if (error) {
-        rights_free(rights);
+        front_terms_free(terms);
         snprintf(why, why_size, "no memory for the native socket");
         return error;
     }
@@ -114,11 +114,34 @@ static int start_front(struct serve *serve, struct engine *engine,
     return error;
 }
 
+static int terms_load(struct front_terms **out, const struct configuration *configuration,
+                      char *why, size_t why_size)
+{
+    struct front_terms *terms = calloc(1, sizeof *terms);
+    int error;
+
+    *out = NULL;
+    if (!terms) {
+        snprintf(why, why_size, "no memory for the native socket");
+        return -ENOMEM;
+    }
+    error = rights_load(&terms->rights, &configuration->listen, why, why_size);
+    if (!error)
+        error = places_create(&terms->trusted, &configuration->guarantee.trusted_hops,
+                              "guarantee.trusted_hops", why, why_size);
+    if (error) {
+        front_terms_free(terms);
+        terms = NULL;
+    }
+    *out = terms;
+    return error;
+}
+
 int serve_start(struct serve **out, struct engine *engine,
                 const struct configuration *configuration, char *why, size_t why_size)
 {
     struct serve *serve = calloc(1, sizeof *serve);
-    struct rights *rights = NULL;
+    struct front_terms *terms = NULL;
     int error;
 
     if (!serve) {
@@ -126,7 +149,7 @@ int serve_start(struct serve **out, struct engine *engine,
         return -ENOMEM;
     }
     serve->listener.descriptor = -1;
-    error = rights_load(&rights, &configuration->listen, why, why_size);
+    error = terms_load(&terms, configuration, why, why_size);
     if (!error) {
         error = work_open(&serve->work);
         if (error)
@@ -135,9 +158,9 @@ int serve_start(struct serve **out, struct engine *engine,
     if (!error)
         error = open_listener(serve, configuration, why, why_size);
     if (error)
-        rights_free(rights);
+        front_terms_free(terms);
     else
-        error = start_front(serve, engine, configuration, rights, why, why_size);
+        error = start_front(serve, engine, configuration, terms, why, why_size);
     if (error) {
         serve_free(serve);
         return error;
@@ -149,11 +172,11 @@ int serve_start(struct serve **out, struct engine *engine,
 int serve_reload(struct serve *serve, const struct configuration *configuration, char *why,
                  size_t why_size)
 {
-    struct rights *rights;
-    int error = rights_load(&rights, &configuration->listen, why, why_size);
+    struct front_terms *terms;
+    int error = terms_load(&terms, configuration, why, why_size);
 
     if (!error)
-        front_set_rights(serve->front, rights);
+        front_set_terms(serve->front, terms);
     return error;
 }
 

@@ -7,7 +7,9 @@
  */
 #include "ipc/serve/status.h"
 
+#include "engine/alarm.h"
 #include "engine/base/clock.h"
+#include "engine/keeper.h"
 #include "ipc/wire/json.h"
 #include "ipc/wire/version.h"
 #include "shm/writer.h"
@@ -28,8 +30,20 @@ struct row {
 #define COUNT_OF(rows) (sizeof rows / sizeof rows[0])
 
 static const struct row domain_rows[] = {
-    ROW(domains_counts, asked),  ROW(domains_counts, served),  ROW(domains_counts, joined),
-    ROW(domains_counts, rounds), ROW(domains_counts, no_room), ROW(domains_counts, limited),
+    ROW(domains_counts, asked),         ROW(domains_counts, served),
+    ROW(domains_counts, joined),        ROW(domains_counts, rounds),
+    ROW(domains_counts, no_room),       ROW(domains_counts, limited),
+    ROW(domains_counts, floors_asked),  ROW(domains_counts, notes),
+    ROW(domains_counts, notes_dropped),
+};
+static const struct row memory_rows[] = {
+    ROW(keeper_counts, notes),         ROW(keeper_counts, questions), ROW(keeper_counts, orders),
+    ROW(keeper_counts, reports),       ROW(keeper_counts, raised),    ROW(keeper_counts, waiting),
+    ROW(keeper_counts, contradicted),  ROW(keeper_counts, met_again), ROW(keeper_counts, lowered),
+    ROW(keeper_counts, expired),       ROW(keeper_counts, pending),   ROW(keeper_counts, refused),
+    ROW(keeper_counts, dropped),       ROW(keeper_counts, broken),    ROW(keeper_counts, batches),
+    ROW(keeper_counts, changes),       ROW(keeper_counts, failed),    ROW(keeper_counts, copies),
+    ROW(keeper_counts, copy_failures),
 };
 static const struct row host_rows[] = {
     ROW(hosts_counts, rounds),
@@ -51,10 +65,15 @@ static const struct row endpoint_rows[] = {
     ROW(endpoints_counts, waiting_for_room),
 };
 static const struct row prober_rows[] = {
-    ROW(prober_counts, started),       ROW(prober_counts, in_flight),
-    ROW(prober_counts, handshakes),    ROW(prober_counts, bytes_in),
-    ROW(prober_counts, bytes_out),     ROW(prober_counts, stale_completions),
+    ROW(prober_counts, started),
+    ROW(prober_counts, in_flight),
+    ROW(prober_counts, handshakes),
+    ROW(prober_counts, bytes_in),
+    ROW(prober_counts, bytes_out),
+    ROW(prober_counts, stale_completions),
     ROW(prober_counts, timeouts_ours),
+    ROW(prober_counts, weak_checks),
+    ROW(prober_counts, weak_checks_left_out),
 };
 static const struct row resolver_rows[] = {
     ROW(resolver_counts, asked),           ROW(resolver_counts, answered),
@@ -79,7 +98,9 @@ static const struct row front_rows[] = {
     ROW(front_counts, refused_rights), ROW(front_counts, shed),
     ROW(front_counts, late),           ROW(front_counts, vanished),
     ROW(front_counts, late_turns),     ROW(front_counts, outstanding),
-    ROW(front_counts, documents),
+    ROW(front_counts, documents),      ROW(front_counts, decisions),
+    ROW(front_counts, sent),           ROW(front_counts, deferred),
+    ROW(front_counts, stopped),        ROW(front_counts, orders),
 };
 
 /* Which struct of a shard's report. */
@@ -209,6 +230,11 @@ static void write_histograms(struct json *json, const struct engine *engine,
 
     json_put_array(json, "times");
     write_histogram(json, "answer to a client", &answer, 1);
+    if (engine_keeper_counts(engine)) {
+        const struct histogram *commit = &engine_keeper_counts(engine)->commit_us;
+
+        write_histogram(json, "commit of the memory", &commit, 1);
+    }
     write_shards_histogram(json, "domain round", engine, domains_part,
                            offsetof(struct domains_counts, round_us));
     for (uint16_t i = 0; i < resolvers; i++)
@@ -301,6 +327,29 @@ static void write_self_tests(struct json *json, const struct engine *engine)
     json_end(json);
 }
 
+/* How often each kind was raised, and the newest ones. */
+static void write_alarms(struct json *json)
+{
+    struct alarm recent[LIMIT_ALARMS];
+    const size_t count = alarm_recent(recent, LIMIT_ALARMS);
+
+    json_put_object(json, "alarm_counts");
+    for (unsigned kind = 0; kind < ALARM_KINDS; kind++)
+        json_put_unsigned(json, alarm_name((enum alarm_kind)kind),
+                          alarm_count((enum alarm_kind)kind));
+    json_end(json);
+    json_put_array(json, "alarms");
+    for (size_t i = 0; i < count; i++) {
+        json_put_object(json, NULL);
+        json_put_text(json, "kind", alarm_name(recent[i].kind));
+        json_put_number(json, "at_s", recent[i].at_s);
+        json_put_text(json, "domain", recent[i].domain[0] ? recent[i].domain : NULL);
+        json_put_text(json, "sentence", recent[i].sentence);
+        json_end(json);
+    }
+    json_end(json);
+}
+
 static void write_certificates(struct json *json, const struct engine *engine)
 {
     struct certificate_store_counts counts = engine_certificate_counts(engine);
@@ -370,12 +419,16 @@ size_t status_write(char *out, size_t size, const struct engine *engine,
     json_start(&json, out, size);
     write_head(&json, engine);
     write_self_tests(&json, engine);
+    write_alarms(&json);
     write_classes(&json, engine);
     write_sums(&json, "domains", domain_rows, COUNT_OF(domain_rows), engine, domains_part);
     write_sums(&json, "hosts", host_rows, COUNT_OF(host_rows), engine, hosts_part);
     write_sums(&json, "endpoints", endpoint_rows, COUNT_OF(endpoint_rows), engine, endpoints_part);
     write_sums(&json, "probes", prober_rows, COUNT_OF(prober_rows), engine, prober_part);
     write_certificates(&json, engine);
+    if (engine_keeper_counts(engine))
+        write_rows(&json, "memory", memory_rows, COUNT_OF(memory_rows),
+                   engine_keeper_counts(engine));
     write_table(&json, engine, now_ms);
     write_rows(&json, "front", front_rows, COUNT_OF(front_rows), front);
     write_rows(&json, "socket", native_rows, COUNT_OF(native_rows), native);

@@ -102,6 +102,52 @@ static const struct field verdict_fields[] = {
     TEXT(25, frame_verdict, verdict.address, false),
     NUMBER(26, frame_verdict, verdict.port, ANY),
 };
+static const struct field decide_fields[] = {
+    TEXT(1, frame_decide, sender, false),
+    TEXT(2, frame_decide, sasl, false),
+    TEXT(3, frame_decide, recipient, true),
+    TEXT(4, frame_decide, next_hop, false),
+    TEXT(5, frame_decide, profile, false),
+    NUMBER(6, frame_decide, facts, ANY),
+    NUMBER(7, frame_decide, accepted_s, ANY),
+    NUMBER(8, frame_decide, own_freshness, 1),
+    NUMBER(9, frame_decide, freshness, FRESHNESS_LIVE),
+    NUMBER(10, frame_decide, max_age_ms, ANY),
+    NUMBER(11, frame_decide, deadline_ms, ANY),
+    NUMBER(12, frame_decide, explain, 1),
+    NUMBER(13, frame_decide, inbound, 1),
+    NUMBER(14, frame_decide, client_tls, ANY),
+    TEXT(15, frame_decide, client_address, false),
+    NUMBER(16, frame_decide, want_keys, 1),
+};
+static const struct field answer_fields[] = {
+    NUMBER(1, frame_answer, action, ANY),        NUMBER(2, frame_answer, would, ANY),
+    NUMBER(3, frame_answer, observed, 1),        NUMBER(4, frame_answer, demand, ANY),
+    NUMBER(5, frame_answer, source, ANY),        NUMBER(6, frame_answer, exemption, ANY),
+    NUMBER(7, frame_answer, alarm, 1),           NUMBER(8, frame_answer, policy_answer, ANY),
+    NUMBER(9, frame_answer, guarantees, ANY),    NUMBER(10, frame_answer, smtp_code, ANY),
+    TEXT(11, frame_answer, policy, false),       TEXT(12, frame_answer, code, false),
+    TEXT(13, frame_answer, text, false),         TEXT(14, frame_answer, profile, false),
+    NUMBER(15, frame_answer, class, ANY),        NUMBER(16, frame_answer, level, ANY),
+    NUMBER(17, frame_answer, conclusion, ANY),   NUMBER(18, frame_answer, cause, ANY),
+    TEXT(19, frame_answer, host, false),         NUMBER(20, frame_answer, age_ms, ANY),
+    NUMBER(21, frame_answer, began_ms, ANY),     NUMBER(22, frame_answer, now_ms, ANY),
+    NUMBER(23, frame_answer, limited, 1),        NUMBER(24, frame_answer, from_table, 1),
+    NUMBER(25, frame_answer, refuse_at_rcpt, 1), NUMBER(26, frame_answer, openpgp, ANY),
+    NUMBER(27, frame_answer, smime, ANY),
+};
+static const struct field order_fields[] = {
+    NUMBER(1, frame_order_request, order, ANY),
+    TEXT(2, frame_order_request, name, false),
+    TEXT(3, frame_order_request, domain, false),
+    TEXT(4, frame_order_request, profile, false),
+    NUMBER(5, frame_order_request, level, LEVEL_AUTHENTICATED),
+    NUMBER(6, frame_order_request, until_s, ANY),
+    TEXT(7, frame_order_request, after, false),
+    NUMBER(8, frame_order_request, most, ANY),
+    TEXT(9, frame_order_request, reason, false),
+    TEXT(10, frame_order_request, text, false),
+};
 static const struct field document_fields[] = {
     NUMBER(1, frame_document, form, ANY),
     NUMBER(2, frame_document, size, FRAME_DOCUMENT_MAX),
@@ -128,10 +174,13 @@ static const struct layout layouts[] = {
     {FRAME_STATUS, 0, sizeof(struct frame_empty), NULL, "status"},
     {FRAME_RELOAD, 0, sizeof(struct frame_empty), NULL, "reload"},
     LAYOUT(FRAME_CONFIG, frame_config, config_fields, "config"),
+    LAYOUT(FRAME_DECIDE, frame_decide, decide_fields, "decide"),
+    LAYOUT(FRAME_ORDER, frame_order_request, order_fields, "order"),
     LAYOUT(FRAME_WELCOME, frame_welcome, welcome_fields, "welcome"),
     LAYOUT(FRAME_VERDICT, frame_verdict, verdict_fields, "verdict"),
     LAYOUT(FRAME_DOCUMENT, frame_document, document_fields, "document"),
     LAYOUT(FRAME_DONE, frame_done, done_fields, "done"),
+    LAYOUT(FRAME_ANSWER, frame_answer, answer_fields, "answer"),
     LAYOUT(FRAME_ERROR, frame_fault, fault_fields, "error"),
 };
 #define LAYOUTS (sizeof layouts / sizeof layouts[0])
@@ -143,6 +192,14 @@ static_assert(offsetof(struct frame_document, part_size) ==
               "a part's size stands right behind its pointer");
 static_assert(FRAME_DOCUMENT_PART + 64 <= FRAME_ANSWER_MAX, "a part fits into a frame");
 static_assert(FRAME_NEXT_HOP_MAX + 64 <= FRAME_REQUEST_MAX, "a question fits into a frame");
+static_assert(sizeof(struct frame_order_request) +
+                      sizeof order_fields / sizeof order_fields[0] * FIELD_HEADER_BYTES <=
+                  FRAME_REQUEST_MAX,
+              "an order fits into a frame");
+static_assert(sizeof(struct frame_decide) +
+                      sizeof decide_fields / sizeof decide_fields[0] * FIELD_HEADER_BYTES <=
+                  FRAME_REQUEST_MAX,
+              "so does a message to be decided");
 
 static const struct layout *layout_find(uint8_t kind)
 {
@@ -444,6 +501,7 @@ const char *frame_error_name(uint8_t code)
         [FRAME_ERROR_LATE] = "late",
         [FRAME_ERROR_OURS] = "ours",
         [FRAME_ERROR_CONFIGURATION] = "configuration",
+        [FRAME_ERROR_ABSENT] = "absent",
     };
 
     return code < sizeof names / sizeof names[0] ? names[code] : "error";

@@ -42,21 +42,26 @@
 #define FRAME_POLICY_MAX    768    /* bytes with NUL: the text for Postfix */
 #define FRAME_PATH_MAX      256    /* bytes with NUL */
 #define FRAME_WORD_MAX      64     /* bytes with NUL: a version, a program's name, a cause */
+#define FRAME_ADDRESS_MAX   512    /* bytes with NUL: a mail address or account */
+#define FRAME_ENTRY_MAX     768    /* bytes with NUL: an entry of the memory as text */
 #define FRAME_TAG_CRITICAL  0x8000 /* an unknown tag from here on is a fault */
 
 enum frame_kind {
-    /* Requests. 7 … 63 are kept: user switch, users, memory, watch. */
+    /* Requests. 9 … 63 are kept. */
     FRAME_HELLO = 1,
     FRAME_CHECK = 2,
     FRAME_EXPLAIN = 3,
     FRAME_STATUS = 4,
     FRAME_RELOAD = 5,
     FRAME_CONFIG = 6,
+    FRAME_DECIDE = 7, /* may this mail leave (or come in), and how? */
+    FRAME_ORDER = 8,  /* accounts, memory, rules, report: enum frame_order */
     /* Answers. */
     FRAME_WELCOME = 0x81,
     FRAME_VERDICT = 0x82,
     FRAME_DOCUMENT = 0x83,
     FRAME_DONE = 0x84,
+    FRAME_ANSWER = 0x85,
     FRAME_ERROR = 0xff,
 };
 
@@ -85,6 +90,7 @@ enum frame_error {
     FRAME_ERROR_LATE = 8,           /* temporary: not known before the deadline */
     FRAME_ERROR_OURS = 9,           /* temporary: memory, descriptors, the daemon stops */
     FRAME_ERROR_CONFIGURATION = 10, /* reload: refused, the old one goes on */
+    FRAME_ERROR_ABSENT = 11,        /* order: there is no such account, entry or rule */
 };
 
 struct frame {
@@ -143,6 +149,81 @@ struct frame_verdict {
     bool limited;                     /* not as fresh as asked: the politeness budget is spent */
     bool from_table;
 };
+/* One message to one recipient. Either the sender says who demands, or `profile` does. */
+struct frame_decide {
+    char sender[FRAME_ADDRESS_MAX];    /* envelope sender; "<>" for the null sender */
+    char sasl[FRAME_ADDRESS_MAX];      /* account that submitted it; "" if none */
+    char recipient[FRAME_ADDRESS_MAX]; /* address, or only its domain */
+    char next_hop[FRAME_ADDRESS_MAX];  /* where the MTA will send it; "": the recipient's domain */
+    char profile[FRAME_WORD_MAX];
+    uint32_t facts;        /* FACT_* of shm/answer.h */
+    int64_t accepted_s;    /* wall clock: when the message was accepted; 0: now */
+    uint8_t own_freshness; /* 1: freshness and max_age_ms count, instead of the profile's window */
+    uint8_t freshness;     /* enum freshness */
+    uint32_t max_age_ms, deadline_ms;
+    uint8_t explain;     /* 1: the answer is a document, with the whole derivation */
+    uint8_t inbound;     /* 1: the recipient is here, and somebody hands mail in (S13) */
+    uint16_t client_tls; /* inbound: version of the client's TLS; 0: none */
+    char client_address[FRAME_WORD_MAX]; /* inbound */
+    uint8_t want_keys; /* 1: look whether the recipient publishes a key, whatever the answer is */
+};
+struct frame_answer {
+    uint8_t action, would, observed;   /* enum action, twice; 1: nothing of it is enforced */
+    uint8_t demand, source, exemption; /* enum level, demand_source, exemption */
+    uint8_t alarm;
+    uint8_t policy_answer, guarantees; /* enum postfix_answer, enum level */
+    uint16_t smtp_code;                /* for RCPT: 250, 450, 550, … */
+    char policy[FRAME_POLICY_MAX];
+    char code[FRAME_WORD_MAX]; /* enhanced status code */
+    char text[FRAME_SENTENCE_MAX];
+    char profile[FRAME_WORD_MAX];     /* whose demand was looked at; "" */
+    uint8_t class, level, conclusion; /* of the verdict */
+    uint16_t cause;
+    char host[256];
+    uint64_t age_ms; /* of the evidence; with began_ms 0: there is none */
+    uint64_t began_ms, now_ms;
+    bool limited, from_table, refuse_at_rcpt;
+    uint8_t openpgp, smime; /* enum mail_key of shm/answer.h (DANE-44) */
+};
+
+/* What an order is about. Rights: user_* need the user switch, all others administration. */
+enum frame_order {
+    ORDER_USER_SHOW = 1,    /* name */
+    ORDER_USER_LIST = 2,    /* after, most */
+    ORDER_USER_ON = 3,      /* name, profile (or the profile it had) */
+    ORDER_USER_OFF = 4,     /* name, until_s (0: until it is switched on) */
+    ORDER_USER_EXCEPT = 5,  /* name, domain, until_s */
+    ORDER_USER_RESUME = 6,  /* name, domain (""; all exceptions end) */
+    ORDER_USER_REMOVE = 7,  /* name */
+    ORDER_USER_IMPORT = 8,  /* text */
+    ORDER_MEMORY_SHOW = 16, /* name */
+    ORDER_MEMORY_LIST = 17, /* after, most */
+    ORDER_MEMORY_PENDING = 18,
+    ORDER_MEMORY_SET = 19,    /* name, level, reason */
+    ORDER_MEMORY_IMPORT = 20, /* text */
+    ORDER_MEMORY_AUDIT = 21,  /* most */
+    ORDER_MEMORY_COPY = 22,
+    ORDER_RULE_LIST = 32,
+    ORDER_RULE_PIN = 33,     /* name, level, until_s, reason */
+    ORDER_RULE_EXEMPT = 34,  /* name, until_s, reason */
+    ORDER_RULE_REFUSE = 35,  /* name, until_s, reason */
+    ORDER_RULE_OBSERVE = 36, /* name, until_s, reason */
+    ORDER_RULE_REMOVE = 37,  /* name, reason */
+    ORDER_REPORT = 48,       /* until_s: from that day on; most */
+};
+struct frame_order_request {
+    uint8_t order; /* enum frame_order */
+    char name[FRAME_ADDRESS_MAX];
+    char domain[FRAME_PATH_MAX];
+    char profile[FRAME_WORD_MAX];
+    uint8_t level; /* enum level */
+    int64_t until_s;
+    char after[FRAME_ADDRESS_MAX];
+    uint32_t most;
+    char reason[256];
+    char text[FRAME_ENTRY_MAX];
+};
+
 struct frame_document {
     uint8_t form;     /* enum document_form */
     uint32_t size;    /* of all parts together */

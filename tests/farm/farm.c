@@ -2,22 +2,27 @@
  * farm.c - mail hosts and name servers that misbehave, for the lab and the benchmarks.
  *
  *   farm --certificates DIR [--port 25] [--wildcard | --more N] [--processes N] [--report FILE]
- *        [--lifetime SECONDS]
+ *        [--lifetime SECONDS] [--arrivals FILE]
  *   farm --watch DIRECTORY --more N     reads N records of the table there until SIGTERM (watch.h)
  *   farm --dns ADDRESS [--port 53]      relay in front of the name server at ADDRESS (dns.h)
  *   farm --list | --list-dns            the rows, tab-separated
+ *   farm --list-policies                the table of policy texts: row, answer, text
  *
  * Prints "ready" on standard output once everything listens. SIGUSR1 writes the report of counters,
  * SIGTERM writes it and ends. Without --wildcard it listens on the addresses of its rows only, so
  * that real mail servers can live beside it; with it on every address, and all that have no row are
- * good hosts. --more N adds variants 5 to N + 4 of row 1 (good) and row 5 (slow), for storms. The
- * parent opens the sockets, forks the processes, and only waits.
+ * good hosts. Mail is refused, unless --arrivals says where to write down what was taken:
+ * recipient, LABEL/VARIANT of the host, and "clear" or the version of TLS. --more N adds variants 5
+ * to N + 4 of row 1 (good) and row 5 (slow), for storms. The parent opens the sockets, forks the
+ * processes, and only waits.
  */
 #include "tests/farm/counters.h"
 #include "tests/farm/dns.h"
 #include "tests/farm/mail.h"
 #include "tests/farm/tls.h"
 #include "tests/farm/watch.h"
+
+#include "shm/postfix.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -37,7 +42,7 @@
 #define LISTENERS_MAX (BEHAVIOUR_COUNT * VARIANTS * 2 + 2 * MORE_MAX)
 
 struct arguments {
-    const char *certificates, *report, *dns, *watch;
+    const char *certificates, *report, *dns, *watch, *arrivals;
     unsigned port, processes, lifetime_s, more;
     bool wildcard;
 };
@@ -162,7 +167,7 @@ static size_t open_listeners(const struct arguments *arguments, bool first, int 
 }
 
 static pid_t start_process(const struct arguments *arguments, struct counters *counters,
-                           const int *listeners, size_t count)
+                           const int *listeners, size_t count, int arrivals)
 {
     pid_t parent = getpid(), child = fork();
     if (child != 0)
@@ -174,6 +179,7 @@ static pid_t start_process(const struct arguments *arguments, struct counters *c
                                    .listener_count = count,
                                    .counters = counters,
                                    .lifetime_s = arguments->lifetime_s,
+                                   .arrivals = arrivals,
                                    .stop = &stop};
     _exit(mail_run(&options) == 0 ? 0 : 1);
 }
@@ -194,13 +200,33 @@ static void write_report(const struct arguments *arguments, const struct counter
         perror(arguments->report);
 }
 
+/* Lines of less than a page, appended: processes do not cut each other's. */
+static int open_arrivals(const struct arguments *arguments)
+{
+    if (!arguments->arrivals)
+        return -1;
+    int file = open(arguments->arrivals, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (file < 0)
+        perror(arguments->arrivals);
+    return file;
+}
+
+static void print_policies(void)
+{
+    struct postfix_policy row;
+    for (unsigned i = 0; postfix_policy_row(&row, i); i++)
+        printf("%s\t%s\t%s\n", row.row, postfix_answer_name(row.answer), row.text);
+}
+
 static int serve_mail(const struct arguments *arguments)
 {
     static int listeners[PROCESSES_MAX][LISTENERS_MAX];
     size_t count[PROCESSES_MAX];
     pid_t children[PROCESSES_MAX];
     struct counters *counters = counters_create();
-    if (!counters || farm_tls_load(arguments->certificates) != 0)
+    int arrivals = open_arrivals(arguments);
+    if (!counters || (arguments->arrivals && arrivals < 0) ||
+        farm_tls_load(arguments->certificates) != 0)
         return 1;
     for (unsigned i = 0; i < arguments->processes; i++) {
         count[i] = open_listeners(arguments, i == 0, listeners[i]);
@@ -208,7 +234,7 @@ static int serve_mail(const struct arguments *arguments)
             return 1;
     }
     for (unsigned i = 0; i < arguments->processes; i++)
-        children[i] = start_process(arguments, counters, listeners[i], count[i]);
+        children[i] = start_process(arguments, counters, listeners[i], count[i], arrivals);
     for (unsigned i = 0; i < arguments->processes; i++) /* theirs now: nobody would accept here */
         for (size_t j = 0; j < count[i]; j++)
             close(listeners[i][j]);
@@ -236,7 +262,8 @@ static int parse(int argc, char **argv, struct arguments *arguments)
         {"report", required_argument, NULL, 'r'},       {"lifetime", required_argument, NULL, 't'},
         {"dns", required_argument, NULL, 'd'},          {"list", no_argument, NULL, 'l'},
         {"list-dns", no_argument, NULL, 'L'},           {"more", required_argument, NULL, 'm'},
-        {"watch", required_argument, NULL, 'W'},        {0}};
+        {"watch", required_argument, NULL, 'W'},        {"arrivals", required_argument, NULL, 'a'},
+        {"list-policies", no_argument, NULL, 'P'},      {0}};
     int o;
     while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (o) {
@@ -270,6 +297,12 @@ static int parse(int argc, char **argv, struct arguments *arguments)
         case 'l':
             behaviours_print(stdout);
             exit(0);
+        case 'a':
+            arguments->arrivals = optarg;
+            break;
+        case 'P':
+            print_policies();
+            exit(0);
         case 'L':
             dns_print(stdout);
             exit(0);
@@ -289,9 +322,10 @@ int main(int argc, char **argv)
         arguments.processes > PROCESSES_MAX || arguments.more > MORE_MAX) {
         fprintf(stderr, "usage: farm --certificates DIR [--port N] [--wildcard | --more N]\n"
                         "            [--processes N] [--report FILE] [--lifetime SECONDS]\n"
+                        "            [--arrivals FILE]\n"
                         "       farm --watch DIRECTORY --more N\n"
                         "       farm --dns ADDRESS [--port N]\n"
-                        "       farm --list | --list-dns\n");
+                        "       farm --list | --list-dns | --list-policies\n");
         return 64;
     }
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {

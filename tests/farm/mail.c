@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 1024 /* of a command */
+#define RECIPIENT_MAX  128  /* bytes with NUL */
 #define EVENTS         256
 #define TICK_MS        50
 #define WHEEL_SLOTS    8192 /* times TICK_MS: about 400 s, more than any lifetime */
@@ -33,6 +34,7 @@ enum state {
     LISTENING,      /* for a command */
     AWAITING_HELLO, /* for the ClientHello that row->instead answers */
     SHAKING_HANDS,
+    TAKING, /* a message, up to the dot */
     SILENT, /* reads and drops, until the client goes */
     GONE,
 };
@@ -51,6 +53,8 @@ struct connection {
     uint64_t pause_ms; /* speak again at; 0: now */
     uint64_t end_ms;   /* lifetime or goodbye */
     bool ipv6, dripping, quit, early, handshake_failed, counted_out;
+    unsigned ending; /* bytes of end_of_message seen so far */
+    char recipient[RECIPIENT_MAX];
     uint16_t line_size;
     char line[LINE_MAX_BYTES];
     uint64_t timer_ms; /* when the wheel looks at it again; 0: not in the wheel */
@@ -79,6 +83,9 @@ static const struct reply too_many =
 static const struct reply good_bye = SAY("221 2.0.0 Bye\r\n" HANG_UP);
 static const struct reply unknown_command = SAY("502 5.5.2 Error: command not recognized\r\n");
 static const struct reply no_mail = SAY("554 5.7.1 No mail here, this is a farm\r\n");
+static const struct reply taken = SAY("250 2.0.0 Ok\r\n");
+static const struct reply go_ahead = SAY("354 End data with <CR><LF>.<CR><LF>\r\n");
+static const char end_of_message[] = "\r\n.\r\n";
 static const struct reply bad_sequence = SAY("503 5.5.1 Error: TLS already active\r\n");
 static const struct reply synchronization = SAY("554 SMTP synchronization error\r\n" HANG_UP);
 
@@ -393,6 +400,60 @@ static void obey_starttls(struct server *server, struct connection *c)
     }
 }
 
+/* --- taking mail: one recipient a message, no pipelining --- */
+
+static bool obey_mail(struct server *server, struct connection *c, const char *line)
+{
+    if (server->options->arrivals < 0)
+        return false;
+    if (is_command(line, "MAIL")) {
+        speak(c, taken, LISTENING);
+    } else if (is_command(line, "RCPT")) {
+        const char *from = strchr(line, '<');
+        size_t size = from ? strcspn(++from, ">") : 0;
+        snprintf(c->recipient, sizeof c->recipient, "%.*s", (int)size, from ? from : "");
+        speak(c, taken, LISTENING);
+    } else if (is_command(line, "DATA")) {
+        c->ending = 2; /* the line end of the command counts: the message may be empty */
+        speak(c, go_ahead, TAKING);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* "RECIPIENT <tab> LABEL/VARIANT <tab> TLSv1.3": what came, where, and how. */
+static void write_arrival(const struct server *server, const struct connection *c)
+{
+    if (dprintf(server->options->arrivals, "%s\t%s/%u\t%s\n", c->recipient, c->row->label,
+                c->variant, c->ssl ? SSL_get_version(c->ssl) : "clear") < 0)
+        perror("farm: arrivals");
+}
+
+static enum progress step_taking(struct server *server, struct connection *c)
+{
+    char bytes[4096];
+    ssize_t n = stream_read(c, bytes, sizeof bytes);
+    if (n < 0 && errno == EAGAIN)
+        return BLOCKED;
+    if (n <= 0) {
+        client_left(server, c);
+        return GOING_ON;
+    }
+    for (ssize_t i = 0; i < n; i++) {
+        if (bytes[i] != end_of_message[c->ending])
+            c->ending = 0;
+        if (bytes[i] == end_of_message[c->ending])
+            c->ending++;
+        if (c->ending < sizeof end_of_message - 1)
+            continue;
+        write_arrival(server, c);
+        speak(c, taken, LISTENING);
+        break;
+    }
+    return GOING_ON;
+}
+
 static void obey(struct server *server, struct connection *c)
 {
     const char *line = c->line;
@@ -410,7 +471,8 @@ static void obey(struct server *server, struct connection *c)
     } else {
         if (is_mail_command(line))
             count(&counts(server, c)->mail_commands);
-        speak(c, is_mail_command(line) ? no_mail : unknown_command, LISTENING);
+        if (!obey_mail(server, c, line))
+            speak(c, is_mail_command(line) ? no_mail : unknown_command, LISTENING);
     }
 }
 
@@ -521,6 +583,8 @@ static enum progress step(struct server *server, struct connection *c)
         return step_awaiting_hello(server, c);
     case SHAKING_HANDS:
         return step_handshake(server, c);
+    case TAKING:
+        return step_taking(server, c);
     case SILENT:
         return step_silent(server, c);
     case GONE:

@@ -17,6 +17,7 @@ struct mail_options {
     size_t listener_count;
     struct counters *counters;
     unsigned lifetime_s; /* a connection is closed after it, whatever it does */
+    int arrivals;        /* where each message taken is written down; -1: none is taken */
     const volatile sig_atomic_t *stop;
 };
 

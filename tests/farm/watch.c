@@ -41,7 +41,8 @@ static bool is_plausible(const struct verdict *v, unsigned number)
            (v->host[0] == 0 || strcmp(v->host, host) == 0) && v->match[0] == 0 &&
            v->class <= CLASS_DANE && v->level <= LEVEL_AUTHENTICATED &&
            v->conclusion <= CONCLUSION_UNDELIVERABLE && v->cause < CAUSE_COUNT &&
-           v->enforce <= ENFORCE_SECURE_MATCH && v->hosts <= 1 && v->hosts_good <= v->hosts;
+           v->enforce <= ENFORCE_SECURE_MATCH && v->pins.count <= VERDICT_PINS_MAX &&
+           v->hosts <= 1 && v->hosts_good <= v->hosts;
 }
 
 static void read_one(struct watch *watch, const struct table_reader *reader, unsigned number,
@@ -57,6 +58,7 @@ static void read_one(struct watch *watch, const struct table_reader *reader, uns
     watch->reads++;
     switch (table_read(reader, &key, now_ms, &verdict)) {
     case TABLE_MISS:
+    case TABLE_ABSENT:
         watch->misses++;
         return;
     case TABLE_UNKNOWN:

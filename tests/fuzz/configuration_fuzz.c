@@ -70,7 +70,7 @@ static const struct option_row list_rows[] = {
 };
 static const struct option_module first = {"first", NULL, rows, sizeof(rows) / sizeof(rows[0])};
 static const struct option_module second = {"second", NULL, list_rows, 2};
-static const struct option_part parts[] = {{&first, 0}, {&second, 0}};
+static const struct option_part parts[] = {{.module = &first}, {.module = &second}};
 static const struct option_table table = {parts, 2, sizeof(struct settings)};
 
 static char folder[] = "/tmp/mxward-fuzz-XXXXXX";

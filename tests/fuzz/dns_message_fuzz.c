@@ -18,8 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const enum dns_type types[] = {DNS_A,   DNS_CNAME, DNS_SOA, DNS_MX,
-                                      DNS_TXT, DNS_AAAA,  DNS_TLSA};
+static const enum dns_type types[] = {DNS_A,    DNS_CNAME, DNS_SOA,    DNS_MX,        DNS_TXT,
+                                      DNS_AAAA, DNS_TLSA,  DNS_SMIMEA, DNS_OPENPGPKEY};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -61,6 +61,7 @@ static unsigned use_records(const struct dns_answer *answer)
         case DNS_AAAA:
             CHECK(answer->addresses[i].family == 6);
             break;
+        case DNS_SMIMEA:
         case DNS_TLSA:
             for (unsigned j = 0; j < answer->tlsa[i].size; j++)
                 sum += answer->tlsa[i].data[j];
@@ -71,6 +72,7 @@ static unsigned use_records(const struct dns_answer *answer)
             break;
         case DNS_CNAME:
         case DNS_SOA:
+        case DNS_OPENPGPKEY:
             CHECK(answer->count == 1);
             break;
         }

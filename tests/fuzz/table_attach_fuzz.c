@@ -13,6 +13,8 @@
  */
 #include "shm/table_file.c"
 
+#include "shm/account.h"
+#include "shm/verdict_record.h"
 #include "shm/writer.h"
 
 #include <stdio.h>
@@ -53,6 +55,12 @@ static uint64_t lines[KEYS], records[KEYS];
 static struct table_key keys[KEYS];
 static char texts[KEYS][32];
 
+/* Every fourth record is an account's, the others are verdicts, some with floor and pins. */
+static bool is_account(unsigned number)
+{
+    return number % 4 == 3;
+}
+
 static void verdict_of(struct verdict *verdict, unsigned number)
 {
     memset(verdict, 0, sizeof *verdict);
@@ -61,16 +69,83 @@ static void verdict_of(struct verdict *verdict, unsigned number)
     verdict->config_epoch = number;
     snprintf(verdict->host, sizeof verdict->host, "mx%u.example.org", number);
     memset(verdict->match, 'm', number * 7);
+    if (number % 4 == 1)
+        verdict->floor = (struct floor){.level = LEVEL_ENCRYPT, .seen_at_s = number};
+    if (number % 4 == 2)
+        verdict->floor = (struct floor){.rule = RULE_PIN, .rule_until_s = number};
+    if (number % 8 == 0)
+        verdict->pins.count = number / 8 % (VERDICT_PINS_MAX + 1);
 }
 
-static bool is_value(const struct verdict *verdict, unsigned number)
+static void account_of(struct account *account, unsigned number)
 {
-    struct verdict expected;
+    *account = (struct account){.flags = number % 16, .changed_s = number};
+    snprintf(account->profile, sizeof account->profile, "profile-%u", number);
+}
+
+static bool is_verdict_of(const union record *record, unsigned number)
+{
+    struct verdict verdict, expected;
 
     verdict_of(&expected, number);
-    return verdict->class == expected.class && verdict->level == expected.level &&
-           verdict->config_epoch == number && strcmp(verdict->host, expected.host) == 0 &&
-           strcmp(verdict->match, expected.match) == 0;
+    return verdict_unpack(record, &verdict) && verdict.class == expected.class &&
+           verdict.level == expected.level && verdict.config_epoch == number &&
+           verdict.pins.count == expected.pins.count && strcmp(verdict.host, expected.host) == 0 &&
+           strcmp(verdict.match, expected.match) == 0 &&
+           verdict.floor.level == expected.floor.level &&
+           verdict.floor.rule == expected.floor.rule &&
+           verdict.floor.seen_at_s == expected.floor.seen_at_s;
+}
+
+static bool is_value(const union record *record, unsigned number)
+{
+    struct account account, expected;
+
+    if (!is_account(number))
+        return is_verdict_of(record, number);
+    account_of(&expected, number);
+    return account_unpack(record, &account) && account.flags == expected.flags &&
+           account.changed_s == number && strcmp(account.profile, expected.profile) == 0;
+}
+
+/* Whatever it is and says: no unpacking looks beyond it. */
+static void unpack_all(const union record *record)
+{
+    char name[ACCOUNT_NAME_MAX], domain[ACCOUNT_DOMAIN_MAX];
+    struct verdict verdict;
+    struct account account;
+    struct account_exception exception;
+    struct account_settings settings;
+    struct profile profile;
+
+    if (verdict_unpack(record, &verdict))
+        MUST(strlen(verdict.host) < sizeof verdict.host &&
+             strlen(verdict.match) < sizeof verdict.match);
+    if (account_unpack(record, &account))
+        MUST(strlen(account.profile) < sizeof account.profile);
+    if (account_settings_unpack(record, &settings))
+        MUST(strlen(settings.alias_profile) < sizeof settings.alias_profile);
+    if (account_profile_unpack(record, &profile))
+        MUST(strlen(profile.name) < sizeof profile.name);
+    account_exception_unpack(record, &exception);
+    if (account_record_names(record, name, domain))
+        MUST(strlen(name) < sizeof name && strlen(domain) < sizeof domain);
+}
+
+static int put(struct table_writer *writer, unsigned number)
+{
+    struct verdict verdict;
+    struct account account;
+    struct table_key key;
+    union record record;
+
+    if (!is_account(number)) {
+        verdict_of(&verdict, number);
+        return table_writer_put(writer, &keys[number], &verdict);
+    }
+    account_of(&account, number);
+    MUST(account_pack(&record, &key, texts[number] + 1, &account, 1));
+    return table_writer_put_record(writer, &key, &record);
 }
 
 static void remove_files(void)
@@ -100,11 +175,10 @@ static void make_sound(void)
 
     MUST(table_writer_open(&writer, directory, TABLE_BYTES, &now, NULL, why, sizeof why) == 0);
     for (unsigned i = 0; i < KEYS; i++) {
-        struct verdict verdict;
-        const int length = snprintf(texts[i], sizeof texts[i], "d%u.example.org", i);
+        const int length = snprintf(texts[i], sizeof texts[i], "%s%u%cexample.org",
+                                    is_account(i) ? "au" : "d", i, is_account(i) ? '@' : '.');
         MUST(table_key_make(&keys[i], texts[i], (size_t)length));
-        verdict_of(&verdict, i);
-        MUST(table_writer_put(writer, &keys[i], &verdict) == 0);
+        MUST(put(writer, i) == 0);
     }
     table_writer_close(writer);
     const int descriptor = table_file_map(&map, path, 1, false, why, sizeof why);
@@ -168,13 +242,15 @@ static uint64_t place_of(enum kind kind, uint32_t place)
 
 static void mend_record(char *bytes, uint64_t offset)
 {
-    uint16_t length;
+    union record record;
+    const uint64_t left = sound_bytes - offset;
 
-    memcpy(&length, bytes + offset + offsetof(struct record_fixed, record_bytes), sizeof length);
-    if (length < 8 || length > TABLE_SLOT_MAX || offset + length > sound_bytes)
+    memcpy(&record, bytes + offset, left < sizeof record ? left : sizeof record);
+    const size_t words = record_words(&record.head);
+    if (words < 3 || words * 8 > left)
         return;
-    const uint64_t checksum = XXH3_64bits(bytes + offset + 8, length - 8u);
-    memcpy(bytes + offset, &checksum, sizeof checksum);
+    record_finish(&record, record.head.sequence);
+    memcpy(bytes + offset, &record, words * 8);
 }
 
 /* What the changes allow to be read that was never put. */
@@ -271,10 +347,12 @@ static void read_keys(const struct table_reader *reader, const struct applied *a
                       bool attached)
 {
     for (unsigned i = 0; i < KEYS; i++) {
-        struct verdict verdict;
-        const enum table_outcome outcome = table_read(reader, &keys[i], now.boot_ms, &verdict);
-        if (outcome == TABLE_HIT)
-            MUST(applied->forged || is_value(&verdict, i));
+        union record record;
+        const enum table_outcome outcome = table_find(reader, &keys[i], now.boot_ms, &record);
+        if (outcome == TABLE_HIT) {
+            MUST(applied->forged || is_value(&record, i));
+            unpack_all(&record);
+        }
         if (attached && !applied->forged)
             MUST(outcome != TABLE_UNKNOWN);
     }
@@ -304,11 +382,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     MUST(table_reader_open(&reader, directory, &now, why, sizeof why) == 0);
     read_keys(reader, &applied, true);
     for (unsigned i = 0; i < KEYS; i += 3) {
-        struct verdict verdict;
-        verdict_of(&verdict, i);
-        MUST(table_writer_put(writer, &keys[i], &verdict) == 0);
-        MUST(table_read(reader, &keys[i], now.boot_ms, &verdict) == TABLE_HIT);
-        MUST(is_value(&verdict, i));
+        union record record;
+        MUST(put(writer, i) == 0);
+        MUST(table_find(reader, &keys[i], now.boot_ms, &record) == TABLE_HIT);
+        MUST(is_value(&record, i));
     }
     table_reader_close(reader);
     table_writer_close(writer);

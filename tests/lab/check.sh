@@ -3,6 +3,8 @@
 # shellcheck shell=sh disable=SC2154,SC1091
 
 . "$here/phases.sh"
+. "$here/decisions.sh"
+. "$here/policies.sh"
 
 failed=''
 phase() { # FUNCTION WORDS…
@@ -21,6 +23,19 @@ phase table_agrees "every domain as expected.tsv says"
 phase farm_was_treated_politely "the farm saw no early talk, no missing QUIT, no mail command"
 phase live_sees_what_changed "a live look sees that STARTTLS is gone (PIT-01)"
 phase details_are_right "versions, keywords, alerts and names are told apart"
+if can_send; then
+    phase every_policy_holds "each policy text delivers where it should, and fails closed, at a real Postfix (DEC-06, PIT-01)"
+    phase policies_are_noticed "a wrong outcome of a policy is noticed"
+fi
+phase guarantee_stops_what_is_not_secure "the guarantee: send, send, stop for three recipients (S1, S2)"
+phase exception_ends_by_itself "off for one domain, on again by itself (S5)"
+phase exemptions_need_asserted_facts "exemptions need what the mail server asserts (S8, MSG-05)"
+phase alias_is_secure_both_ways "a secure alias sends and takes only encrypted (S13)"
+phase loss_of_tls_is_held "who did TLS and does it no more is held, and an administrator told (S10)"
+phase keys_are_told "a recipient's key in signed DNS is told, and sends nothing (S14, DANE-44)"
+phase rules_hold "an administrator's rules hold for everybody"
+phase blocked_look_stops_nothing "a look that is blocked stops no mail (law 1)"
+phase decisions_survive_a_kill "what was acknowledged survives kill -9"
 phase rate_limits_are_respected "a host that limits our rate is left in peace"
 phase killed_in_a_storm "kill -9 in a storm, restart with another number of shards: no torn record"
 phase stopped_in_a_storm "ten seconds of SIGSTOP in a storm: no finding about a peer (law 3)"

@@ -38,7 +38,7 @@ ready_name_servers() {
 
 start_farm() {
     "$farm" --certificates "$lab/certificates" --report "$live/farm.tsv" --more 200 --lifetime 60 \
-        >"$live/farm.ready" &
+        --arrivals "$live/arrivals" >"$live/farm.ready" &
     farm_process=$!
     started="$started $!"
 }
@@ -199,6 +199,10 @@ politeness {
     back_off = 1s
     back_off_max = 2s
 }
+guarantee {
+    aliases = { "@secure.here.lab" }
+    trusted_hops = { 10.9.8.0/24 }
+}
 END
 }
 
@@ -207,7 +211,7 @@ start_daemon() {
     mkdir -p "$live/run" "$live/state"
     daemon_configuration "$1"
     # Fewer files than it needs, as a shell would give: it helps itself.
-    (ulimit -S -n 64 && exec "$BUILD/mxward" -c "$live/mxward.conf") 2>>"$live/mxward.log" &
+    prlimit --nofile=64: "$BUILD/mxward" -c "$live/mxward.conf" 2>>"$live/mxward.log" &
     daemon=$!
     started="$started $!"
     until_ready 20 test -S "$live/run/mxward.sock"

@@ -14,32 +14,14 @@
 #include "engine/probe/endpoint.h"
 
 #include "engine/base/clock.h"
-#include "tests/pki.h"
+#include "tests/plays/world/servers.h"
 #include "tests/plays/world/world.h"
-
-#include <openssl/pem.h>
 
 #include <check.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-/* --- what hosts say --- */
-
-#define GREETS    "S: 220 mx.example ESMTP\n"
-#define EHLO      "C: EHLO probe.example\n"
-#define OFFERS    EHLO "S: 250-mx.example\nS: 250-STARTTLS\nS: 250 SIZE 10000\n"
-#define STARTS    "C: STARTTLS\nS: 220 go ahead\n"
-#define UNTIL_TLS GREETS OFFERS STARTS
-#define BYE       "C: QUIT\nS: 221 bye\n"
-#define INSIDE    EHLO "S: 250-mx.example\nS: 250-REQUIRETLS\nS: 250 SIZE 10000\n"
-#define WHOLE     UNTIL_TLS "TLS\n" INSIDE BYE "goodbye\nclose\n"
-#define ALERT     "S! \\x15\\x03\\x03\\x00\\x02\\x02\\x28\n" /* handshake_failure */
-#define HUNDRED_BYTES                                                                              \
-    "01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901" \
-    "23456789"
 
 /* How exactly the play is known beforehand. */
 enum {
@@ -77,10 +59,7 @@ static const struct play plays[] = {
      OUTCOME_TLS_OK,
      EXACT},
 
-    {"no STARTTLS",
-     {GREETS EHLO "S: 250-mx.example\nS: 250 SIZE 1\n" BYE},
-     OUTCOME_NO_STARTTLS,
-     EXACT},
+    {"no STARTTLS", {PLAIN}, OUTCOME_NO_STARTTLS, EXACT},
     {"no keyword at all", {GREETS EHLO "S: 250 mx.example\n" BYE}, OUTCOME_NO_STARTTLS, EXACT},
     {"masked by a middlebox",
      {GREETS EHLO "S: 250-mx.example\nS: 250 XXXXXXXA\n" BYE},
@@ -129,7 +108,7 @@ static const struct play plays[] = {
      OUTCOME_TLS_ALERT,
      LEAVES | LATE(TLS_OK)}, /* in TLS 1.3 the refusal comes after the handshake */
     {"a chain of 120 KiB", {UNTIL_TLS "TLS huge\n"}, OUTCOME_TLS_TOO_LARGE, LEAVES | HUGE},
-    {"only TLS 1.0", {UNTIL_TLS "TLS old\nclose\n"}, OUTCOME_TLS_WEAK, LEAVES | LATE(TLS_ALERT)},
+    {"only TLS 1.0", {UNTIL_TLS "TLS old\nclose\n"}, OUTCOME_TLS_WEAK, LEAVES},
 
     {"greeting 451", {"S: 451 4.3.0 later\n" BYE}, OUTCOME_GREETING_TEMPORARY, LEAVES},
     {"greeting 554", {"S: 554 5.7.1 no\n" BYE}, OUTCOME_GREETING_REFUSED, LEAVES},
@@ -189,71 +168,10 @@ static struct wheel *wheel;
 static struct certificate_store *certificates;
 static struct prober *prober;
 
-static SSL_CTX *tls_server(int most, EVP_PKEY *key, X509 *leaf, X509 *root)
+static bool may_again(void *context, uint64_t job)
 {
-    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
-
-    PKI_NEEDS(ctx != NULL);
-    SSL_CTX_set_security_level(ctx, 0);
-    PKI_NEEDS(SSL_CTX_set_min_proto_version(ctx, TLS1_VERSION) == 1);
-    PKI_NEEDS(SSL_CTX_set_max_proto_version(ctx, most) == 1);
-    PKI_NEEDS(SSL_CTX_use_certificate(ctx, leaf) == 1 && SSL_CTX_use_PrivateKey(ctx, key) == 1);
-    PKI_NEEDS(X509_up_ref(root) == 1 && SSL_CTX_add0_chain_cert(ctx, root) == 1);
-    return ctx;
-}
-
-static void trust(X509 *root)
-{
-    char path[] = "/tmp/mxward-play-XXXXXX";
-    int descriptor = mkstemp(path);
-    FILE *file = fdopen(descriptor, "w");
-
-    PKI_NEEDS(file != NULL && PEM_write_X509(file, root) == 1);
-    fclose(file);
-    ck_assert_int_eq(certificate_trust_load(certificates, path, NULL), 0);
-    unlink(path);
-}
-
-/* Some 10 KiB of names. */
-static X509 *big_certificate(EVP_PKEY *key)
-{
-    char names[16384];
-    size_t size = 0;
-
-    for (int i = 0; i < 300; i++)
-        size += (size_t)snprintf(names + size, sizeof names - size, "%sDNS:%032d.example",
-                                 i == 0 ? "" : ",", i);
-    return pki_certificate(
-        &(struct pki_spec){.common_name = "big", .alternative = names, .key = key});
-}
-
-static void make_tls_servers(void)
-{
-    EVP_PKEY *root_key = pki_key_ec(), *key = pki_key_ec();
-    X509 *root =
-        pki_certificate(&(struct pki_spec){.common_name = "root", .ca = true, .key = root_key});
-    X509 *leaf = pki_certificate(&(struct pki_spec){.common_name = "mx.example",
-                                                    .alternative = "DNS:mx.example",
-                                                    .key = key,
-                                                    .issuer = root,
-                                                    .issuer_key = root_key});
-
-    SSL_CTX *demanding = tls_server(TLS1_3_VERSION, key, leaf, root);
-    SSL_CTX *huge = tls_server(TLS1_3_VERSION, key, leaf, root);
-
-    SSL_CTX_set_verify(demanding, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-    for (int i = 0; i < 12; i++)
-        PKI_NEEDS(SSL_CTX_add0_chain_cert(huge, big_certificate(root_key)) == 1);
-    world_tls_server("", tls_server(TLS1_3_VERSION, key, leaf, root));
-    world_tls_server("1.2", tls_server(TLS1_2_VERSION, key, leaf, root));
-    world_tls_server("old", tls_server(TLS1_VERSION, key, leaf, root));
-    world_tls_server("demanding", demanding);
-    world_tls_server("huge", huge);
-    trust(root);
-    X509_free(leaf);
-    X509_free(root);
-    EVP_PKEY_free(key);
-    EVP_PKEY_free(root_key);
+    (void)context;
+    return job == JOB;
 }
 
 static void set_up(void)
@@ -277,10 +195,12 @@ static void set_up(void)
     ck_assert_int_eq(ring_create(&ring, &limits), 0);
     ck_assert_int_eq(wheel_create(&wheel, clock_boot_ms()), 0);
     ck_assert_int_eq(certificate_store_create(&certificates, 1 << 20), 0);
-    make_tls_servers();
+    servers_make();
+    servers_trust(certificates);
     ck_assert_msg(
         prober_create(&prober, ring, wheel, certificates, &settings, 2, why, sizeof why) == 0, "%s",
         why);
+    prober_ask_again(prober, may_again, NULL);
 }
 
 static void tear_down(void)
@@ -308,6 +228,7 @@ struct result {
     bool started; /* prober_start took it */
     unsigned evidences, turns;
     enum outcome outcome;
+    bool unnamed; /* what it would take instead is not known */
     char detail[160];
     uint64_t lasted_ms, allocations;
     bool allocation_failed;
@@ -336,6 +257,7 @@ static void take_ended(struct result *result)
     while ((evidence = prober_take_ended(prober, &job)) != NULL) {
         result->evidences++;
         result->outcome = evidence->outcome;
+        result->unnamed = evidence_is_unnamed(evidence);
         memcpy(result->detail, evidence->detail, sizeof result->detail);
         if (job != JOB)
             world_fail("the evidence is of another job");
@@ -434,6 +356,13 @@ static bool is_ours(const struct result *result)
     return !result->started || outcome_says(result->outcome) == SAYS_OURS;
 }
 
+/* It is refused, and we do not say that this is all: to name what is weak was left to us. */
+static bool is_left_open(const struct run *run, const struct result *result)
+{
+    return run->play->outcome == OUTCOME_TLS_WEAK && result->outcome == OUTCOME_TLS_ALERT &&
+           result->unnamed;
+}
+
 static bool is_timeout(enum outcome outcome)
 {
     return outcome == OUTCOME_CONNECT_TIMEOUT || outcome == OUTCOME_GREETING_TIMEOUT ||
@@ -475,7 +404,8 @@ static void in_trouble(const struct play *play, enum world_trouble trouble)
         trouble == TROUBLE_LATE || trouble == TROUBLE_RACE || trouble == TROUBLE_SLOW_CANCEL;
     struct result result = {.operations = 1};
 
-    for (unsigned n = 1; n <= result.operations; n++) {
+    /* Up to the first n that is not reached: what is in trouble may be the last operation. */
+    for (unsigned n = 1; result.operations >= n - 1; n++) {
         struct run run = {.play = play,
                           .trouble = world_trouble_name(trouble),
                           .n = n,
@@ -483,7 +413,7 @@ static void in_trouble(const struct play *play, enum world_trouble trouble)
         result = play_once(&run);
         check_run(&run, &result);
         bool same = result.outcome == play->outcome;
-        REQUIRE(same || is_ours(&result) ||
+        REQUIRE(same || is_ours(&result) || is_left_open(&run, &result) ||
                 (delays && (is_timeout(result.outcome) ||
                             result.outcome + 1u == (play->known >> 16 & 0xff))));
         REQUIRE(same || trouble != TROUBLE_NO_BUFFER); /* it can just ask again */
@@ -500,12 +430,15 @@ END_TEST
 START_TEST(an_allocation_that_fails_is_never_a_finding_about_the_peer)
 {
     struct result result = {.allocation_failed = true};
-    for (uint64_t n = 1; result.allocation_failed; n++) {
+    /* The whole dialogue of the first play, and fewer and fewer of the others', which are alike. */
+    bool every = _i == 0 || world_plays_whole();
+    for (uint64_t n = 1; result.allocation_failed; n += every ? 1 : 1 + n / 100) {
         struct run run = {
             .play = &plays[_i], .trouble = "allocation failed", .n = n, .fail_allocation = n};
         result = play_once(&run);
         check_run(&run, &result);
-        REQUIRE(result.outcome == run.play->outcome || is_ours(&result));
+        REQUIRE(result.outcome == run.play->outcome || is_ours(&result) ||
+                is_left_open(&run, &result));
     }
     struct run run = {.play = &plays[_i]}; /* and nothing is the worse for it */
     result = play_once(&run);
@@ -516,7 +449,7 @@ END_TEST
 START_TEST(a_loop_that_was_stopped_blames_nobody)
 {
     struct result result = {.turns = 1};
-    for (unsigned n = 1; n <= result.turns; n++) {
+    for (unsigned n = 1;; n++) {
         struct run run = {.play = &plays[_i], .trouble = "loop stopped", .n = n, .stop_at_turn = n};
         result = play_once(&run);
         check_run(&run, &result);
@@ -532,12 +465,13 @@ END_TEST
 START_TEST(a_probe_can_be_cancelled_at_any_turn)
 {
     struct result result = {.turns = 1};
-    for (unsigned n = 1; n <= result.turns; n++) {
+    for (unsigned n = 1; result.turns >= n - 1; n++) {
         struct run run = {
             .play = &plays[_i], .trouble = "all cancelled", .n = n, .cancel_at_turn = n};
         result = play_once(&run);
         check_run(&run, &result);
-        REQUIRE(result.outcome == OUTCOME_OURS_CANCELLED || result.outcome == run.play->outcome);
+        REQUIRE(result.outcome == OUTCOME_OURS_CANCELLED || result.outcome == run.play->outcome ||
+                is_left_open(&run, &result));
     }
 }
 END_TEST
@@ -676,7 +610,7 @@ int main(void)
     Suite *suite = suite_create("plays/endpoint");
     TCase *tests = tcase_create("endpoint");
     tcase_add_checked_fixture(tests, set_up, tear_down);
-    tcase_set_timeout(tests, 200);
+    tcase_set_timeout(tests, world_plays_whole() ? 7200 : 200);
     tcase_add_loop_test(tests, each_host_gets_its_finding, 0, PLAYS);
     tcase_add_loop_test(tests, the_finding_does_not_depend_on_how_bytes_are_cut, 0, PLAYS);
     tcase_add_loop_test(tests, an_operation_in_trouble_is_never_a_finding_about_the_peer, 0, PLAYS);

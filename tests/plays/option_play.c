@@ -36,7 +36,7 @@ static const struct option_row rows[] = {
     {.name = "names", .type = OPTION_LIST, .offset = offsetof(struct settings, names)},
 };
 static const struct option_module module = {"main", NULL, rows, sizeof(rows) / sizeof(rows[0])};
-static const struct option_part part = {&module, 0};
+static const struct option_part part = {.module = &module};
 static const struct option_table table = {&part, 1, sizeof(struct settings)};
 
 static char folder[] = "/tmp/mxward-option-play-XXXXXX";

@@ -5,12 +5,15 @@
 #include "tests/plays/world/world.h"
 
 #include "engine/base/clock.h"
+#include "engine/loop/pool.h"
 
+#include <arpa/inet.h>
 #include <check.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { OPEN = 1, CONNECT, RECEIVE, SEND };
 
@@ -204,6 +207,135 @@ START_TEST(the_nth_allocation_fails_and_no_other)
 }
 END_TEST
 
+START_TEST(after_the_nth_allocation_all_fail_if_wanted)
+{
+    void *got[4];
+    world_allocations_begin(2);
+    world_allocations_last();
+    for (unsigned i = 0; i < 4; i++)
+        got[i] = used(malloc(10));
+    world_allocations_end();
+    for (unsigned i = 0; i < 4; i++) {
+        ck_assert_int_eq(got[i] == NULL, i > 0);
+        free(got[i]);
+    }
+}
+END_TEST
+
+START_TEST(a_pool_that_is_named_holds_one)
+{
+    static const char *const smalls[] = {NULL, "other", "this", ""};
+    for (unsigned i = 0; i < 4; i++) {
+        struct pool *pool;
+        world_pool_of_one(smalls[i]);
+        ck_assert_int_eq(pool_create(&pool, "this", 8, 3), 0);
+        ck_assert_uint_eq(pool_slots(pool), i < 2 ? 3 : 1);
+        pool_destroy(pool);
+    }
+    world_pool_of_one(NULL);
+}
+END_TEST
+
+static ring_file connected_to(const char *address_text, int *result)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET};
+
+    ck_assert_int_eq(inet_pton(AF_INET, address_text, &to.sin_addr), 1);
+    ck_assert_int_eq(ring_open(ring, token(OPEN), AF_INET), 0);
+    ck_assert_int_eq(turn(), 1);
+    ring_file file = last.result;
+    ck_assert_int_eq(
+        ring_connect(ring, token(CONNECT), file, (const struct sockaddr *)&to, sizeof to), 0);
+    (void)turn();
+    *result = last.result;
+    return file;
+}
+
+START_TEST(each_address_has_scripts_of_its_own_one_a_visit)
+{
+    static const struct {
+        const char *address;
+        int result;
+    } visits[] = {{"192.0.2.1", -ECONNREFUSED}, {"192.0.2.2", 0}, {"192.0.2.1", -EHOSTUNREACH}};
+    struct world_options options = {
+        .addresses = {{"192.0.2.1", {"connect refused", "connect unreachable"}},
+                      {"192.0.2.2", {"S: 220"}}}};
+    int result;
+    begin("", TROUBLE_NONE, 0);
+    world_begin(&options);
+    for (size_t i = 0; i < sizeof visits / sizeof *visits; i++) {
+        ring_close(ring, connected_to(visits[i].address, &result));
+        ck_assert_int_eq(result, visits[i].result);
+    }
+    world_calm(); /* and from the beginning */
+    ring_close(ring, connected_to("192.0.2.1", &result));
+    ck_assert_int_eq(result, -ECONNREFUSED);
+    ck_assert_ptr_null(world_failed());
+    ring_close(ring, connected_to("192.0.2.3", &result));
+    ck_assert_ptr_nonnull(world_failed()); /* nobody lives there */
+}
+END_TEST
+
+static unsigned begun, played;
+static uint64_t wants_ms;
+
+static void party_begins(void *context)
+{
+    (void)context;
+    begun++;
+}
+
+static void party_plays(void *context)
+{
+    (void)context;
+    played++;
+    if (clock_boot_ms() >= wants_ms)
+        world_wake();
+}
+
+static uint64_t party_next_ms(void *context)
+{
+    (void)context;
+    return wants_ms;
+}
+
+START_TEST(a_party_moves_the_clock_and_ends_the_turn)
+{
+    static const struct world_party party = {
+        .begin = party_begins, .play = party_plays, .next_ms = party_next_ms};
+    begin("", TROUBLE_NONE, 0);
+    world_invite(&party);
+    uint64_t began_ms = clock_boot_ms();
+    wants_ms = began_ms + 300;
+    ck_assert_int_eq(ring_turn(ring, began_ms + 1000, note, NULL), 0);
+    ck_assert_uint_eq(clock_boot_ms(), began_ms + 300);
+    ck_assert_uint_eq(begun, 1);
+    ck_assert_uint_ge(played, 2);
+    ck_assert_ptr_null(world_failed());
+}
+END_TEST
+
+START_TEST(plain_descriptors_are_real)
+{
+    int ends[2];
+    char byte = 'x';
+    begin("", TROUBLE_NONE, 0);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    ck_assert_int_eq(ring_receive(ring, token(RECEIVE), ends[0]), 0);
+    ck_assert_int_eq(ring_turn(ring, clock_boot_ms() + 10, note, NULL), 0);
+    ck_assert_int_eq(send(ends[1], "hello", 5, 0), 5);
+    ck_assert_int_eq(turn(), 1);
+    ck_assert_str_eq(text, "hello");
+    ck_assert_int_eq(ring_send(ring, token(SEND), ends[0], &byte, 1), 0);
+    ck_assert_int_eq(turn(), 1);
+    ck_assert_int_eq(recv(ends[1], &byte, 1, MSG_DONTWAIT), 1);
+    ring_close(ring, ends[0]);
+    ck_assert_int_eq(recv(ends[1], &byte, 1, MSG_DONTWAIT), 0);
+    close(ends[1]);
+    ck_assert_ptr_null(world_failed());
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("plays/world");
@@ -215,6 +347,11 @@ int main(void)
     tcase_add_test(tests, waiting_for_nobody_for_ever_fails_the_play);
     tcase_add_test(tests, a_cancelled_operation_ends_once_as_its_trouble_says);
     tcase_add_test(tests, the_nth_allocation_fails_and_no_other);
+    tcase_add_test(tests, after_the_nth_allocation_all_fail_if_wanted);
+    tcase_add_test(tests, a_pool_that_is_named_holds_one);
+    tcase_add_test(tests, each_address_has_scripts_of_its_own_one_a_visit);
+    tcase_add_test(tests, a_party_moves_the_clock_and_ends_the_turn);
+    tcase_add_test(tests, plain_descriptors_are_real);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -26,6 +26,8 @@ int ask_exit_code(int status)
         return USAGE;
     case MXW_REFUSED:
         return CONFIGURATION;
+    case MXW_ABSENT:
+        return NOT_MET;
     case MXW_PROTOCOL:
     case MXW_USAGE:
     case MXW_MEMORY:

@@ -79,8 +79,11 @@ int check_run(const struct invocation *invocation)
                           .exit_code = DONE,
                           .count = (size_t)invocation->word_count};
     struct mxw *handle;
-    int code = ask_open(invocation, &handle);
+    int code;
 
+    if (invocation->forward)
+        return decide_run(invocation);
+    code = ask_open(invocation, &handle);
     if (code != DONE)
         return code;
     screen_init(&check.screen, invocation, stdout);

@@ -39,6 +39,19 @@ enum option_bit {
     OPTION_WINDOW = 1 << 9,
     OPTION_DEFAULTS = 1 << 10,
     OPTION_HELP = 1 << 11,
+    OPTION_PROFILE = 1 << 12,
+    OPTION_SASL = 1 << 13,
+    OPTION_FACT = 1 << 14,
+    OPTION_UNTIL = 1 << 15,
+    OPTION_DOMAIN = 1 << 16,
+    OPTION_REASON = 1 << 17,
+    OPTION_DAYS = 1 << 18,
+    OPTION_FORWARD = 1 << 19,
+    OPTION_EXPLAIN = 1 << 20,
+    OPTION_INBOUND = 1 << 21,
+    OPTION_TLS = 1 << 22,
+    OPTION_CLIENT = 1 << 23,
+    OPTION_KEYS = 1 << 24,
 };
 #define OPTIONS_ALL (OPTION_SOCKET | OPTION_WAIT | OPTION_COLOR | OPTION_HELP)
 #define OPTIONS_ASK (OPTIONS_ALL | OPTION_JSON | OPTION_LIVE | OPTION_AGE)
@@ -51,13 +64,19 @@ struct invocation {
     const struct command *command;
     const char *socket;
     int wait_ms; /* for one answer */
-    bool json, live, resume, defaults, help;
+    bool json, live, resume, defaults, help, forward, explain, inbound, keys;
     enum when color;
     int64_t max_age_ms; /* -1: any */
     int required_class; /* enum tls_class; -1: none */
     const char *output; /* NULL: standard output */
     unsigned window;    /* questions outstanding in a scan; 0: what the daemon takes */
-    char **words;       /* what is left of the command line */
+    const char *profile, *sasl, *domain, *reason; /* NULL: not given */
+    uint32_t facts;                               /* enum mxw_fact, added */
+    int64_t until_s;                              /* wall clock; 0: not given */
+    unsigned days;
+    unsigned client_tls; /* 0x0303: TLS 1.2; 0: none */
+    const char *client;
+    char **words; /* what is left of the command line */
     int word_count;
 };
 
@@ -90,6 +109,9 @@ const struct command *command_find(const char *name); /* NULL */
 int options_parse(struct invocation *invocation, int count, char **texts);
 bool duration_parse(const char *text, int64_t *ms); /* 500ms 10s 5m 2h 30d, or seconds */
 int class_parse(const char *text);                  /* -1 */
+int level_parse(const char *text);                  /* -1 */
+/* "1h" or "30d" from now, 2026-12-31, or 2026-12-31T18:00 (UTC). */
+bool until_parse(const char *text, int64_t now_s, int64_t *until_s);
 
 /* help.c */
 void help_print(FILE *out);
@@ -105,6 +127,11 @@ int scan_run(const struct invocation *invocation);
 int status_run(const struct invocation *invocation);
 int reload_run(const struct invocation *invocation);
 int config_run(const struct invocation *invocation);
+int decide_run(const struct invocation *invocation);
+int user_run(const struct invocation *invocation);
+int memory_run(const struct invocation *invocation);
+int rule_run(const struct invocation *invocation);
+int report_run(const struct invocation *invocation);
 
 /* ask.c: what the commands share in asking. */
 const char *ask_socket(const struct invocation *invocation);            /* NULL: the standard one */

@@ -14,8 +14,9 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#define OPTIONS_MAX 16
+#define OPTIONS_MAX 32
 
 const struct option_line option_lines[] = {
     {OPTION_SOCKET, 's', "socket", "PATH",
@@ -38,6 +39,27 @@ const struct option_line option_lines[] = {
      "questions outstanding at once (standard: what the daemon takes, at most 512)", NULL},
     {OPTION_DEFAULTS, 0, "defaults", NULL,
      "every setting with its explanation and standard value, as a file to start from", NULL},
+    {OPTION_PROFILE, 'p', "profile", "NAME", "the profile (see mxwardctl config)", NULL},
+    {OPTION_SASL, 0, "sasl", "NAME", "the account that submitted the message", NULL},
+    {OPTION_FACT, 'f', "fact", "WORDS",
+     "what the mail server knows of the message, joined by commas: authenticated, local, forward, "
+     "tls-report, null-sender, requiretls, auto-submitted, tls-required-no",
+     NULL},
+    {OPTION_UNTIL, 'u', "until", "TIME",
+     "when it ends: 1h, 30d, 2026-12-31, 2026-12-31T18:00 (UTC)", NULL},
+    {OPTION_DOMAIN, 'd', "domain", "DOMAIN", "only for mail to this domain", NULL},
+    {OPTION_REASON, 0, "reason", "TEXT", "why; it goes into the audit", NULL},
+    {OPTION_DAYS, 0, "days", "NUMBER", "so many days back (standard: 7)", NULL},
+    {OPTION_FORWARD, 0, "forward", NULL,
+     "would mail that a standing forward hands on arrive there under --profile?", NULL},
+    {OPTION_EXPLAIN, 'x', "explain", NULL, "the whole derivation", NULL},
+    {OPTION_KEYS, 0, "keys", NULL,
+     "look whether the recipient publishes an OpenPGP key or S/MIME certificate", NULL},
+    {OPTION_INBOUND, 0, "inbound", NULL,
+     "mail that comes in: may a client hand it in for this recipient (secure aliases)?", NULL},
+    {OPTION_TLS, 0, "tls", "VERSION", "inbound: of the client's connection: none, 1.0 … 1.3",
+     "none 1.0 1.1 1.2 1.3"},
+    {OPTION_CLIENT, 0, "client", "ADDRESS", "inbound: the client's address", NULL},
     {OPTION_HELP, 'h', "help", NULL, "what this command does", NULL},
 };
 const size_t option_line_count = sizeof option_lines / sizeof option_lines[0];
@@ -70,6 +92,35 @@ int class_parse(const char *text)
         if (strcmp(text, class_name((enum tls_class)i)) == 0)
             return i;
     return -1;
+}
+
+int level_parse(const char *text)
+{
+    for (int i = 0; i <= LEVEL_AUTHENTICATED; i++)
+        if (strcmp(text, level_name((enum level)i)) == 0)
+            return i;
+    return -1;
+}
+
+bool until_parse(const char *text, int64_t now_s, int64_t *until_s)
+{
+    struct tm time = {0};
+    int64_t ms;
+    const char *end;
+
+    if (duration_parse(text, &ms)) {
+        *until_s = now_s + ms / 1000;
+        return true;
+    }
+    end = strptime(text, "%Y-%m-%dT%H:%M", &time);
+    if (!end) {
+        time = (struct tm){0};
+        end = strptime(text, "%Y-%m-%d", &time);
+    }
+    if (!end || *end)
+        return false;
+    *until_s = timegm(&time);
+    return true;
 }
 
 static int wrong(const char *option, const char *value, const char *wanted)
@@ -120,47 +171,141 @@ static int take_class(struct invocation *invocation, const char *value)
     return DONE;
 }
 
-static int take_option(struct invocation *invocation, enum option_bit bit, const char *value)
+static const struct {
+    const char *word;
+    uint32_t fact;
+} fact_words[] = {
+    {"authenticated", MXW_AUTHENTICATED},
+    {"local", MXW_LOCAL_ORIGIN},
+    {"forward", MXW_FORWARD},
+    {"tls-report", MXW_TLS_REPORT},
+    {"null-sender", MXW_NULL_SENDER},
+    {"requiretls", MXW_REQUIRETLS},
+    {"auto-submitted", MXW_AUTO_SUBMITTED},
+    {"tls-required-no", MXW_TLS_REQUIRED_NO},
+};
+
+static int take_facts(struct invocation *invocation, const char *value)
+{
+    const size_t count = sizeof fact_words / sizeof fact_words[0];
+
+    while (*value) {
+        size_t length = strcspn(value, ","), i = 0;
+
+        while (i < count && (strlen(fact_words[i].word) != length ||
+                             strncmp(fact_words[i].word, value, length) != 0))
+            i++;
+        if (i == count)
+            return wrong("fact", value, "a fact (see --help)");
+        invocation->facts |= fact_words[i].fact;
+        value += length + (value[length] == ',');
+    }
+    return DONE;
+}
+
+static int take_tls(struct invocation *invocation, const char *value)
+{
+    static const struct {
+        const char *word;
+        unsigned version;
+    } words[] = {{"none", 0}, {"1.0", 0x0301}, {"1.1", 0x0302}, {"1.2", 0x0303}, {"1.3", 0x0304}};
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcmp(value, words[i].word) != 0)
+            continue;
+        invocation->client_tls = words[i].version;
+        return DONE;
+    }
+    return wrong("tls", value, "none, 1.0, 1.1, 1.2 or 1.3");
+}
+
+static int take_days(struct invocation *invocation, const char *value)
+{
+    char *end;
+    unsigned long number = strtoul(value, &end, 10);
+
+    if (*end || end == value || number < 1 || number > 3650)
+        return wrong("days", value, "a number from 1 to 3650");
+    invocation->days = (unsigned)number;
+    return DONE;
+}
+
+/* Options that only say yes, or name something. False: it is another kind. */
+static bool take_plain(struct invocation *invocation, enum option_bit bit, const char *value)
+{
+    const struct {
+        enum option_bit bit;
+        bool *flag;
+        const char **text;
+    } plain[] = {
+        {OPTION_JSON, &invocation->json, NULL},
+        {OPTION_LIVE, &invocation->live, NULL},
+        {OPTION_RESUME, &invocation->resume, NULL},
+        {OPTION_DEFAULTS, &invocation->defaults, NULL},
+        {OPTION_HELP, &invocation->help, NULL},
+        {OPTION_FORWARD, &invocation->forward, NULL},
+        {OPTION_EXPLAIN, &invocation->explain, NULL},
+        {OPTION_INBOUND, &invocation->inbound, NULL},
+        {OPTION_KEYS, &invocation->keys, NULL},
+        {OPTION_SOCKET, NULL, &invocation->socket},
+        {OPTION_OUTPUT, NULL, &invocation->output},
+        {OPTION_PROFILE, NULL, &invocation->profile},
+        {OPTION_SASL, NULL, &invocation->sasl},
+        {OPTION_DOMAIN, NULL, &invocation->domain},
+        {OPTION_REASON, NULL, &invocation->reason},
+        {OPTION_CLIENT, NULL, &invocation->client},
+    };
+
+    for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++) {
+        if (plain[i].bit != bit)
+            continue;
+        if (plain[i].flag)
+            *plain[i].flag = true;
+        else if (plain[i].text)
+            *plain[i].text = value;
+        return true;
+    }
+    return false;
+}
+
+static int take_until(struct invocation *invocation, const char *value)
+{
+    if (until_parse(value, time(NULL), &invocation->until_s))
+        return DONE;
+    return wrong("until", value, "a time like 1h, 30d, 2026-12-31 or 2026-12-31T18:00");
+}
+
+static int take_timeout(struct invocation *invocation, const char *value)
 {
     int64_t ms = 0;
-    int result = DONE;
+    int result = take_time("timeout", value, 1, 3600000, &ms);
 
-    switch (bit) {
-    case OPTION_SOCKET:
-        invocation->socket = value;
-        break;
-    case OPTION_WAIT:
-        result = take_time("timeout", value, 1, 3600000, &ms);
-        invocation->wait_ms = (int)ms;
-        break;
-    case OPTION_JSON:
-        invocation->json = true;
-        break;
-    case OPTION_COLOR:
-        return take_color(invocation, value);
-    case OPTION_LIVE:
-        invocation->live = true;
-        break;
-    case OPTION_AGE:
-        return take_time("max-age", value, 0, UINT32_MAX, &invocation->max_age_ms);
-    case OPTION_REQUIRE:
-        return take_class(invocation, value);
-    case OPTION_OUTPUT:
-        invocation->output = value;
-        break;
-    case OPTION_RESUME:
-        invocation->resume = true;
-        break;
-    case OPTION_WINDOW:
-        return take_window(invocation, value);
-    case OPTION_DEFAULTS:
-        invocation->defaults = true;
-        break;
-    case OPTION_HELP:
-        invocation->help = true;
-        break;
-    }
+    invocation->wait_ms = (int)ms;
     return result;
+}
+
+static int take_max_age(struct invocation *invocation, const char *value)
+{
+    return take_time("max-age", value, 0, UINT32_MAX, &invocation->max_age_ms);
+}
+
+static int take_option(struct invocation *invocation, enum option_bit bit, const char *value)
+{
+    static const struct {
+        enum option_bit bit;
+        int (*take)(struct invocation *invocation, const char *value);
+    } rows[] = {
+        {OPTION_WAIT, take_timeout},  {OPTION_COLOR, take_color},   {OPTION_AGE, take_max_age},
+        {OPTION_REQUIRE, take_class}, {OPTION_WINDOW, take_window}, {OPTION_FACT, take_facts},
+        {OPTION_UNTIL, take_until},   {OPTION_DAYS, take_days},     {OPTION_TLS, take_tls},
+    };
+
+    if (take_plain(invocation, bit, value))
+        return DONE;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].bit == bit)
+            return rows[i].take(invocation, value);
+    return USAGE;
 }
 
 /* getopt's two forms of the options in `bits`; `letters` begins with "+": stop at the first word,

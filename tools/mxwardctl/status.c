@@ -7,6 +7,7 @@
 #include "tools/mxwardctl/document.h"
 
 #include <string.h>
+#include <time.h>
 
 #define TITLE_COLUMNS  16
 #define NUMBER_COLUMNS 13
@@ -54,6 +55,35 @@ static int print_self_tests(const struct screen *screen, const json_t *tests)
             code = UNDECIDED;
     }
     return code;
+}
+
+/* --- alarms --- */
+
+static void print_alarms(const struct screen *screen, const json_t *alarms)
+{
+    const json_t *alarm;
+    char age[32];
+    size_t i;
+
+    if (json_array_size(alarms) == 0)
+        return;
+    heading(screen, "Alarms, the newest first");
+    json_array_foreach(alarms, i, alarm)
+    {
+        const int64_t ago_s = time(NULL) - number_of(alarm, "at_s");
+
+        fputs("  ", screen->out);
+        screen_style(screen, STYLE_BAD);
+        screen_column(screen, text_or(alarm, "kind", "?"), 14);
+        screen_style(screen, STYLE_PLAIN);
+        fprintf(screen->out, "%s ago: ", span_text(1000 * ago_s, age));
+        if (is_there(alarm, "domain")) {
+            screen_text(screen, text_of(alarm, "domain"));
+            fputs(": ", screen->out);
+        }
+        screen_text(screen, text_or(alarm, "sentence", ""));
+        fputc('\n', screen->out);
+    }
 }
 
 /* --- counters --- */
@@ -132,6 +162,8 @@ static void print_counters(const struct screen *screen, const json_t *root)
                 {"probes", "probes"},
                 {"dns", "DNS"},
                 {"certificates", "certificates"},
+                {"memory", "memory"},
+                {"alarm_counts", "alarms"},
                 {"front", "questions"},
                 {"socket", "socket"}};
 
@@ -230,6 +262,7 @@ static int show(const struct invocation *invocation, const char *text, size_t le
             (long long)number_of(root, "config_epoch"), (long long)number_of(threads, "shards"),
             (long long)number_of(threads, "resolvers"));
     code = print_self_tests(&screen, json_object_get(root, "self_tests"));
+    print_alarms(&screen, json_object_get(root, "alarms"));
     print_threads(&screen, json_object_get(root, "shards"));
     print_table(&screen, json_object_get(root, "table"));
     print_counters(&screen, root);

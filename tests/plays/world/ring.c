@@ -3,27 +3,33 @@
  * (host.c) decide how they end, and turning the ring moves the clock.
  *
  * The code under test sees exactly the contract of ring.h, and is held to its own part of it: see
- * check_* below. One ring at a time; multishot, accept and poll are not needed by any play yet and
- * end it.
+ * check_* below. One ring at a time. Direct files are the world's; plain descriptors are real ones,
+ * of sockets whose other end a party of the play has. Multishot receives and poll are not needed by
+ * any play yet and end it.
  */
 #include "tests/plays/world/world.h"
 
 #include "engine/base/check.h"
 #include "engine/base/clock.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FILES_MAX      64
-#define OPERATIONS_MAX 256 /* waiting at once */
+#define HOSTS_MAX      1024 /* connections of one play */
+#define OPERATIONS_MAX 256  /* waiting at once */
 #define SLOW_CANCEL_MS 500
 #define TURNS_MAX      200000 /* of one play */
 
-enum kind { OPEN, CONNECT, RECEIVE, SEND };
+enum kind { OPEN, CONNECT, RECEIVE, SEND, ACCEPT };
 
 struct operation {
     enum kind kind;
@@ -55,7 +61,10 @@ static struct {
     struct file files[FILES_MAX];
     struct operation waiting[OPERATIONS_MAX]; /* in the order of submission */
     unsigned waiting_count, submitted, connections, turns;
-    struct host *hosts[FILES_MAX]; /* in the order of connecting */
+    struct host *hosts[HOSTS_MAX];    /* in the order of connecting */
+    unsigned visits[WORLD_ADDRESSES]; /* connections to each of options.addresses */
+    struct world_party party;
+    bool woken;
     char why_failed[512];
     char transcript[65536];
     size_t transcript_size;
@@ -114,6 +123,27 @@ void world_end(void)
     world.connections = 0;
 }
 
+void world_invite(const struct world_party *party)
+{
+    world.party = *party;
+}
+
+void world_calm(void)
+{
+    world.options.trouble = TROUBLE_NONE;
+    memset(world.visits, 0, sizeof world.visits);
+}
+
+void world_wake(void)
+{
+    world.woken = true;
+}
+
+unsigned world_in_flight(void)
+{
+    return world.waiting_count;
+}
+
 unsigned world_operations(void)
 {
     return world.submitted;
@@ -155,9 +185,19 @@ void world_note(const char *who, const void *bytes, size_t size)
 
 /* --- create --- */
 
+static bool is_plain(ring_file file)
+{
+    return file >= 0 && (file & RING_FILE_DIRECT) == 0;
+}
+
 int ring_create(struct ring **out, const struct ring_limits *limits)
 {
+    void *asked_for = malloc(1); /* as a real one asks for memory */
+
     CHECK(world.ring == NULL);
+    if (asked_for == NULL)
+        return -ENOMEM;
+    free(asked_for);
     world_allocations_pause();
     world.ring = calloc(1, sizeof *world.ring);
     CHECK(world.ring != NULL);
@@ -167,9 +207,18 @@ int ring_create(struct ring **out, const struct ring_limits *limits)
     return 0;
 }
 
+/* As the real one it lets go of what is in flight; of the world's own files nothing may be. */
 void ring_destroy(struct ring *ring)
 {
+    unsigned kept = 0;
+
     CHECK(ring == world.ring);
+    for (unsigned i = 0; i < world.waiting_count; i++)
+        if (is_plain(world.waiting[i].file))
+            free(world.waiting[i].copy);
+        else
+            world.waiting[kept++] = world.waiting[i];
+    world.waiting_count = kept;
     free(ring);
     world.ring = NULL;
 }
@@ -207,10 +256,14 @@ uint32_t ring_in_flight(const struct ring *ring)
 
 static struct file *check_file(ring_file file, const char *doing)
 {
+    static struct file plain;
     unsigned index = (unsigned)file & ~(unsigned)RING_FILE_DIRECT;
 
-    if (file < 0 || (file & RING_FILE_DIRECT) == 0 || index >= FILES_MAX ||
-        !world.files[index].open) {
+    if (is_plain(file) && fcntl(file, F_GETFD) >= 0) {
+        plain = (struct file){.open = true, .connected = true};
+        return &plain;
+    }
+    if (is_plain(file) || file < 0 || index >= FILES_MAX || !world.files[index].open) {
         world_fail("%s a file that is not open (%d)", doing, file);
         return NULL;
     }
@@ -340,9 +393,10 @@ int ring_receive_multishot(struct ring *ring, struct ring_token token, ring_file
 
 int ring_accept_multishot(struct ring *ring, struct ring_token token, ring_file listener)
 {
-    (void)ring, (void)token, (void)listener;
-    world_fail("no play accepts");
-    return -EAGAIN;
+    (void)ring;
+    if (check_file(listener, "accepts from") == NULL)
+        return -EAGAIN;
+    return submit((struct operation){.kind = ACCEPT, .token = token, .file = listener});
 }
 
 int ring_poll(struct ring *ring, struct ring_token token, ring_file file, short events)
@@ -383,6 +437,8 @@ void ring_close(struct ring *ring, ring_file file)
         return;
     if (in_flight_on(file) > 0)
         world_fail("closes a file with %u operations in flight", in_flight_on(file));
+    if (is_plain(file))
+        close(file);
     on->open = false;
 }
 
@@ -399,14 +455,41 @@ static struct file *file_of(const struct operation *operation)
     return &world.files[(unsigned)operation->file & ~(unsigned)RING_FILE_DIRECT];
 }
 
-static void meet_host(struct file *file)
+/* The n-th of them, or the last one. */
+static const char *nth_script(const char *const *scripts, unsigned most, unsigned n)
 {
-    unsigned n = world.connections, last = 0;
+    unsigned last = 0;
 
-    while (last + 1 < WORLD_SCRIPTS && world.options.scripts[last + 1] != NULL)
+    while (last + 1 < most && scripts[last + 1] != NULL)
         last++;
-    CHECK(n < FILES_MAX);
-    file->host = host_create(world.options.scripts[n < last ? n : last], world.options.may_quit);
+    return scripts[n < last ? n : last];
+}
+
+/* Who lives there is found by the address as text; without addresses all are the same. */
+static const char *script_of(const struct operation *operation)
+{
+    const struct sockaddr *address = (const void *)operation->copy;
+    char text[INET6_ADDRSTRLEN] = "";
+
+    if (world.options.addresses[0].address == NULL)
+        return nth_script(world.options.scripts, WORLD_SCRIPTS, world.connections);
+    if (address->sa_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, text,
+                  sizeof text);
+    else
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, text,
+                  sizeof text);
+    for (unsigned i = 0; i < WORLD_ADDRESSES && world.options.addresses[i].address != NULL; i++)
+        if (strcmp(world.options.addresses[i].address, text) == 0)
+            return nth_script(world.options.addresses[i].scripts, WORLD_VISITS, world.visits[i]++);
+    world_fail("nobody lives at %s", text);
+    return "connect unreachable";
+}
+
+static void meet_host(struct file *file, const struct operation *operation)
+{
+    CHECK(world.connections < HOSTS_MAX);
+    file->host = host_create(script_of(operation), world.options.may_quit);
     world.hosts[world.connections++] = file->host;
 }
 
@@ -416,7 +499,7 @@ static bool connect_ends(struct operation *operation, int *result)
     struct file *file = file_of(operation);
 
     if (file->host == NULL)
-        meet_host(file);
+        meet_host(file, operation);
     switch (host_connects(file->host)) {
     case HOST_SILENT:
         return false;
@@ -457,8 +540,28 @@ static bool receive_ends(struct operation *operation, int *result, uint8_t *byte
     return *result != -EAGAIN;
 }
 
+/* A plain descriptor: it is asked, and does not wait. */
+static bool really_ends(const struct operation *operation, int *result, uint8_t *bytes, size_t size)
+{
+    struct pollfd look = {.fd = operation->file, .events = POLLIN};
+    ssize_t done = -1;
+
+    if (operation->kind == RECEIVE)
+        done = recv(operation->file, bytes, size, MSG_DONTWAIT);
+    else if (operation->kind == SEND)
+        done = send(operation->file, operation->copy, operation->size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    else if (poll(&look, 1, 0) == 1)
+        done = accept4(operation->file, NULL, NULL, SOCK_CLOEXEC);
+    else
+        return false;
+    *result = done < 0 ? -errno : (int)done;
+    return *result != -EAGAIN;
+}
+
 static bool ends_by_itself(struct operation *operation, int *result, uint8_t *bytes, size_t size)
 {
+    if (is_plain(operation->file))
+        return really_ends(operation, result, bytes, size);
     switch (operation->kind) {
     case OPEN:
         *result = new_file();
@@ -469,6 +572,8 @@ static bool ends_by_itself(struct operation *operation, int *result, uint8_t *by
         return send_ends(operation, result);
     case RECEIVE:
         return receive_ends(operation, result, bytes, size);
+    case ACCEPT:
+        break;
     }
     return false;
 }
@@ -521,12 +626,16 @@ static bool hand_over_one(struct ring *ring, ring_handler *handler, void *contex
     bool found = i < world.waiting_count;
     if (found) {
         struct operation operation = world.waiting[i];
-        world.waiting_count--;
-        memmove(&world.waiting[i], &world.waiting[i + 1],
-                (world.waiting_count - i) * sizeof operation);
-        check_memory(&operation);
-        free(operation.copy);
         struct ring_completion completion = {.token = operation.token, .result = result};
+        if (operation.kind == ACCEPT && result >= 0) {
+            completion.flags = RING_MORE;
+        } else {
+            world.waiting_count--;
+            memmove(&world.waiting[i], &world.waiting[i + 1],
+                    (world.waiting_count - i) * sizeof operation);
+            check_memory(&operation);
+            free(operation.copy);
+        }
         if (operation.kind == RECEIVE && result > 0)
             completion.data = bytes;
         world_allocations_resume();
@@ -546,11 +655,19 @@ static void play_hosts(void)
         host_play(world.hosts[i], clock_boot_ms());
 }
 
+static void play_party(void)
+{
+    if (world.party.play != NULL)
+        world.party.play(world.party.context);
+}
+
 /* The next moment at which something can change by itself. */
 static uint64_t next_event_ms(void)
 {
     uint64_t next_ms = UINT64_MAX, now_ms = clock_boot_ms();
 
+    if (world.party.next_ms != NULL)
+        next_ms = world.party.next_ms(world.party.context);
     for (unsigned i = 0; i < world.connections; i++) {
         uint64_t at_ms = host_next_ms(world.hosts[i]);
         next_ms = at_ms < next_ms ? at_ms : next_ms;
@@ -570,11 +687,12 @@ static int turn(struct ring *ring, uint64_t until_ms, ring_handler *handler, voi
     int handed = 0;
 
     for (;;) {
+        play_party();
         play_hosts();
         while (handed < RING_BATCH && world.why_failed[0] == '\0' &&
                hand_over_one(ring, handler, context))
             handed++;
-        if (handed > 0 || world.why_failed[0] != '\0' || until_ms <= clock_boot_ms())
+        if (handed > 0 || world.woken || world.why_failed[0] != '\0' || until_ms <= clock_boot_ms())
             return handed;
         uint64_t next_ms = next_event_ms();
         if (next_ms == UINT64_MAX && until_ms == UINT64_MAX) {
@@ -591,6 +709,9 @@ int ring_turn(struct ring *ring, uint64_t until_ms, ring_handler *handler, void 
     if (++world.turns > TURNS_MAX)
         world_fail("more than %d turns", TURNS_MAX);
     world_allocations_pause();
+    world.woken = false;
+    if (world.party.begin != NULL)
+        world.party.begin(world.party.context);
     int handed = turn(ring, until_ms, handler, context);
     world_allocations_resume();
     return handed;

@@ -1,10 +1,11 @@
 /*
  * world.h - a world of text scripts for plays: the same symbols as engine/loop/ring.h and
- * engine/base/clock.h, but the kernel, the network, the mail hosts and the time are here.
+ * engine/base/clock.h, but the kernel, the network, the mail hosts and the time are here. (The
+ * other ends of mailboxes, the resolver and the table, are in names.h.)
  *
  * A play gives the world one script for each connection, in the order of connecting (the last one
- * serves all further connections), runs the code under test, and asks afterwards. A script has one
- * action a line:
+ * serves all further connections), or such a list for each address; runs the code under test, and
+ * asks afterwards. A script has one action a line:
  *
  *     connect refused      first line only; also: unreachable, silence. Without it: accepted
  *     S: 220 mx ESMTP      the host says this line, CR LF added
@@ -40,6 +41,8 @@
 
 #define WORLD_START_MS   UINT64_C(5000000)
 #define WORLD_SCRIPTS    8
+#define WORLD_ADDRESSES  24
+#define WORLD_VISITS     3
 #define WORLD_LATENCY_MS 1 /* from a send to the answer, and to connect */
 
 /* What happens to the n-th operation submitted. */
@@ -58,10 +61,16 @@ const char *world_trouble_name(enum world_trouble trouble);
 
 /* --- the play's side --- */
 
+struct world_address {
+    const char *address;               /* as text; NULL ends the list */
+    const char *scripts[WORLD_VISITS]; /* for each connection to it; up to the first NULL */
+};
+
 struct world_options {
-    const char *scripts[WORLD_SCRIPTS]; /* up to the first NULL */
-    size_t receive_max;                 /* bytes a receive brings at most; 0: 4096 */
-    size_t send_max;                    /* bytes a send takes at most; 0: all */
+    const char *scripts[WORLD_SCRIPTS]; /* up to the first NULL; used if there are no addresses */
+    struct world_address addresses[WORLD_ADDRESSES];
+    size_t receive_max; /* bytes a receive brings at most; 0: 4096 */
+    size_t send_max;    /* bytes a send takes at most; 0: all */
     enum world_trouble trouble;
     unsigned trouble_at; /* n of the operation, from 1 */
     bool may_quit;       /* the client may say QUIT instead of what the script expects */
@@ -78,21 +87,51 @@ void world_end(void);
 unsigned world_operations(void);  /* submitted so far */
 unsigned world_connections(void); /* made so far */
 unsigned world_files_open(void);
+unsigned world_in_flight(void);              /* operations now */
 bool world_script_done(unsigned connection); /* every line was played */
 const char *world_transcript(void);          /* of all connections, for messages */
 void world_pass(uint64_t span_ms);           /* time goes by: we were stopped, or slept */
 
+/* Others who live in the world, such as the far ends of mailboxes, all in the ring's thread:
+ * `begin` is called once a turn of the ring; `play` then, before completions are handed over,
+ * whenever the clock has moved; `next_ms` tells when it wants to play on (UINT64_MAX: never by
+ * itself). Each may be NULL. Forgotten by world_begin. */
+struct world_party {
+    void *context;
+    void (*begin)(void *context);
+    void (*play)(void *context);
+    uint64_t (*next_ms)(void *context);
+};
+void world_invite(const struct world_party *party);
+void world_calm(void); /* no more trouble, and each host begins with its first script again */
+void world_wake(void); /* the ring's turn ends, as by ring_wake of another thread */
+
 /* The server that "TLS name" uses; "" for "TLS". The world takes the reference. */
 void world_tls_server(const char *name, SSL_CTX *ctx);
 
-/* --- allocations of the code under test (malloc, calloc, realloc, OpenSSL's) --- */
+/* --- allocations of the code under test (malloc, calloc, realloc, mmap, …, OpenSSL's) --- */
 
+enum world_memory {
+    WORLD_MEMORY_ALL,
+    WORLD_MEMORY_OWN, /* of our own code */
+    WORLD_MEMORY_OPENSSL,
+    WORLD_MEMORY_COUNT
+};
 void world_allocations_begin(uint64_t fail_at); /* counts from 1; 0: none fails */
-uint64_t world_allocations_end(void);           /* how many there were */
-bool world_allocation_failed(void);             /* since world_allocations_begin */
+void world_allocations_begin_of(enum world_memory whose, uint64_t fail_at); /* … only these */
+void world_allocations_last(void);      /* after begin: not only the n-th fails, but all after it */
+uint64_t world_allocations_end(void);   /* how many of them */
+bool world_allocation_failed(void);     /* since world_allocations_begin */
+void world_allocation_fails_next(void); /* whoever asks next, counted or not, paused or not */
 /* Between these the world's own allocations are neither counted nor failed; they nest. */
 void world_allocations_pause(void);
 void world_allocations_resume(void);
+
+/* MXWARD_PLAYS=whole: plays that would leave out some n take every one. */
+bool world_plays_whole(void);
+
+/* From now on the pools of this name ("": all) are made for one object; NULL: as before. */
+void world_pool_of_one(const char *name);
 
 /* --- between the world's own files --- */
 

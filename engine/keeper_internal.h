@@ -1,0 +1,95 @@
+/*
+ * keeper_internal.h - what the files of the keeper share. The keeper's thread only, but where said.
+ *
+ *   keeper.c          the thread: messages, orders, copies, settings, start and stop
+ *   keeper_batch.c    one commit: what becomes durable, then visible, then acknowledged
+ *   keeper_entries.c  the ledger's entries: what is learned, asked for, and grows old
+ *   keeper_load.c     at the start: the tables from the store
+ */
+#ifndef MXWARD_KEEPER_INTERNAL_H
+#define MXWARD_KEEPER_INTERNAL_H
+
+#include "engine/keeper.h"
+#include "engine/loop/pool.h"
+#include "engine/memory/users.h"
+#include "engine/probe/owner.h"
+
+#include <pthread.h>
+
+struct keeper {
+    struct keeper_counts counts;
+    struct store *store;
+    struct users *users;
+    struct publisher *publisher;
+    struct ledger_settings ledger;
+    const struct configuration *configuration; /* the settings in force */
+    struct owners owners;
+    const int *ring_descriptors;
+    struct mailbox *mailbox;
+    struct ring *ring;
+    pthread_t thread;
+    bool running;
+
+    bool in_batch;
+    uint32_t batch_changes;
+    uint64_t batch_until_ms;
+    uint64_t pause_until_ms;                             /* after an error of the store */
+    struct order_request *orders_first, **orders_last;   /* of the batch, not yet acknowledged */
+    struct pool *publishes;                              /* struct floor_publish */
+    struct floor_publish *effects_first, **effects_last; /* of the batch */
+
+    uint64_t housekeeping_due_ms;
+    int64_t copied_s; /* wall clock: of the last copy, or the start */
+
+    int64_t sweep_due_s;      /* wall clock */
+    int64_t wall_less_boot_s; /* at the start: tells a clock that was set since */
+    enum ledger_kind sweep_kind;
+    char swept[256];     /* the last name looked at; "": begin */
+    atomic_bool vouched; /* by the main thread: signed answers validate now */
+
+    /* Release by the main thread, acquire by the keeper. */
+    _Atomic(const struct configuration *) fresh, taken;
+    atomic_bool stop;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    enum { KEEPER_STARTING, KEEPER_RUNNING, KEEPER_FAILED } state; /* under the lock */
+    int error;
+};
+
+/* --- keeper_batch.c --- */
+
+/* Room for so many effects; without it a note is dropped and an order turned away. */
+bool keeper_has_room(const struct keeper *keeper, uint32_t effects);
+/* Publishes the floor of an entry when the batch has ended. `durable_first`: not if it failed.
+ * `order`: who is told when it is visible; NULL: nobody. There must be room. */
+void keeper_effect_add(struct keeper *keeper, enum ledger_kind kind, const char *name,
+                       const struct ledger_entry *entry, bool durable_first,
+                       struct order_request *order);
+void keeper_effect_is_visible(struct keeper *keeper, struct floor_publish *publish);
+void keeper_order_home(struct keeper *keeper, struct order_request *request);
+/* False: the store does not take anything now. */
+bool keeper_batch_begin(struct keeper *keeper);
+void keeper_batch_end(struct keeper *keeper);
+/* A change that the store did not take may be there in part: the whole batch goes. */
+void keeper_batch_abort(struct keeper *keeper, int error);
+
+/* --- keeper.c --- */
+
+/* The account as it is in the store now, with its exceptions. */
+void keeper_account_publish(struct keeper *keeper, const struct order_done *done);
+
+/* --- keeper_entries.c --- */
+
+void keeper_note_take(struct keeper *keeper, struct memory_note *note);
+void keeper_question_take(struct keeper *keeper, struct floors_question *question);
+/* A page of the sweep, if it is time for one. */
+void keeper_sweep(struct keeper *keeper);
+
+/* --- keeper_load.c --- */
+
+int keeper_load_tables(struct keeper *keeper);
+/* Accounts and exceptions alone: a name is an alias no more (users.h). */
+int keeper_load_accounts(struct keeper *keeper);
+
+#endif

@@ -1,0 +1,724 @@
+/*
+ * order.c - orders of users and administrators, applied to the store (see order.h).
+ *
+ * One function for each order, a table that says which; the pieces they share stand before them.
+ * Every lowering (switching off, exempting, setting lower) leaves a line in the audit, in the same
+ * batch.
+ */
+#include "engine/memory/order.h"
+
+#include "engine/names/mail_address.h"
+#include "engine/names/nexthop.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+struct applying {
+    struct store *store;
+    const struct order *order;
+    const struct profiles_settings *profiles;
+    const struct guarantee_settings *guarantee;
+    const struct order_rows *rows;
+    int64_t now_s;
+    struct order_done *done;
+    uint32_t left; /* rows that may still be given */
+};
+
+/* --- how it ends --- */
+
+__attribute__((format(printf, 3, 4))) static void end(struct applying *a, int result,
+                                                      const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(a->done->sentence, sizeof a->done->sentence, format, arguments);
+    va_end(arguments);
+    a->done->result = (__typeof__(a->done->result))result;
+}
+
+/* True: it went well; else the order ends as trouble. */
+static bool stored(struct applying *a, int status)
+{
+    if (status == 0)
+        return true;
+    end(a, ORDER_TROUBLE, "the memory cannot be written: %s", strerror(-status));
+    return false;
+}
+
+static bool audited(struct applying *a, const char *what, const char *name, const char *reason)
+{
+    struct store_audit audit = {.at_s = a->now_s};
+
+    snprintf(audit.who, sizeof audit.who, "%s", a->order->who);
+    snprintf(audit.what, sizeof audit.what, "%s", what);
+    snprintf(audit.name, sizeof audit.name, "%s", name);
+    snprintf(audit.reason, sizeof audit.reason, "%s", reason);
+    return stored(a, store_audit_add(a->store, &audit));
+}
+
+/* --- names --- */
+
+static bool name_of_account(struct applying *a)
+{
+    char ascii[ACCOUNT_NAME_MAX];
+
+    if (mail_address_to_ascii(ascii, sizeof ascii, a->order->name) == NAME_OK &&
+        account_name(a->done->name, ascii, strlen(ascii)) > 0)
+        return true;
+    end(a, ORDER_INVALID, "not an account: an address, a login name, or @domain is expected");
+    return false;
+}
+
+static bool name_of_domain(struct applying *a, const char *text, char out[256])
+{
+    struct name name;
+    enum name_status status = name_parse(&name, text, strlen(text));
+
+    if (status != NAME_OK) {
+        end(a, ORDER_INVALID, "%s", name_status_text(status));
+        return false;
+    }
+    snprintf(out, 256, "%s", name.text);
+    return true;
+}
+
+/* "example.org" is a mail domain, "[mx.example.org]" a mail host. */
+static bool name_of_entry(struct applying *a, const char *text)
+{
+    struct next_hop next_hop;
+    enum name_status status = next_hop_parse(&next_hop, text, strlen(text));
+
+    if (status == NAME_OK && next_hop.kind != NEXT_HOP_ADDRESS && next_hop.port == 25) {
+        a->done->entry_kind = next_hop.kind == NEXT_HOP_HOST ? LEDGER_HOST : LEDGER_DOMAIN;
+        snprintf(a->done->name, sizeof a->done->name, "%s", next_hop.name.text);
+        return true;
+    }
+    end(a, ORDER_INVALID, "%s",
+        status != NAME_OK ? name_status_text(status)
+                          : "only mail domains and [mail hosts] at port 25 are remembered");
+    return false;
+}
+
+/* --- accounts --- */
+
+static bool profile_exists(const struct applying *a, const char *name)
+{
+    for (size_t i = 0; i < a->profiles->count; i++)
+        if (strcmp(a->profiles->all[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* A new account is what it would be without a record: on, if everybody is. */
+static bool account_take(struct applying *a, struct account *account)
+{
+    const char *standard = a->guarantee->standard;
+
+    switch (store_account_get(a->store, a->done->name, account)) {
+    case STORE_FOUND:
+    case STORE_BROKEN: /* reads as on */
+        return true;
+    case STORE_ABSENT:
+        *account = (struct account){.flags = standard != NULL ? ACCOUNT_ON : 0};
+        snprintf(account->profile, sizeof account->profile, "%s", standard != NULL ? standard : "");
+        return true;
+    case STORE_ERROR:
+        break;
+    }
+    end(a, ORDER_TROUBLE, "the memory cannot be read");
+    return false;
+}
+
+static void account_put(struct applying *a, const struct account *account, const char *sentence)
+{
+    if (!stored(a, store_account_put(a->store, a->done->name, account)))
+        return;
+    a->done->effect = EFFECT_ACCOUNT;
+    end(a, ORDER_GOOD, "%s", sentence);
+}
+
+/* What was accepted before the change keeps what held then (ACCOUNT_ON_BEFORE, shm/account.h). */
+static void account_switch(struct applying *a, struct account *account, bool on)
+{
+    const bool was_on = (account->flags & ACCOUNT_ON) != 0;
+
+    if (was_on == on) /* said again: the real switch keeps its time, and what held before it */
+        return;
+    account->flags &= ~(uint32_t)(ACCOUNT_ON | ACCOUNT_ON_BEFORE);
+    account->flags |= (on ? ACCOUNT_ON : 0u) | (was_on ? ACCOUNT_ON_BEFORE : 0u);
+    account->changed_s = a->now_s;
+}
+
+static void user_on(struct applying *a)
+{
+    const char *profile = a->order->profile;
+    char before[PROFILE_NAME_MAX];
+    struct account account;
+
+    if (!name_of_account(a) || !account_take(a, &account))
+        return;
+    memcpy(before, account.profile, sizeof before);
+    if (profile[0] == '\0' && account.profile[0] == '\0')
+        profile = "posteo";
+    if (profile[0] != '\0') /* else it keeps the one it had */
+        snprintf(account.profile, sizeof account.profile, "%s", profile);
+    if (!profile_exists(a, account.profile)) {
+        end(a, ORDER_INVALID, "there is no profile '%s'", account.profile);
+        return;
+    }
+    const bool changes = (account.flags & ACCOUNT_ON) != 0 && strcmp(before, account.profile) != 0;
+    account_switch(a, &account, true);
+    account.off_since_s = account.off_until_s = 0;
+    if (!changes || audited(a, "user-profile", a->done->name, a->order->reason))
+        account_put(a, &account, "on");
+}
+
+static void user_off(struct applying *a)
+{
+    const int64_t until_s = a->order->until_s;
+    struct account account;
+
+    if (!name_of_account(a) || !account_take(a, &account))
+        return;
+    if (until_s != 0 && until_s <= a->now_s) {
+        end(a, ORDER_INVALID, "that time has passed already");
+        return;
+    }
+    if (until_s != 0) { /* on again by itself (S5) */
+        account.off_since_s = a->now_s;
+        account.off_until_s = until_s;
+    } else {
+        account_switch(a, &account, false);
+    }
+    if (audited(a, "user-off", a->done->name, a->order->reason))
+        account_put(a, &account, until_s != 0 ? "off until that time" : "off");
+}
+
+/* --- exceptions --- */
+
+static bool exception_gather(void *context, const char *name, const char *domain,
+                             const struct account_exception *exception)
+{
+    struct order_done *done = context;
+
+    (void)name;
+    (void)exception;
+    snprintf(done->gone[done->gone_count++], sizeof done->gone[0], "%s", domain);
+    return done->gone_count < LIMIT_EXCEPTIONS;
+}
+
+/* Those it has, into `gone`; false: trouble. */
+static bool exceptions_gather(struct applying *a)
+{
+    a->done->gone_count = 0;
+    return stored(a, store_exceptions_each(a->store, a->done->name, exception_gather, a->done));
+}
+
+static bool exception_fits(struct applying *a, const char *domain)
+{
+    bool fits;
+
+    if (!exceptions_gather(a))
+        return false;
+    fits = a->done->gone_count < LIMIT_EXCEPTIONS;
+    for (unsigned i = 0; i < a->done->gone_count; i++)
+        fits |= strcmp(a->done->gone[i], domain) == 0;
+    a->done->gone_count = 0; /* nothing of it is gone */
+    if (!fits)
+        end(a, ORDER_INVALID, "the account has %d exceptions already; end some first",
+            LIMIT_EXCEPTIONS);
+    return fits;
+}
+
+static void user_except(struct applying *a)
+{
+    const struct account_exception exception = {a->now_s, a->order->until_s};
+    struct account account;
+    char domain[256], sentence[300];
+
+    if (!name_of_account(a) || !name_of_domain(a, a->order->domain, domain) ||
+        !account_take(a, &account) || !exception_fits(a, domain))
+        return;
+    if (a->order->until_s <= a->now_s) {
+        end(a, ORDER_INVALID, "an exception needs a time at which it ends, in the future");
+        return;
+    }
+    account.flags |= ACCOUNT_EXCEPTIONS;
+    snprintf(sentence, sizeof sentence, "off for mail to %.230s until that time", domain);
+    if (audited(a, "user-except", a->done->name, domain) &&
+        stored(a, store_exception_put(a->store, a->done->name, domain, &exception)))
+        account_put(a, &account, sentence);
+}
+
+static void user_resume(struct applying *a)
+{
+    struct account account;
+    char domain[256] = "";
+
+    if (!name_of_account(a) || !account_take(a, &account))
+        return;
+    if (a->order->domain[0] != '\0') {
+        if (!name_of_domain(a, a->order->domain, domain))
+            return;
+        snprintf(a->done->gone[0], sizeof a->done->gone[0], "%s", domain);
+        a->done->gone_count = 1;
+    } else {
+        if (!exceptions_gather(a))
+            return;
+        account.off_since_s = account.off_until_s = 0;
+        account.flags &= ~(uint32_t)ACCOUNT_EXCEPTIONS;
+    }
+    for (unsigned i = 0; i < a->done->gone_count; i++)
+        if (!stored(a, store_exception_remove(a->store, a->done->name, a->done->gone[i])))
+            return;
+    account_put(a, &account,
+                domain[0] != '\0' ? "the exception has ended" : "all exceptions have ended");
+}
+
+static void user_remove(struct applying *a)
+{
+    struct account account;
+
+    if (!name_of_account(a))
+        return;
+    if (store_account_get(a->store, a->done->name, &account) == STORE_ABSENT) {
+        end(a, ORDER_ABSENT, "there is no such account");
+        return;
+    }
+    /* Without the record nobody would know what queued mail was accepted under. */
+    if ((account.flags & ACCOUNT_ON) != 0 || ((account.flags & ACCOUNT_ON_BEFORE) != 0 &&
+                                              a->now_s < account.changed_s + LIMIT_QUEUE_LIFE_S)) {
+        end(a, ORDER_INVALID,
+            "switch it off first, and remove it %d days later: its queued mail keeps the guarantee",
+            LIMIT_QUEUE_LIFE_S / 86400);
+        return;
+    }
+    if (!exceptions_gather(a) || !audited(a, "user-remove", a->done->name, a->order->reason) ||
+        !stored(a, store_account_remove(a->store, a->done->name)))
+        return;
+    a->done->effect = EFFECT_ACCOUNT;
+    end(a, ORDER_GOOD, "removed");
+}
+
+static bool exception_shown(void *context, const char *name, const char *domain,
+                            const struct account_exception *exception)
+{
+    struct applying *a = context;
+
+    return a->left-- > 0 && a->rows->exception(a->rows->context, name, domain, exception);
+}
+
+static bool account_shown(void *context, const char *name, const struct account *account)
+{
+    struct applying *a = context;
+
+    if (a->left == 0 || !a->rows->account(a->rows->context, name, account))
+        return false;
+    return --a->left > 0;
+}
+
+static void user_show(struct applying *a)
+{
+    struct account account;
+
+    if (!name_of_account(a))
+        return;
+    if (store_account_get(a->store, a->done->name, &account) == STORE_ABSENT) {
+        end(a, ORDER_ABSENT, "the account has no record: %s",
+            a->guarantee->standard != NULL ? "it has the standard profile" : "it demands nothing");
+        return;
+    }
+    a->rows->account(a->rows->context, a->done->name, &account);
+    if (stored(a, store_exceptions_each(a->store, a->done->name, exception_shown, a)))
+        end(a, ORDER_GOOD, "shown");
+}
+
+static void user_list(struct applying *a)
+{
+    const char *after = a->order->after[0] != '\0' ? a->order->after : NULL;
+
+    if (stored(a, store_accounts_each(a->store, after, account_shown, a)))
+        end(a, ORDER_GOOD, "listed");
+}
+
+/* An import never switches off what is on here: who wants that says so (user off). */
+static void user_import(struct applying *a)
+{
+    struct account account, known = {0};
+    struct account_exception exception;
+    char domain[256];
+
+    if (!account_read(a->done->name, &account, domain, &exception, a->order->text)) {
+        end(a, ORDER_INVALID, "not an account as `user export` writes it");
+        return;
+    }
+    if (domain[0] != '\0') {
+        if (!exception_fits(a, domain) || !account_take(a, &known))
+            return;
+        if (exception.since_s < a->now_s) /* what was accepted before is not released by it */
+            exception.since_s = a->now_s;
+        known.flags |= ACCOUNT_EXCEPTIONS;
+        if (audited(a, "user-except", a->done->name, domain) &&
+            stored(a, store_exception_put(a->store, a->done->name, domain, &exception)))
+            account_put(a, &known, "imported");
+        return;
+    }
+    const enum store_read result = store_account_get(a->store, a->done->name, &known);
+    if (result == STORE_ERROR) {
+        end(a, ORDER_TROUBLE, "the memory cannot be read");
+        return;
+    }
+    /* What is broken reads as on. */
+    if (result != STORE_ABSENT && (known.flags & ACCOUNT_ON) != 0 &&
+        (account.flags & ACCOUNT_ON) == 0) {
+        end(a, ORDER_GOOD, "is on here, and stays on");
+        return;
+    }
+    if (!profile_exists(a, account.profile)) {
+        end(a, ORDER_INVALID, "there is no profile '%.31s'", account.profile);
+        return;
+    }
+    /* Aliases are configured, and whether there are exceptions is known here. */
+    account.flags &= ACCOUNT_ON | ACCOUNT_ON_BEFORE;
+    if (result != STORE_ABSENT && (known.flags & ACCOUNT_ON) != 0) { /* stays what it is here */
+        memcpy(account.profile, known.profile, sizeof account.profile);
+        account.off_since_s = known.off_since_s;
+        account.off_until_s = known.off_until_s;
+        account.changed_s = known.changed_s;
+        account.flags |= known.flags & ACCOUNT_ON_BEFORE;
+    }
+    account.flags |= known.flags & ACCOUNT_EXCEPTIONS;
+    account_put(a, &account, "imported");
+}
+
+/* --- the memory --- */
+
+static bool has_reason(struct applying *a)
+{
+    if (a->order->reason[0] == '\0')
+        end(a, ORDER_INVALID, "say why (--reason): it goes into the audit");
+    return a->order->reason[0] != '\0';
+}
+
+static bool entry_take(struct applying *a, struct ledger_entry *entry, bool *there)
+{
+    switch (store_entry_get(a->store, a->done->entry_kind, a->done->name, entry)) {
+    case STORE_FOUND:
+    case STORE_BROKEN:
+        *there = true;
+        a->done->pending = -(int)ledger_is_pending(entry);
+        return true;
+    case STORE_ABSENT:
+        *there = false;
+        *entry = (struct ledger_entry){.kind = (uint8_t)a->done->entry_kind};
+        return true;
+    case STORE_ERROR:
+        break;
+    }
+    end(a, ORDER_TROUBLE, "the memory cannot be read");
+    return false;
+}
+
+static void entry_put(struct applying *a, const struct ledger_entry *entry, const char *sentence)
+{
+    if (!stored(a, store_entry_put(a->store, a->done->entry_kind, a->done->name, entry)))
+        return;
+    a->done->pending += ledger_is_pending(entry);
+    a->done->effect = EFFECT_ENTRY;
+    end(a, ORDER_GOOD, "%s", sentence);
+}
+
+static void memory_show(struct applying *a)
+{
+    struct ledger_entry entry;
+    bool there;
+
+    if (!name_of_entry(a, a->order->name) || !entry_take(a, &entry, &there))
+        return;
+    if (!there) {
+        end(a, ORDER_ABSENT, "nothing is remembered of it");
+        return;
+    }
+    a->rows->entry(a->rows->context, a->done->entry_kind, a->done->name, &entry);
+    end(a, ORDER_GOOD, "shown");
+}
+
+static bool entry_shown(void *context, enum ledger_kind kind, const char *name,
+                        const struct ledger_entry *entry)
+{
+    struct applying *a = context;
+
+    if (a->left == 0 || !a->rows->entry(a->rows->context, kind, name, entry))
+        return false;
+    return --a->left > 0;
+}
+
+static bool pending_shown(void *context, enum ledger_kind kind, const char *name,
+                          const struct ledger_entry *entry)
+{
+    if (!ledger_is_pending(entry) && (entry->flags & LEDGER_UNREADABLE) == 0)
+        return true;
+    return entry_shown(context, kind, name, entry);
+}
+
+static bool rule_shown(void *context, enum ledger_kind kind, const char *name,
+                       const struct ledger_entry *entry)
+{
+    if (entry->rule == RULE_NONE && (entry->flags & LEDGER_OBSERVE) == 0)
+        return true;
+    return entry_shown(context, kind, name, entry);
+}
+
+/* Domains, then hosts; a list goes on behind `after`, which says by its form which it is. */
+static void entries_list(struct applying *a, store_each_entry *each)
+{
+    const bool goes_on = a->order->after[0] != '\0';
+    bool hosts_only = false;
+    int status = 0;
+
+    if (goes_on && !name_of_entry(a, a->order->after))
+        return;
+    hosts_only = goes_on && a->done->entry_kind == LEDGER_HOST;
+    if (!hosts_only)
+        status = store_each(a->store, LEDGER_DOMAIN, goes_on ? a->done->name : NULL, each, a);
+    if (status == 0 && a->left > 0)
+        status = store_each(a->store, LEDGER_HOST, hosts_only ? a->done->name : NULL, each, a);
+    if (stored(a, status))
+        end(a, ORDER_GOOD, "listed");
+}
+
+static void memory_list(struct applying *a)
+{
+    entries_list(a, entry_shown);
+}
+
+static void memory_pending(struct applying *a)
+{
+    entries_list(a, pending_shown);
+}
+
+static void rule_list(struct applying *a)
+{
+    entries_list(a, rule_shown);
+}
+
+static void memory_set(struct applying *a)
+{
+    struct ledger_entry entry;
+    bool there;
+
+    if (!name_of_entry(a, a->order->name) || !entry_take(a, &entry, &there))
+        return;
+    if (!has_reason(a))
+        return;
+    ledger_set(&entry, (enum level)a->order->level, a->now_s);
+    if (audited(a, "memory-set", a->done->name, a->order->reason))
+        entry_put(a, &entry, "set");
+}
+
+/* By maximum, and twice is once; but what was taken back elsewhere, later than it was learned here,
+ * is taken back here too, and audited. */
+static void memory_import(struct applying *a)
+{
+    struct ledger_entry entry, other;
+    char name[256];
+    bool there;
+
+    if (!entry_read(&a->done->entry_kind, name, &other, a->order->text)) {
+        end(a, ORDER_INVALID, "not an entry as `memory export` writes it");
+        return;
+    }
+    snprintf(a->done->name, sizeof a->done->name, "%s", name);
+    if (!entry_take(a, &entry, &there))
+        return;
+    const enum level before = ledger_level(&entry);
+    const uint32_t rule_epoch = entry.rule_epoch;
+    ledger_merge(&entry, &other);
+    const bool lower = ledger_level(&entry) < before;
+    if ((lower || entry.rule_epoch != rule_epoch) &&
+        !audited(a, "memory-import", a->done->name,
+                 lower ? "it was lowered elsewhere" : "its rule was changed elsewhere"))
+        return;
+    entry_put(a, &entry, lower ? "merged: it was lowered elsewhere" : "merged");
+}
+
+static bool audit_shown(void *context, uint64_t number, const struct store_audit *audit)
+{
+    struct applying *a = context;
+
+    return a->rows->audit(a->rows->context, number, audit);
+}
+
+static void memory_audit(struct applying *a)
+{
+    if (stored(a, store_audit_each(a->store, a->left, audit_shown, a)))
+        end(a, ORDER_GOOD, "listed");
+}
+
+/* --- rules --- */
+
+static void rule_set(struct applying *a, enum rule rule, const char *what)
+{
+    struct ledger_entry entry;
+    bool there;
+
+    if (!name_of_entry(a, a->order->name) || !entry_take(a, &entry, &there))
+        return;
+    if (!has_reason(a))
+        return;
+    if (a->order->until_s != 0 && a->order->until_s <= a->now_s) {
+        end(a, ORDER_INVALID, "that time has passed already");
+        return;
+    }
+    if (rule == RULE_EXEMPT && a->order->until_s == 0) {
+        end(a, ORDER_INVALID, "an exemption needs a date at which it ends (--until)");
+        return;
+    }
+    ledger_rule(&entry, rule, (enum level)a->order->level, a->order->until_s);
+    if (audited(a, what, a->done->name, a->order->reason))
+        entry_put(a, &entry, "ruled");
+}
+
+static void rule_pin(struct applying *a)
+{
+    if (a->order->level < LEVEL_ENCRYPT)
+        end(a, ORDER_INVALID, "a pin needs a level: encrypt, verified or authenticated");
+    else
+        rule_set(a, RULE_PIN, "rule-pin");
+}
+
+static void rule_exempt(struct applying *a)
+{
+    rule_set(a, RULE_EXEMPT, "rule-exempt");
+}
+
+static void rule_refuse(struct applying *a)
+{
+    rule_set(a, RULE_REFUSE, "rule-refuse");
+}
+
+static void rule_remove(struct applying *a)
+{
+    struct ledger_entry entry;
+    bool there;
+
+    if (!name_of_entry(a, a->order->name) || !entry_take(a, &entry, &there))
+        return;
+    if (entry.rule == RULE_NONE && (entry.flags & LEDGER_OBSERVE) == 0) {
+        end(a, ORDER_ABSENT, "there is no rule for it");
+        return;
+    }
+    ledger_rule(&entry, RULE_NONE, LEVEL_NONE, 0);
+    ledger_rule_observe(&entry, false);
+    if (audited(a, "rule-remove", a->done->name, a->order->reason))
+        entry_put(a, &entry, "removed");
+}
+
+static void rule_observe(struct applying *a)
+{
+    struct ledger_entry entry;
+    bool there;
+
+    if (!name_of_entry(a, a->order->name) || !entry_take(a, &entry, &there))
+        return;
+    if (!has_reason(a))
+        return;
+    ledger_rule_observe(&entry, true);
+    if (audited(a, "rule-observe", a->done->name, a->order->reason))
+        entry_put(a, &entry, "only observed from now on");
+}
+
+/* --- report --- */
+
+static bool report_shown(void *context, const struct store_report *report)
+{
+    struct applying *a = context;
+
+    if (a->left == 0 || !a->rows->report(a->rows->context, report))
+        return false;
+    return --a->left > 0;
+}
+
+static void report_list(struct applying *a)
+{
+    const int64_t day = a->order->until_s / 86400;
+
+    if (stored(a, store_report_each(a->store, day > 0 ? (uint32_t)day : 0, report_shown, a)))
+        end(a, ORDER_GOOD, "listed");
+}
+
+/* --- the table of orders --- */
+
+static const struct {
+    uint8_t kind;
+    bool changes;
+    void (*apply)(struct applying *);
+} orders[] = {
+    {ORDERS_USER_SHOW, false, user_show},
+    {ORDERS_USER_LIST, false, user_list},
+    {ORDERS_USER_ON, true, user_on},
+    {ORDERS_USER_OFF, true, user_off},
+    {ORDERS_USER_EXCEPT, true, user_except},
+    {ORDERS_USER_RESUME, true, user_resume},
+    {ORDERS_USER_REMOVE, true, user_remove},
+    {ORDERS_USER_IMPORT, true, user_import},
+    {ORDERS_MEMORY_SHOW, false, memory_show},
+    {ORDERS_MEMORY_LIST, false, memory_list},
+    {ORDERS_MEMORY_PENDING, false, memory_pending},
+    {ORDERS_MEMORY_SET, true, memory_set},
+    {ORDERS_MEMORY_IMPORT, true, memory_import},
+    {ORDERS_MEMORY_AUDIT, false, memory_audit},
+    {ORDERS_RULE_LIST, false, rule_list},
+    {ORDERS_RULE_PIN, true, rule_pin},
+    {ORDERS_RULE_EXEMPT, true, rule_exempt},
+    {ORDERS_RULE_REFUSE, true, rule_refuse},
+    {ORDERS_RULE_OBSERVE, true, rule_observe},
+    {ORDERS_RULE_REMOVE, true, rule_remove},
+    {ORDERS_REPORT, false, report_list},
+};
+#define ORDERS (sizeof orders / sizeof *orders)
+
+bool order_is_known(unsigned kind)
+{
+    for (size_t i = 0; i < ORDERS; i++)
+        if (orders[i].kind == kind)
+            return true;
+    return kind == ORDERS_MEMORY_COPY;
+}
+
+bool order_changes(enum order_kind kind)
+{
+    for (size_t i = 0; i < ORDERS; i++)
+        if (orders[i].kind == kind)
+            return orders[i].changes;
+    return false;
+}
+
+void order_apply(struct store *store, const struct order *order,
+                 const struct profiles_settings *profiles,
+                 const struct guarantee_settings *guarantee, const struct order_rows *rows,
+                 int64_t now_s, struct order_done *done)
+{
+    const uint32_t most =
+        order->most != 0 && order->most < ORDER_ROWS_MOST ? order->most : ORDER_ROWS_MOST;
+    struct applying a = {.store = store,
+                         .order = order,
+                         .profiles = profiles,
+                         .guarantee = guarantee,
+                         .rows = rows,
+                         .now_s = now_s,
+                         .done = done,
+                         .left = most};
+
+    memset(done, 0, sizeof *done);
+    done->result = ORDER_INVALID;
+    for (size_t i = 0; i < ORDERS; i++)
+        if (orders[i].kind == order->kind) {
+            orders[i].apply(&a);
+            return;
+        }
+    end(&a, ORDER_INVALID, "there is no such order");
+}

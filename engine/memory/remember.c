@@ -1,0 +1,246 @@
+/*
+ * remember.c - what a round of looking teaches the memory (see remember.h). Pure.
+ */
+#include "engine/memory/remember.h"
+
+#include "engine/base/check.h"
+#include "engine/base/clock.h"
+
+#include <string.h>
+
+struct round {
+    const struct route *route;
+    const struct host_facts *const *hosts;
+    const struct finding *findings;
+    const struct verdict *verdict;
+    int64_t now_s;
+};
+
+/* --- what was seen at one host --- */
+
+/* TLS by a failing policy proves nothing (MEM-09), its absence does. */
+static enum observed host_sees(const struct finding *finding)
+{
+    if (!finding->conclusive)
+        return OBSERVED_NOTHING;
+    switch (finding->kind) {
+    case FINDING_DANE:
+    case FINDING_VERIFIED:
+    case FINDING_ENCRYPTED:
+        return OBSERVED_HANDSHAKES;
+    case FINDING_WEAK:
+    case FINDING_CLEAR:
+        return OBSERVED_BELOW;
+    case FINDING_DANE_FAILS:
+        return finding->cause == CAUSE_DANE_NO_TLS ? OBSERVED_BELOW : OBSERVED_NOTHING;
+    case FINDING_UNKNOWN:
+    case FINDING_DANE_ENFORCED:
+    case FINDING_EXCLUDED:
+    case FINDING_TROUBLE:
+    case FINDING_KIND_COUNT:
+        break;
+    }
+    return OBSERVED_NOTHING;
+}
+
+/* By signed answers; any other may be forged for us alone (law 2). */
+static bool host_is_none(const struct host_facts *host)
+{
+    return host->secure && (host->state == HOST_NO_ADDRESS || host->state == HOST_UNUSABLE);
+}
+
+static enum host_now host_is_now(const struct host_facts *host, enum observed seen)
+{
+    if (host != NULL && host_is_none(host))
+        return HOST_NONE;
+    if (seen == OBSERVED_HANDSHAKES)
+        return HOST_MEETS;
+    return seen == OBSERVED_BELOW ? HOST_BELOW : HOST_UNSEEN;
+}
+
+/* Of what was seen; what was not, or not by us, has nothing to say about time either. */
+static int64_t oldest_evidence_s(const struct host_facts *host, int64_t oldest_s)
+{
+    for (unsigned i = 0; i < host->endpoint_count; i++) {
+        const struct evidence *evidence = host->endpoints[i].evidence;
+        const enum outcome_says says = outcome_says(evidence->outcome);
+
+        if (says != SAYS_INCONCLUSIVE && says != SAYS_OURS && evidence->ended_wall_s < oldest_s)
+            oldest_s = evidence->ended_wall_s;
+    }
+    return oldest_s;
+}
+
+static void host_observation(struct observation *observation, const struct round *round, unsigned i)
+{
+    *observation = (struct observation){.at_s = round->now_s, .evidence_s = round->now_s};
+    if (round->hosts[i] == NULL)
+        return;
+    observation->seen = host_sees(&round->findings[i]);
+    if (observation->seen == OBSERVED_NOTHING)
+        return;
+    if (observation->seen == OBSERVED_HANDSHAKES)
+        observation->reached = LEVEL_ENCRYPT; /* all that a host's entry can ask for */
+    observation->cause = round->findings[i].cause;
+    observation->evidence_s = oldest_evidence_s(round->hosts[i], round->now_s);
+}
+
+/* --- what was seen of the domain --- */
+
+struct tally {
+    unsigned may_get_mail, handshakes, below;
+    bool dane; /* met by a host behind a signed MX */
+};
+
+static struct tally tally_hosts(const struct round *round)
+{
+    struct tally tally = {0};
+
+    for (unsigned i = 0; i < round->route->host_count; i++) {
+        const struct finding *finding = &round->findings[i];
+        enum observed seen;
+
+        if (round->hosts[i] == NULL) {
+            tally.may_get_mail++;
+            continue;
+        }
+        if (finding->kind == FINDING_EXCLUDED)
+            continue;
+        seen = host_sees(finding);
+        tally.may_get_mail++;
+        tally.handshakes += seen == OBSERVED_HANDSHAKES;
+        tally.below += seen == OBSERVED_BELOW;
+        tally.dane |= round->route->secure && finding->kind == FINDING_DANE;
+    }
+    return tally;
+}
+
+static enum observed domain_sees(const struct round *round)
+{
+    const struct verdict *verdict = round->verdict;
+    const struct tally tally = tally_hosts(round);
+
+    if (tally.dane)
+        return OBSERVED_DANE;
+    if (verdict->conclusion != CONCLUSION_DEFINITE)
+        return OBSERVED_NOTHING;
+    if (tally.handshakes == tally.may_get_mail)
+        return OBSERVED_HANDSHAKES;
+    if (tally.below == tally.may_get_mail)
+        return OBSERVED_BELOW;
+    if (verdict->class == CLASS_FAILING)
+        return OBSERVED_NOTHING; /* somebody does TLS, and nobody meets what was published */
+    return verdict->level >= LEVEL_ENCRYPT ? OBSERVED_PARTLY : OBSERVED_BELOW;
+}
+
+/* --- what the owner states --- */
+
+/* What a host says about DANE, if anything. */
+enum host_says {
+    HOST_SAYS_DENIED,
+    HOST_SAYS_INSECURE,
+    HOST_SAYS_TLSA,
+    HOST_SAYS_NOTHING, /* it could have TLSA records: nobody else can speak for it */
+    HOST_SAYS_NONE,    /* proved to be no host */
+    HOST_SAYS_COUNT
+};
+
+static enum host_says host_says(const struct host_facts *host)
+{
+    if (host == NULL || host->state == HOST_TROUBLE)
+        return HOST_SAYS_NOTHING;
+    if (host_is_none(host))
+        return HOST_SAYS_NONE;
+    if (host->state != HOST_RESOLVED) /* a denial without signature: from an unsigned zone */
+        return HOST_SAYS_INSECURE;
+    switch (host->tlsa_state) {
+    case TLSA_TROUBLE:
+        return HOST_SAYS_NOTHING;
+    case TLSA_PRESENT:
+        return HOST_SAYS_TLSA;
+    case TLSA_NOT_LOOKED: /* signed addresses, and still not: there was no name to ask for */
+        return host->secure ? HOST_SAYS_NOTHING : HOST_SAYS_INSECURE;
+    case TLSA_ABSENT:
+        break;
+    }
+    return host->secure && host->tlsa_denied ? HOST_SAYS_DENIED : HOST_SAYS_INSECURE;
+}
+
+static enum statement domain_states(const struct round *round)
+{
+    const struct route *route = round->route;
+    bool said[HOST_SAYS_COUNT] = {false};
+
+    if (route->host_count == 0) /* no mail goes anywhere, or the MX look-up failed or was bogus */
+        return STATED_NOTHING;
+    if (!route->secure)
+        return STATED_INSECURE;
+    for (unsigned i = 0; i < route->host_count; i++)
+        said[host_says(round->hosts[i])] = true;
+    if (said[HOST_SAYS_TLSA])
+        return STATED_TLSA;
+    if (said[HOST_SAYS_NOTHING] || route->hosts_cut)
+        return STATED_NOTHING;
+    if (said[HOST_SAYS_INSECURE])
+        return STATED_INSECURE;
+    return said[HOST_SAYS_DENIED] ? STATED_TLSA_DENIED : STATED_NOTHING;
+}
+
+static void domain_observation(struct observation *observation, const struct round *round)
+{
+    *observation = (struct observation){.at_s = round->now_s, .evidence_s = round->now_s};
+    if (round->route->state != ROUTE_MX && round->route->state != ROUTE_IMPLICIT)
+        return;
+    observation->said = domain_states(round);
+    observation->seen = domain_sees(round);
+    if (observation->seen == OBSERVED_NOTHING)
+        return;
+    if (round->verdict->class != CLASS_FAILING) /* else nobody reaches the level asked for */
+        observation->reached = round->verdict->level;
+    observation->cause = round->verdict->cause;
+    for (unsigned i = 0; i < round->route->host_count; i++)
+        if (round->hosts[i] != NULL)
+            observation->evidence_s = oldest_evidence_s(round->hosts[i], observation->evidence_s);
+}
+
+/* --- the round --- */
+
+static bool is_of_another_port(const struct round *round)
+{
+    for (unsigned i = 0; i < round->route->host_count; i++)
+        if (round->hosts[i] != NULL && round->hosts[i]->port != REMEMBERED_PORT)
+            return true;
+    return false;
+}
+
+static void hosts_observe(struct remembered *remembered, const struct round *round)
+{
+    for (unsigned i = 0; i < remembered->host_count; i++) {
+        host_observation(&remembered->hosts[i].observation, round, i);
+        remembered->hosts[i].now =
+            host_is_now(round->hosts[i], remembered->hosts[i].observation.seen);
+    }
+}
+
+void remember_round(struct remembered *remembered, const struct route *route,
+                    const struct host_facts *const *hosts, const struct finding *findings,
+                    const struct verdict *verdict, uint64_t now_ms, int64_t now_s)
+{
+    const struct round round = {route, hosts, findings, verdict, now_s};
+
+    CHECK(route->host_count <= LIMIT_MX_HOSTS);
+    memset(remembered, 0, sizeof *remembered);
+    remembered->hosts_unknown = route->host_count == 0 && !route->secure;
+    if (is_of_another_port(&round))
+        return;
+    remembered->host_count = route->host_count;
+    for (unsigned i = 0; i < route->host_count; i++)
+        remembered->hosts[i].name = route->hosts[i].name;
+    if (!clock_is_sane(now_s))
+        return;
+    remembered->at_s = now_s;
+    if (now_ms >= verdict->valid_until_ms)
+        return;
+    domain_observation(&remembered->domain, &round);
+    hosts_observe(remembered, &round);
+}

@@ -1,0 +1,34 @@
+/* mail_address.c - see mail_address.h. */
+#include "engine/names/mail_address.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool is_ascii(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text >= 0x80)
+            return false;
+    return true;
+}
+
+enum name_status mail_address_to_ascii(char *ascii, size_t size, const char *address)
+{
+    const char *at = strrchr(address, '@');
+    enum name_status status = NAME_OK;
+    struct name domain;
+    int length;
+
+    if (at == NULL || is_ascii(at + 1)) {
+        length = snprintf(ascii, size, "%s", address);
+    } else {
+        status = name_parse(&domain, at + 1, strlen(at + 1));
+        length = snprintf(ascii, size, "%.*s@%s", (int)(at - address), address,
+                          status == NAME_OK ? domain.text : "");
+    }
+    if (status == NAME_OK && (length < 0 || (size_t)length >= size))
+        status = NAME_LONG;
+    if (status != NAME_OK)
+        ascii[0] = '\0';
+    return status;
+}

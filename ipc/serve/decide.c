@@ -1,0 +1,393 @@
+/*
+ * decide.c - see decide.h. Called by front.c; owns nothing, keeps nothing.
+ *
+ * Failure: what is wrong with the request is a fault for who asked; what is not known of the sender
+ * (the users' table is being filled, a record cannot be read) is temporary, never "demands
+ * nothing" (law 2).
+ */
+#include "ipc/serve/decide.h"
+
+#include "engine/names/mail_address.h"
+#include "ipc/wire/json.h"
+#include "shm/sentence.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* --- what is asked --- */
+
+static enum frame_error recipient_read(struct decision *decision, const struct frame_decide *asked,
+                                       const char **why)
+{
+    struct next_hop recipient;
+    enum name_status status =
+        next_hop_parse(&recipient, asked->recipient, strlen(asked->recipient));
+
+    if (status == NAME_OK && asked->next_hop[0] != '\0')
+        status = next_hop_parse(&decision->next_hop, asked->next_hop, strlen(asked->next_hop));
+    else
+        decision->next_hop = recipient;
+    if (status != NAME_OK) {
+        *why = name_status_text(status);
+        return status == NAME_NO_MEMORY ? FRAME_ERROR_OURS : FRAME_ERROR_NAME;
+    }
+    snprintf(decision->domain, sizeof decision->domain, "%s",
+             recipient.kind == NEXT_HOP_ADDRESS ? "" : recipient.name.text);
+    return FRAME_ERROR_NONE;
+}
+
+/* Of the demands that look for evidence the most impatient counts; who demands nothing takes what
+ * is still good. */
+static uint64_t window_not_before(const struct decision *decision, uint64_t arrived_ms)
+{
+    uint64_t window_ms = UINT64_MAX;
+
+    if (decision->has_profile && !decision->switched_off)
+        window_ms = decision->profile.window_ms;
+    if (decision->has_alias && decision->alias.window_ms < window_ms)
+        window_ms = decision->alias.window_ms;
+    if (window_ms == UINT64_MAX)
+        return 0;
+    return arrived_ms > window_ms ? arrived_ms - window_ms : 1;
+}
+
+static uint64_t asked_not_before(const struct frame_decide *asked, uint64_t arrived_ms)
+{
+    if (asked->freshness == FRESHNESS_LIVE)
+        return arrived_ms;
+    if (asked->freshness == FRESHNESS_MAX_AGE)
+        return arrived_ms > asked->max_age_ms ? arrived_ms - asked->max_age_ms : 1;
+    return 0;
+}
+
+/* The users' table knows domains as A-labels. A domain that cannot be one is in no record of it;
+ * ".invalid" is nobody's (RFC 2606), and the account's and the standard profile hold still. */
+static bool address_for_table(char ascii[FRAME_ADDRESS_MAX], const char *address)
+{
+    const enum name_status status = mail_address_to_ascii(ascii, FRAME_ADDRESS_MAX, address);
+
+    if (status == NAME_NO_MEMORY)
+        return false;
+    if (status != NAME_OK)
+        snprintf(ascii, FRAME_ADDRESS_MAX, "nobody@invalid");
+    return true;
+}
+
+static enum frame_error sender_read(struct decision *decision, const struct frame_decide *asked,
+                                    const struct table_reader *users, uint64_t now_ms,
+                                    const char **why)
+{
+    char sender[FRAME_ADDRESS_MAX], sasl[FRAME_ADDRESS_MAX];
+    struct account_demand demand = {0};
+    bool there = true;
+
+    if (asked->profile[0] != '\0')
+        account_demand_of_profile(&demand, users, asked->profile, now_ms, &there);
+    else if (address_for_table(sender, asked->sender) && address_for_table(sasl, asked->sasl))
+        account_demand(&demand, users, sender, sasl, decision->domain, asked->accepted_s, now_ms,
+                       decision->now_s);
+    if (!there) {
+        *why = "there is no such profile; see mxwardctl config";
+        return FRAME_ERROR_NAME;
+    }
+    if (!demand.known) {
+        *why = "what the sender demands is not known now; ask again in a moment";
+        return FRAME_ERROR_OURS;
+    }
+    decision->has_profile = demand.guaranteed;
+    decision->profile = demand.profile;
+    decision->has_alias = demand.alias;
+    decision->alias = demand.alias_profile;
+    decision->switched_off = demand.switched_off;
+    decision->observe = demand.observe;
+    return FRAME_ERROR_NONE;
+}
+
+enum frame_error decide_begin(struct decision *decision, const struct frame_decide *asked,
+                              const struct table_reader *users, uint64_t arrived_ms, int64_t now_s,
+                              const char **why)
+{
+    enum frame_error error;
+
+    memset(decision, 0, sizeof *decision);
+    decision->now_s = now_s;
+    decision->facts = asked->facts & FACTS_KNOWN;
+    decision->explain = asked->explain;
+    decision->want_keys = asked->want_keys;
+    error = recipient_read(decision, asked, why);
+    if (error == FRAME_ERROR_NONE)
+        error = sender_read(decision, asked, users, arrived_ms, why);
+    decision->not_before_ms = asked->own_freshness ? asked_not_before(asked, arrived_ms)
+                                                   : window_not_before(decision, arrived_ms);
+    return error;
+}
+
+void decide_digest(struct decision *decision, const char *recipient)
+{
+    const enum name_status status = mail_key_digest(decision->digest, recipient);
+
+    decision->has_digest = status == NAME_OK && decision->domain[0] != '\0';
+    if (status == NAME_NO_MEMORY)
+        decision->openpgp = decision->smime = MAIL_KEY_UNKNOWN;
+}
+
+/* --- the answer --- */
+
+static struct answer_question question_of(const struct decision *decision,
+                                          const struct verdict *verdict, bool stale,
+                                          uint64_t now_ms)
+{
+    return (struct answer_question){
+        .profile = decision->has_profile ? &decision->profile : NULL,
+        .alias = decision->has_alias ? &decision->alias : NULL,
+        .switched_off = decision->switched_off,
+        .observe = decision->observe,
+        .facts = decision->facts,
+        .verdict = verdict,
+        .stale = stale,
+        .openpgp = decision->openpgp,
+        .smime = decision->smime,
+        .now_ms = now_ms,
+        .now_s = decision->now_s,
+    };
+}
+
+void decide_answer(struct answer *answer, const struct decision *decision,
+                   const struct verdict *verdict, bool stale, uint64_t now_ms)
+{
+    const struct answer_question question = question_of(decision, verdict, stale, now_ms);
+
+    answer_decide(answer, &question);
+}
+
+static uint16_t smtp_code_of(enum action action)
+{
+    return action == ACTION_STOP ? 550 : action == ACTION_DEFER ? 450 : 250;
+}
+
+static const char *profile_of(const struct decision *decision, const struct answer *answer)
+{
+    if (decision->has_alias && answer->source == DEMAND_ALIAS)
+        return decision->alias.name;
+    return decision->has_profile ? decision->profile.name : "";
+}
+
+void decide_reply(struct frame_answer *reply, const struct decision *decision,
+                  const struct answer *answer, const struct verdict *verdict, uint64_t now_ms)
+{
+    memset(reply, 0, sizeof *reply);
+    reply->action = (uint8_t)answer->action;
+    reply->would = (uint8_t)answer->would;
+    reply->observed = answer->observed;
+    reply->demand = (uint8_t)answer->demand;
+    reply->source = (uint8_t)answer->source;
+    reply->exemption = (uint8_t)answer->exemption;
+    reply->alarm = answer->alarm;
+    reply->policy_answer = (uint8_t)answer->policy.answer;
+    reply->guarantees = (uint8_t)answer->policy.guarantees;
+    reply->smtp_code = smtp_code_of(answer->action);
+    snprintf(reply->policy, sizeof reply->policy, "%s", answer->policy.text);
+    snprintf(reply->code, sizeof reply->code, "%s", answer->code);
+    snprintf(reply->text, sizeof reply->text, "%s", answer->text);
+    snprintf(reply->profile, sizeof reply->profile, "%s", profile_of(decision, answer));
+    reply->refuse_at_rcpt = decision->has_profile && decision->profile.refuse_at_rcpt;
+    reply->openpgp = (uint8_t)decision->openpgp;
+    reply->smime = (uint8_t)decision->smime;
+    reply->now_ms = now_ms;
+    reply->class = CLASS_UNKNOWN;
+    if (verdict == NULL)
+        return;
+    reply->class = (uint8_t)verdict->class;
+    reply->level = (uint8_t)verdict->level;
+    reply->conclusion = (uint8_t)verdict->conclusion;
+    reply->cause = (uint16_t)verdict->cause;
+    snprintf(reply->host, sizeof reply->host, "%s", verdict->host);
+    reply->began_ms = verdict->began_ms;
+    reply->age_ms = now_ms > verdict->began_ms ? now_ms - verdict->began_ms : 0;
+}
+
+/* --- the derivation --- */
+
+static void write_demands(struct json *json, const struct answer *answer)
+{
+    json_put_array(json, "demands");
+    for (unsigned i = 0; i < answer->demand_count; i++) {
+        const struct demand *demand = &answer->demands[i];
+
+        json_put_object(json, NULL);
+        json_put_text(json, "source", demand_source_name(demand->source));
+        json_put_text(json, "level", level_name(demand->level));
+        json_put_text(json, "when_unmet", demand->unmet == UNMET_STOP ? "stop" : "hold");
+        json_put_boolean(json, "met", demand->met);
+        json_put_text(json, "left_out",
+                      demand->exemption != EXEMPTION_NONE ? exemption_name(demand->exemption)
+                                                          : NULL);
+        json_end(json);
+    }
+    json_end(json);
+}
+
+static void write_sender(struct json *json, const struct decision *decision)
+{
+    json_put_object(json, "sender");
+    json_put_text(json, "profile", decision->has_profile ? decision->profile.name : NULL);
+    json_put_text(json, "alias_profile", decision->has_alias ? decision->alias.name : NULL);
+    json_put_boolean(json, "switched_off", decision->switched_off);
+    json_put_boolean(json, "observe", decision->observe);
+    json_put_unsigned(json, "facts", decision->facts);
+    json_end(json);
+}
+
+static void write_floor(struct json *json, const struct floor *floor)
+{
+    json_put_object(json, "memory");
+    json_put_text(json, "level", level_name((enum level)floor->level));
+    json_put_text(json, "hosts_level", level_name((enum level)floor->hosts_level));
+    json_put_unsigned(json, "proof", floor->proof);
+    json_put_boolean(json, "contradicted", (floor->flags & FLOOR_CONTRADICTED) != 0);
+    json_put_boolean(json, "unreadable", (floor->flags & FLOOR_UNREADABLE) != 0);
+    json_put_boolean(json, "observe", (floor->flags & FLOOR_OBSERVE) != 0);
+    json_put_unsigned(json, "rule", floor->rule);
+    json_put_text(json, "rule_level",
+                  floor->rule == RULE_PIN ? level_name((enum level)floor->rule_level) : NULL);
+    json_put_unsigned(json, "rule_until_s", floor->rule_until_s);
+    json_end(json);
+}
+
+static void write_evidence(struct json *json, const struct verdict *verdict, bool stale,
+                           uint64_t now_ms)
+{
+    char sentence[FRAME_SENTENCE_MAX];
+
+    json_put_object(json, "evidence");
+    json_put_boolean(json, "known", verdict != NULL);
+    if (verdict != NULL) {
+        json_put_text(json, "class", class_name(verdict->class));
+        json_put_text(json, "level", level_name(verdict->level));
+        json_put_text(json, "conclusion", frame_conclusion_name(verdict->conclusion));
+        json_put_text(json, "cause", cause_name(verdict->cause));
+        json_put_text(json, "host", verdict->host[0] != '\0' ? verdict->host : NULL);
+        verdict_sentence(verdict, sentence, sizeof sentence);
+        json_put_text(json, "sentence", sentence);
+        json_put_unsigned(json, "age_ms",
+                          now_ms > verdict->began_ms ? now_ms - verdict->began_ms : 0);
+        json_put_boolean(json, "stale", stale);
+        write_floor(json, &verdict->floor);
+    }
+    json_end(json);
+}
+
+size_t decide_explain(char *out, size_t size, const struct decision *decision,
+                      const struct answer *answer, const struct verdict *verdict, bool stale,
+                      uint64_t now_ms)
+{
+    const struct answer_question question = question_of(decision, verdict, stale, now_ms);
+    char text[NEXT_HOP_TEXT_MAX], change[ANSWER_TEXT_MAX];
+    struct json json;
+
+    json_start(&json, out, size);
+    next_hop_text(&decision->next_hop, text);
+    json_put_text(&json, "domain", decision->domain);
+    json_put_text(&json, "next_hop", text);
+    json_put_text(&json, "action", action_name(answer->action));
+    json_put_text(&json, "would", action_name(answer->would));
+    json_put_boolean(&json, "observed", answer->observed);
+    json_put_text(&json, "code", answer->code);
+    json_put_text(&json, "text", answer->text);
+    json_put_text(&json, "demand", level_name(answer->demand));
+    json_put_text(&json, "source", demand_source_name(answer->source));
+    json_put_boolean(&json, "alarm", answer->alarm);
+    json_put_object(&json, "policy");
+    json_put_text(&json, "answer", postfix_answer_name(answer->policy.answer));
+    json_put_text(&json, "text", answer->policy.text[0] != '\0' ? answer->policy.text : NULL);
+    json_put_text(&json, "guarantees", level_name(answer->policy.guarantees));
+    json_put_text(&json, "rule", answer->policy.rule);
+    json_end(&json);
+    answer_change(answer, &question, change, sizeof change);
+    json_put_text(&json, "would_change", change);
+    json_put_text(&json, "openpgp", mail_key_name(decision->openpgp));
+    json_put_text(&json, "smime", mail_key_name(decision->smime));
+    write_sender(&json, decision);
+    write_demands(&json, answer);
+    write_evidence(&json, verdict, stale, now_ms);
+    return json_finish(&json);
+}
+
+/* --- report --- */
+
+bool decide_report(struct store_report *report, const struct decision *decision,
+                   const struct answer *answer, const struct verdict *verdict)
+{
+    if (answer->would == ACTION_SEND)
+        return false;
+    *report = (struct store_report){
+        .day = (uint32_t)(decision->now_s / 86400),
+        .action = (uint8_t)answer->would,
+        .observed = answer->observed,
+        .cause = (uint8_t)(verdict != NULL ? verdict->cause : CAUSE_NONE),
+        .source = (uint8_t)answer->source,
+        .count = 1,
+    };
+    snprintf(report->domain, sizeof report->domain, "%s",
+             decision->domain[0] != '\0' ? decision->domain : "[address]");
+    return true;
+}
+
+/* --- inbound --- */
+
+#define TLS_1_2 0x0303
+
+static void inbound_say(struct frame_answer *reply, bool observe, uint16_t smtp_code,
+                        const char *code, const char *text)
+{
+    const enum action action = smtp_code < 300 ? ACTION_SEND : ACTION_STOP;
+
+    reply->would = (uint8_t)action;
+    reply->action = (uint8_t)(observe ? ACTION_SEND : action);
+    reply->observed = observe && action != ACTION_SEND;
+    reply->smtp_code = reply->observed ? 250 : smtp_code;
+    snprintf(reply->code, sizeof reply->code, "%s", reply->observed ? "2.0.0" : code);
+    snprintf(reply->text, sizeof reply->text, "%s", text);
+}
+
+enum frame_error decide_inbound(struct frame_answer *reply, const struct frame_decide *asked,
+                                const struct table_reader *users, const struct places *trusted,
+                                uint64_t now_ms, int64_t now_s, const char **why)
+{
+    char recipient[FRAME_ADDRESS_MAX];
+    struct account_demand demand = {0};
+    struct address client;
+    bool observe;
+
+    memset(reply, 0, sizeof *reply);
+    reply->now_ms = now_ms;
+    reply->class = CLASS_UNKNOWN;
+    if (address_for_table(recipient, asked->recipient))
+        account_demand(&demand, users, recipient, NULL, "", 0, now_ms, now_s);
+    if (!demand.known) {
+        *why = "whether the recipient is a secure alias is not known now; ask again in a moment";
+        return FRAME_ERROR_OURS;
+    }
+    observe = demand.observe || (demand.alias && demand.alias_profile.observe);
+    if (!demand.alias) {
+        inbound_say(reply, false, 250, "2.0.0", "not a secure alias");
+        return FRAME_ERROR_NONE;
+    }
+    reply->source = DEMAND_ALIAS;
+    reply->demand = LEVEL_ENCRYPT;
+    snprintf(reply->profile, sizeof reply->profile, "%s", demand.alias_profile.name);
+    if (asked->client_tls >= TLS_1_2)
+        inbound_say(reply, false, 250, "2.0.0", "a secure alias, and the connection is encrypted");
+    else if (trusted != NULL &&
+             address_parse(&client, asked->client_address, strlen(asked->client_address)) &&
+             places_has_address(trusted, &client))
+        inbound_say(reply, false, 250, "2.0.0", "a secure alias, handed on by a trusted hop");
+    else if (asked->client_tls == 0)
+        inbound_say(reply, observe, 530, "5.7.0",
+                    "Must issue a STARTTLS command first: this recipient takes mail over encrypted "
+                    "connections only");
+    else
+        inbound_say(reply, observe, 550, "5.7.10",
+                    "Encryption needed: this recipient takes mail over TLS 1.2 or later only");
+    return FRAME_ERROR_NONE;
+}

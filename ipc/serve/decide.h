@@ -1,0 +1,64 @@
+/*
+ * decide.h - one message to one recipient: from a request to an answer. Front thread; no waiting.
+ *
+ *   request + users' table ─► decision: whose demand, which next hop, how fresh
+ *   decision + what is known of the next hop ─► answer (shm/answer)
+ *
+ * Whatever becomes of the question at the engine, there is an answer: evidence that did not come in
+ * time, or could not be asked for, is missing evidence, and law 1 says what that means.
+ */
+#ifndef MXWARD_SERVE_DECIDE_H
+#define MXWARD_SERVE_DECIDE_H
+
+#include "engine/domain.h"
+#include "engine/memory/store.h"
+#include "engine/names/places.h"
+#include "engine/policy/mail_key.h"
+#include "ipc/wire/frame.h"
+#include "shm/account.h"
+#include "shm/answer.h"
+
+struct decision {
+    struct next_hop next_hop;
+    char domain[256]; /* the recipient's, canonical; for the exceptions and the report */
+    struct profile profile, alias;
+    bool has_profile, has_alias, switched_off, observe;
+    bool explain;
+    uint32_t facts;
+    uint64_t not_before_ms; /* 0: whatever is still good */
+    int64_t now_s;
+    bool want_keys;  /* look for keys of the recipient, whatever the answer is */
+    bool has_digest; /* the recipient is an address: its keys can be looked up (DANE-43) */
+    uint8_t digest[MAIL_KEY_DIGEST_BYTES];
+    enum mail_key openpgp, smime;
+};
+
+/* FRAME_ERROR_NONE, or what to answer instead, with a constant sentence. `users` NULL: there is no
+ * users' table, so who demands what is unknown. */
+enum frame_error decide_begin(struct decision *decision, const struct frame_decide *asked,
+                              const struct table_reader *users, uint64_t arrived_ms, int64_t now_s,
+                              const char **why);
+
+/* Makes ready for looking up keys of the recipient, which takes no time but some arithmetic. */
+void decide_digest(struct decision *decision, const char *recipient);
+
+/* `verdict` NULL: nothing is known of the next hop. `stale`: not as fresh as was asked for. */
+void decide_answer(struct answer *answer, const struct decision *decision,
+                   const struct verdict *verdict, bool stale, uint64_t now_ms);
+void decide_reply(struct frame_answer *reply, const struct decision *decision,
+                  const struct answer *answer, const struct verdict *verdict, uint64_t now_ms);
+/* The whole derivation as JSON. Returns the length. */
+size_t decide_explain(char *out, size_t size, const struct decision *decision,
+                      const struct answer *answer, const struct verdict *verdict, bool stale,
+                      uint64_t now_ms);
+
+/* True: it is worth a line in the report, which is filled. */
+bool decide_report(struct store_report *report, const struct decision *decision,
+                   const struct answer *answer, const struct verdict *verdict);
+
+/* Mail that comes in for a recipient here (S13): answered at once. */
+enum frame_error decide_inbound(struct frame_answer *reply, const struct frame_decide *asked,
+                                const struct table_reader *users, const struct places *trusted,
+                                uint64_t now_ms, int64_t now_s, const char **why);
+
+#endif

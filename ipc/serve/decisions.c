@@ -1,0 +1,298 @@
+/*
+ * decisions.c - messages to be decided: from the frame to the answer, with or without the engine.
+ *
+ * What is known and fresh is answered on the spot. Otherwise the engine is asked, and whatever
+ * comes of it (late, no room, our own failure) the answer is made of what is known then: evidence
+ * that is older than asked for shapes the policy and stops nobody (law 1).
+ *
+ * Each answer is told once to the report, and to the alarm if memory is contradicted.
+ */
+#include "ipc/serve/front_internal.h"
+
+#include "engine/alarm.h"
+#include "engine/base/clock.h"
+#include "engine/base/limits.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* What is known of a next hop, and of what is remembered of it. */
+struct known {
+    struct verdict verdict;
+    bool there; /* else: nothing is known, and nothing remembered */
+    bool stale; /* older than was asked for, or past its time */
+};
+
+/* A miss in a table that does not hold all floors, or a record that cannot be read: TLS may be
+ * required, and nobody knows (MEM-08). */
+static void known_unreadable(struct known *known)
+{
+    known->there = true;
+    known->stale = true;
+    known->verdict = (struct verdict){
+        .class = CLASS_UNKNOWN,
+        .conclusion = CONCLUSION_INCONCLUSIVE,
+        .floor = {.level = LEVEL_ENCRYPT, .flags = FLOOR_UNREADABLE},
+    };
+}
+
+static void known_from_table(const struct front *front, const struct decision *decision,
+                             uint64_t now_ms, struct known *known)
+{
+    char text[NEXT_HOP_TEXT_MAX];
+    struct table_key key;
+
+    memset(known, 0, sizeof *known);
+    if (!front->table || !table_key_make(&key, text, next_hop_text(&decision->next_hop, text))) {
+        known_unreadable(known);
+        return;
+    }
+    switch (table_read(front->table, &key, now_ms, &known->verdict)) {
+    case TABLE_HIT:
+        known->there = true;
+        known->stale = !serves(&known->verdict, engine_config_epoch(front->engine),
+                               decision->not_before_ms, now_ms);
+        return;
+    case TABLE_ABSENT:
+        return;
+    case TABLE_MISS:
+    case TABLE_UNKNOWN:
+        known_unreadable(known);
+        return;
+    }
+}
+
+/* What the engine brought home counts unless it is our own failure. */
+static void known_of_question(const struct front *front, const struct question *question,
+                              uint64_t now_ms, struct known *known)
+{
+    const struct domain_facts *facts = question->home ? question->request.facts : NULL;
+
+    if (facts == NULL || facts->verdict.cause == CAUSE_OURS) {
+        known_from_table(front, &question->decision, now_ms, known);
+        return;
+    }
+    struct known table;
+
+    *known = (struct known){.verdict = facts->verdict, .there = true, .stale = facts->limited};
+    /* What is remembered and ruled may have changed since that look: the table has it. */
+    known_from_table(front, &question->decision, now_ms, &table);
+    if (table.there && (table.verdict.floor.flags & FLOOR_UNREADABLE) == 0)
+        known->verdict.floor = table.verdict.floor;
+}
+
+/* --- telling --- */
+
+static void report_tell(struct front *front, const struct decision *decision,
+                        const struct answer *answer, const struct known *known)
+{
+    struct store_report report;
+    struct report_note *note;
+
+    if (!decide_report(&report, decision, answer, known->there ? &known->verdict : NULL))
+        return;
+    note = pool_take(front->reports);
+    if (!note)
+        return; /* a line of statistics: counted by front_counts all the same */
+    note->report = report;
+    note->message.kind = MESSAGE_REPORT_ASK;
+    mailbox_send(front->mailbox, owner_keeper(&front->peer.owners), &note->message);
+}
+
+void report_home(struct front *front, struct report_note *note)
+{
+    pool_give(front->reports, note);
+}
+
+static void answer_tell(struct front *front, const struct decision *decision,
+                        const struct answer *answer, const struct known *known)
+{
+    counter *counts[ACTION_COUNT] = {[ACTION_SEND] = &front->counts.sent,
+                                     [ACTION_DEFER] = &front->counts.deferred,
+                                     [ACTION_STOP] = &front->counts.stopped};
+
+    counter_add(counts[answer->would], 1);
+    report_tell(front, decision, answer, known);
+    if (answer->alarm && !answer->observed)
+        alarm_raise(ALARM_HELD, decision->domain, "%s", answer->text);
+}
+
+/* --- answering --- */
+
+static void answer_make(struct answer *answer, const struct decision *decision,
+                        const struct known *known, uint64_t now_ms)
+{
+    decide_answer(answer, decision, known->there ? &known->verdict : NULL, known->stale, now_ms);
+}
+
+static void reply_make(struct frame_answer *reply, const struct decision *decision,
+                       const struct known *known, const struct answer *answer, uint64_t now_ms)
+{
+    decide_reply(reply, decision, answer, known->there ? &known->verdict : NULL, now_ms);
+    reply->limited = known->stale;
+}
+
+static uint64_t known_ms_of(const struct question *question)
+{
+    return question->known_ms != 0 ? question->known_ms : clock_boot_ms();
+}
+
+/* S14: on request, and as the way out for who is told that mail is not sent. */
+static bool wants_keys(const struct decision *decision, const struct answer *answer)
+{
+    return decision->want_keys || (answer->insecure && !answer->observed);
+}
+
+bool decision_lacks_keys(const struct front *front, const struct question *question)
+{
+    const struct decision *decision = &question->decision;
+    const uint64_t now_ms = clock_boot_ms();
+    struct answer answer;
+    struct known known;
+
+    if (!decision->has_digest || decision->openpgp != MAIL_KEY_NOT_ASKED)
+        return false;
+    known_of_question(front, question, now_ms, &known);
+    answer_make(&answer, decision, &known, now_ms);
+    return wants_keys(decision, &answer);
+}
+
+bool write_decision(struct front *front, struct native_client *client, struct question *question)
+{
+    const uint64_t now_ms = known_ms_of(question);
+    struct frame_answer reply;
+    struct answer answer;
+    struct known known;
+
+    known_of_question(front, question, now_ms, &known);
+    answer_make(&answer, &question->decision, &known, now_ms);
+    reply_make(&reply, &question->decision, &known, &answer, now_ms);
+    reply.from_table = question->from_table;
+    if (!question->told)
+        answer_tell(front, &question->decision, &answer, &known);
+    question->told = true;
+    return put(front, client, FRAME_ANSWER, question->request.client_id, &reply);
+}
+
+size_t document_of_decision(struct front *front, struct question *question, char *out, size_t size)
+{
+    const struct decision *decision = &question->decision;
+    const uint64_t now_ms = known_ms_of(question);
+    struct answer answer;
+    struct known known;
+    const struct verdict *verdict;
+
+    known_of_question(front, question, now_ms, &known);
+    verdict = known.there ? &known.verdict : NULL;
+    decide_answer(&answer, decision, verdict, known.stale, now_ms);
+    return decide_explain(out, size, decision, &answer, verdict, known.stale, now_ms);
+}
+
+/* --- taking --- */
+
+static enum native_taken take_inbound(struct front *front, struct native_client *client,
+                                      const struct frame *frame, const struct frame_decide *asked,
+                                      uint64_t arrived_ms)
+{
+    struct frame_answer reply;
+    const char *why = "";
+    enum frame_error error = decide_inbound(&reply, asked, front->users, front->terms->trusted,
+                                            arrived_ms, clock_wall_s(), &why);
+
+    if (error)
+        put_fault(front, client, frame, error, why);
+    else
+        put(front, client, FRAME_ANSWER, frame->id, &reply);
+    return NATIVE_ANSWERED;
+}
+
+/* A message on its way to its answer. */
+struct asking {
+    struct native_client *client;
+    const struct frame *frame;
+    uint64_t arrived_ms;
+    struct frame_decide asked;
+    struct decision decision;
+    struct known known;
+    struct answer answer; /* as of what is known */
+};
+
+/* With what is known, and without what would have to be looked up. */
+static enum native_taken answer_now(struct front *front, const struct asking *asking)
+{
+    struct frame_answer reply;
+
+    reply_make(&reply, &asking->decision, &asking->known, &asking->answer, asking->arrived_ms);
+    if (asking->decision.want_keys && asking->decision.has_digest)
+        reply.openpgp = reply.smime = MAIL_KEY_UNKNOWN;
+    reply.from_table = true;
+    answer_tell(front, &asking->decision, &asking->answer, &asking->known);
+    put(front, asking->client, FRAME_ANSWER, asking->frame->id, &reply);
+    return NATIVE_ANSWERED;
+}
+
+/* What is known will do, but the recipient's keys are to be looked up. */
+static enum native_taken answer_with_keys(struct front *front, struct asking *asking)
+{
+    struct question *question = NULL;
+
+    decide_digest(&asking->decision, asking->asked.recipient);
+    if (asking->decision.has_digest)
+        question = question_try(front, asking->client, asking->frame, PRIORITY_ASKED);
+    if (!question)
+        return answer_now(front, asking);
+    question->decision = asking->decision;
+    question->request.deadline_ms = deadline_of(asking->asked.deadline_ms, asking->arrived_ms);
+    question->home = true;
+    question->from_table = true;
+    if (!keys_wait(front, question))
+        question_answer(front, question);
+    return NATIVE_WAITS;
+}
+
+static enum native_taken answer_later(struct front *front, struct asking *asking)
+{
+    struct decision *decision = &asking->decision;
+    const enum priority priority =
+        decision->not_before_ms == asking->arrived_ms ? PRIORITY_LIVE : PRIORITY_ASKED;
+    struct question *question = question_try(front, asking->client, asking->frame, priority);
+
+    decide_digest(decision, asking->asked.recipient);
+    if (!question) /* no room: what is known must do */
+        return answer_now(front, asking);
+    question->decision = *decision;
+    question_send(front, question, &decision->next_hop, decision->not_before_ms,
+                  deadline_of(asking->asked.deadline_ms, asking->arrived_ms));
+    if (decision->want_keys)
+        keys_begin(front, question);
+    return NATIVE_WAITS;
+}
+
+enum native_taken take_decide(struct front *front, struct native_client *client,
+                              const struct frame *frame, uint64_t arrived_ms)
+{
+    struct asking asking = {.client = client, .frame = frame, .arrived_ms = arrived_ms};
+    char sentence[FRAME_SENTENCE_MAX];
+    const char *why = "";
+    enum frame_error error;
+
+    if (!frame_decode(&asking.asked, frame, sentence)) {
+        put_fault(front, client, frame, FRAME_ERROR_MALFORMED, sentence);
+        return NATIVE_ANSWERED;
+    }
+    counter_add(&front->counts.decisions, 1);
+    if (asking.asked.inbound)
+        return take_inbound(front, client, frame, &asking.asked, arrived_ms);
+    error = decide_begin(&asking.decision, &asking.asked, front->users, arrived_ms, clock_wall_s(),
+                         &why);
+    if (error) {
+        put_fault(front, client, frame, error, why);
+        return NATIVE_ANSWERED;
+    }
+    known_from_table(front, &asking.decision, arrived_ms, &asking.known);
+    answer_make(&asking.answer, &asking.decision, &asking.known, arrived_ms);
+    if (asking.decision.explain || !asking.known.there || asking.known.stale)
+        return answer_later(front, &asking);
+    return wants_keys(&asking.decision, &asking.answer) ? answer_with_keys(front, &asking)
+                                                        : answer_now(front, &asking);
+}

@@ -1,0 +1,677 @@
+/*
+ * account.c - records of the users' table, and what they say of a sender. See account.h.
+ */
+#include "shm/account.h"
+
+#include <string.h>
+
+/* --- names --- */
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static bool is_control(char c)
+{
+    return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
+/* Bytes of a canonical domain or of an address literal. */
+static bool is_domain_byte(char c, bool literal)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+           (literal ? c == ':' : c == '_');
+}
+
+/* Appends a domain to a name of `used` bytes; the new length, or 0. */
+static size_t domain_append(char *name, size_t used, const char *text, size_t length)
+{
+    const bool literal = length > 2 && text[0] == '[' && text[length - 1] == ']';
+    const size_t first = literal ? 1 : 0;
+    char before = '.';
+
+    if (!literal && length > 1 && text[length - 1] == '.')
+        length--;
+    if (length == 0 || length >= ACCOUNT_DOMAIN_MAX || used + length >= ACCOUNT_NAME_MAX)
+        return 0;
+    for (size_t i = first; i < length - first; i++) {
+        const char c = lower(text[i]);
+        if (!is_domain_byte(c, literal) || (c == '.' && before == '.'))
+            return 0;
+        before = c;
+    }
+    if (before == '.')
+        return 0;
+    for (size_t i = 0; i < length; i++)
+        name[used + i] = lower(text[i]);
+    return used + length;
+}
+
+/* The local part of `text` into `name`, unquoted; `*rest` is where the domain's @ or the end is.
+ * Returns its length, SIZE_MAX if it cannot be one. */
+static size_t local_part(char *name, const char *text, size_t length, size_t *rest)
+{
+    const bool quoted = text[0] == '"';
+    const char *at = memrchr(text, '@', length);
+    size_t used = 0, i = quoted;
+
+    for (; i < length && (quoted ? text[i] != '"' : text + i != at); i++) {
+        if (quoted && text[i] == '\\' && ++i == length)
+            return SIZE_MAX;
+        if (is_control(text[i]) || used == ACCOUNT_NAME_MAX - 1)
+            return SIZE_MAX;
+        name[used++] = lower(text[i]);
+    }
+    if (quoted && (i++ == length || used == 0 || name[0] == '"'))
+        return SIZE_MAX;
+    *rest = i;
+    return used;
+}
+
+static size_t name_fill(char *name, const char *text, size_t length)
+{
+    size_t rest = 0;
+
+    const size_t used = length > 0 ? local_part(name, text, length, &rest) : SIZE_MAX;
+    if (used == SIZE_MAX || (rest < length && text[rest] != '@'))
+        return 0;
+    if (rest == length) /* a bare name; what was quoted must not become an address */
+        return memchr(name, '@', used) == NULL ? used : 0;
+    name[used] = '@';
+    if (length == 1)
+        return 1; /* everybody */
+    return domain_append(name, used + 1, text + rest + 1, length - rest - 1);
+}
+
+size_t account_name(char name[ACCOUNT_NAME_MAX], const char *text, size_t length)
+{
+    const size_t used = name_fill(name, text, length);
+
+    name[used] = '\0';
+    return used;
+}
+
+/* --- keys --- */
+
+static bool key_make(struct table_key *key, char text[TABLE_KEY_MAX], char letter, const char *name,
+                     size_t length)
+{
+    text[0] = letter;
+    memcpy(text + 1, name, length);
+    return table_key_make(key, text, 1 + length);
+}
+
+bool account_key(struct table_key *key, char text[TABLE_KEY_MAX], const char *name)
+{
+    const size_t length = strnlen(name, ACCOUNT_NAME_MAX);
+    return length > 0 && length < ACCOUNT_NAME_MAX && key_make(key, text, 'a', name, length);
+}
+
+bool account_profile_key(struct table_key *key, char text[TABLE_KEY_MAX], const char *name)
+{
+    const size_t length = strnlen(name, PROFILE_NAME_MAX);
+    return length > 0 && length < PROFILE_NAME_MAX && key_make(key, text, 'p', name, length);
+}
+
+/* A domain has no '>', so where it begins is clear, whatever is in the local part. */
+bool account_exception_key(struct table_key *key, char text[TABLE_KEY_MAX], const char *name,
+                           const char *domain)
+{
+    const size_t name_bytes = strnlen(name, ACCOUNT_NAME_MAX);
+    const size_t length = strnlen(domain, ACCOUNT_DOMAIN_MAX);
+
+    if (name_bytes == 0 || name_bytes == ACCOUNT_NAME_MAX || length == 0 ||
+        length == ACCOUNT_DOMAIN_MAX || memchr(domain, '>', length) != NULL)
+        return false;
+    text[0] = 'x';
+    memcpy(text + 1, name, name_bytes);
+    text[1 + name_bytes] = '>';
+    memcpy(text + 1 + name_bytes + 1, domain, length);
+    return table_key_make(key, text, 1 + name_bytes + 1 + length);
+}
+static_assert(1 + (ACCOUNT_NAME_MAX - 1) + 1 + (ACCOUNT_DOMAIN_MAX - 1) <= TABLE_KEY_MAX,
+              "the longest exception has a key");
+
+static bool settings_key(struct table_key *key, char text[TABLE_KEY_MAX])
+{
+    return key_make(key, text, 's', "", 0);
+}
+
+static bool text_copy(char *to, size_t size, const char *from, size_t length)
+{
+    if (length >= size || memchr(from, 0, length) != NULL)
+        return false;
+    memcpy(to, from, length);
+    to[length] = '\0';
+    return true;
+}
+
+bool account_record_names(const union record *record, char name[ACCOUNT_NAME_MAX],
+                          char domain[ACCOUNT_DOMAIN_MAX])
+{
+    static const char letters[RECORD_KIND_COUNT] = {[RECORD_ACCOUNT] = 'a',
+                                                    [RECORD_EXCEPTION] = 'x',
+                                                    [RECORD_PROFILE] = 'p',
+                                                    [RECORD_SETTINGS] = 's'};
+    struct table_key key;
+
+    name[0] = domain[0] = '\0';
+    if (!record_key(record, &key) || !record_is_known(record) ||
+        key.text[0] != letters[record->head.kind])
+        return false;
+    const char *text = key.text + 1, *end = key.text + key.length;
+    if (record->head.kind != RECORD_EXCEPTION)
+        return text_copy(name, ACCOUNT_NAME_MAX, text, (size_t)(end - text));
+    const char *mark = memrchr(text, '>', (size_t)(end - text));
+    return mark != NULL && text_copy(name, ACCOUNT_NAME_MAX, text, (size_t)(mark - text)) &&
+           text_copy(domain, ACCOUNT_DOMAIN_MAX, mark + 1, (size_t)(end - mark - 1));
+}
+
+/* --- bodies: a fixed part, and texts in the tail --- */
+
+struct account_fixed {
+    int64_t changed_s, off_since_s, off_until_s;
+    uint32_t flags;
+    uint8_t profile_bytes;
+};
+#define ACCOUNT_FIXED_BYTES 29
+#define ACCOUNT_FLAGS       (ACCOUNT_ON | ACCOUNT_ON_BEFORE | ACCOUNT_ALIAS | ACCOUNT_EXCEPTIONS)
+
+struct exception_fixed {
+    int64_t since_s, until_s;
+};
+
+struct profile_fixed {
+    uint32_t window_ms;
+    uint8_t minimum, unmet;
+    uint8_t observe : 1, exempt_auto_replies : 1, exempt_forwards : 1, allow_tls_required_no : 1,
+        refuse_at_rcpt : 1;
+};
+#define PROFILE_FIXED_BYTES 7
+
+struct settings_fixed {
+    uint8_t observe, delimiter_bytes, standard_bytes, alias_bytes;
+};
+
+static_assert(offsetof(struct account_fixed, profile_bytes) == ACCOUNT_FIXED_BYTES - 1, "the last");
+static_assert(offsetof(struct profile_fixed, unmet) == PROFILE_FIXED_BYTES - 2, "flags are last");
+static_assert(RECORD_HEAD_BYTES + sizeof(struct account_fixed) + ACCOUNT_NAME_MAX +
+                          PROFILE_NAME_MAX <=
+                      TABLE_SLOT_MAX &&
+                  RECORD_HEAD_BYTES + sizeof(struct exception_fixed) + TABLE_KEY_MAX <=
+                      TABLE_SLOT_MAX,
+              "every record fits");
+
+/* A record with its key and fixed part; the tail is still to be filled. */
+static bool begin(union record *record, struct table_key *key, const struct record_about *about,
+                  const void *fixed, size_t fixed_bytes, size_t tail_bytes)
+{
+    if (!record_begin(record, about, key, fixed_bytes, tail_bytes))
+        return false;
+    memcpy(record_fixed(record), fixed, fixed_bytes);
+    return record_key(record, key);
+}
+
+static bool fixed_take(const union record *record, enum record_kind kind, void *fixed, size_t bytes)
+{
+    if (record->head.kind != kind || record_fixed_bytes(record) < bytes)
+        return false;
+    memcpy(fixed, record->bytes + RECORD_HEAD_BYTES, bytes);
+    return true;
+}
+
+/* The next text of the tail. */
+static bool text_take(const union record *record, size_t *at, char *text, size_t size,
+                      size_t length)
+{
+    const size_t tail_at = (size_t)record->head.key_at + record->head.key_bytes;
+
+    if (length > record_tail_bytes(record) - *at ||
+        !text_copy(text, size, record->bytes + tail_at + *at, length))
+        return false;
+    *at += length;
+    return true;
+}
+
+/* --- accounts --- */
+
+bool account_pack(union record *record, struct table_key *key, const char *name,
+                  const struct account *account, uint64_t now_ms)
+{
+    const bool held = (account->flags & (ACCOUNT_ON | ACCOUNT_ALIAS)) != 0;
+    const size_t profile_bytes = strnlen(account->profile, PROFILE_NAME_MAX - 1);
+    const struct record_about about = {.kind = RECORD_ACCOUNT,
+                                       .stamp_ms = now_ms,
+                                       .rank = RECORD_RANK_FLOOR,
+                                       .strictness = !held                       ? 0
+                                                     : account->off_until_s != 0 ? 1
+                                                                                 : 2,
+                                       .ledger = true};
+    const struct account_fixed fixed = {.changed_s = account->changed_s,
+                                        .off_since_s = account->off_since_s,
+                                        .off_until_s = account->off_until_s,
+                                        .flags = account->flags,
+                                        .profile_bytes = (uint8_t)profile_bytes};
+    char text[TABLE_KEY_MAX];
+
+    if (!account_key(key, text, name) ||
+        !begin(record, key, &about, &fixed, ACCOUNT_FIXED_BYTES, profile_bytes))
+        return false;
+    memcpy(record_tail(record), account->profile, profile_bytes);
+    return true;
+}
+
+bool account_unpack(const union record *record, struct account *account)
+{
+    struct account_fixed fixed;
+    size_t at = 0;
+
+    if (!fixed_take(record, RECORD_ACCOUNT, &fixed, ACCOUNT_FIXED_BYTES) ||
+        (fixed.flags & ~(uint32_t)ACCOUNT_FLAGS) != 0 ||
+        !text_take(record, &at, account->profile, sizeof account->profile, fixed.profile_bytes))
+        return false;
+    account->flags = fixed.flags;
+    account->changed_s = fixed.changed_s;
+    account->off_since_s = fixed.off_since_s;
+    account->off_until_s = fixed.off_until_s;
+    return true;
+}
+
+/* --- exceptions --- */
+
+bool account_exception_pack(union record *record, struct table_key *key, const char *name,
+                            const char *domain, const struct account_exception *exception,
+                            uint64_t now_ms)
+{
+    const struct record_about about = {
+        .kind = RECORD_EXCEPTION, .stamp_ms = now_ms, .rank = RECORD_RANK_FLOOR, .ledger = true};
+    const struct exception_fixed fixed = {exception->since_s, exception->until_s};
+    char text[TABLE_KEY_MAX];
+
+    return account_exception_key(key, text, name, domain) &&
+           begin(record, key, &about, &fixed, sizeof fixed, 0);
+}
+
+bool account_exception_unpack(const union record *record, struct account_exception *exception)
+{
+    struct exception_fixed fixed;
+
+    if (!fixed_take(record, RECORD_EXCEPTION, &fixed, sizeof fixed))
+        return false;
+    *exception = (struct account_exception){fixed.since_s, fixed.until_s};
+    return true;
+}
+
+/* --- profiles --- */
+
+bool account_profile_pack(union record *record, struct table_key *key,
+                          const struct profile *profile, uint64_t now_ms)
+{
+    const struct record_about about = {.kind = RECORD_PROFILE,
+                                       .stamp_ms = now_ms,
+                                       .rank = RECORD_RANK_SETTINGS,
+                                       .strictness = (unsigned)profile->minimum,
+                                       .ledger = true};
+    const struct profile_fixed fixed = {.window_ms = profile->window_ms,
+                                        .minimum = (uint8_t)profile->minimum,
+                                        .unmet = (uint8_t)profile->unmet,
+                                        .observe = profile->observe,
+                                        .exempt_auto_replies = profile->exempt_auto_replies,
+                                        .exempt_forwards = profile->exempt_forwards,
+                                        .allow_tls_required_no = profile->allow_tls_required_no,
+                                        .refuse_at_rcpt = profile->refuse_at_rcpt};
+    char text[TABLE_KEY_MAX];
+
+    return account_profile_key(key, text, profile->name) &&
+           begin(record, key, &about, &fixed, PROFILE_FIXED_BYTES, 0);
+}
+
+bool account_profile_unpack(const union record *record, struct profile *profile)
+{
+    char name[ACCOUNT_NAME_MAX], domain[ACCOUNT_DOMAIN_MAX];
+    struct profile_fixed fixed;
+
+    if (!fixed_take(record, RECORD_PROFILE, &fixed, PROFILE_FIXED_BYTES) ||
+        fixed.minimum > LEVEL_AUTHENTICATED || fixed.unmet > UNMET_STOP ||
+        !account_record_names(record, name, domain) ||
+        !text_copy(profile->name, sizeof profile->name, name, strlen(name)))
+        return false;
+    profile->minimum = (enum level)fixed.minimum;
+    profile->unmet = (enum unmet)fixed.unmet;
+    profile->window_ms = fixed.window_ms;
+    profile->observe = fixed.observe;
+    profile->exempt_auto_replies = fixed.exempt_auto_replies;
+    profile->exempt_forwards = fixed.exempt_forwards;
+    profile->allow_tls_required_no = fixed.allow_tls_required_no;
+    profile->refuse_at_rcpt = fixed.refuse_at_rcpt;
+    return true;
+}
+
+/* --- settings --- */
+
+bool account_settings_pack(union record *record, struct table_key *key,
+                           const struct account_settings *settings, uint64_t now_ms)
+{
+    const size_t delimiter_bytes = strnlen(settings->delimiter, sizeof settings->delimiter - 1);
+    const size_t standard_bytes = strnlen(settings->standard, PROFILE_NAME_MAX - 1);
+    const size_t alias_bytes = strnlen(settings->alias_profile, PROFILE_NAME_MAX - 1);
+    const struct record_about about = {.kind = RECORD_SETTINGS,
+                                       .stamp_ms = now_ms,
+                                       .rank = RECORD_RANK_SETTINGS,
+                                       .strictness = !settings->observe,
+                                       .ledger = true};
+    const struct settings_fixed fixed = {settings->observe, (uint8_t)delimiter_bytes,
+                                         (uint8_t)standard_bytes, (uint8_t)alias_bytes};
+    char text[TABLE_KEY_MAX];
+
+    if (!settings_key(key, text) || !begin(record, key, &about, &fixed, sizeof fixed,
+                                           delimiter_bytes + standard_bytes + alias_bytes))
+        return false;
+    char *tail = record_tail(record);
+    memcpy(tail, settings->delimiter, delimiter_bytes);
+    memcpy(tail + delimiter_bytes, settings->standard, standard_bytes);
+    memcpy(tail + delimiter_bytes + standard_bytes, settings->alias_profile, alias_bytes);
+    return true;
+}
+
+bool account_settings_unpack(const union record *record, struct account_settings *settings)
+{
+    struct settings_fixed fixed;
+    size_t at = 0;
+
+    if (!fixed_take(record, RECORD_SETTINGS, &fixed, sizeof fixed) || fixed.observe > 1 ||
+        !text_take(record, &at, settings->delimiter, sizeof settings->delimiter,
+                   fixed.delimiter_bytes) ||
+        !text_take(record, &at, settings->standard, sizeof settings->standard,
+                   fixed.standard_bytes) ||
+        !text_take(record, &at, settings->alias_profile, sizeof settings->alias_profile,
+                   fixed.alias_bytes))
+        return false;
+    settings->observe = fixed.observe;
+    return true;
+}
+
+/* --- the demand --- */
+
+/* Sender or submitter, as the MTA says it. */
+struct who {
+    const char *text;
+    size_t length;
+};
+
+/* Without the brackets that it has in SMTP. */
+static struct who sender_of(const char *text)
+{
+    const size_t length = strlen(text);
+
+    if (length >= 2 && text[0] == '<' && text[length - 1] == '>')
+        return (struct who){text + 1, length - 2};
+    return (struct who){text, length};
+}
+
+/* What was found so far. */
+struct search {
+    const struct table_reader *users;
+    uint64_t now_ms;
+    struct account_settings settings;
+    bool found, alias_found;
+    char name[ACCOUNT_NAME_MAX]; /* of `account` */
+    struct account account, alias;
+};
+
+/* HIT, ABSENT, or anything else: unknown. */
+static enum table_outcome find(const struct search *search, const struct table_key *key,
+                               union record *record)
+{
+    return table_find(search->users, key, search->now_ms, record);
+}
+
+/* Is there an account of this name, and what is it? False: unknown. */
+static bool search_name(struct search *search, const char *name, bool of_sender)
+{
+    char text[TABLE_KEY_MAX];
+    union record record;
+    struct table_key key;
+    struct account account;
+
+    if ((search->found && !of_sender) || !account_key(&key, text, name))
+        return true; /* nothing more to learn, or not a name at all */
+    const enum table_outcome outcome = find(search, &key, &record);
+    if (outcome == TABLE_ABSENT)
+        return true;
+    if (outcome != TABLE_HIT || !account_unpack(&record, &account))
+        return false;
+    if ((account.flags & ACCOUNT_ALIAS) != 0) {
+        if (of_sender && !search->alias_found) {
+            search->alias = account;
+            search->alias_found = true;
+        }
+    } else if (!search->found) {
+        search->account = account;
+        search->found = true;
+        text_copy(search->name, sizeof search->name, name, strlen(name));
+    }
+    return true;
+}
+
+/* Cuts the sub-address where the MTA does: at the first of the characters, not at the beginning.
+ * False: there is none. */
+static bool cut_sub_address(char *name, const char *delimiter)
+{
+    const char *at = strrchr(name, '@');
+    const size_t local_bytes = at != NULL ? (size_t)(at - name) : strlen(name);
+    const size_t user_bytes = strcspn(name, delimiter);
+
+    if (user_bytes == 0 || user_bytes >= local_bytes)
+        return false;
+    memmove(name + user_bytes, name + local_bytes, strlen(name + local_bytes) + 1);
+    return true;
+}
+
+/* A person's: records of domains and of everybody are not found under what somebody calls himself.
+ */
+static bool person_name(char name[ACCOUNT_NAME_MAX], const struct who *who)
+{
+    const size_t length = account_name(name, who->text, who->length);
+    return length > 0 && (name[0] != '@' || strrchr(name, '@') != name);
+}
+
+static bool search_sender(struct search *search, const struct who *sender)
+{
+    char name[ACCOUNT_NAME_MAX];
+
+    if (!person_name(name, sender))
+        return true;
+    return search_name(search, name, true) &&
+           (!cut_sub_address(name, search->settings.delimiter) || search_name(search, name, true));
+}
+
+/* The last @ and what follows it; empty if there is none. */
+static struct who domain_of(const struct who *who)
+{
+    const char *at = who->length > 0 ? memrchr(who->text, '@', who->length) : NULL;
+    return (struct who){at, at != NULL ? (size_t)(who->text + who->length - at) : 0};
+}
+
+static bool search_domain(struct search *search, const struct who *sender)
+{
+    const struct who domain = domain_of(sender);
+    char name[ACCOUNT_NAME_MAX];
+
+    return account_name(name, domain.text, domain.length) <= 1 || search_name(search, name, true);
+}
+
+static bool search_sasl(struct search *search, const struct who *sasl)
+{
+    char name[ACCOUNT_NAME_MAX];
+
+    return !person_name(name, sasl) || search_name(search, name, false);
+}
+
+/* The order of account.h. False: unknown. */
+static bool search_account(struct search *search, const struct who *sender, const struct who *sasl)
+{
+    return search_sender(search, sender) && search_sasl(search, sasl) &&
+           search_domain(search, sender) && search_name(search, "@", false);
+}
+
+/* Only engine/names can make A-labels of it. */
+static bool domain_is_ascii(const struct who *who)
+{
+    const struct who domain = domain_of(who);
+
+    for (size_t i = 0; i < domain.length; i++) {
+        if ((unsigned char)domain.text[i] >= 0x80)
+            return false;
+    }
+    return true;
+}
+
+static bool read_settings(struct search *search)
+{
+    char text[TABLE_KEY_MAX];
+    union record record;
+    struct table_key key;
+
+    return settings_key(&key, text) && find(search, &key, &record) == TABLE_HIT &&
+           account_settings_unpack(&record, &search->settings);
+}
+
+static bool read_profile(const struct search *search, const char *name, struct profile *profile)
+{
+    char text[TABLE_KEY_MAX];
+    union record record;
+    struct table_key key;
+
+    return account_profile_key(&key, text, name) && find(search, &key, &record) == TABLE_HIT &&
+           account_profile_unpack(&record, profile);
+}
+
+/* --- time: in the same second the stricter holds --- */
+
+struct moment {
+    int64_t accepted_s, now_s;
+    bool accepted_known; /* otherwise it is accepted now, under what holds now */
+};
+
+static struct moment moment_of(int64_t accepted_s, int64_t now_s)
+{
+    if (accepted_s == 0)
+        return (struct moment){now_s, now_s, false};
+    return (struct moment){accepted_s < now_s ? accepted_s : now_s, now_s, true};
+}
+
+/* Made before the message was accepted, and not over. */
+static bool is_off(int64_t since_s, int64_t until_s, const struct moment *moment)
+{
+    const bool before =
+        moment->accepted_known ? since_s < moment->accepted_s : since_s <= moment->now_s;
+    return before && moment->now_s < until_s;
+}
+
+static bool is_on(const struct account *account, const struct moment *moment)
+{
+    const bool earlier = moment->accepted_known ? moment->accepted_s <= account->changed_s
+                                                : moment->now_s < account->changed_s;
+    return (account->flags & ACCOUNT_ON) != 0 ||
+           (earlier && (account->flags & ACCOUNT_ON_BEFORE) != 0);
+}
+
+/* Did the user switch off for this domain? False: unknown. */
+static bool read_exception(const struct search *search, const char *domain,
+                           const struct moment *moment, bool *off)
+{
+    char text[TABLE_KEY_MAX];
+    union record record;
+    struct table_key key;
+    struct account_exception exception;
+
+    if ((search->account.flags & ACCOUNT_EXCEPTIONS) == 0 ||
+        !account_exception_key(&key, text, search->name, domain))
+        return true;
+    const enum table_outcome outcome = find(search, &key, &record);
+    if (outcome == TABLE_ABSENT)
+        return true;
+    if (outcome != TABLE_HIT || !account_exception_unpack(&record, &exception))
+        return false;
+    *off = is_off(exception.since_s, exception.until_s, moment);
+    return true;
+}
+
+static const char *first_of(const char *name, const char *otherwise)
+{
+    return name[0] != '\0' ? name : otherwise;
+}
+
+static bool fill_guarantee(struct account_demand *demand, const struct search *search,
+                           const char *domain, const struct moment *moment)
+{
+    const struct account_settings *settings = &search->settings;
+
+    if (search->found ? !is_on(&search->account, moment) : settings->standard[0] == '\0')
+        return true;
+    demand->guaranteed = true;
+    demand->switched_off =
+        search->found && is_off(search->account.off_since_s, search->account.off_until_s, moment);
+    return read_profile(search, first_of(search->account.profile, settings->standard),
+                        &demand->profile) &&
+           (demand->switched_off || read_exception(search, domain, moment, &demand->switched_off));
+}
+
+static bool fill_alias(struct account_demand *demand, const struct search *search)
+{
+    if (!search->alias_found)
+        return true;
+    demand->alias = true;
+    return read_profile(search, first_of(search->alias.profile, search->settings.alias_profile),
+                        &demand->alias_profile);
+}
+
+/* False: unknown. */
+static bool fill(struct account_demand *demand, struct search *search, const struct who *sender,
+                 const struct who *sasl, const char *domain, const struct moment *moment)
+{
+    if (search->users == NULL || table_reader_is_over(search->users) || !read_settings(search))
+        return false;
+    demand->observe = search->settings.observe;
+    if (sender->length == 0 && sasl->length == 0)
+        return true; /* nobody's */
+    return domain_is_ascii(sender) && domain_is_ascii(sasl) &&
+           search_account(search, sender, sasl) && fill_alias(demand, search) &&
+           fill_guarantee(demand, search, domain, moment);
+}
+
+void account_demand(struct account_demand *demand, const struct table_reader *users,
+                    const char *sender, const char *sasl, const char *domain, int64_t accepted_s,
+                    uint64_t now_ms, int64_t now_s)
+{
+    struct search search = {.users = users, .now_ms = now_ms};
+    const struct moment moment = moment_of(accepted_s, now_s);
+    const struct who from = sender_of(sender);
+    const struct who submitter = {sasl, sasl != NULL ? strlen(sasl) : 0};
+
+    *demand = (struct account_demand){0};
+    demand->known = fill(demand, &search, &from, &submitter, domain, &moment);
+    if (!demand->known)
+        *demand = (struct account_demand){0};
+}
+
+void account_demand_of_profile(struct account_demand *demand, const struct table_reader *users,
+                               const char *name, uint64_t now_ms, bool *there)
+{
+    struct search search = {.users = users, .now_ms = now_ms};
+    char text[TABLE_KEY_MAX];
+    union record record;
+    struct table_key key;
+
+    *demand = (struct account_demand){0};
+    *there = true;
+    if (users == NULL || table_reader_is_over(users) || !read_settings(&search))
+        return;
+    *there = account_profile_key(&key, text, name) && find(&search, &key, &record) != TABLE_ABSENT;
+    if (!*there || !read_profile(&search, name, &demand->profile))
+        return;
+    demand->observe = search.settings.observe;
+    demand->known = demand->guaranteed = true;
+}

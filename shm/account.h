@@ -1,0 +1,130 @@
+/*
+ * account.h - the users' table: who demands what. Records of the layout that verdicts have, in a
+ * directory of their own (other readers, other group), written by the store thread alone.
+ *
+ * Four kinds of records (record.h), told apart by the first byte of the key, too:
+ *
+ *   "a" ACCOUNT              alice@example.org, a SASL name, @example.org (all of a domain), @
+ *                            (everybody else)
+ *   "x" ACCOUNT ">" DOMAIN   the account's exception for one recipient domain
+ *   "p" NAME                 a profile
+ *   "s"                      settings
+ *
+ * The sender's account is the first that is there of: address, address without its sub-address,
+ * SASL name, "@" and the address's domain, "@"; if none is, it is one of the standard profile. A
+ * record of a secure alias is passed over in this: its owner's account is found by the SASL name.
+ *
+ * Nothing here lowers by not being known: a miss in a partition that is not complete, a record that
+ * cannot be read, a profile that is not there, and missing settings all make the answer unknown,
+ * never "no guarantee". An entry that is there and off is an answer.
+ */
+#ifndef MXWARD_SHM_ACCOUNT_H
+#define MXWARD_SHM_ACCOUNT_H
+
+#include "shm/profile.h"
+#include "shm/reader.h"
+
+#define ACCOUNT_NAME_MAX   320 /* bytes with NUL: local part, @, domain; canonical */
+#define ACCOUNT_DOMAIN_MAX 254 /* bytes with NUL */
+
+enum {
+    ACCOUNT_ON = 1 << 0,         /* has the guarantee */
+    ACCOUNT_ON_BEFORE = 1 << 1,  /* had it before `changed_s` */
+    ACCOUNT_ALIAS = 1 << 2,      /* a secure alias (S13), which is all that counts of the record */
+    ACCOUNT_EXCEPTIONS = 1 << 3, /* has exceptions for domains: put before this, removed after it */
+};
+
+/* Times are wall clock seconds since 1970. */
+struct account {
+    char profile[PROFILE_NAME_MAX]; /* "": the standard one, of an alias the alias profile */
+    uint32_t flags;
+    int64_t changed_s;   /* when ACCOUNT_ON was last set or cleared */
+    int64_t off_since_s; /* off for all recipients, from when … */
+    int64_t off_until_s; /* … until when; 0: not off */
+};
+struct account_exception {
+    int64_t since_s, until_s;
+};
+struct account_settings {
+    bool observe;
+    char delimiter[8];               /* characters between a user and a sub-address: "+-" */
+    char standard[PROFILE_NAME_MAX]; /* profile of accounts that are in no record; "": none */
+    char alias_profile[PROFILE_NAME_MAX];
+};
+
+/* --- names --- */
+
+/*
+ * Canonical name of an account into `name` (ACCOUNT_NAME_MAX); its length, or 0: no account can be
+ * called that. Lower-cases ASCII, unquotes a quoted local part, drops one trailing dot of the
+ * domain, and nothing else: a domain in other letters must be A-labels already (engine/names/name).
+ * The canonical name of a canonical name is itself.
+ */
+size_t account_name(char name[ACCOUNT_NAME_MAX], const char *text, size_t length);
+
+/* --- writing --- */
+
+/* Fill `record` for table_writer_put_record, and `key` with its key, which lies in the record.
+ * Names and domains canonical; `now_ms`: boot clock. False if a name is too long to be one. */
+bool account_pack(union record *record, struct table_key *key, const char *name,
+                  const struct account *account, uint64_t now_ms);
+bool account_exception_pack(union record *record, struct table_key *key, const char *name,
+                            const char *domain, const struct account_exception *exception,
+                            uint64_t now_ms);
+bool account_profile_pack(union record *record, struct table_key *key,
+                          const struct profile *profile, uint64_t now_ms);
+bool account_settings_pack(union record *record, struct table_key *key,
+                           const struct account_settings *settings, uint64_t now_ms);
+
+/* The key alone, its text in `text`: to remove a record. */
+bool account_key(struct table_key *key, char text[TABLE_KEY_MAX], const char *name);
+bool account_exception_key(struct table_key *key, char text[TABLE_KEY_MAX], const char *name,
+                           const char *domain);
+bool account_profile_key(struct table_key *key, char text[TABLE_KEY_MAX], const char *name);
+
+/* --- reading --- */
+
+/* Of sound records. False: of another kind, or it says something that this build does not know. */
+bool account_unpack(const union record *record, struct account *account);
+bool account_exception_unpack(const union record *record, struct account_exception *exception);
+bool account_profile_unpack(const union record *record, struct profile *profile);
+bool account_settings_unpack(const union record *record, struct account_settings *settings);
+
+/* Whose record it is: the account's or profile's name ("" of settings), and the domain of an
+ * exception (else ""). False: not a key of this table. */
+bool account_record_names(const union record *record, char name[ACCOUNT_NAME_MAX],
+                          char domain[ACCOUNT_DOMAIN_MAX]);
+
+/* What the table says of a sender and a recipient domain. */
+struct account_demand {
+    bool
+        known; /* false: could not be read, or not everything is there; all the rest is zero then */
+    bool guaranteed;   /* the guarantee is on; `profile` is filled */
+    bool alias;        /* the sender is a secure alias; `alias_profile` is filled */
+    bool switched_off; /* by the user: for all or for this domain, and for this message */
+    bool observe;      /* everything is only observed */
+    struct profile profile, alias_profile;
+};
+
+/*
+ * `sender` and `sasl` as the MTA gives them (sasl may be NULL or empty, a sender in brackets is one
+ * without), but with the domain as A-labels; a domain that is not ASCII makes it unknown. `domain`
+ * canonical. `users` NULL, or a table that has a successor: unknown.
+ *
+ * The null sender ("" or "<>") is nobody's: known, and no guarantee. With a SASL name the message
+ * has an account nevertheless, and the account's guarantee holds: nobody sheds it by sending as <>.
+ *
+ * `accepted_s`: when the message was accepted, 0: now. What was accepted under the guarantee keeps
+ * it: an exception counts only if it was made before, and of a message from before the last switch
+ * the guarantee is on if it was on then or is on now. In the same second: the stricter.
+ */
+void account_demand(struct account_demand *demand, const struct table_reader *users,
+                    const char *sender, const char *sasl, const char *domain, int64_t accepted_s,
+                    uint64_t now_ms, int64_t now_s);
+
+/* The same for a profile that the MTA itself names, whoever sends. `*there`: false if it is certain
+ * that there is none of this name. */
+void account_demand_of_profile(struct account_demand *demand, const struct table_reader *users,
+                               const char *name, uint64_t now_ms, bool *there);
+
+#endif

@@ -1,0 +1,405 @@
+/*
+ * answer.c - what is demanded, against what is known. See answer.h.
+ *
+ * In order: every source raises its demand (a table), every exemption takes some out (a table), the
+ * strictest that is left chooses the policy, and definite, fresh evidence against one of them stops
+ * or holds the mail. What was not seen does neither (law 1): then the mail goes under a policy that
+ * enforces the strictest demand at the delivery, or waits because no text can say it.
+ *
+ *   failed  = fresh, conclusive, and below the demand (or: nothing will be delivered to any host)
+ *   met     = fresh, conclusive, and not below it
+ *   neither = not known
+ *
+ * Order of what decides: an administrator's refusal; mail that must arrive; a look-up that failed
+ * (DEC-05); a domain that gets no mail; a demand that failed; a demand that cannot be expressed.
+ * The texts are in answer_text.c.
+ */
+#include "shm/answer.h"
+
+#include "shm/answer_internal.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* --- the matter --- */
+
+static const struct verdict nothing_known = {
+    .class = CLASS_UNKNOWN, .conclusion = CONCLUSION_INCONCLUSIVE, .cause = CAUSE_NONE};
+
+/* Past its time a verdict is no evidence any more, and its keys are nobody's (FRESH-01, MEM-03). */
+static void matter_make(struct matter *matter, const struct answer_question *question)
+{
+    const struct verdict *verdict = question->verdict;
+
+    matter->question = question;
+    matter->verdict = verdict != NULL ? verdict : &nothing_known;
+    matter->fresh =
+        verdict != NULL && !question->stale && question->now_ms < verdict->valid_until_ms;
+    if (verdict != NULL && question->now_ms >= verdict->valid_until_ms && verdict->pins.count > 0) {
+        matter->without_pins = *verdict;
+        matter->without_pins.pins.count = 0;
+        matter->verdict = &matter->without_pins;
+    }
+}
+
+static bool facts_are(const struct matter *matter, uint32_t facts)
+{
+    return (matter->question->facts & facts) == facts;
+}
+
+static bool rule_is(const struct matter *matter, enum rule rule)
+{
+    const struct floor *floor = &matter->verdict->floor;
+
+    return floor->rule == rule &&
+           (floor->rule_until_s == 0 || matter->question->now_s < (int64_t)floor->rule_until_s);
+}
+
+/* --- the sources of demands --- */
+
+/* A number of a later build is held for the strictest. */
+static enum level level_of(uint8_t number)
+{
+    return number <= LEVEL_AUTHENTICATED ? (enum level)number : LEVEL_AUTHENTICATED;
+}
+
+static void raise_memory(const struct matter *matter, struct demand *demand)
+{
+    const struct floor *floor = &matter->verdict->floor;
+    enum level domain = level_of(floor->level), hosts = level_of(floor->hosts_level);
+
+    demand->level = domain > hosts ? domain : hosts;
+    if ((floor->flags & FLOOR_UNREADABLE) != 0 && demand->level < LEVEL_ENCRYPT)
+        demand->level = LEVEL_ENCRYPT; /* MEM-08 */
+}
+
+static void raise_sts(const struct matter *matter, struct demand *demand)
+{
+    if (matter->verdict->class == CLASS_STS || matter->verdict->cause == CAUSE_STS_FAILS)
+        demand->level = LEVEL_AUTHENTICATED;
+}
+
+/* Mandatory anyway, whoever sends (DANE-11). */
+static void raise_dane(const struct matter *matter, struct demand *demand)
+{
+    static const uint32_t needed = VERDICT_MX_SECURE | VERDICT_ALL_HOSTS_DANE;
+
+    if ((matter->verdict->flags & needed) == needed)
+        demand->level = LEVEL_AUTHENTICATED;
+}
+
+static void raise_rule(const struct matter *matter, struct demand *demand)
+{
+    if (rule_is(matter, RULE_PIN))
+        demand->level = level_of(matter->verdict->floor.rule_level);
+}
+
+/* RTLS-02: a host named by a signed MX record and verified, or the domain authenticated. */
+static void raise_requiretls(const struct matter *matter, struct demand *demand)
+{
+    if (!facts_are(matter, FACT_REQUIRETLS))
+        return;
+    demand->level =
+        (matter->verdict->flags & VERDICT_MX_SECURE) != 0 ? LEVEL_VERIFIED : LEVEL_AUTHENTICATED;
+    demand->unmet = UNMET_STOP;
+}
+
+static void raise_profile(const struct profile *profile, struct demand *demand)
+{
+    if (profile == NULL)
+        return;
+    demand->level = profile->minimum;
+    demand->unmet = profile->unmet;
+}
+
+static void raise_alias(const struct matter *matter, struct demand *demand)
+{
+    raise_profile(matter->question->alias, demand);
+}
+
+static void raise_account(const struct matter *matter, struct demand *demand)
+{
+    raise_profile(matter->question->profile, demand);
+}
+
+/* In the order of the enum; what is not set is no demand, and holds the mail. */
+static void (*const sources[])(const struct matter *, struct demand *) = {
+    [DEMAND_MEMORY] = raise_memory,
+    [DEMAND_STS] = raise_sts,
+    [DEMAND_DANE] = raise_dane,
+    [DEMAND_RULE] = raise_rule,
+    [DEMAND_REQUIRETLS] = raise_requiretls,
+    [DEMAND_ALIAS] = raise_alias,
+    [DEMAND_PROFILE] = raise_account,
+};
+static_assert(sizeof sources / sizeof *sources == DEMAND_SOURCE_COUNT, "one for each source");
+
+/* --- the exemptions (S8, MSG-05, RTLS-07, RPT-15, PIT-19) --- */
+
+static bool is_tls_report(const struct matter *matter)
+{
+    return facts_are(matter, FACT_TLS_REPORT | FACT_LOCAL_ORIGIN);
+}
+
+static bool is_exempt_by_rule(const struct matter *matter)
+{
+    return rule_is(matter, RULE_EXEMPT);
+}
+
+/* The header is a claim; who submitted the message is a fact, and may be allowed to make it. On the
+ * envelope REQUIRETLS overrides it. */
+static bool may_do_without(const struct matter *matter)
+{
+    const struct profile *profile = matter->question->profile;
+
+    return facts_are(matter, FACT_TLS_REQUIRED_NO | FACT_AUTHENTICATED) &&
+           !facts_are(matter, FACT_REQUIRETLS) && profile != NULL && profile->allow_tls_required_no;
+}
+
+static bool is_switched_off(const struct matter *matter)
+{
+    return matter->question->switched_off;
+}
+
+static bool is_auto_reply(const struct matter *matter)
+{
+    const struct profile *profile = matter->question->profile;
+
+    return profile != NULL && profile->exempt_auto_replies &&
+           facts_are(matter, FACT_LOCAL_ORIGIN) &&
+           (matter->question->facts & (FACT_NULL_SENDER | FACT_AUTO_SUBMITTED)) != 0;
+}
+
+static bool is_forward(const struct matter *matter)
+{
+    const struct profile *profile = matter->question->profile;
+
+    return profile != NULL && profile->exempt_forwards && facts_are(matter, FACT_FORWARD);
+}
+
+#define OF(source) (1u << (source))
+static const struct exemption_row {
+    enum exemption exemption;
+    uint32_t takes_out; /* demands of these sources */
+    bool (*applies)(const struct matter *matter);
+} exemptions[] = {
+    {EXEMPTION_TLS_REPORT, ~0u, is_tls_report},
+    {EXEMPTION_RULE, OF(DEMAND_MEMORY), is_exempt_by_rule},
+    {EXEMPTION_TLS_REQUIRED_NO, OF(DEMAND_MEMORY) | OF(DEMAND_DANE) | OF(DEMAND_STS),
+     may_do_without},
+    {EXEMPTION_USER, OF(DEMAND_PROFILE), is_switched_off},
+    {EXEMPTION_AUTO_REPLY, OF(DEMAND_PROFILE), is_auto_reply},
+    {EXEMPTION_FORWARD, OF(DEMAND_PROFILE), is_forward},
+};
+
+static enum exemption exemption_from(const struct matter *matter, enum demand_source source)
+{
+    for (size_t i = 0; i < sizeof exemptions / sizeof *exemptions; i++)
+        if ((exemptions[i].takes_out & OF(source)) != 0 && exemptions[i].applies(matter))
+            return exemptions[i].exemption;
+    return EXEMPTION_NONE;
+}
+
+/* --- demands against evidence --- */
+
+static bool is_reached(const struct verdict *verdict, const struct demand *demand)
+{
+    return verdict->level >= demand->level && verdict->class != CLASS_FAILING &&
+           (demand->source != DEMAND_REQUIRETLS || (verdict->flags & VERDICT_REQUIRETLS_SOME) != 0);
+}
+
+/* A conclusive verdict speaks of levels; that no host offers REQUIRETLS is known only if none
+ * stayed unseen. */
+static bool is_known(const struct verdict *verdict, const struct demand *demand)
+{
+    struct demand level_alone = {.level = demand->level};
+
+    if (verdict->conclusion == CONCLUSION_UNDELIVERABLE)
+        return true;
+    if (verdict->conclusion != CONCLUSION_DEFINITE)
+        return false;
+    return is_reached(verdict, demand) || !is_reached(verdict, &level_alone) ||
+           verdict->hosts_good == verdict->hosts;
+}
+
+static void answer_demands(struct answer *answer, const struct matter *matter)
+{
+    enum level left_out = LEVEL_NONE;
+
+    for (unsigned source = DEMAND_NOBODY + 1; source < DEMAND_SOURCE_COUNT; source++) {
+        struct demand demand = {.source = (enum demand_source)source, .unmet = UNMET_HOLD};
+        bool known;
+
+        sources[source](matter, &demand);
+        if (demand.level <= LEVEL_OPPORTUNISTIC)
+            continue;
+        known = matter->fresh && is_known(matter->verdict, &demand);
+        demand.met = known && is_reached(matter->verdict, &demand);
+        demand.failed = known && !demand.met;
+        demand.exemption = exemption_from(matter, demand.source);
+        answer->demands[answer->demand_count++] = demand;
+        if (demand.exemption != EXEMPTION_NONE && demand.level >= left_out) {
+            left_out = demand.level;
+            answer->exemption = demand.exemption;
+        }
+        if (demand.exemption == EXEMPTION_NONE && demand.level >= answer->demand) {
+            answer->demand = demand.level;
+            answer->source = demand.source;
+        }
+    }
+}
+
+/* The strictest demand that counts and passes `test` (NULL: any). */
+static const struct demand *strictest(const struct answer *answer,
+                                      bool (*test)(const struct demand *demand))
+{
+    const struct demand *found = NULL;
+
+    for (unsigned i = 0; i < answer->demand_count; i++) {
+        const struct demand *demand = &answer->demands[i];
+
+        if (demand->exemption == EXEMPTION_NONE && (test == NULL || test(demand)) &&
+            (found == NULL || demand->level >= found->level))
+            found = demand;
+    }
+    return found;
+}
+
+static bool has_failed(const struct demand *demand)
+{
+    return demand->failed;
+}
+
+static bool stops(const struct demand *demand)
+{
+    return demand->failed && demand->unmet == UNMET_STOP;
+}
+
+/* As in Postfix, that REQUIRETLS failed is said before anything else. */
+static bool is_requiretls(const struct demand *demand)
+{
+    return demand->failed && demand->source == DEMAND_REQUIRETLS;
+}
+
+/* --- the decision --- */
+
+/* Nothing is demanded, and nothing that the domain publishes is asked for either. */
+static bool is_released(const struct answer *answer, const struct matter *matter)
+{
+    return is_tls_report(matter) || (may_do_without(matter) && answer->source == DEMAND_NOBODY);
+}
+
+static void decide_undeliverable(struct answer *answer, const struct matter *matter,
+                                 struct decision *decision)
+{
+    decision->why = WHY_VERDICT;
+    if (answer->source == DEMAND_NOBODY)
+        *decision = (struct decision){.action = ACTION_SEND, .why = WHY_SENT};
+    else if (matter->fresh && matter->verdict->cause != CAUSE_NO_HOST)
+        decision->action = ACTION_STOP;
+    else
+        decision->action = ACTION_DEFER;
+}
+
+static void decide_by_demands(struct answer *answer, struct decision *decision)
+{
+    const struct demand *found = strictest(answer, is_requiretls);
+
+    if (found == NULL)
+        found = strictest(answer, stops);
+    if (found == NULL)
+        found = strictest(answer, has_failed);
+    if (found != NULL) {
+        decision->action = found->unmet == UNMET_STOP ? ACTION_STOP : ACTION_DEFER;
+        decision->why = found->source == DEMAND_REQUIRETLS ? WHY_REQUIRETLS : WHY_FAILED;
+        decision->demand = found;
+        return;
+    }
+    decision->demand = strictest(answer, NULL);
+    if (answer->policy.answer == POSTFIX_HOLD)
+        *decision = (struct decision){ACTION_DEFER, WHY_INEXPRESSIBLE, decision->demand};
+}
+
+static struct decision decide(struct answer *answer, const struct matter *matter, bool released)
+{
+    struct decision decision = {.action = ACTION_SEND, .why = WHY_SENT};
+
+    if (rule_is(matter, RULE_REFUSE)) {
+        answer->source = DEMAND_RULE;
+        return (struct decision){.action = ACTION_STOP, .why = WHY_REFUSED};
+    }
+    if (released)
+        return decision;
+    decision.demand = strictest(answer, NULL);
+    if (matter->verdict->conclusion == CONCLUSION_TEMPORARY) {
+        decision.action = ACTION_DEFER;
+        decision.why = WHY_VERDICT;
+    } else if (matter->verdict->conclusion == CONCLUSION_UNDELIVERABLE) {
+        decide_undeliverable(answer, matter, &decision);
+    } else {
+        decide_by_demands(answer, &decision);
+    }
+    return decision;
+}
+
+/* --- observe, alarm --- */
+
+/* Of two profiles in play, one in force suffices. */
+static bool is_observed(const struct matter *matter)
+{
+    const struct profile *profile = matter->question->profile, *alias = matter->question->alias;
+
+    if (matter->question->observe || (matter->verdict->floor.flags & FLOOR_OBSERVE) != 0)
+        return true;
+    return (profile != NULL || alias != NULL) && (profile == NULL || profile->observe) &&
+           (alias == NULL || alias->observe);
+}
+
+static void answer_observe(struct answer *answer)
+{
+    answer->observed = true;
+    answer->action = ACTION_SEND;
+    answer->policy = (struct postfix_policy){.answer = POSTFIX_DEFAULT,
+                                             .row = "observed",
+                                             .rule = "observe mode: nothing is enforced",
+                                             .with_tlsa = "",
+                                             .without_tlsa = "",
+                                             .price = ""};
+}
+
+static bool memory_is_contradicted(const struct answer *answer, const struct matter *matter)
+{
+    bool flagged = (matter->verdict->floor.flags & FLOOR_CONTRADICTED) != 0;
+
+    for (unsigned i = 0; i < answer->demand_count; i++)
+        if (answer->demands[i].source == DEMAND_MEMORY)
+            return answer->demands[i].exemption == EXEMPTION_NONE &&
+                   (answer->demands[i].failed || flagged);
+    return false;
+}
+
+void answer_decide(struct answer *answer, const struct answer_question *question)
+{
+    struct matter matter;
+    struct decision decision;
+    bool released;
+
+    memset(answer, 0, sizeof *answer);
+    matter_make(&matter, question);
+    answer_demands(answer, &matter);
+    released = is_released(answer, &matter);
+    if (released && answer->exemption == EXEMPTION_NONE)
+        answer->exemption =
+            is_tls_report(&matter) ? EXEMPTION_TLS_REPORT : EXEMPTION_TLS_REQUIRED_NO;
+    if (released)
+        postfix_policy_released(&answer->policy);
+    else
+        postfix_policy(&answer->policy, matter.verdict, answer->demand);
+    decision = decide(answer, &matter, released);
+    answer->action = answer->would = decision.action;
+    answer->insecure = decision.why == WHY_FAILED || decision.why == WHY_REQUIRETLS;
+    answer->alarm = memory_is_contradicted(answer, &matter);
+    answer_words(answer, &matter, &decision);
+    if (is_observed(&matter))
+        answer_observe(answer);
+}

@@ -1,0 +1,415 @@
+/*
+ * answer_text.c - the words of an answer: code, sentence, names, and what would change it. Pure.
+ *
+ * Postfix's own words come first, where it has some (CODE-01..07); then host, cause and age of the
+ * evidence, and who demands what; of plain encryption it is always said that it prevents no more
+ * than listening (law 4). Nothing of it was said by a peer (CODE-12). What is too long is cut in
+ * front of the demand, never in it.
+ */
+#include "shm/answer_internal.h"
+#include "shm/must.h"
+#include "shm/sentence.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* --- names --- */
+
+static const char *const action_names[] = {
+    [ACTION_SEND] = "send", [ACTION_DEFER] = "defer", [ACTION_STOP] = "stop"};
+static_assert(sizeof action_names / sizeof *action_names == ACTION_COUNT, "one for each");
+
+static const struct source_words {
+    const char *name, *who;
+} sources[] = {
+    [DEMAND_NOBODY] = {"nobody", "nobody"},
+    [DEMAND_MEMORY] = {"memory", "what is remembered of the domain"},
+    [DEMAND_STS] = {"sts", "the domain's MTA-STS policy"},
+    [DEMAND_DANE] = {"dane", "the domain's DANE policy"},
+    [DEMAND_RULE] = {"rule", "a rule of the administrator"},
+    [DEMAND_REQUIRETLS] = {"requiretls", "REQUIRETLS on the message"},
+    [DEMAND_ALIAS] = {"alias", "the sender's secure alias"},
+    [DEMAND_PROFILE] = {"profile", "the sender's guarantee"},
+};
+static_assert(sizeof sources / sizeof *sources == DEMAND_SOURCE_COUNT, "one for each");
+
+static const struct exemption_words {
+    const char *name, *why;
+} exemptions[] = {
+    [EXEMPTION_NONE] = {"none", ""},
+    [EXEMPTION_AUTO_REPLY] = {"auto-reply", "an automatic reply made here"},
+    [EXEMPTION_FORWARD] = {"forward", "a standing forward of the account"},
+    [EXEMPTION_TLS_REPORT] = {"tls-report", "a TLS report made here"},
+    [EXEMPTION_TLS_REQUIRED_NO] = {"tls-required-no", "the sender says TLS-Required: No, and may"},
+    [EXEMPTION_USER] = {"user", "the sender has switched the guarantee off here"},
+    [EXEMPTION_RULE] = {"rule", "the administrator exempts the domain from what is remembered"},
+};
+static_assert(sizeof exemptions / sizeof *exemptions == EXEMPTION_COUNT, "one for each");
+
+const char *action_name(enum action action)
+{
+    MUST((size_t)action < ACTION_COUNT);
+    return action_names[action];
+}
+
+const char *demand_source_name(enum demand_source source)
+{
+    MUST((size_t)source < DEMAND_SOURCE_COUNT);
+    return sources[source].name;
+}
+
+const char *exemption_name(enum exemption exemption)
+{
+    MUST((size_t)exemption < EXEMPTION_COUNT);
+    return exemptions[exemption].name;
+}
+
+static const char *const mail_keys[] = {
+    [MAIL_KEY_NOT_ASKED] = "not-asked",
+    [MAIL_KEY_NONE] = "none",
+    [MAIL_KEY_PRESENT] = "present",
+    [MAIL_KEY_UNKNOWN] = "unknown",
+};
+static_assert(sizeof mail_keys / sizeof *mail_keys == MAIL_KEY_COUNT, "one for each");
+
+const char *mail_key_name(enum mail_key key)
+{
+    MUST((size_t)key < MAIL_KEY_COUNT);
+    return mail_keys[key];
+}
+
+/* --- pieces --- */
+
+/* What a demand asks for, so that nobody takes it for more. */
+static const char *level_words(enum level level)
+{
+    switch (level) {
+    case LEVEL_NONE:
+    case LEVEL_OPPORTUNISTIC:
+        break;
+    case LEVEL_ENCRYPT:
+        return "encryption, which prevents listening only";
+    case LEVEL_DANE_INSECURE_MX:
+        return "a mail host authenticated by DANE, even if no signed MX record names it";
+    case LEVEL_VERIFIED:
+        return "a mail host with a trusted certificate";
+    case LEVEL_AUTHENTICATED:
+        return "an authenticated mail host";
+    }
+    return "nothing";
+}
+
+struct words {
+    char *text;
+    size_t size, used;
+};
+
+__attribute__((format(printf, 2, 3))) static void say(struct words *words, const char *format, ...)
+{
+    va_list arguments;
+    int length;
+
+    va_start(arguments, format);
+    length = vsnprintf(words->text + words->used, words->size - words->used, format, arguments);
+    va_end(arguments);
+    MUST(length >= 0);
+    words->used += (size_t)length;
+    if (words->used >= words->size)
+        words->used = words->size - 1;
+}
+
+/* " (seen 12 s ago)", if anything was seen. */
+static void say_age(struct words *words, const struct matter *matter)
+{
+    uint64_t now_ms = matter->question->now_ms, began_ms = matter->verdict->began_ms, seconds;
+
+    if (matter->question->verdict == NULL || began_ms == 0)
+        return;
+    seconds = now_ms > began_ms ? (now_ms - began_ms) / 1000 : 0;
+    if (seconds < 120)
+        say(words, " (seen %llu s ago)", (unsigned long long)seconds);
+    else if (seconds < 120 * 60)
+        say(words, " (seen %llu min ago)", (unsigned long long)seconds / 60);
+    else
+        say(words, " (seen %llu h ago)", (unsigned long long)seconds / 3600);
+}
+
+static void say_who(struct words *words, enum demand_source source, const struct matter *matter)
+{
+    const struct profile *profile = source == DEMAND_PROFILE ? matter->question->profile
+                                    : source == DEMAND_ALIAS ? matter->question->alias
+                                                             : NULL;
+
+    say(words, "%s", sources[source].who);
+    if (profile != NULL && profile->name[0] != '\0')
+        say(words, " (%.*s)", PROFILE_NAME_MAX - 1, profile->name);
+}
+
+/* "; the sender's guarantee (posteo) demands encryption, …" */
+static void say_demand(struct words *words, const struct demand *demand,
+                       const struct matter *matter)
+{
+    if (demand == NULL)
+        return;
+    say(words, "; ");
+    say_who(words, demand->source, matter);
+    say(words, " demands %s", level_words(demand->level));
+}
+
+/* S14: a way to keep it secret all the same. Not a way to have it sent: transport is demanded of
+ * what is encrypted, too (DANE-44). */
+static void say_keys(struct words *words, const struct matter *matter)
+{
+    const bool openpgp = matter->question->openpgp == MAIL_KEY_PRESENT,
+               smime = matter->question->smime == MAIL_KEY_PRESENT;
+
+    if (!openpgp && !smime)
+        return;
+    say(words, "; the recipient publishes %s in signed DNS: the message itself can be encrypted",
+        !smime     ? "an OpenPGP key"
+        : !openpgp ? "an S/MIME certificate"
+                   : "an OpenPGP key and an S/MIME certificate");
+}
+
+/* --- codes --- */
+
+/* The class of the code is the action's; of a demand that is not met the rest is X.7.4, no TLS, or
+ * X.7.5, not the right one (CODE-11). X.7.0 and X.3.0 of a verdict are nobody's fault. */
+static void code_from_verdict(struct answer *answer, const struct matter *matter,
+                              bool demand_failed)
+{
+    const char *rest = strchr(verdict_status_code(matter->verdict), '.') + 1;
+
+    if (strcmp(rest, "7.0") == 0 || (demand_failed && strcmp(rest, "7.4") != 0))
+        rest = "7.5";
+    snprintf(answer->code, sizeof answer->code, "%c.%s", answer->would == ACTION_STOP ? '5' : '4',
+             rest);
+}
+
+/* --- REQUIRETLS (RTLS-04), as Postfix 3.11 says it --- */
+
+static bool mx_is_unsigned(const struct verdict *verdict)
+{
+    return (verdict->flags & VERDICT_MX_SECURE) == 0;
+}
+
+static void words_of_requiretls(struct answer *answer, struct words *words,
+                                const struct matter *matter, enum level level)
+{
+    const struct verdict *verdict = matter->verdict;
+    const char *code = "5.7.10",
+               *before = "no matching server certificate was found. The last attempted"
+                         " server was ",
+               *after = "";
+    char host[320];
+
+    if (verdict->cause == CAUSE_NO_STARTTLS || verdict->cause == CAUSE_DANE_NO_TLS) {
+        code = "5.7.30";
+        before = "TLS service was not offered by host ";
+    } else if (verdict->cause == CAUSE_STARTTLS_REFUSED || verdict->cause == CAUSE_TLS_BROKEN ||
+               verdict->cause == CAUSE_WEAK_TLS) {
+        before = "host ";
+        after = " refused to start TLS";
+    } else if (verdict->level >= level && verdict->class != CLASS_FAILING) {
+        code = "5.7.30";
+        before = "no server was found that supports REQUIRETLS. The last attempted server was ";
+    } else if (mx_is_unsigned(verdict)) {
+        before = "no signed MX record names host ";
+    }
+    verdict_host_words(verdict, host, sizeof host);
+    snprintf(answer->code, sizeof answer->code, "%s", code);
+    say(words, "Sender requested REQUIRETLS, but %s%s%s", before, host, after);
+}
+
+/* --- sentences --- */
+
+/* Words of a verdict that is no failure in itself do not tell why more is not to be had. */
+static bool sounds_good(enum cause cause)
+{
+    return cause == CAUSE_DANE || cause == CAUSE_VERIFIED || cause == CAUSE_STS;
+}
+
+static void say_verdict(struct words *words, const struct verdict *verdict)
+{
+    char sentence[ANSWER_TEXT_MAX];
+
+    verdict_sentence(verdict, sentence, sizeof sentence);
+    say(words, "%s", sentence);
+}
+
+static void say_failure(struct words *words, const struct verdict *verdict)
+{
+    if (sounds_good(verdict->cause)) /* CODE-06 */
+        say(words,
+            "%s: ", mx_is_unsigned(verdict) ? "non DNSSEC destination" : "no TLSA records found");
+    say_verdict(words, verdict);
+}
+
+/* CODE-07, where nothing is wrong with the domain. */
+static void say_inexpressible(struct words *words, const struct verdict *verdict)
+{
+    if (sounds_good(verdict->cause))
+        say(words, "client TLS configuration problem");
+    else
+        say_verdict(words, verdict);
+}
+
+static void say_sent(struct words *words, const struct answer *answer)
+{
+    if (answer->exemption != EXEMPTION_NONE)
+        say(words, "exempt: %s; ", exemptions[answer->exemption].why);
+    if (answer->policy.answer == POSTFIX_DEFAULT)
+        say(words, "the mail program does what it does by itself");
+    else
+        say(words,
+            "enforced at the delivery, at each mail host: %s (with TLSA records); %s (without)",
+            answer->policy.with_tlsa, answer->policy.without_tlsa);
+    if (answer->policy.guarantees == LEVEL_ENCRYPT)
+        say(words, "; that prevents listening only");
+}
+
+/* The beginning, and the code. */
+static void words_begin(struct answer *answer, struct words *words, const struct matter *matter,
+                        const struct decision *decision)
+{
+    switch (decision->why) {
+    case WHY_SENT:
+        snprintf(answer->code, sizeof answer->code, "2.0.0");
+        say_sent(words, answer);
+        return;
+    case WHY_REFUSED:
+        snprintf(answer->code, sizeof answer->code, "5.7.1");
+        say(words, "mail to this domain is refused by a rule of the administrator");
+        return;
+    case WHY_VERDICT:
+        code_from_verdict(answer, matter, false);
+        say_verdict(words, matter->verdict);
+        return;
+    case WHY_FAILED:
+        code_from_verdict(answer, matter, true);
+        say_failure(words, matter->verdict);
+        return;
+    case WHY_REQUIRETLS:
+        words_of_requiretls(answer, words, matter, decision->demand->level);
+        return;
+    case WHY_INEXPRESSIBLE:
+        code_from_verdict(answer, matter, false);
+        say_inexpressible(words, matter->verdict);
+        return;
+    }
+}
+
+/* The rest: how old, what no text can say, who demands what. */
+static void words_end(const struct answer *answer, struct words *words, const struct matter *matter,
+                      const struct decision *decision)
+{
+    if (decision->why == WHY_REFUSED)
+        return;
+    if (decision->why != WHY_SENT)
+        say_age(words, matter);
+    if (decision->why == WHY_INEXPRESSIBLE)
+        say(words, "; %s", answer->policy.rule);
+    say_demand(words, decision->demand, matter);
+    if (answer->insecure)
+        say_keys(words, matter);
+}
+
+void answer_words(struct answer *answer, const struct matter *matter,
+                  const struct decision *decision)
+{
+    char beginning[2 * ANSWER_TEXT_MAX], end[ANSWER_TEXT_MAX - 128];
+    struct words first = {beginning, sizeof beginning, 0}, last = {end, sizeof end, 0};
+    size_t room;
+
+    words_begin(answer, &first, matter, decision);
+    words_end(answer, &last, matter, decision);
+    room = sizeof answer->text - 1 - last.used;
+    snprintf(answer->text, sizeof answer->text, "%.*s%.*s", (int)room, beginning, (int)last.used,
+             end);
+}
+
+/* --- what would change it --- */
+
+/* What can be done about a demand, besides meeting it. */
+static const char *remedy_of(enum demand_source source)
+{
+    static const char *const remedies[] = {
+        [DEMAND_NOBODY] = "",
+        [DEMAND_MEMORY] = "or if the administrator decides that the domain needs it no longer",
+        [DEMAND_STS] = "or if the domain withdraws its MTA-STS policy",
+        [DEMAND_DANE] = "or if the domain withdraws its TLSA records",
+        [DEMAND_RULE] = "or if the administrator changes the rule",
+        [DEMAND_REQUIRETLS] = "or without REQUIRETLS",
+        [DEMAND_ALIAS] = "or from another address of the sender",
+        [DEMAND_PROFILE] = "or if the sender switches the guarantee off for this domain",
+    };
+    static_assert(sizeof remedies / sizeof *remedies == DEMAND_SOURCE_COUNT, "one for each");
+
+    MUST((size_t)source < DEMAND_SOURCE_COUNT);
+    return remedies[source];
+}
+
+/* The least level that, demanded now, would not be sent. LEVEL_NONE: there is none. */
+static enum level level_too_much(const struct answer_question *question, enum level demanded)
+{
+    struct profile profile = {.unmet = UNMET_STOP};
+    struct answer_question asked = *question;
+    struct answer other;
+
+    asked.alias = &profile;
+    asked.observe = false;
+    for (unsigned level = LEVEL_ENCRYPT; level <= LEVEL_AUTHENTICATED; level++) {
+        profile.minimum = (enum level)level;
+        answer_decide(&other, &asked);
+        if (level > demanded && other.would != ACTION_SEND)
+            return (enum level)level;
+    }
+    return LEVEL_NONE;
+}
+
+static void change_of_sent(struct words *words, const struct answer *answer,
+                           const struct answer_question *question)
+{
+    enum level level = level_too_much(question, answer->demand);
+
+    if (level == LEVEL_NONE)
+        say(words, "It would go as well if more were demanded.");
+    else
+        say(words, "It would not go if \"%s\" were demanded.", level_name(level));
+}
+
+static void change_of_kept(struct words *words, const struct answer *answer,
+                           const struct answer_question *question)
+{
+    enum conclusion conclusion =
+        question->verdict != NULL ? question->verdict->conclusion : CONCLUSION_INCONCLUSIVE;
+
+    if (conclusion == CONCLUSION_TEMPORARY)
+        say(words, "It would go if the look-up succeeded: it is tried again.");
+    else if (conclusion == CONCLUSION_UNDELIVERABLE)
+        say(words, "It would go if the domain took mail.");
+    else
+        say(words, "It would go if at least \"%s\" were seen there, %s.",
+            level_name(answer->demand), remedy_of(answer->source));
+}
+
+size_t answer_change(const struct answer *answer, const struct answer_question *question,
+                     char *text, size_t size)
+{
+    struct words words = {text, size, 0};
+
+    MUST(size > 0);
+    text[0] = '\0';
+    if (answer->observed && answer->would != ACTION_SEND)
+        say(&words, "Without observe mode it would %s. ",
+            answer->would == ACTION_STOP ? "be stopped" : "wait");
+    if (strcmp(answer->code, "5.7.1") == 0)
+        say(&words, "It would go if the administrator withdrew the rule that refuses the domain.");
+    else if (answer->would == ACTION_SEND)
+        change_of_sent(&words, answer, question);
+    else
+        change_of_kept(&words, answer, question);
+    return words.used;
+}

@@ -1,0 +1,55 @@
+/*
+ * postfix.h - from a verdict to what Postfix is told: the right-hand side of smtp_tls_policy_maps.
+ * Pure; any thread.
+ *
+ * The policy text is a table (postfix.c, normative): MX secure or not, all / some / no hosts with
+ * usable TLSA records, what the sender demands. Each row says the exact text, what it enforces at a
+ * host with usable TLSA records and at one without, what that guarantees for the domain whatever
+ * the hosts turn out to be at the delivery, and its price in availability. Postfix enforces it
+ * there, which is the check that counts (law 1, DEC-06). The grammar is that of Postfix 3.7
+ * (DEC-09).
+ *
+ * Two things Postfix cannot say: "DANE here, TLS there", and DANE for a host with a TLSA record
+ * without data, on which 3.7.11 aborts. Where the verdict has pins, a list of keys says both; else
+ * a row takes the stricter, or holds the mail.
+ */
+#ifndef MXWARD_SHM_POSTFIX_H
+#define MXWARD_SHM_POSTFIX_H
+
+#include "shm/verdict.h"
+
+#define POSTFIX_TEXT_MAX 768 /* bytes with NUL: all names, or all keys, and the rest */
+
+enum postfix_answer {
+    POSTFIX_DEFAULT, /* no policy (NOTFOUND): the MTA's own default; only where nothing is demanded
+                      */
+    POSTFIX_POLICY,  /* `text` */
+    POSTFIX_HOLD,    /* no text can express it, or a look-up failed: temporary error (TEMP) */
+};
+
+struct postfix_policy {
+    enum postfix_answer answer;
+    enum level guarantees; /* for the whole domain, at the delivery */
+    const char *row;       /* its name in the table: one word */
+    const char *rule;      /* why this row, in words */
+    /* What the text does, in words; "" where there is none. */
+    const char *with_tlsa;    /* at a host with usable TLSA records */
+    const char *without_tlsa; /* at one without */
+    const char *price;        /* in availability, and what must be set in main.cf */
+    char text[POSTFIX_TEXT_MAX];
+};
+
+/* `demand`: the least that the sender accepts; up to LEVEL_OPPORTUNISTIC: the sender demands
+ * nothing, and gets nothing less than without us (`policy`). */
+void postfix_policy(struct postfix_policy *policy, const struct verdict *verdict,
+                    enum level demand);
+/* For mail that must arrive whatever the TLS: reports on it (RPT-15), and what a submitter who may
+ * has freed of it (RTLS-07). */
+void postfix_policy_released(struct postfix_policy *policy);
+
+/* The rows, one after the other, without what differs by domain; false: no more. */
+bool postfix_policy_row(struct postfix_policy *policy, unsigned index);
+
+const char *postfix_answer_name(enum postfix_answer answer);
+
+#endif

@@ -1,0 +1,33 @@
+/*
+ * profile.h - what a sender can ask for: plain data, fixed size, published in the users' table so
+ * that a library decides like the daemon. The configuration fills it (section `profile`).
+ */
+#ifndef MXWARD_SHM_PROFILE_H
+#define MXWARD_SHM_PROFILE_H
+
+#include "shm/level.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define PROFILE_NAME_MAX 32 /* bytes with NUL: a-z, 0-9, '-' and '_' */
+
+/* What becomes of mail whose demand is seen not to be met. */
+enum unmet {
+    UNMET_HOLD, /* the mail waits, the sender is told when its time is over */
+    UNMET_STOP, /* the sender is told at once */
+};
+
+struct profile {
+    char name[PROFILE_NAME_MAX];
+    enum level minimum; /* LEVEL_NONE: demands nothing itself; memory, DANE and rules still do */
+    enum unmet unmet;
+    uint32_t window_ms;         /* evidence may be so old; 0: a live look for every message (S3) */
+    bool observe;               /* decide and record, enforce nothing */
+    bool exempt_auto_replies;   /* S8; only by facts that the MTA asserts (MSG-05) */
+    bool exempt_forwards;       /* S8 */
+    bool allow_tls_required_no; /* RTLS-07: `TLS-Required: No` of its senders is honoured */
+    bool refuse_at_rcpt;        /* say no at RCPT already, where the MTA asks there */
+};
+
+#endif

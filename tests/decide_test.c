@@ -1,0 +1,309 @@
+/*
+ * decide_test.c - from a request to whose demand counts and how fresh the evidence must be (S1, S3,
+ * S13), on a real users' table. What the demands then lead to is answer_table_test's.
+ */
+#include "ipc/serve/decide.h"
+#include "tests/table_support.h"
+
+#include <check.h>
+
+#define NOW_MS 1000000
+#define NOW_S  1800000000
+
+static struct scratch scratch;
+static struct table_writer *writer;
+static struct table_reader *users;
+
+/* --- a users' table --- */
+
+static void put(bool packed, union record *record, const struct table_key *key)
+{
+    ck_assert(packed);
+    ck_assert_int_eq(table_writer_put_record(writer, key, record), 0);
+}
+
+static void put_account(const char *name, const struct account *account)
+{
+    union record record;
+    struct table_key key;
+
+    put(account_pack(&record, &key, name, account, NOW_MS), &record, &key);
+}
+
+static void put_profile(const char *name, uint32_t window_ms)
+{
+    struct profile profile = {
+        .minimum = LEVEL_ENCRYPT, .unmet = UNMET_STOP, .window_ms = window_ms};
+    union record record;
+    struct table_key key;
+
+    snprintf(profile.name, sizeof profile.name, "%s", name);
+    put(account_profile_pack(&record, &key, &profile, NOW_MS), &record, &key);
+}
+
+static void put_settings(const char *standard, bool observe)
+{
+    struct account_settings settings = {
+        .observe = observe, .delimiter = "+", .alias_profile = "alias"};
+    union record record;
+    struct table_key key;
+
+    snprintf(settings.standard, sizeof settings.standard, "%s", standard);
+    put(account_settings_pack(&record, &key, &settings, NOW_MS), &record, &key);
+}
+
+static void complete(bool is)
+{
+    for (unsigned partition = 0; partition < TABLE_PARTITIONS; partition++)
+        table_writer_set_complete(writer, (uint16_t)partition, is);
+}
+
+static void set_up(void)
+{
+    struct table_opened opened;
+
+    scratch = scratch_make();
+    writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, &opened);
+    put_settings("standard", false);
+    put_profile("standard", 3600000);
+    put_profile("posteo", 0);
+    put_profile("alias", 60000);
+    put_account("anna@example.org", &(struct account){.flags = ACCOUNT_ON, .profile = "posteo"});
+    put_account("bert@example.org", &(struct account){0});
+    put_account("@secure.example.org", &(struct account){.flags = ACCOUNT_ALIAS});
+    put_account("anna@xn--bcher-kva.example",
+                &(struct account){.flags = ACCOUNT_ON, .profile = "posteo"});
+    put_account("anna@secure.example.org",
+                &(struct account){.flags = ACCOUNT_ON, .profile = "posteo"});
+    complete(true);
+    users = scratch_reader(&scratch);
+}
+
+static void tear_down(void)
+{
+    table_reader_close(users);
+    table_writer_close(writer);
+    scratch_remove(&scratch);
+}
+
+/* --- questions --- */
+
+static struct frame_decide request(const char *sender, const char *sasl)
+{
+    struct frame_decide asked = {.recipient = "carl@example.com"};
+
+    snprintf(asked.sender, sizeof asked.sender, "%s", sender);
+    snprintf(asked.sasl, sizeof asked.sasl, "%s", sasl);
+    return asked;
+}
+
+static enum frame_error begin(struct decision *decision, const struct frame_decide *asked)
+{
+    const char *why = NULL;
+    const enum frame_error error = decide_begin(decision, asked, users, NOW_MS, NOW_S, &why);
+
+    ck_assert((error != FRAME_ERROR_NONE) == (why != NULL));
+    return error;
+}
+
+START_TEST(the_account_then_the_login_name_then_the_standard_says_what_is_demanded)
+{
+    static const struct {
+        const char *sender, *sasl, *profile, *alias;
+    } rows[] = {
+        {"anna@example.org", "", "posteo", NULL},
+        {"Anna+shop@EXAMPLE.org.", "", "posteo", NULL},
+        {"bert@example.org", "", NULL, NULL},                     /* is off */
+        {"else@example.org", "anna@example.org", "posteo", NULL}, /* by the login name */
+        {"else@example.org", "", "standard", NULL},               /* in no record */
+        {"<>", "", NULL, NULL},                                   /* nobody's */
+        {"", "", NULL, NULL},                                     /* the same */
+        {"<>", "anna@example.org", "posteo", NULL},               /* who is logged in stays bound */
+        {"bert@secure.example.org", "bert@example.org", NULL, "alias"},
+        {"bert@secure.example.org", "anna@example.org", "posteo", "alias"},
+        {"anna@b\xc3\xbc"
+         "cher.example",
+         "", "posteo", NULL}, /* NAME-03 */
+        {"anna@B\xc3\x9c"
+         "CHER.example",
+         "", "posteo", NULL},
+        {"anna@\xff\xfe.example", "", "standard", NULL}, /* no domain at all */
+        {"anna@\xff\xfe.example", "anna@example.org", "posteo", NULL},
+        {"anna@example.org@\xff", "", "standard", NULL}, /* not cut down to another's */
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct frame_decide asked = request(rows[i].sender, rows[i].sasl);
+        struct decision decision;
+
+        ck_assert_msg(begin(&decision, &asked) == FRAME_ERROR_NONE, "row %zu", i);
+        ck_assert_msg(decision.has_profile == (rows[i].profile != NULL), "row %zu", i);
+        ck_assert_msg(decision.has_alias == (rows[i].alias != NULL), "row %zu", i);
+        if (decision.has_profile)
+            ck_assert_str_eq(decision.profile.name, rows[i].profile);
+        if (decision.has_alias)
+            ck_assert_str_eq(decision.alias.name, rows[i].alias);
+    }
+}
+END_TEST
+
+START_TEST(what_cannot_be_known_of_the_sender_is_temporary_and_never_no_demand)
+{
+    const struct frame_decide somebody = request("else@example.org", "");
+    const struct frame_decide anna = request("anna@example.org", "");
+    struct decision decision;
+    const char *why;
+
+    ck_assert_int_eq(decide_begin(&decision, &anna, NULL, NOW_MS, NOW_S, &why), FRAME_ERROR_OURS);
+    complete(false);
+    ck_assert_int_eq(begin(&decision, &somebody), FRAME_ERROR_OURS);
+    /* Her account is there, but a secure alias of her domain may be missing. */
+    ck_assert_int_eq(begin(&decision, &anna), FRAME_ERROR_OURS);
+    complete(true);
+    ck_assert_int_eq(begin(&decision, &somebody), FRAME_ERROR_NONE);
+    put_account("dora@example.org", &(struct account){.flags = ACCOUNT_ON, .profile = "gone"});
+    const struct frame_decide dora = request("dora@example.org", "");
+    ck_assert_int_eq(begin(&decision, &dora), FRAME_ERROR_OURS); /* its profile is not there */
+}
+END_TEST
+
+START_TEST(a_profile_that_the_mta_names_holds_whoever_sends)
+{
+    struct frame_decide asked = request("bert@example.org", "");
+    struct decision decision;
+
+    snprintf(asked.profile, sizeof asked.profile, "posteo");
+    ck_assert_int_eq(begin(&decision, &asked), FRAME_ERROR_NONE);
+    ck_assert(decision.has_profile);
+    ck_assert_str_eq(decision.profile.name, "posteo");
+    snprintf(asked.profile, sizeof asked.profile, "nonesuch");
+    ck_assert_int_eq(begin(&decision, &asked), FRAME_ERROR_NAME);
+    complete(false); /* then it may only not be there yet */
+    ck_assert_int_eq(begin(&decision, &asked), FRAME_ERROR_OURS);
+}
+END_TEST
+
+START_TEST(the_profile_says_how_fresh_unless_the_request_does)
+{
+    struct frame_decide asked = request("anna@example.org", "");
+    struct decision decision;
+
+    ck_assert_int_eq(begin(&decision, &asked), FRAME_ERROR_NONE);
+    ck_assert_uint_eq(decision.not_before_ms, NOW_MS); /* a live look for every message (S3) */
+    asked = request("bert@secure.example.org", "bert@example.org");
+    ck_assert_int_eq(begin(&decision, &asked), FRAME_ERROR_NONE);
+    ck_assert_uint_eq(decision.not_before_ms, NOW_MS - 60000); /* of the alias */
+    asked = request("bert@secure.example.org", "anna@example.org");
+    ck_assert_int_eq(begin(&decision, &asked), FRAME_ERROR_NONE);
+    ck_assert_uint_eq(decision.not_before_ms, NOW_MS); /* the more impatient */
+    asked = request("bert@example.org", "");
+    ck_assert_int_eq(begin(&decision, &asked), FRAME_ERROR_NONE);
+    ck_assert_uint_eq(decision.not_before_ms, 0); /* nobody is impatient */
+    asked = request("else@example.org", "");
+    ck_assert_int_eq(begin(&decision, &asked), FRAME_ERROR_NONE);
+    ck_assert_uint_eq(decision.not_before_ms, 1); /* a window longer than the machine is up */
+    asked.own_freshness = 1;
+    asked.freshness = FRESHNESS_MAX_AGE;
+    asked.max_age_ms = 10;
+    ck_assert_int_eq(begin(&decision, &asked), FRAME_ERROR_NONE);
+    ck_assert_uint_eq(decision.not_before_ms, NOW_MS - 10);
+}
+END_TEST
+
+START_TEST(the_next_hop_of_the_mta_is_looked_at_and_the_recipient_stays_the_recipient)
+{
+    struct frame_decide asked = request("anna@example.org", "");
+    struct decision decision;
+
+    snprintf(asked.next_hop, sizeof asked.next_hop, "[relay.example.net]:587");
+    ck_assert_int_eq(begin(&decision, &asked), FRAME_ERROR_NONE);
+    ck_assert_int_eq(decision.next_hop.kind, NEXT_HOP_HOST);
+    ck_assert_uint_eq(decision.next_hop.port, 587);
+    ck_assert_str_eq(decision.domain, "example.com");
+    snprintf(asked.next_hop, sizeof asked.next_hop, "a..b");
+    ck_assert_int_eq(begin(&decision, &asked), FRAME_ERROR_NAME);
+    asked.next_hop[0] = '\0';
+    snprintf(asked.recipient, sizeof asked.recipient, "carl@-bad-");
+    ck_assert_int_eq(begin(&decision, &asked), FRAME_ERROR_NAME);
+    snprintf(asked.recipient, sizeof asked.recipient, "carl@[192.0.2.1]");
+    ck_assert_int_eq(begin(&decision, &asked), FRAME_ERROR_NONE);
+    ck_assert_str_eq(decision.domain, "");
+}
+END_TEST
+
+START_TEST(a_secure_alias_takes_mail_over_encrypted_connections_only)
+{
+    static const char *const hops[] = {"10.1.0.0/16"};
+    static const struct {
+        const char *recipient, *client;
+        uint16_t tls, code;
+    } rows[] = {
+        {"anna@example.org", "192.0.2.1", 0, 250}, /* not an alias */
+        {"bert@secure.example.org", "192.0.2.1", 0, 530},
+        {"bert@secure.example.org", "192.0.2.1", 0x0301, 550},
+        {"bert@secure.example.org", "192.0.2.1", 0x0303, 250},
+        {"bert@secure.example.org", "192.0.2.1", 0x0304, 250},
+        {"bert@secure.example.org", "10.1.2.3", 0, 250},
+        {"bert@secure.example.org", "10.2.2.3", 0, 530},
+        {"bert@secure.example.org", "", 0, 530},
+        {"bert@secure.example.org", "unknown", 0, 530},
+        {"bert@SECURE.example.org.", "192.0.2.1", 0, 530},
+    };
+    const struct option_list list = {.texts = (char **)hops, .count = 1};
+    struct places *trusted;
+    char why[200];
+
+    ck_assert_int_eq(places_create(&trusted, &list, "hops", why, sizeof why), 0);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct frame_decide asked = {.inbound = 1, .client_tls = rows[i].tls};
+        struct frame_answer reply;
+        const char *sentence = NULL;
+
+        snprintf(asked.recipient, sizeof asked.recipient, "%s", rows[i].recipient);
+        snprintf(asked.client_address, sizeof asked.client_address, "%s", rows[i].client);
+        ck_assert_int_eq(decide_inbound(&reply, &asked, users, trusted, NOW_MS, NOW_S, &sentence),
+                         0);
+        ck_assert_msg(reply.smtp_code == rows[i].code, "row %zu: %u", i, reply.smtp_code);
+        ck_assert_msg((reply.action == ACTION_SEND) == (rows[i].code == 250), "row %zu", i);
+    }
+    places_destroy(trusted);
+}
+END_TEST
+
+START_TEST(an_alias_that_is_only_observed_takes_all_mail_and_says_so)
+{
+    struct frame_decide asked = {.inbound = 1, .recipient = "bert@secure.example.org"};
+    struct frame_answer reply;
+    const char *why = NULL;
+
+    put_settings("standard", true);
+    ck_assert_int_eq(decide_inbound(&reply, &asked, users, NULL, NOW_MS, NOW_S, &why), 0);
+    ck_assert_uint_eq(reply.smtp_code, 250);
+    ck_assert(reply.observed && reply.would == ACTION_STOP);
+    ck_assert_int_eq(decide_inbound(&reply, &asked, NULL, NULL, NOW_MS, NOW_S, &why),
+                     FRAME_ERROR_OURS);
+    ck_assert_ptr_nonnull(why);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("decide");
+    TCase *claims = tcase_create("claims");
+
+    tcase_add_checked_fixture(claims, set_up, tear_down);
+    tcase_add_test(claims, the_account_then_the_login_name_then_the_standard_says_what_is_demanded);
+    tcase_add_test(claims, what_cannot_be_known_of_the_sender_is_temporary_and_never_no_demand);
+    tcase_add_test(claims, a_profile_that_the_mta_names_holds_whoever_sends);
+    tcase_add_test(claims, the_profile_says_how_fresh_unless_the_request_does);
+    tcase_add_test(claims,
+                   the_next_hop_of_the_mta_is_looked_at_and_the_recipient_stays_the_recipient);
+    tcase_add_test(claims, a_secure_alias_takes_mail_over_encrypted_connections_only);
+    tcase_add_test(claims, an_alias_that_is_only_observed_takes_all_mail_and_says_so);
+    suite_add_tcase(suite, claims);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}
