@@ -365,8 +365,10 @@ int main(int count, char **texts)
     running.started_origin = running.origin;
     signals = block_signals();
     code = start(&running);
-    if (code != EX_OK)
+    if (code != EX_OK) {
+        option_free(&configuration_table, running.configuration, running.origin);
         return code;
+    }
     log_notice("started", "version=%s", MXWARD_VERSION);
     notify("READY=1\nSTATUS=serving\n");
     serve_until_stopped(&running, signals);
