@@ -8,12 +8,13 @@
  *
  * The thread is a shard as the front sees it: a ring, a mailbox, requests that always travel home.
  * It is the resolver, too: of keys it says what the test has set, when the test lets it; and the
- * keeper, who takes lines for the report.
+ * keeper, who takes lines for the report and knows of nothing that an order asks for.
  * While a request is kept, its waiter.not_before_ms says when it is to be answered.
  */
 #ifndef MXWARD_TESTS_SERVE_STANDIN_H
 #define MXWARD_TESTS_SERVE_STANDIN_H
 
+#include "engine/keeper.h"
 #include "ipc/serve/serve.h"
 #include "ipc/wire/frame.h"
 #include "tests/engine_standin.h"
@@ -123,9 +124,16 @@ static void standin_turn_keeper(struct engine *engine)
     struct message *message;
 
     while ((message = mailbox_receive(engine->keeper_mailbox))) {
-        if (message->kind != MESSAGE_REPORT_ASK)
+        if (message->kind == MESSAGE_ORDER_ASK) {
+            struct order_request *request = (struct order_request *)(void *)message;
+
+            request->done = (struct order_done){.result = ORDER_ABSENT, .sentence = "not here"};
+            message->kind = MESSAGE_ORDER_DONE;
+        } else if (message->kind == MESSAGE_REPORT_ASK) {
+            message->kind = MESSAGE_REPORT_DONE;
+        } else {
             abort();
-        message->kind = MESSAGE_REPORT_DONE;
+        }
         mailbox_send(engine->keeper_mailbox, message->from, message);
     }
     mailbox_flush(engine->keeper_mailbox);

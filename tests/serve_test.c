@@ -976,6 +976,25 @@ START_TEST(explain_is_one_json_object)
 }
 END_TEST
 
+/* An order that shows something takes a buffer before it is known that there is nothing. */
+START_TEST(orders_that_find_nothing_give_their_buffers_back)
+{
+    struct frame_order_request order = {.order = ORDER_MEMORY_SHOW, .name = "nothing.example"};
+
+    standin_open(&standin, 64);
+    client_open(&one, &standin);
+    for (uint64_t id = 1; id <= 3 * LIMIT_FRONT_DOCUMENTS; id++) {
+        client_ask(&one, FRAME_ORDER, id, &order);
+        expect_fault(&one, id, FRAME_ERROR_ABSENT);
+    }
+    for (uint64_t id = 1; id <= 3 * LIMIT_FRONT_DOCUMENTS; id++) /* nobody waits for the answer */
+        client_ask(&one, FRAME_ORDER, id, &order);
+    close(one.fd);
+    wait_until_status(&standin, "front", "outstanding", 1);
+    ck_assert_uint_eq(status_number(&standin, "front", "documents"), 1); /* of status itself */
+}
+END_TEST
+
 START_TEST(more_documents_than_buffers_all_arrive)
 {
     enum { CLIENTS = 20 };
@@ -1483,6 +1502,7 @@ static void add_questions(Suite *suite)
     tcase_add_test(tcase, random_bytes_never_disturb_another_client);
     tcase_add_test(tcase, explain_is_one_json_object);
     tcase_add_test(tcase, more_documents_than_buffers_all_arrive);
+    tcase_add_test(tcase, orders_that_find_nothing_give_their_buffers_back);
     tcase_add_test(tcase, reload_and_config_are_done_by_the_main_thread);
     tcase_add_test(tcase, an_administrator_who_reads_slowly_keeps_nobody_from_reload_and_config);
     add(tcase, suite);
