@@ -344,13 +344,17 @@ static struct decision decide(struct answer *answer, const struct matter *matter
 
 /* --- observe, alarm --- */
 
-/* Of two profiles in play, one in force suffices. */
+/* Everything, or everything to this domain. */
 static bool is_observed(const struct matter *matter)
 {
-    const struct profile *profile = matter->question->profile, *alias = matter->question->alias;
+    return matter->question->observe || (matter->verdict->floor.flags & FLOOR_OBSERVE) != 0;
+}
 
-    if (matter->question->observe || (matter->verdict->floor.flags & FLOOR_OBSERVE) != 0)
-        return true;
+/* Of two profiles in play, one in force suffices. */
+static bool profiles_observe(const struct answer_question *question)
+{
+    const struct profile *profile = question->profile, *alias = question->alias;
+
     return (profile != NULL || alias != NULL) && (profile == NULL || profile->observe) &&
            (alias == NULL || alias->observe);
 }
@@ -365,6 +369,24 @@ static void answer_observe(struct answer *answer)
                                              .with_tlsa = "",
                                              .without_tlsa = "",
                                              .price = ""};
+}
+
+/* A profile that only observes takes nothing away: what everybody else demands (memory, DANE, an
+ * administrator, the message) is enforced as for a sender without a profile. */
+static void answer_observe_profiles(struct answer *answer, const struct answer_question *question)
+{
+    struct answer_question others = *question;
+    struct answer enforced;
+
+    others.profile = others.alias = NULL; /* so this goes no deeper */
+    answer_decide(&enforced, &others);
+    if (enforced.action != ACTION_SEND) {
+        *answer = enforced;
+        return;
+    }
+    answer->observed = answer->would != ACTION_SEND || answer->demand != enforced.demand;
+    answer->action = ACTION_SEND;
+    answer->policy = enforced.policy;
 }
 
 static bool memory_is_contradicted(const struct answer *answer, const struct matter *matter)
@@ -402,4 +424,6 @@ void answer_decide(struct answer *answer, const struct answer_question *question
     answer_words(answer, &matter, &decision);
     if (is_observed(&matter))
         answer_observe(answer);
+    else if (profiles_observe(question))
+        answer_observe_profiles(answer, question);
 }

@@ -100,8 +100,10 @@ struct demand {
 
 struct answer {
     enum action action;
-    enum action would;         /* without observe; the same as `action` where nothing is observed */
-    bool observed;             /* observe mode: `action` is ACTION_SEND, `policy` the default */
+    enum action would; /* without observe; the same as `action` where nothing is observed */
+    /* Of what would have been not all is enforced: with observe nothing, and where only the profile
+     * observes, what a sender without one gets. */
+    bool observed;
     enum level demand;         /* the strictest that counts */
     enum demand_source source; /* whose it is; DEMAND_NOBODY: nobody demands anything */
     enum exemption exemption;  /* of the strictest demand that was left out */

@@ -565,23 +565,16 @@ static void observing_enforces_nothing(const struct row *row,
 {
     struct answer_question other = *question;
     struct verdict verdict = row->known->verdict;
-    struct profile profile, alias = strict_alias;
     struct answer seen;
 
-    for (unsigned way = 0; way < 3; way++) {
+    for (unsigned way = 0; way < 2; way++) {
         other = *question;
         verdict = question->verdict != NULL ? *question->verdict : verdict;
-        alias.observe = true;
         if (way == 0) {
             other.observe = true;
         } else if (way == 1 && question->verdict != NULL) {
             verdict.floor.flags |= FLOOR_OBSERVE;
             other.verdict = &verdict;
-        } else if (way == 2 && row->profile != NULL) {
-            profile = *row->profile;
-            profile.observe = true;
-            other.profile = &profile;
-            other.alias = row->alias != NULL ? &alias : NULL;
         } else {
             continue;
         }
@@ -595,6 +588,42 @@ static void observing_enforces_nothing(const struct row *row,
               "way %u: %s, observed: %s", way, row_text(row, answer), seen.text);
     }
 }
+
+/* What memory, DANE, an administrator and the message demand is enforced as without the profile. */
+static void an_observing_profile_takes_nothing_away(const struct row *row,
+                                                    const struct answer_question *question,
+                                                    const struct answer *answer)
+{
+    struct answer_question other = *question, without = *question;
+    struct profile profile, alias = strict_alias;
+    struct answer seen, enforced;
+
+    if (row->profile == NULL)
+        return;
+    profile = *row->profile;
+    profile.observe = alias.observe = true;
+    other.profile = &profile;
+    other.alias = row->alias != NULL ? &alias : NULL;
+    without.profile = without.alias = NULL;
+    answer_decide(&seen, &other);
+    answer_decide(&enforced, &without);
+    claim(seen.action == enforced.action && seen.policy.answer == enforced.policy.answer &&
+              strcmp(seen.policy.text, enforced.policy.text) == 0,
+          "%s", row_text(row, answer));
+    if (enforced.action != ACTION_SEND)
+        claim(!seen.observed && strcmp(seen.text, enforced.text) == 0, "%s", row_text(row, answer));
+    else
+        claim(seen.would == answer->action && strcmp(seen.code, answer->code) == 0 &&
+                  strcmp(seen.text, answer->text) == 0 &&
+                  (seen.observed || answer->action == ACTION_SEND),
+              "%s, observed: %s", row_text(row, answer), seen.text);
+}
+
+START_TEST(an_observing_profile_enforces_what_a_sender_without_one_gets)
+{
+    every_row(an_observing_profile_takes_nothing_away);
+}
+END_TEST
 
 START_TEST(observe_enforces_nothing_and_records_what_would_have_been)
 {
@@ -873,6 +902,7 @@ int main(void)
     tcase_add_test(rows, every_answer_is_as_the_rules_say_DEC_01_to_06_S1_S9_S10_S11_S13);
     tcase_add_test(rows, the_policy_stands_beside_every_action);
     tcase_add_test(rows, observe_enforces_nothing_and_records_what_would_have_been);
+    tcase_add_test(rows, an_observing_profile_enforces_what_a_sender_without_one_gets);
     tcase_add_test(rows, an_alias_in_force_is_not_observed_because_the_account_is);
     tcase_add_test(
         rows, every_text_is_printable_bounded_and_claims_no_more_than_is_enforced_CODE_11_CODE_12);
