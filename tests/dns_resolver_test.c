@@ -584,6 +584,21 @@ static void crowd_blames_nobody(void)
     }
 }
 
+/* Our own failure says "ask again"; on a busy machine we stand still more than once. */
+static void expect_soon(struct asker *a, const char *name, enum dns_type type, enum dns_kind kind)
+{
+    bool ours = true;
+
+    for (unsigned tries = 0; ours && tries < 20; tries++) {
+        const struct dns_answer *answer = ask(a, name, type);
+        ours = dns_is_trouble(answer->kind) && answer->trouble == DNS_TROUBLE_OURS;
+        dns_answer_drop(answer);
+        if (ours)
+            usleep(100000);
+    }
+    expect(a, name, type, kind);
+}
+
 START_TEST(a_daemon_that_was_stopped_blames_nobody)
 {
     static const unsigned stops_ms[] = {1500, 2950, 3000, 3100, 4500};
@@ -603,7 +618,7 @@ START_TEST(a_daemon_that_was_stopped_blames_nobody)
     crowd_drop();
     ck_assert_uint_eq(counted(&counts->timed_out), 0);
     ck_assert_uint_eq(counted(&counts->cached_failures), 0);
-    expect(&a, "secure.post", DNS_MX, DNS_SECURE_DATA);
+    expect_soon(&a, "secure.post", DNS_MX, DNS_SECURE_DATA);
     asker_close(&a);
 }
 END_TEST
