@@ -447,7 +447,8 @@ static void check_counts(struct walk *walk, const struct tree *tree)
 
 struct check {
     struct walk walk;
-    uint8_t *free; /* a bit for each page that is free */
+    uint8_t *free;        /* a bit for each page that is free */
+    uint64_t transaction; /* of the snapshot */
     const char *const *names;
     unsigned name_count;
     unsigned databases;
@@ -512,10 +513,16 @@ static int check_overflow(struct check *check, const struct node *node)
     return 0;
 }
 
+/* The key says which transaction made the pages free, and so from when on they may be used. LMDB
+ * loses pages, or uses them twice, over one that has not been. */
 static int check_free(void *context, const struct node *node)
 {
     struct check *check = context;
+    uint64_t transaction;
 
+    memcpy(&transaction, node->key.bytes, sizeof transaction);
+    if (transaction == 0 || transaction > check->transaction)
+        note_fault(&check->walk, 0, "or another has free pages of a batch that has not been");
     if (node->flags & NODE_BIG)
         return check_overflow(check, node);
     const char *fault = list_fault(check, node->value.bytes, node->value.length);
@@ -597,7 +604,8 @@ int pages_check(struct pages *pages, unsigned slot, const char *const *names, un
                 char *why, size_t why_size)
 {
     const struct meta *meta = &pages->metas[slot];
-    struct check check = {.names = names, .name_count = name_count};
+    struct check check = {
+        .names = names, .name_count = name_count, .transaction = meta->transaction};
 
     if (!pages->snapshots[slot].readable) {
         snprintf(why, why_size, "meta page %u cannot be true", slot);
@@ -691,7 +699,8 @@ static int read_named(struct reading *reading, const struct meta *meta)
 /* A page that is free holds something old, whoever points to it. Nothing is said of faults here. */
 static int mark_free(struct pages *pages, unsigned slot, uint8_t *seen)
 {
-    struct check check = {.walk = {.kind = TREE_FREE, .item = check_free}};
+    struct check check = {.walk = {.kind = TREE_FREE, .item = check_free},
+                          .transaction = pages->metas[slot].transaction};
 
     check.walk.context = &check;
     int status = walk_allocate(&check.walk, pages, slot);
