@@ -555,20 +555,30 @@ START_TEST(room_for_one_is_enough_for_an_answer)
 }
 END_TEST
 
+/* OpenSSL itself leaks where it cannot make a context: not under the sanitizer, which would see. */
+#if defined(__SANITIZE_ADDRESS__)
+#define STARTS_LAST WORLD_MEMORY_OWN
+#else
+#define STARTS_LAST WORLD_MEMORY_OPENSSL
+#endif
+
 /* Also what OpenSSL needs is there from the start, or there is no start. */
 START_TEST(a_shard_starts_with_all_it_needs_or_not_at_all)
 {
-    struct stage_run run = {.scene = &plays[0].scene, .fails_at_start = true};
+    struct stage_run run = {
+        .scene = &plays[0].scene, .fails_at_start = true, .memory = (enum world_memory)_i};
     struct stage_result result = {.allocation_failed = true};
+    unsigned refused = 0;
     play_untroubled(run.scene);
     for (uint64_t n = 1; result.allocation_failed; n += world_plays_whole() ? 1 : 1 + n / 30) {
         run.fail_allocation = n;
         stage_play(&run, &result);
-        ck_assert_msg(result.error <= 0, "allocation %llu", (unsigned long long)n);
+        refused += result.error < 0;
         if (result.error == 0)
             check_run(&run, &result);
     }
     ck_assert_int_eq(result.error, 0);
+    ck_assert_uint_ge(refused, 10);
 }
 END_TEST
 
@@ -598,7 +608,8 @@ int main(void)
     tcase_add_loop_test(tests, a_loop_that_stood_still_blames_nobody_law_3, 0, PLAYS);
     tcase_add_loop_test(tests, a_shard_can_be_drained_at_any_turn, 0, PLAYS);
     tcase_add_loop_test(tests, room_for_one_is_enough_for_an_answer, 0, PLAYS);
-    tcase_add_test(start, a_shard_starts_with_all_it_needs_or_not_at_all);
+    tcase_add_loop_test(start, a_shard_starts_with_all_it_needs_or_not_at_all, WORLD_MEMORY_OWN,
+                        STARTS_LAST + 1);
     suite_add_tcase(suite, tests);
     suite_add_tcase(suite, start);
     SRunner *runner = srunner_create(suite);
