@@ -180,7 +180,7 @@ static void copy_make(struct keeper *keeper)
 
 void keeper_vouch(struct keeper *keeper, bool clock_is_right)
 {
-    atomic_store_explicit(&keeper->vouched, clock_is_right, memory_order_relaxed);
+    atomic_store_explicit(&keeper->vouched, clock_is_right, memory_order_release);
 }
 
 static void keeper_housekeeping(struct keeper *keeper, uint64_t now_ms)

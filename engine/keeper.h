@@ -94,8 +94,8 @@ int keeper_start(struct keeper *keeper, struct exchange *exchange, const struct 
 int keeper_descriptor(const struct keeper *keeper);
 /* As shard_reload: 0: taken, the old settings may be freed. */
 int keeper_reload(struct keeper *keeper, const struct configuration *configuration);
-/* Any thread: whether signed answers validate now, with the clock as it is (DNS-08). Only then
- * anything is forgotten for age. False until said. */
+/* Any thread, after the shards have started: whether signed answers validate now, with the clock as
+ * it is (DNS-08). Only then anything is forgotten for age. False until said. */
 void keeper_vouch(struct keeper *keeper, bool clock_is_right);
 /* Everything that was sent is home. Commits what is open, ends the thread. */
 void keeper_stop(struct keeper *keeper);

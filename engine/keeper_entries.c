@@ -289,7 +289,9 @@ static bool clock_is_vouched_for(const struct keeper *keeper, int64_t now_s)
 {
     const int64_t set_s = now_s - (int64_t)(clock_boot_ms() / 1000) - keeper->wall_less_boot_s;
 
-    return atomic_load_explicit(&keeper->vouched, memory_order_relaxed) &&
+    /* Acquire: partner is the store in keeper_vouch. With it come the rings of the shards, which
+     * started after the keeper, and to which the sweep is the first to send unasked. */
+    return atomic_load_explicit(&keeper->vouched, memory_order_acquire) &&
            set_s > -LIMIT_SWEEP_CLOCK_S && set_s < LIMIT_SWEEP_CLOCK_S;
 }
 
