@@ -464,16 +464,34 @@ START_TEST(each_scene_gets_its_verdict)
 }
 END_TEST
 
-/* Each loop ends with the first n that is not reached. */
+/* Each loop ends with the first n that is not reached. Under a sanitizer a play takes eight times
+ * as long; there each kind of trouble, and each scene, has its third of the n: what is looked for
+ * is a wrong access, and the neighbours go the same way. */
+#if defined(__SANITIZE_ADDRESS__)
+enum { STEP_SANITIZED = 3 };
+#else
+enum { STEP_SANITIZED = 1 };
+#endif
+
+static unsigned every(void)
+{
+    return world_plays_whole() ? 1 : STEP_SANITIZED;
+}
+
+static unsigned first(int loop)
+{
+    return 1 + (unsigned)loop % every();
+}
 
 START_TEST(an_operation_in_trouble_claims_nothing_law_2_and_3)
 {
     play_untroubled(&plays[_i].scene);
     for (int trouble = TROUBLE_REFUSED; trouble < TROUBLE_COUNT; trouble++) {
-        struct stage_run run = {.scene = &plays[_i].scene, .trouble = (enum world_trouble)trouble};
-        do
-            run.trouble_at++;
-        while (play(&run).operations >= run.trouble_at);
+        struct stage_run run = {.scene = &plays[_i].scene,
+                                .trouble = (enum world_trouble)trouble,
+                                .trouble_at = first(_i + trouble)};
+        while (play(&run).operations >= run.trouble_at)
+            run.trouble_at += every();
     }
 }
 END_TEST
@@ -482,10 +500,10 @@ START_TEST(a_dns_answer_in_trouble_claims_nothing_law_2_and_3)
 {
     play_untroubled(&plays[_i].scene);
     for (int deed = DNS_DEED_SERVFAIL; deed < DNS_DEED_COUNT; deed++) {
-        struct stage_run run = {.scene = &plays[_i].scene, .deed = (enum dns_deed)deed};
-        do
-            run.deed_at++;
-        while (play(&run).questions >= run.deed_at);
+        struct stage_run run = {
+            .scene = &plays[_i].scene, .deed = (enum dns_deed)deed, .deed_at = first(_i + deed)};
+        while (play(&run).questions >= run.deed_at)
+            run.deed_at += every();
     }
 }
 END_TEST
