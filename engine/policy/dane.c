@@ -3,9 +3,10 @@
  *
  * Usable? (a table) → outclassed? (digest agility) → EE: compare the leaf; TA: find the record's
  * certificate in what was sent, and verify the path from the leaf to it with that certificate as
- * the only anchor. One path is verified at most once for each certificate sent, whatever the number
- * of records, so a hostile set of LIMIT_TLSA records costs LIMIT_CHAIN paths, plus one path for
- * each usable `2 0 0` record whose certificate was not sent.
+ * the only anchor. One path is verified at most once for each certificate sent, and PATHS_MAX in
+ * all: chain and records may be of one hand, with keys of 16,384 bits, and each path then takes
+ * 40 ms, in one call for which everybody waits. Nobody publishes so many anchors that only the
+ * fifth is met: what it would say is not known, and that is ours.
  *
  * Records come from the DNS, certificates from a mail host: nothing about them is asserted.
  */
@@ -26,6 +27,7 @@ enum { SELECTOR_CERTIFICATE = 0, SELECTOR_KEY = 1 };
 enum { MATCHING_FULL = 0, MATCHING_SHA256 = 1, MATCHING_SHA512 = 2 };
 
 #define SHA512_BYTES 64
+#define PATHS_MAX    4 /* verified with an anchor, for one set of records */
 
 /* --- usable, outclassed --- */
 
@@ -143,6 +145,8 @@ struct matching {
     int64_t now_s;
     STACK_OF(X509) * sent; /* made when first needed */
     struct path paths[LIMIT_CHAIN];
+    unsigned verified; /* paths with an anchor so far */
+    bool matched;      /* a record is met, which suffices (DANE-24) */
     int topmost; /* index of the last certificate of the path that can be built; -1: not yet */
     uint8_t topmost_depth;
 };
@@ -210,6 +214,17 @@ static int path_verify(struct matching *matching, X509 *anchor, struct path *pat
     return result;
 }
 
+/* The path to this anchor. -E2BIG: it is one too many; but if a record is met already no more is
+ * needed, and it counts as not reached. */
+static int path_to_anchor(struct matching *matching, X509 *anchor, struct path *path)
+{
+    *path = (struct path){0};
+    if (matching->verified == PATHS_MAX)
+        return matching->matched ? 0 : -E2BIG;
+    matching->verified++;
+    return path_verify(matching, anchor, path, NULL);
+}
+
 /* The path with the sent certificate `which` as the anchor. */
 static int path_to_sent(struct matching *matching, unsigned which)
 {
@@ -217,8 +232,8 @@ static int path_to_sent(struct matching *matching, unsigned which)
 
     if (error != 0 || matching->paths[which].verified)
         return error;
-    return path_verify(matching, sk_X509_value(matching->sent, (int)which), &matching->paths[which],
-                       NULL);
+    return path_to_anchor(matching, sk_X509_value(matching->sent, (int)which),
+                          &matching->paths[which]);
 }
 
 /* --- comparing --- */
@@ -301,7 +316,7 @@ static int match_unsent_certificate(struct matching *matching, const struct dns_
     int error = anchor == NULL ? -ENOMEM : matching_parse(matching);
 
     if (error == 0)
-        error = path_verify(matching, anchor, &path, NULL);
+        error = path_to_anchor(matching, anchor, &path);
     if (error == 0)
         result_from_path(result, &path);
     X509_free(anchor);
@@ -336,10 +351,10 @@ static int match_bare_key(struct matching *matching, const struct dns_tlsa *reco
     int error = key == NULL ? -ENOMEM : topmost_find(matching);
 
     if (error == 0 && X509_verify(sk_X509_value(matching->sent, matching->topmost), key) == 1) {
-        error = path_to_sent(matching, (unsigned)matching->topmost);
-        if (error == 0) {
-            const struct path *path = &matching->paths[matching->topmost];
+        const struct path *path = &matching->paths[matching->topmost];
 
+        error = path_to_sent(matching, (unsigned)matching->topmost);
+        if (error == 0 && path->verified) {
             result->verify = path->result != X509_V_OK ? path->result : path->anchor_dates;
             result->fate = result->verify == X509_V_OK ? TLSA_MATCH : TLSA_CHAIN_FAILS;
             result->depth = matching->topmost_depth;
@@ -397,6 +412,7 @@ int dane_match(const struct dns_answer *tlsa, const struct certificate *const *c
             error = match_leaf(&matching, &tlsa->tlsa[i], &results[i]);
         else
             error = match_authority(&matching, &tlsa->tlsa[i], &results[i]);
+        matching.matched |= results[i].fate == TLSA_MATCH;
     }
     sk_X509_pop_free(matching.sent, X509_free);
     if (x509_out_of_memory() && error == 0) /* what did not match may only have lacked memory */
