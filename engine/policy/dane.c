@@ -422,18 +422,6 @@ int dane_match(const struct dns_answer *tlsa, const struct certificate *const *c
 
 /* --- identity --- */
 
-static int record_compare(const struct dns_tlsa *a, const struct dns_tlsa *b)
-{
-    const uint8_t head_a[3] = {a->usage, a->selector, a->matching_type};
-    const uint8_t head_b[3] = {b->usage, b->selector, b->matching_type};
-    size_t common = a->size < b->size ? a->size : b->size;
-    int order = memcmp(head_a, head_b, sizeof head_a);
-
-    if (order == 0 && common > 0)
-        order = memcmp(a->data, b->data, common);
-    return order != 0 ? order : (a->size > b->size) - (a->size < b->size);
-}
-
 /* The records in canonical order, each folded to its head and the hash of its data. */
 void dane_digest(const struct dns_answer *tlsa, uint8_t digest[16])
 {
@@ -449,7 +437,7 @@ void dane_digest(const struct dns_answer *tlsa, uint8_t digest[16])
     for (unsigned i = 0; i < count; i++) {
         unsigned at = i;
 
-        for (; at > 0 && record_compare(sorted[at - 1], &tlsa->tlsa[i]) > 0; at--)
+        for (; at > 0 && dns_tlsa_compare(sorted[at - 1], &tlsa->tlsa[i]) > 0; at--)
             sorted[at] = sorted[at - 1];
         sorted[at] = &tlsa->tlsa[i];
     }
