@@ -238,6 +238,23 @@ START_TEST(a_secure_host_is_its_own_base_domain_and_sni_DANE_06_DANE_35)
 }
 END_TEST
 
+START_TEST(the_base_domain_is_sni_only_where_its_records_are_usable_DANE_35_TLS_17)
+{
+    static const struct line lines[] = {{"mx.s.lab", DNS_A, DNS_SECURE_DATA, "real.s.lab", 1},
+                                        {"mx.s.lab", DNS_AAAA, DNS_SECURE_NODATA, "real.s.lab", 0},
+                                        {"_25._tcp.real.s.lab", DNS_TLSA, DNS_SECURE_DATA, NULL, 1},
+                                        {0}};
+
+    tlsa_usage = _i == 0 ? 3 : 1;
+    const struct host_facts *facts = facts_by(lines, "mx.s.lab");
+
+    ck_assert_int_eq(facts->tlsa_state, TLSA_PRESENT);
+    ck_assert_str_eq(facts->base.text, "real.s.lab");
+    ck_assert_str_eq(probed[0].server_name.text, _i == 0 ? "real.s.lab" : "mx.s.lab");
+    host_facts_drop(facts);
+}
+END_TEST
+
 START_TEST(facts_hold_no_longer_than_the_denial_of_a_family_MX_17)
 {
     static const struct line lines[] = {{"mx.s.lab", DNS_A, DNS_SECURE_DATA, NULL, 1},
@@ -722,6 +739,8 @@ int main(void)
     suite_add_tcase(suite, cases);
     tcase_add_checked_fixture(cases, set_up, tear_down);
     tcase_add_test(cases, a_secure_host_is_its_own_base_domain_and_sni_DANE_06_DANE_35);
+    tcase_add_loop_test(
+        cases, the_base_domain_is_sni_only_where_its_records_are_usable_DANE_35_TLS_17, 0, 2);
     tcase_add_loop_test(cases, facts_hold_no_longer_than_the_denial_of_a_family_MX_17, 0, 3);
     tcase_add_loop_test(cases, useless_records_prove_nothing_about_those_not_read_DANE_12, 0, 3);
     tcase_add_test(cases, an_insecure_host_is_never_asked_for_tlsa_DANE_02);

@@ -387,13 +387,14 @@ static void endpoint_add(struct hosts *hosts, struct host_round *round,
         .deadline_ms = round->deadline_ms,
         .priority = round->priority,
     };
-    if (facts->tlsa_state == TLSA_PRESENT) { /* DANE-35 */
+    if (facts->tlsa_state == TLSA_PRESENT) {
         request->tlsa = facts->tlsa;
-        request->key.server_name = facts->base;
         dane_digest(facts->tlsa, request->key.tlsa_digest);
-    } else if (!round->job->literal) {
-        request->key.server_name = round->job->name; /* TLS-17 */
     }
+    if (facts->usable > 0)
+        request->key.server_name = facts->base; /* DANE-35 */
+    else if (!round->job->literal)
+        request->key.server_name = round->job->name; /* TLS-17 */
     facts->endpoints[index].secure = secure;
     round->request_count++;
 }
