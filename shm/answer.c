@@ -208,6 +208,15 @@ static bool is_reached(const struct verdict *verdict, const struct demand *deman
            (demand->source != DEMAND_REQUIRETLS || (verdict->flags & VERDICT_REQUIRETLS_SOME) != 0);
 }
 
+/* Every host that may get mail was seen to be verified, and no text can say so: its names do not
+ * fit, or one with TLSA records stands beside it. A demand that is not expressed is not failed (law
+ * 1). */
+static bool is_only_unsaid(const struct verdict *verdict, const struct demand *demand)
+{
+    return verdict->class == CLASS_VERIFIED && demand->level <= LEVEL_VERIFIED &&
+           verdict->level < demand->level;
+}
+
 /* A conclusive verdict speaks of levels; that no host offers REQUIRETLS is known only if none
  * stayed unseen. */
 static bool is_known(const struct verdict *verdict, const struct demand *demand)
@@ -216,7 +225,7 @@ static bool is_known(const struct verdict *verdict, const struct demand *demand)
 
     if (verdict->conclusion == CONCLUSION_UNDELIVERABLE)
         return true;
-    if (verdict->conclusion != CONCLUSION_DEFINITE)
+    if (verdict->conclusion != CONCLUSION_DEFINITE || is_only_unsaid(verdict, demand))
         return false;
     return is_reached(verdict, demand) || !is_reached(verdict, &level_alone) ||
            verdict->hosts_good == verdict->hosts;

@@ -326,6 +326,8 @@ static bool expect_failure(const struct row *row, unsigned source, enum level le
 
     if (row->known->nothing || row->stale || verdict->conclusion != CONCLUSION_DEFINITE)
         return false;
+    if (verdict->class == CLASS_VERIFIED && verdict->level < level && level <= LEVEL_VERIFIED)
+        return false; /* it is there, and only cannot be said */
     if (verdict->level < level || verdict->class == CLASS_FAILING)
         return true;
     return source == DEMAND_REQUIRETLS && (verdict->flags & VERDICT_REQUIRETLS_SOME) == 0 &&
@@ -469,6 +471,10 @@ static void stops_are_definite(const struct row *row, const struct answer_questi
     claim(verdict != NULL && !row->stale &&
               (verdict->conclusion == CONCLUSION_DEFINITE ||
                verdict->conclusion == CONCLUSION_UNDELIVERABLE),
+          "%s", row_text(row, answer));
+    /* That no text can say it is no evidence against the hosts (law 1). */
+    claim(verdict->conclusion != CONCLUSION_DEFINITE || verdict->class != CLASS_VERIFIED ||
+              answer->demand > LEVEL_VERIFIED || (row->facts & FACT_REQUIRETLS) != 0,
           "%s", row_text(row, answer));
 }
 

@@ -175,6 +175,10 @@ START_TEST(explain_shows_the_whole_tree)
     expect_code(&ran, 0);
     ck_assert_int_eq(ran.out[0], '{');
     ck_assert_uint_eq(count_of(ran.out, "\n"), 1);
+    again();
+    ran = ctl(standin.directory, "explain", "\033[31mred.example");
+    expect_not_in(ran.err, "\033");
+    expect_in(ran.err, "?[31mred.example: ");
 }
 END_TEST
 

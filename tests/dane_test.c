@@ -739,6 +739,37 @@ START_TEST(more_records_than_the_limit_are_not_looked_at)
 }
 END_TEST
 
+/* Else one set of hostile records and certificates keeps a shard busy for seconds. */
+START_TEST(so_many_paths_are_verified_and_one_more_says_nothing)
+{
+    const struct chain *fails = chain_named("ca expired, root not sent");
+    const struct chain *chain = chain_named("root not sent");
+    struct outcome_of_match outcome;
+
+    for (unsigned anchors = 3; anchors <= LIMIT_TLSA; anchors++) {
+        set_begin(&set);
+        for (unsigned i = 0; i < anchors; i++)
+            set_add_about(&set, 2, 0, 0, fails->parts[ROOT], false);
+        ours(fails, &set, &outcome);
+        ck_assert_int_eq(outcome.count, anchors == 3 ? 3 : -E2BIG);
+    }
+    set_begin(&set); /* what is met already needs no more */
+    for (unsigned i = 0; i < LIMIT_TLSA - 1; i++)
+        set_add_about(&set, 2, 0, 0, chain->parts[ROOT], false);
+    set_add_about(&set, 3, 1, 1, chain->parts[LEAF], false);
+    ours(chain, &set, &outcome);
+    ck_assert_int_eq(outcome.count, LIMIT_TLSA);
+    ck_assert_int_eq(outcome.results[2].fate, TLSA_MATCH);
+    ck_assert_int_eq(outcome.results[3].fate, TLSA_NO_MATCH);
+    ck_assert_int_eq(outcome.results[LIMIT_TLSA - 1].fate, TLSA_MATCH);
+    set_begin(&set); /* strangers cost nothing */
+    for (unsigned i = 0; i < LIMIT_TLSA - 1; i++)
+        set_add_about(&set, 2, 0, 0, other, false);
+    set_add_about(&set, 2, 1, 1, chain->parts[CA], false);
+    ck_assert(matches("root not sent", &set));
+}
+END_TEST
+
 /* --- anything in a record --- */
 
 START_TEST(no_rdata_ends_the_program_or_matches_by_chance)
@@ -845,6 +876,7 @@ int main(void)
     tcase_add_test(rules, any_record_suffices_DANE_24_DANE_41);
     tcase_add_test(rules, the_depth_is_that_of_the_anchor_in_the_path);
     tcase_add_test(rules, more_records_than_the_limit_are_not_looked_at);
+    tcase_add_test(rules, so_many_paths_are_verified_and_one_more_says_nothing);
     tcase_add_test(rules, no_rdata_ends_the_program_or_matches_by_chance);
     tcase_add_test(rules, the_digest_knows_the_set_and_not_its_order_DANE_40);
     tcase_set_timeout(rules, 120);

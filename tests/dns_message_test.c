@@ -559,12 +559,12 @@ START_TEST(tlsa_records_too_short_are_present_DANE_21)
     ck_assert_int_eq(answer->kind, DNS_SECURE_DATA);
     ck_assert_uint_eq(answer->count, 6);
     static const struct dns_tlsa expected[] = {
-        {.usage = 255, .selector = 255, .matching_type = 255, .size = 0},
-        {.usage = 3, .selector = 255, .matching_type = 255, .size = 0},
-        {.usage = 3, .selector = 1, .matching_type = 255, .size = 0},
         {.usage = 3, .selector = 1, .matching_type = 1, .size = 0},
         {.usage = 3, .selector = 1, .matching_type = 1, .size = 1},
         {.usage = 3, .selector = 1, .matching_type = 1, .size = 2},
+        {.usage = 3, .selector = 1, .matching_type = 255, .size = 0},
+        {.usage = 3, .selector = 255, .matching_type = 255, .size = 0},
+        {.usage = 255, .selector = 255, .matching_type = 255, .size = 0},
     };
     for (int i = 0; i < 6; i++) {
         ck_assert_uint_eq(answer->tlsa[i].usage, expected[i].usage);
@@ -572,8 +572,25 @@ START_TEST(tlsa_records_too_short_are_present_DANE_21)
         ck_assert_uint_eq(answer->tlsa[i].matching_type, expected[i].matching_type);
         ck_assert_uint_eq(answer->tlsa[i].size, expected[i].size);
     }
-    ck_assert_mem_eq(answer->tlsa[5].data, "\xaa\xbb", 2);
+    ck_assert_mem_eq(answer->tlsa[2].data, "\xaa\xbb", 2);
     dns_answer_drop(answer);
+}
+END_TEST
+
+START_TEST(tlsa_records_stand_in_one_order_however_the_set_is_turned_round_DANE_40)
+{
+    static const char *const set[] = {"\x03\x01\x01\xbb", "\x02\x00\x01\xcc", "\x03\x01\x01\xaa"};
+    for (unsigned turned = 0; turned < 3; turned++) {
+        begin("_25._tcp.mx.example", DNS_TLSA);
+        for (unsigned i = 0; i < 3; i++)
+            put_data(ANSWER, "@12", DNS_TLSA, 300, set[(i + turned) % 3], 4);
+        const struct dns_answer *answer = read_secure("_25._tcp.mx.example", DNS_TLSA);
+        ck_assert_uint_eq(answer->count, 3);
+        ck_assert_mem_eq(answer->tlsa[0].data, "\xcc", 1);
+        ck_assert_mem_eq(answer->tlsa[1].data, "\xaa", 1);
+        ck_assert_mem_eq(answer->tlsa[2].data, "\xbb", 1);
+        dns_answer_drop(answer);
+    }
 }
 END_TEST
 
@@ -1244,6 +1261,7 @@ int main(void)
     tcase_add_test(tests, addresses_of_both_families_are_read);
     tcase_add_test(tests, too_many_addresses_are_counted_as_dropped);
     tcase_add_test(tests, tlsa_records_too_short_are_present_DANE_21);
+    tcase_add_test(tests, tlsa_records_stand_in_one_order_however_the_set_is_turned_round_DANE_40);
     tcase_add_test(tests, an_smimea_record_has_the_layout_of_tlsa_DANE_44);
     tcase_add_test(tests, of_openpgp_keys_it_is_told_that_there_is_one_DANE_44);
     tcase_add_loop_test(tests, of_large_tlsa_records_the_first_are_kept_and_the_rest_is_counted, 0,

@@ -221,6 +221,13 @@ START_TEST(a_pkix_result_that_we_owe_is_not_conclusive)
     ck_assert(found()->conclusive);
     s.bearing[0].certificate.names_dropped = 1; /* the name may be among those not read */
     ck_assert(!found()->conclusive);
+    s.bearing[0].certificate.names_dropped = 0;
+    s.evidence[0].pkix = 20; /* no issuer */
+    ck_assert(found()->conclusive);
+    s.evidence[0].chain_cut = true; /* it may be among those not looked at */
+    ck_assert(!found()->conclusive);
+    s.evidence[0].pkix = 10; /* expired, whoever issued it */
+    ck_assert(found()->conclusive);
 }
 END_TEST
 

@@ -37,7 +37,8 @@ static uint64_t evidence_began_ms;
 static bool reserved;         /* all addresses are such that nobody is connected to */
 static uint8_t tlsa_usage;    /* of the one record that is read; 1 is of no use (DANE-23) */
 static uint16_t tlsa_dropped; /* records beside it that are not */
-static bool hold_endpoints;   /* endpoint requests stay where they are */
+static uint32_t data_ttl_s, absence_ttl_s; /* of records, of denials */
+static bool hold_endpoints;                /* endpoint requests stay where they are */
 static struct endpoint_request *held[64];
 static unsigned held_count;
 
@@ -63,6 +64,7 @@ static void set_up(void)
     hold_endpoints = reserved = false;
     tlsa_usage = 3;
     tlsa_dropped = 0;
+    data_ttl_s = absence_ttl_s = 60;
 }
 
 static void tear_down(void)
@@ -105,6 +107,7 @@ static const struct dns_answer *answer_made(const struct dns_question *question)
     if (line->name == NULL)
         return answer;
     answer->kind = line->kind;
+    answer->ttl_s = dns_is_absent(line->kind) ? absence_ttl_s : data_ttl_s;
     answer->trouble = line->kind == DNS_ERROR ? trouble_of_errors : DNS_TROUBLE_NONE;
     answer->count = line->count;
     if (line->canonical != NULL) {
@@ -231,6 +234,43 @@ START_TEST(a_secure_host_is_its_own_base_domain_and_sni_DANE_06_DANE_35)
     ck_assert_uint_eq(facts->endpoint_count, 1);
     ck_assert_str_eq(probed[0].server_name.text, "mx.s.lab");
     ck_assert_uint_eq(facts->ttl_s, 60);
+    host_facts_drop(facts);
+}
+END_TEST
+
+START_TEST(the_base_domain_is_sni_only_where_its_records_are_usable_DANE_35_TLS_17)
+{
+    static const struct line lines[] = {{"mx.s.lab", DNS_A, DNS_SECURE_DATA, "real.s.lab", 1},
+                                        {"mx.s.lab", DNS_AAAA, DNS_SECURE_NODATA, "real.s.lab", 0},
+                                        {"_25._tcp.real.s.lab", DNS_TLSA, DNS_SECURE_DATA, NULL, 1},
+                                        {0}};
+
+    tlsa_usage = _i == 0 ? 3 : 1;
+    const struct host_facts *facts = facts_by(lines, "mx.s.lab");
+
+    ck_assert_int_eq(facts->tlsa_state, TLSA_PRESENT);
+    ck_assert_str_eq(facts->base.text, "real.s.lab");
+    ck_assert_str_eq(probed[0].server_name.text, _i == 0 ? "real.s.lab" : "mx.s.lab");
+    host_facts_drop(facts);
+}
+END_TEST
+
+START_TEST(facts_hold_no_longer_than_the_denial_of_a_family_MX_17)
+{
+    static const struct line lines[] = {{"mx.s.lab", DNS_A, DNS_SECURE_DATA, NULL, 1},
+                                        {"mx.s.lab", DNS_AAAA, DNS_SECURE_NODATA, NULL, 0},
+                                        {"_25._tcp.mx.s.lab", DNS_TLSA, DNS_SECURE_DATA, NULL, 1},
+                                        {0}};
+    static const struct {
+        uint32_t absence_s, facts_s;
+    } rows[] = {{7200, 3600}, {300, 300}, {0, LIMIT_DNS_FAILURE_TTL_S}};
+
+    data_ttl_s = 3600;
+    absence_ttl_s = rows[_i].absence_s;
+    const struct host_facts *facts = facts_by(lines, "mx.s.lab");
+
+    ck_assert_uint_eq(facts->ttl_s, rows[_i].facts_s);
+    ck_assert_uint_le(facts->dns_until_ms, facts->ended_ms + rows[_i].facts_s * UINT64_C(1000));
     host_facts_drop(facts);
 }
 END_TEST
@@ -699,6 +739,9 @@ int main(void)
     suite_add_tcase(suite, cases);
     tcase_add_checked_fixture(cases, set_up, tear_down);
     tcase_add_test(cases, a_secure_host_is_its_own_base_domain_and_sni_DANE_06_DANE_35);
+    tcase_add_loop_test(
+        cases, the_base_domain_is_sni_only_where_its_records_are_usable_DANE_35_TLS_17, 0, 2);
+    tcase_add_loop_test(cases, facts_hold_no_longer_than_the_denial_of_a_family_MX_17, 0, 3);
     tcase_add_loop_test(cases, useless_records_prove_nothing_about_those_not_read_DANE_12, 0, 3);
     tcase_add_test(cases, an_insecure_host_is_never_asked_for_tlsa_DANE_02);
     tcase_add_loop_test(

@@ -459,6 +459,67 @@ START_TEST(small_dh_and_sha1_signatures_are_below_the_floor_TLS_15)
 }
 END_TEST
 
+/* A prime that nobody knows: any odd number will do. */
+static EVP_PKEY *group_of_its_own(int bits)
+{
+    EVP_PKEY *key = NULL;
+    EVP_PKEY_CTX *make = EVP_PKEY_CTX_new_from_name(NULL, "DH", NULL);
+    OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
+    BIGNUM *p = BN_new(), *g = BN_new();
+    BN_rand(p, bits, BN_RAND_TOP_TWO, BN_RAND_BOTTOM_ODD);
+    BN_set_word(g, 2);
+    OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_FFC_P, p);
+    OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_FFC_G, g);
+    OSSL_PARAM *parameters = OSSL_PARAM_BLD_to_param(build);
+    ck_assert_int_eq(EVP_PKEY_fromdata_init(make), 1);
+    ck_assert_int_eq(EVP_PKEY_fromdata(make, &key, EVP_PKEY_KEY_PARAMETERS, parameters), 1);
+    EVP_PKEY_CTX_free(make);
+    OSSL_PARAM_free(parameters);
+    OSSL_PARAM_BLD_free(build);
+    BN_free(p);
+    BN_free(g);
+    return key;
+}
+
+static EVP_PKEY *known_group(const char *name)
+{
+    OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, (char *)(uintptr_t)name, 0),
+        OSSL_PARAM_construct_end()};
+    EVP_PKEY_CTX *make = EVP_PKEY_CTX_new_from_name(NULL, "DH", NULL);
+    EVP_PKEY *key = NULL;
+    ck_assert_int_eq(EVP_PKEY_fromdata_init(make), 1);
+    ck_assert_int_eq(EVP_PKEY_fromdata(make, &key, EVP_PKEY_KEY_PARAMETERS, parameters), 1);
+    EVP_PKEY_CTX_free(make);
+    return key;
+}
+
+static struct tls_facts met_with_group(EVP_PKEY *group, enum tls_status expected)
+{
+    struct server *server = server_new(RSA2048);
+    SSL_CTX_set_max_proto_version(server->ctx, TLS1_2_VERSION);
+    SSL_CTX_set_cipher_list(server->ctx, "DHE-RSA-AES128-GCM-SHA256:@SECLEVEL=0");
+    ck_assert_int_eq(SSL_CTX_set0_tmp_dh_pkey(server->ctx, group), 1);
+    struct tls_facts facts = meet_and_leave(server, expected);
+    server_free(server);
+    return facts;
+}
+
+START_TEST(a_group_that_costs_a_second_is_not_computed_with)
+{
+    struct tls_facts facts = met_with_group(group_of_its_own(LIMIT_DH_BITS + 8), TLS_BROKEN);
+    ck_assert_int_eq(facts.failure, TLS_FAILURE_COSTLY);
+    ck_assert_str_eq(facts.why, "a Diffie-Hellman prime of its own, of 4104 bits");
+    facts = met_with_group(group_of_its_own(3072), TLS_DONE);
+    ck_assert_str_eq(facts.group, "DH 3072");
+    /* Well known, and gone about with a short exponent. */
+    facts = met_with_group(known_group("ffdhe8192"), TLS_DONE);
+    ck_assert_int_eq(facts.failure, TLS_FAILURE_NONE);
+    facts = met_with_group(known_group("modp_8192"), TLS_DONE);
+    ck_assert_int_eq(facts.failure, TLS_FAILURE_NONE);
+}
+END_TEST
+
 START_TEST(anonymous_and_null_suites_are_not_offered_DANE_36)
 {
     static const char *const suites[] = {"ADH-AES256-GCM-SHA384:@SECLEVEL=0",
@@ -941,6 +1002,7 @@ static Suite *suite(void)
     tcase_add_test(floors, older_versions_are_never_completed_but_named_TLS_14);
     tcase_add_test(floors, no_key_exchange_without_forward_secrecy_unless_configured_TLS_15);
     tcase_add_test(floors, small_dh_and_sha1_signatures_are_below_the_floor_TLS_15);
+    tcase_add_test(floors, a_group_that_costs_a_second_is_not_computed_with);
     tcase_add_test(floors, anonymous_and_null_suites_are_not_offered_DANE_36);
     tcase_add_test(floors, every_kind_of_key_authenticates_the_handshake);
     tcase_add_test(floors, a_forged_signature_breaks_the_handshake);

@@ -9,8 +9,8 @@
  * force and says so. SIGTERM and SIGINT stop.
  *
  * Exit codes (sysexits): 0 stopped as asked, 64 usage, 69 the system lacks what mxward needs
- * (io_uring …), 70 internal, 75 another mxward has the table, 77 not permitted, 78 bad
- * configuration.
+ * (io_uring …), 70 work was left when it had to end, 75 another mxward has the table, 77 not
+ * permitted, 78 bad configuration.
  */
 #include "engine/alarm.h"
 #include "engine/base/clock.h"

@@ -45,14 +45,19 @@
 #define LIMIT_DNS_TCP_SOCKETS    32
 
 /* --- what a mail host may say --- */
-#define LIMIT_SMTP_LINE         2048   /* bytes, CRLF included (TLS-02) */
-#define LIMIT_SMTP_LINES        100    /* of one reply */
-#define LIMIT_SMTP_REPLY        65536  /* bytes of one reply */
-#define LIMIT_SMTP_DIALOGUE     98304  /* bytes read of one connection before TLS, all included */
-#define LIMIT_HANDSHAKE_BYTES   262144 /* read in one TLS handshake */
-#define LIMIT_PROBE_LATE_MS     250    /* a deadline noticed later than this is our own fault */
-#define LIMIT_TLS_OUT           65536  /* bytes of ours that wait for one connection */
-#define LIMIT_CHAIN             8      /* certificates looked at; more is a finding's detail */
+#define LIMIT_SMTP_LINE       2048   /* bytes, CRLF included (TLS-02) */
+#define LIMIT_SMTP_LINES      100    /* of one reply */
+#define LIMIT_SMTP_REPLY      65536  /* bytes of one reply */
+#define LIMIT_SMTP_DIALOGUE   98304  /* bytes read of one connection before TLS, all included */
+#define LIMIT_HANDSHAKE_BYTES 262144 /* read in one TLS handshake */
+/* Of a Diffie-Hellman prime that the peer made up, in TLS 1.2: the exponent is as long, so that
+ * 4096 take 70 ms, and 10,000, all that OpenSSL allows, a second. The groups of RFC 7919 and 3526
+ * go with short ones. */
+#define LIMIT_DH_BITS           4096
+#define LIMIT_HEAVY_MS          50  /* of handshake steps in one turn; the last may end behind it */
+#define LIMIT_PROBE_LATE_MS     250 /* a deadline noticed later than this is our own fault */
+#define LIMIT_TLS_OUT           65536 /* bytes of ours that wait for one connection */
+#define LIMIT_CHAIN             8     /* certificates looked at; more is a finding's detail */
 #define LIMIT_CERTIFICATE_BYTES 65536
 #define LIMIT_CERTIFICATE_NAMES 1000 /* dNSNames kept of one certificate */
 #define LIMIT_TRANSCRIPT        1536 /* bytes kept of a dialogue, for `explain` */

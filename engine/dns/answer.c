@@ -69,6 +69,18 @@ const struct dns_answer *dns_answer_failure(const struct name *owner, enum dns_t
     return answer;
 }
 
+int dns_tlsa_compare(const struct dns_tlsa *a, const struct dns_tlsa *b)
+{
+    const uint8_t head_a[3] = {a->usage, a->selector, a->matching_type};
+    const uint8_t head_b[3] = {b->usage, b->selector, b->matching_type};
+    size_t common = a->size < b->size ? a->size : b->size;
+    int order = memcmp(head_a, head_b, sizeof head_a);
+
+    if (order == 0 && common > 0)
+        order = memcmp(a->data, b->data, common);
+    return order != 0 ? order : (a->size > b->size) - (a->size < b->size);
+}
+
 const char *dns_kind_name(enum dns_kind kind)
 {
     switch (kind) {

@@ -88,7 +88,8 @@ struct dns_answer {
     union {
         const struct dns_mx *mx;
         const struct address *addresses; /* A or AAAA */
-        const struct dns_tlsa *tlsa;     /* TLSA, or SMIMEA: the same layout (RFC 8162 section 2) */
+        const struct dns_tlsa *tlsa;     /* TLSA, in canonical order whatever the message's was; or
+                                            SMIMEA: the same layout (RFC 8162 section 2) */
         const struct dns_text *text;
     };
     char why[128]; /* for people: libunbound's why_bogus or ours; printable ASCII */
@@ -113,6 +114,8 @@ static inline bool dns_is_absent(enum dns_kind k) /* proved or at least said: NO
 
 const struct dns_answer *dns_answer_hold(const struct dns_answer *answer);
 void dns_answer_drop(const struct dns_answer *answer); /* NULL is fine */
+/* The canonical order of a set: 0 for equal records. */
+int dns_tlsa_compare(const struct dns_tlsa *a, const struct dns_tlsa *b);
 const char *dns_kind_name(enum dns_kind kind);
 const char *dns_trouble_name(enum dns_trouble trouble);
 const char *dns_type_name(enum dns_type type);

@@ -673,6 +673,20 @@ static void fill_records(struct dns_answer *answer, const struct digest *d, void
     CHECK(index == answer->count);
 }
 
+static int compare_tlsa(const void *a, const void *b)
+{
+    return dns_tlsa_compare(a, b);
+}
+
+/* Servers and caches turn sets round; what a probe says of "the second record" holds for whoever
+ * asks for the same set later. */
+static void order_records(struct dns_answer *answer)
+{
+    if (answer->type == DNS_TLSA)
+        qsort((struct dns_tlsa *)(answer + 1), answer->count, sizeof(struct dns_tlsa),
+              compare_tlsa);
+}
+
 /* The one allocation: the head, the array, and the bytes that the array points into. NULL: no
  * memory. */
 static struct dns_answer *answer_build(const struct digest *d, enum dns_type type)
@@ -694,6 +708,7 @@ static struct dns_answer *answer_build(const struct digest *d, enum dns_type typ
     if (array_bytes > 0) {
         answer->mx = (struct dns_mx *)(answer + 1); /* the union: whichever array it is */
         fill_records(answer, d, answer + 1, (uint8_t *)(answer + 1) + array_bytes);
+        order_records(answer);
     }
     return answer;
 }

@@ -39,6 +39,7 @@
     X(TLS_ALERT, "alert-in-handshake", BROKEN, VALIDATION_FAILURE)                         \
     X(TLS_FAILED, "handshake-failed", BROKEN, VALIDATION_FAILURE)                          \
     X(TLS_TOO_LARGE, "handshake-too-large", BROKEN, VALIDATION_FAILURE)                    \
+    X(TLS_COSTLY, "handshake-too-costly", INCONCLUSIVE, NONE)                              \
     X(TLS_TIMEOUT, "handshake-timeout", INCONCLUSIVE, NONE)                                \
     X(GREETING_TEMPORARY, "greeting-temporary", INCONCLUSIVE, NONE)                        \
     X(GREETING_REFUSED, "greeting-refused", INCONCLUSIVE, NONE)                            \

@@ -46,7 +46,7 @@ struct host_facts {
                              HOST_NO_ADDRESS: of all its denials */
     bool alias;           /* the name is a CNAME */
     struct name expanded; /* end of the CNAME chain if every hop is secure, else length 0 */
-    struct name base;     /* TLSA base domain, if TLSA_PRESENT; also what SNI was sent */
+    struct name base;     /* TLSA base domain, if TLSA_PRESENT; sent as SNI if `usable` */
     enum tlsa_state tlsa_state;
     bool tlsa_denied; /* TLSA_ABSENT: signed answers deny them at every base domain, which is a
                          statement of the host's owner (MEM-04) */

@@ -670,7 +670,7 @@ const char *ring_why_unavailable(int error)
         default:
             return "io_uring is forbidden here, most likely by a container's seccomp profile: "
                    "allow io_uring_setup, io_uring_enter and io_uring_register in it (Docker: "
-                   "--security-opt seccomp=PROFILE; systemd: SystemCallFilter=@io-uring)";
+                   "--security-opt seccomp=PROFILE; systemd: SystemCallFilter=@aio)";
         }
     case ENOSYS:
         return "this kernel has no io_uring, or a container's seccomp profile hides it: use a "

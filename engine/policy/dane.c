@@ -3,9 +3,11 @@
  *
  * Usable? (a table) → outclassed? (digest agility) → EE: compare the leaf; TA: find the record's
  * certificate in what was sent, and verify the path from the leaf to it with that certificate as
- * the only anchor. One path is verified at most once for each certificate sent, whatever the number
- * of records, so a hostile set of LIMIT_TLSA records costs LIMIT_CHAIN paths, plus one path for
- * each usable `2 0 0` record whose certificate was not sent.
+ * the only anchor. One path is verified at most once for each certificate sent, and PATHS_MAX in
+ * all: chain and records may be of one hand, and with keys of 16,384 bits, and as many names and
+ * constraints on names as OpenSSL compares, a path takes 200 ms, in one call for which everybody
+ * waits. What one more anchor would say is not known then, and that is ours. An anchor to which no
+ * path leads costs next to nothing, and is not counted.
  *
  * Records come from the DNS, certificates from a mail host: nothing about them is asserted.
  */
@@ -26,6 +28,7 @@ enum { SELECTOR_CERTIFICATE = 0, SELECTOR_KEY = 1 };
 enum { MATCHING_FULL = 0, MATCHING_SHA256 = 1, MATCHING_SHA512 = 2 };
 
 #define SHA512_BYTES 64
+#define PATHS_MAX    3 /* that reach their anchor, for one set of records */
 
 /* --- usable, outclassed --- */
 
@@ -143,7 +146,9 @@ struct matching {
     int64_t now_s;
     STACK_OF(X509) * sent; /* made when first needed */
     struct path paths[LIMIT_CHAIN];
-    int topmost; /* index of the last certificate of the path that can be built; -1: not yet */
+    unsigned reached; /* paths that reached their anchor so far */
+    bool matched;     /* a record is met, which suffices (DANE-24) */
+    int topmost;      /* index of the last certificate of the path that can be built; -1: not yet */
     uint8_t topmost_depth;
 };
 
@@ -210,6 +215,20 @@ static int path_verify(struct matching *matching, X509 *anchor, struct path *pat
     return result;
 }
 
+/* The path to this anchor. -E2BIG: it is one too many; but if a record is met already no more is
+ * needed, and it counts as not reached. */
+static int path_to_anchor(struct matching *matching, X509 *anchor, struct path *path)
+{
+    int error;
+
+    *path = (struct path){0};
+    if (matching->reached == PATHS_MAX)
+        return matching->matched ? 0 : -E2BIG;
+    error = path_verify(matching, anchor, path, NULL);
+    matching->reached += error == 0 && path->reached;
+    return error;
+}
+
 /* The path with the sent certificate `which` as the anchor. */
 static int path_to_sent(struct matching *matching, unsigned which)
 {
@@ -217,8 +236,8 @@ static int path_to_sent(struct matching *matching, unsigned which)
 
     if (error != 0 || matching->paths[which].verified)
         return error;
-    return path_verify(matching, sk_X509_value(matching->sent, (int)which), &matching->paths[which],
-                       NULL);
+    return path_to_anchor(matching, sk_X509_value(matching->sent, (int)which),
+                          &matching->paths[which]);
 }
 
 /* --- comparing --- */
@@ -301,7 +320,7 @@ static int match_unsent_certificate(struct matching *matching, const struct dns_
     int error = anchor == NULL ? -ENOMEM : matching_parse(matching);
 
     if (error == 0)
-        error = path_verify(matching, anchor, &path, NULL);
+        error = path_to_anchor(matching, anchor, &path);
     if (error == 0)
         result_from_path(result, &path);
     X509_free(anchor);
@@ -336,10 +355,10 @@ static int match_bare_key(struct matching *matching, const struct dns_tlsa *reco
     int error = key == NULL ? -ENOMEM : topmost_find(matching);
 
     if (error == 0 && X509_verify(sk_X509_value(matching->sent, matching->topmost), key) == 1) {
-        error = path_to_sent(matching, (unsigned)matching->topmost);
-        if (error == 0) {
-            const struct path *path = &matching->paths[matching->topmost];
+        const struct path *path = &matching->paths[matching->topmost];
 
+        error = path_to_sent(matching, (unsigned)matching->topmost);
+        if (error == 0 && path->verified) {
             result->verify = path->result != X509_V_OK ? path->result : path->anchor_dates;
             result->fate = result->verify == X509_V_OK ? TLSA_MATCH : TLSA_CHAIN_FAILS;
             result->depth = matching->topmost_depth;
@@ -397,6 +416,7 @@ int dane_match(const struct dns_answer *tlsa, const struct certificate *const *c
             error = match_leaf(&matching, &tlsa->tlsa[i], &results[i]);
         else
             error = match_authority(&matching, &tlsa->tlsa[i], &results[i]);
+        matching.matched |= results[i].fate == TLSA_MATCH;
     }
     sk_X509_pop_free(matching.sent, X509_free);
     if (x509_out_of_memory() && error == 0) /* what did not match may only have lacked memory */
@@ -405,18 +425,6 @@ int dane_match(const struct dns_answer *tlsa, const struct certificate *const *c
 }
 
 /* --- identity --- */
-
-static int record_compare(const struct dns_tlsa *a, const struct dns_tlsa *b)
-{
-    const uint8_t head_a[3] = {a->usage, a->selector, a->matching_type};
-    const uint8_t head_b[3] = {b->usage, b->selector, b->matching_type};
-    size_t common = a->size < b->size ? a->size : b->size;
-    int order = memcmp(head_a, head_b, sizeof head_a);
-
-    if (order == 0 && common > 0)
-        order = memcmp(a->data, b->data, common);
-    return order != 0 ? order : (a->size > b->size) - (a->size < b->size);
-}
 
 /* The records in canonical order, each folded to its head and the hash of its data. */
 void dane_digest(const struct dns_answer *tlsa, uint8_t digest[16])
@@ -433,7 +441,7 @@ void dane_digest(const struct dns_answer *tlsa, uint8_t digest[16])
     for (unsigned i = 0; i < count; i++) {
         unsigned at = i;
 
-        for (; at > 0 && record_compare(sorted[at - 1], &tlsa->tlsa[i]) > 0; at--)
+        for (; at > 0 && dns_tlsa_compare(sorted[at - 1], &tlsa->tlsa[i]) > 0; at--)
             sorted[at] = sorted[at - 1];
         sorted[at] = &tlsa->tlsa[i];
     }

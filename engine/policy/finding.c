@@ -194,6 +194,15 @@ static bool pkix_is_fine(const struct evidence *evidence, int64_t now_s)
            certificate_valid_at(evidence->chain[0], now_s);
 }
 
+/* It could not be asked in full: the issuer may stand where we stopped looking, or the name. */
+static bool pkix_is_partial(const struct evidence *evidence)
+{
+    if (evidence->pkix != 0)
+        return evidence->pkix < 0 ||
+               (evidence->chain_cut && certificate_pkix_defect(evidence->pkix) == PKIX_UNTRUSTED);
+    return evidence->chain_count > 0 && evidence->chain[0]->names_dropped > 0;
+}
+
 /* `bears` learns the name that counted. The CN never does (TLS-22). */
 static enum grade endpoint_grade(const struct evidence *evidence,
                                  const struct reference_names *names, int64_t now_s,
@@ -232,9 +241,7 @@ static void survey_endpoint(struct survey *survey, const struct evidence *eviden
         survey->unseen++;
         return;
     }
-    if (grade == GRADE_ENCRYPTED &&
-        (evidence->pkix < 0 || (evidence->pkix == 0 && evidence->chain_count > 0 &&
-                                evidence->chain[0]->names_dropped > 0)))
+    if (grade == GRADE_ENCRYPTED && pkix_is_partial(evidence))
         survey->pkix_unknown = true;
     if (survey->seen == 0 || grade < survey->weakest) {
         survey->weakest = grade;

@@ -932,6 +932,8 @@ static enum outcome outcome_of_failure(enum tls_failure failure)
         return OUTCOME_TLS_WEAK;
     case TLS_FAILURE_TOO_LARGE:
         return OUTCOME_TLS_TOO_LARGE;
+    case TLS_FAILURE_COSTLY:
+        return OUTCOME_TLS_COSTLY;
     case TLS_FAILURE_OURS:
         return OUTCOME_OURS_RESOURCES;
     case TLS_FAILURE_GARBLED:
@@ -1262,9 +1264,10 @@ int prober_start(struct prober *prober, const struct endpoint_key *key,
 
 bool prober_run_heavy(struct prober *prober)
 {
+    uint64_t until_ms = clock_boot_ms() + LIMIT_HEAVY_MS;
     struct probe *p;
 
-    for (uint64_t i = 0; i < prober->settings->heavy_per_turn; i++) {
+    for (uint64_t i = 0; i < prober->settings->heavy_per_turn && clock_boot_ms() <= until_ms; i++) {
         if ((p = TAILQ_FIRST(&prober->parked)) == NULL)
             return false;
         unpark(p);

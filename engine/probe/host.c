@@ -121,14 +121,28 @@ static const struct dns_answer *host_answer(struct host_round *round, unsigned w
     return answer;
 }
 
-static void host_uses_ttl(struct host_facts *facts, const struct dns_answer *answer)
+static void host_uses_for(struct host_facts *facts, const struct dns_answer *answer, uint32_t ttl_s)
 {
-    uint64_t until_ms = answer->at_ms + (uint64_t)answer->ttl_s * 1000;
+    uint64_t until_ms = answer->at_ms + (uint64_t)ttl_s * 1000;
 
-    if (answer->ttl_s < facts->ttl_s)
-        facts->ttl_s = answer->ttl_s;
+    if (ttl_s < facts->ttl_s)
+        facts->ttl_s = ttl_s;
     if (until_ms < facts->dns_until_ms)
         facts->dns_until_ms = until_ms;
+}
+
+static void host_uses_ttl(struct host_facts *facts, const struct dns_answer *answer)
+{
+    host_uses_for(facts, answer, answer->ttl_s);
+}
+
+/* A family that is absent may come any moment after that (MX-17). Many servers deny it without an
+ * SOA: that holds as long as a failure, or nothing about the host would. */
+static void host_lacks_family(struct host_facts *facts, const struct dns_answer *answer)
+{
+    host_uses_for(facts, answer,
+                  answer->ttl_s > LIMIT_DNS_FAILURE_TTL_S ? answer->ttl_s
+                                                          : LIMIT_DNS_FAILURE_TTL_S);
 }
 
 static void host_says(struct host_facts *facts, const char *doing, const struct dns_answer *answer)
@@ -209,6 +223,8 @@ static enum host_turn addresses_resume(struct hosts *hosts, struct host_round *r
 
         if (answer != NULL && dns_is_trouble(answer->kind) && family_is_probed(hosts, i))
             addresses_missed(facts, answer);
+        if (answer != NULL && dns_is_absent(answer->kind))
+            host_lacks_family(facts, answer);
         if (answer == NULL || !dns_has_data(answer->kind))
             continue;
         host_uses_ttl(facts, answer);
@@ -371,13 +387,14 @@ static void endpoint_add(struct hosts *hosts, struct host_round *round,
         .deadline_ms = round->deadline_ms,
         .priority = round->priority,
     };
-    if (facts->tlsa_state == TLSA_PRESENT) { /* DANE-35 */
+    if (facts->tlsa_state == TLSA_PRESENT) {
         request->tlsa = facts->tlsa;
-        request->key.server_name = facts->base;
         dane_digest(facts->tlsa, request->key.tlsa_digest);
-    } else if (!round->job->literal) {
-        request->key.server_name = round->job->name; /* TLS-17 */
     }
+    if (facts->usable > 0)
+        request->key.server_name = facts->base; /* DANE-35 */
+    else if (!round->job->literal)
+        request->key.server_name = round->job->name; /* TLS-17 */
     facts->endpoints[index].secure = secure;
     round->request_count++;
 }

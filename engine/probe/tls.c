@@ -14,6 +14,7 @@
 #include "engine/probe/tls_hello.h"
 #include "engine/probe/tls_library.h"
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
@@ -33,9 +34,12 @@ enum { SECURITY_LEVEL = 2 };
 /* Bytes of a clear-text answer that go into `why`. */
 enum { CLEAR_KEPT = 60 };
 
+typedef int security_callback(const SSL *, const SSL_CTX *, int, int, int, void *, void *);
+
 struct tls_context {
     struct tls_library *library;
     SSL_CTX *ssl;
+    security_callback *standard; /* OpenSSL's own, which SECURITY_LEVEL is about */
     BIO_METHOD *memory;
 };
 
@@ -126,6 +130,33 @@ static BIO_METHOD *memory_method(void)
 
 /* --- the context --- */
 
+/* A prime of anybody's choice comes with an exponent of its length, and both are computed with in
+ * one call of ours. */
+static bool is_costly(const EVP_PKEY *key)
+{
+    char group[64];
+    size_t size = 0;
+
+    return EVP_PKEY_get_bits(key) > LIMIT_DH_BITS &&
+           EVP_PKEY_get_utf8_string_param(key, OSSL_PKEY_PARAM_GROUP_NAME, group, sizeof group,
+                                          &size) != 1;
+}
+
+static int may_be_used(const SSL *ssl, const SSL_CTX *context, int operation, int bits, int nid,
+                       void *other, void *argument)
+{
+    struct tls *tls = argument;
+    char why[80];
+
+    if (operation == SSL_SECOP_TMP_DH && other != NULL && is_costly(other)) {
+        snprintf(why, sizeof why, "a Diffie-Hellman prime of its own, of %d bits",
+                 EVP_PKEY_get_bits(other));
+        fail(tls, TLS_FAILURE_COSTLY, why);
+        return 0;
+    }
+    return tls->context->standard(ssl, context, operation, bits, nid, other, argument);
+}
+
 /* The chain is judged later and elsewhere, so OpenSSL's own attempt (without roots it fails, and
  * with them it would be done again for each connection) is not made. */
 static int chain_is_judged_later(X509_STORE_CTX *chain, void *nothing)
@@ -208,6 +239,7 @@ int tls_context_create(struct tls_context **out, bool static_rsa, char *why, siz
     if (context->library != NULL && context->memory != NULL)
         context->ssl = make_context(tls_library_context(context->library), static_rsa);
     if (context->ssl != NULL && !openssl_ran_short()) {
+        context->standard = SSL_CTX_get_security_callback(context->ssl);
         *out = context;
         return 0;
     }
@@ -256,6 +288,8 @@ struct tls *tls_open(struct tls_context *context, const struct name *server_name
         (server_name->length == 0 ||
          SSL_set_tlsext_host_name(tls->ssl, (const void *)server_name->text) == 1)) {
         SSL_set_msg_callback_arg(tls->ssl, tls);
+        SSL_set0_security_ex_data(tls->ssl, tls);
+        SSL_set_security_callback(tls->ssl, may_be_used);
         SSL_set_connect_state(tls->ssl);
         return tls;
     }

@@ -41,6 +41,7 @@ enum tls_failure {
     TLS_FAILURE_ALERT,     /* the peer sent a fatal alert */
     TLS_FAILURE_BELOW,     /* what the peer chose is below the floor (version, key, signature) */
     TLS_FAILURE_TOO_LARGE, /* over LIMIT_HANDSHAKE_BYTES, or a chain over the library's 100 KiB */
+    TLS_FAILURE_COSTLY,    /* it asks for arithmetic that would keep everybody else waiting */
     TLS_FAILURE_GARBLED,   /* anything else that is not TLS as it should be */
     TLS_FAILURE_OURS,      /* no memory, or the library refused to begin */
 };

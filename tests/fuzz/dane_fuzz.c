@@ -11,6 +11,8 @@
 #include "engine/policy/dane.h"
 #include "tests/pki.h"
 
+#include <errno.h>
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 int LLVMFuzzerInitialize(int *count, char ***arguments);
 
@@ -92,6 +94,8 @@ static void results_are_sound(const struct dns_answer *answer, const struct cert
     uint8_t usable = dane_usable_count(answer);
     int count = dane_match(answer, chain, 2, PKI_NOW_S, results);
 
+    if (count == -E2BIG) /* more anchors than are tried */
+        return;
     CHECK(count == answer->count);
     for (int i = 0; i < count; i++) {
         const struct dns_tlsa *record = &answer->tlsa[i];

@@ -467,10 +467,12 @@ static int show(const struct invocation *invocation, const char *text, size_t le
 int explain_run(const struct invocation *invocation)
 {
     struct mxw *handle;
+    struct screen errors;
     int code = ask_open(invocation, &handle);
 
     if (code != DONE)
         return code;
+    screen_init(&errors, invocation, stderr);
     for (int i = 0; i < invocation->word_count; i++) {
         struct mxw_question question;
         const char *text;
@@ -485,7 +487,8 @@ int explain_run(const struct invocation *invocation)
             code = exit_code_worse(code, show(invocation, text, length));
             continue;
         }
-        fprintf(stderr, "%s: ", invocation->words[i]);
+        screen_text(&errors, invocation->words[i]); /* it may come from anywhere */
+        fputs(": ", stderr);
         code = exit_code_worse(code, ask_failed(handle, status));
         if (status == MXW_UNREACHABLE)
             break;
