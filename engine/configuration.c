@@ -41,7 +41,8 @@ static const struct option_row daemon_rows[] = {
      .minimum = 1,
      .maximum = LIMIT_RUN_DIRECTORY,
      .standard = "/run/mxward",
-     .help = "Folder of the socket and of the verdict table. It must be on a tmpfs."},
+     .help = "Folder of the socket and of the verdict table. It should be on a tmpfs: on a disk "
+             "readers may wait for it, and the daemon warns at start."},
     {.name = "state_directory",
      .type = OPTION_TEXT,
      .offset = offsetof(struct daemon_settings, state_directory),

@@ -17,11 +17,13 @@
 
 #include <errno.h>
 #include <libgen.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
@@ -221,6 +223,18 @@ static int start_shards(struct engine *engine, const struct configuration *confi
     return 0;
 }
 
+/* On a disk the table works, but a reader may wait for the disk, and writing wears it. */
+static void warn_of_disk(const char *directory)
+{
+    struct statfs status;
+
+    if (statfs(directory, &status) == 0 && status.f_type != TMPFS_MAGIC &&
+        status.f_type != RAMFS_MAGIC && status.f_type != HUGETLBFS_MAGIC)
+        log_warning("table-on-disk",
+                    "daemon.run_directory %s is not on a tmpfs: readers may wait for a disk",
+                    directory);
+}
+
 static int open_stores(struct engine *engine, const struct configuration *configuration, char *why,
                        size_t why_size)
 {
@@ -233,6 +247,7 @@ static int open_stores(struct engine *engine, const struct configuration *config
                  strerror(-error));
         return error;
     }
+    warn_of_disk(directory);
     error = publisher_open(&engine->publisher, directory, configuration->daemon.table_bytes, why,
                            why_size);
     if (error != 0)

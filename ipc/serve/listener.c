@@ -11,6 +11,7 @@
 #include "ipc/serve/rights.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,7 +110,8 @@ static int set_owner_and_mode(const struct listener *listener, mode_t mode, gid_
     if (gid != (gid_t)-1 && lchown(listener->path, (uid_t)-1, gid) != 0)
         return refuse(errno, why, size, listener->path,
                       "cannot give the socket to listen.group (is the daemon's user a member?)");
-    if (chmod(listener->path, mode) != 0)
+    /* Follows no link: who may write the folder may have put one there since bind. */
+    if (fchmodat(AT_FDCWD, listener->path, mode, AT_SYMLINK_NOFOLLOW) != 0)
         return refuse(errno, why, size, listener->path, "cannot set the socket's mode");
     return 0;
 }

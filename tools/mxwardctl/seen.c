@@ -1,13 +1,17 @@
 /*
  * seen.c - open addressing over offsets into one arena of texts. Used by scan.c.
  *
- * Names are compared whole; the hash (FNV-1a) only says where to look. At most three quarters of
- * the places are taken, so every search ends.
+ * Names are compared whole; the hash only says where to look; it is keyed, because a list of
+ * domains may be made by somebody who wants the scan slow. At most three quarters of the places are
+ * taken, so every search ends.
  */
 #include "tools/mxwardctl/seen.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+
+#include <xxhash.h>
 
 #define PLACES_FIRST 4096 /* a power of two */
 
@@ -16,16 +20,8 @@ struct seen {
     size_t place_count, count;
     char *arena;
     size_t used, size;
+    uint64_t secret; /* of the hash */
 };
-
-static uint64_t hash_of(const char *name)
-{
-    uint64_t hash = 0xcbf29ce484222325u;
-
-    for (const char *c = name; *c; c++)
-        hash = (hash ^ (uint8_t)*c) * 0x100000001b3u;
-    return hash ^ hash >> 29;
-}
 
 struct seen *seen_create(void)
 {
@@ -35,7 +31,9 @@ struct seen *seen_create(void)
         return NULL;
     seen->place_count = PLACES_FIRST;
     seen->places = calloc(PLACES_FIRST, sizeof *seen->places);
-    if (!seen->places) {
+    if (!seen->places ||
+        getrandom(&seen->secret, sizeof seen->secret, 0) != (ssize_t)sizeof seen->secret) {
+        free(seen->places);
         free(seen);
         return NULL;
     }
@@ -54,7 +52,8 @@ void seen_free(struct seen *seen)
 /* The place of `name`, or the free one where it belongs. */
 static size_t place_of(const struct seen *seen, const char *name)
 {
-    size_t place = hash_of(name) & (seen->place_count - 1);
+    uint64_t hash = XXH3_64bits_withSeed(name, strlen(name), seen->secret);
+    size_t place = hash & (seen->place_count - 1);
 
     while (seen->places[place] && strcmp(seen->arena + seen->places[place] - 1, name) != 0)
         place = (place + 1) & (seen->place_count - 1);
