@@ -41,6 +41,7 @@ phase killed_in_a_storm "kill -9 in a storm, restart with another number of shar
 phase stopped_in_a_storm "ten seconds of SIGSTOP in a storm: no finding about a peer (law 3)"
 phase the_lab_notices "a wrong table and a rude client are noticed"
 phase reserved_addresses_are_refused "without allow_reserved nobody here is connected to"
+phase opted_out_by_any_name "who asked not to be probed is not, by whichever of its names"
 phase one_message_at_a_time "with room for one message between threads everything still comes home"
 phase reload_takes_good_files_only "reload takes good files, and keeps the old settings for bad ones"
 phase ends_in_order "SIGTERM ends it in order"

@@ -225,6 +225,19 @@ second_ends() {
     wait $second || { echo "  the second daemon does not end in order"; return 1; }
 }
 
+# By the MX host's name, by the one at the end of its aliases (another name is sent then), and by one
+# between. The first shares its endpoint with the last: each is asked for itself.
+opted_out_by_any_name() {
+    start_second -e 's/^politeness *{/&\n    opt_out = { mx.mx-alias-both.lab, no-tlsa.names.lab, between.names.lab }/' ||
+        return 1
+    for domain in mx-alias-both.lab mx-alias-original.lab mx-alias-chain.lab mx-alias-expanded.lab mx-alias-both.lab; do
+        answered ctl_second explain --json $domain
+    done | sed 's/.*"outcome":"\([^"]*\)".*/\1/' | tr '\n' ' ' >"$live/opted-out"
+    second_ends || return 1
+    [ "$(cat "$live/opted-out")" = "opted-out opted-out opted-out tls-ok opted-out " ] ||
+        { echo "  the outcomes are $(cat "$live/opted-out")"; return 1; }
+}
+
 # Room for one message from thread to thread, one part of a handshake a turn, three shards: everything
 # parks, all of it comes home, and with the same classes. The hosts that answer differently the second time
 # are left out.
