@@ -30,7 +30,7 @@ struct politeness;
 
 int politeness_create(struct politeness **politeness, const struct politeness_settings *settings,
                       uint32_t addresses_max, char *why, size_t why_size);
-/* 0, or -EINVAL with a sentence that begins with the setting: what create and reload would refuse.
+/* 0; -EINVAL or -ENOMEM with a sentence that begins with the setting: what create and reload say.
  */
 int politeness_judge(const struct politeness_settings *settings, char *why, size_t why_size);
 void politeness_destroy(struct politeness *politeness);
