@@ -213,13 +213,46 @@ static void job_give_up(struct endpoints *endpoints, struct endpoint_job *job, e
                                     uint64_t),
                         uint64_t now_ms)
 {
-    bool older = outcome != OUTCOME_OPTED_OUT && job->last != NULL &&
-                 clock_boot_ms() < evidence_good_until_ms(job->last);
+    bool older = job->last != NULL && clock_boot_ms() < evidence_good_until_ms(job->last);
     const struct evidence *evidence =
         older ? evidence_hold(job->last) : evidence_of_ours(endpoints, &job->key, outcome, detail);
 
     job_answer_if(endpoints, job, evidence, who, now_ms);
     evidence_drop(evidence);
+}
+
+/* --- who asked not to be probed ---
+ *
+ * Hosts of different names share a job where they are the same endpoint, but each has asked for
+ * itself, so it is the request that is refused and not the job: a probe for the others goes out,
+ * and none for this one. It gets none of their evidence either: what is answered would depend on
+ * who else had been asked for lately. */
+
+static bool refuse_opted_out(struct endpoints *endpoints, struct endpoint_request *request)
+{
+    const struct evidence *evidence;
+
+    if (!politeness_opted_out(endpoints->politeness, &request->key, request->found))
+        return false;
+    counter_add(&endpoints->counts.opted_out, 1);
+    evidence = evidence_of_ours(endpoints, &request->key, OUTCOME_OPTED_OUT,
+                                "the address or name is on the opt-out list");
+    request_answer(endpoints, request, evidence);
+    evidence_drop(evidence);
+    return true;
+}
+
+/* The list may have been changed since they asked. False: nobody is left to connect for. */
+static bool job_is_wanted(struct endpoints *endpoints, struct endpoint_job *job)
+{
+    struct waiters waiting = {0};
+    struct waiter *waiter;
+
+    waiters_move(&waiting, &job->waiters);
+    while ((waiter = waiters_take(&waiting)) != NULL)
+        if (!refuse_opted_out(endpoints, container_of(waiter, struct endpoint_request, waiter)))
+            waiters_add(&job->waiters, waiter);
+    return job->waiters.first != NULL;
 }
 
 /* --- starting --- */
@@ -250,19 +283,14 @@ static void job_start(struct endpoints *endpoints, struct endpoint_job *job)
     uint64_t now_ms = clock_boot_ms(), at_ms = now_ms;
     int error;
 
-    switch (politeness_begin(endpoints->politeness, &job->key.address, &job->key.server_name,
-                             now_ms, &at_ms)) {
-    case PERMIT_NEVER:
-        counter_add(&endpoints->counts.opted_out, 1);
-        job_give_up(endpoints, job, OUTCOME_OPTED_OUT, "the address or name is on the opt-out list",
-                    anyone, now_ms);
+    if (!job_is_wanted(endpoints, job)) { /* by now */
         job_to_idle(endpoints, job);
         return;
-    case PERMIT_LATER:
+    }
+    if (politeness_begin(endpoints->politeness, &job->key.address, now_ms, &at_ms) ==
+        PERMIT_LATER) {
         job_delay(endpoints, job, at_ms > now_ms ? at_ms : now_ms + 1);
         return;
-    case PERMIT_NOW:
-        break;
     }
     error =
         prober_start(endpoints->prober, &job->key, job->tlsa, registry_slot(endpoints->jobs, job));
@@ -283,11 +311,12 @@ static void job_start(struct endpoints *endpoints, struct endpoint_job *job)
 static bool job_may_again(void *context, uint64_t slot)
 {
     struct endpoints *endpoints = context;
-    const struct endpoint_job *job = registry_at(endpoints->jobs, (uint32_t)slot);
+    struct endpoint_job *job = registry_at(endpoints->jobs, (uint32_t)slot);
 
     CHECK(job != NULL && job->condition == RUNNING); /* a running job is never forgotten */
-    return politeness_again(endpoints->politeness, &job->key.address, &job->key.server_name,
-                            clock_boot_ms());
+    if (job->waiters.first != NULL && !job_is_wanted(endpoints, job))
+        return false;
+    return politeness_again(endpoints->politeness, &job->key.address, clock_boot_ms());
 }
 
 static const enum admission_class admission_of[PRIORITIES] = {
@@ -436,9 +465,12 @@ static struct endpoint_job *job_of(struct endpoints *endpoints, const struct end
 
 void endpoints_ask(struct endpoints *endpoints, struct endpoint_request *request)
 {
-    struct endpoint_job *job = endpoints->stopping ? NULL : job_of(endpoints, &request->key);
+    struct endpoint_job *job;
 
     counter_add(&endpoints->counts.asked, 1);
+    if (!endpoints->stopping && refuse_opted_out(endpoints, request))
+        return;
+    job = endpoints->stopping ? NULL : job_of(endpoints, &request->key);
     if (job == NULL) {
         counter_add(&endpoints->counts.no_room, 1);
         request_answer(endpoints, request, endpoints->exhausted);

@@ -42,7 +42,7 @@ void keeper_effect_add(struct keeper *keeper, enum ledger_kind kind, const char 
     effect->next_hop.kind = kind == LEDGER_HOST ? NEXT_HOP_HOST : NEXT_HOP_DOMAIN;
     effect->next_hop.port = 25;
     /* Names come from entries that were asked for by a parsed name. */
-    CHECK(name_parse(&effect->next_hop.name, name, strlen(name)) == NAME_OK);
+    CHECK(name_from_canonical(&effect->next_hop.name, name));
     ledger_floor(&effect->floor, entry);
     effect->durable_first = durable_first;
     effect->order = order;

@@ -131,7 +131,7 @@ static bool may_learn(struct keeper *keeper, enum ledger_kind kind, const char *
     struct name name;
     unsigned count;
 
-    if (name_parse(&name, text, strlen(text)) != NAME_OK)
+    if (!name_from_canonical(&name, text))
         return false;
     count = ledger_quotas(quotas, kind, &name, &keeper->ledger);
     for (unsigned i = 0; i < count; i++) {

@@ -30,7 +30,7 @@ static bool entry_load(void *context, enum ledger_kind kind, const char *name,
     if (ledger_is_pending(entry))
         counter_add(&loading->keeper->counts.pending, 1);
     /* Also one that demands nothing: the table may hold what was taken back since. */
-    if (name_parse(&next_hop.name, name, strlen(name)) == NAME_OK) {
+    if (name_from_canonical(&next_hop.name, name)) {
         loading->floors++;
         loading->refused += publisher_put_floor(loading->keeper->publisher, &next_hop, &floor) != 0;
     }

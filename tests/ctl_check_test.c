@@ -3,6 +3,7 @@
  * exit codes, and what it says when something is wrong.
  */
 #include "tests/ctl_run.h"
+#include "tests/idn_memory.h"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -100,6 +101,23 @@ START_TEST(exit_codes_follow_the_answers)
                           ran.err);
         again();
     }
+}
+END_TEST
+
+/* Law 3. It is this process, the daemon, that has none. */
+START_TEST(a_name_that_the_daemon_has_no_memory_for_is_undecided_and_not_invalid)
+{
+    idn_memory(0);
+    ran = ctl(standin.directory, "check", "b\303\274cher.example");
+    expect_code(&ran, 75);
+    expect_not_in(ran.out, "invalid");
+    again();
+    ran = ctl(standin.directory, "decide", "carl@example.org", "anna@b\303\274cher.example");
+    expect_code(&ran, 75);
+    again();
+    idn_memory(INT_MAX);
+    ran = ctl(standin.directory, "check", "dane.b\303\274cher.example");
+    expect_code(&ran, 0);
 }
 END_TEST
 
@@ -339,6 +357,7 @@ int main(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, check_says_one_line_a_domain_in_the_order_given);
     tcase_add_test(tcase, exit_codes_follow_the_answers);
+    tcase_add_test(tcase, a_name_that_the_daemon_has_no_memory_for_is_undecided_and_not_invalid);
     tcase_add_test(tcase, json_is_one_object_a_line_with_stable_keys);
     tcase_add_test(tcase, freshness_and_time_reach_the_daemon);
     tcase_add_test(tcase, colour_is_never_forced_on_who_does_not_want_it);

@@ -730,6 +730,8 @@ START_TEST(aliases_are_followed_inside_the_message)
     const struct dns_answer *answer = read_secure("a.example", DNS_A);
     ck_assert_int_eq(answer->kind, DNS_SECURE_DATA);
     ck_assert_uint_eq(answer->aliases, 2);
+    ck_assert_uint_eq(dns_hop_count(answer), 1);
+    ck_assert_str_eq(answer->hops[0].text, "b.example");
     ck_assert_uint_eq(answer->count, 1);
     ck_assert_uint_eq(answer->addresses[0].bytes[3], 1);
     ck_assert_str_eq(answer->canonical.text, "c.example");
@@ -813,12 +815,34 @@ START_TEST(sixteen_aliases_are_followed_and_seventeen_are_not_MX_01)
         if (aliases <= LIMIT_ALIASES) {
             ck_assert_int_eq(answer->kind, DNS_SECURE_DATA);
             ck_assert_uint_eq(answer->aliases, aliases);
+            for (unsigned i = 0; i < dns_hop_count(answer); i++) {
+                char hop[32];
+                snprintf(hop, sizeof hop, "n%u.example", i + 1);
+                ck_assert_str_eq(answer->hops[i].text, hop);
+            }
+            ck_assert_uint_eq(dns_hop_count(answer), aliases - 1);
             ck_assert_str_eq(answer->canonical.text, last);
         } else {
             ck_assert_int_eq(answer->trouble, DNS_TROUBLE_ALIASES);
         }
         dns_answer_drop(answer);
     }
+}
+END_TEST
+
+/* Of a name on the way, what a host may be called is kept: "below example.org" must still be seen.
+ */
+START_TEST(an_alias_of_an_odd_name_leads_on)
+{
+    begin("a.example", DNS_A);
+    put_cname("@12", "odd one.b.example", 60);
+    put_cname("odd one.b.example", "c.example", 60);
+    put_a("c.example", "\xc0\x00\x02\x01", 60);
+    const struct dns_answer *answer = read_secure("a.example", DNS_A);
+    ck_assert_int_eq(answer->kind, DNS_SECURE_DATA);
+    ck_assert_uint_eq(dns_hop_count(answer), 1);
+    ck_assert_str_eq(answer->hops[0].text, "b.example");
+    dns_answer_drop(answer);
 }
 END_TEST
 
@@ -1275,6 +1299,7 @@ int main(void)
     tcase_add_test(tests, an_alias_without_the_record_is_absence_at_its_end);
     tcase_add_test(tests, alias_loops_are_an_error_MX_01);
     tcase_add_test(tests, sixteen_aliases_are_followed_and_seventeen_are_not_MX_01);
+    tcase_add_test(tests, an_alias_of_an_odd_name_leads_on);
     tcase_add_test(tests, two_different_aliases_at_one_name_are_malformed);
     tcase_add_test(tests, an_alias_to_a_name_no_host_can_have_is_an_error_NAME_05);
     tcase_add_test(tests, positive_times_are_clamped_DNS_11);

@@ -34,6 +34,8 @@ static struct address order[PROBES]; /* in which probes began */
 static prober_may_again *may_again;
 static void *may_again_context;
 static struct address asked_again;
+static const struct dns_answer *came_by; /* of the next request; its owner is the MX host */
+static const char *opted_out;            /* an MX host; NULL: none has */
 
 int prober_start(struct prober *prober, const struct endpoint_key *key,
                  const struct dns_answer *tlsa, uint64_t job)
@@ -84,17 +86,23 @@ const struct evidence *prober_take_ended(struct prober *prober, uint64_t *job)
 }
 
 enum permission politeness_begin(struct politeness *politeness, const struct address *address,
-                                 const struct name *server_name, uint64_t now_ms, uint64_t *at_ms)
+                                 uint64_t now_ms, uint64_t *at_ms)
 {
-    (void)politeness, (void)address, (void)server_name;
+    (void)politeness, (void)address;
     *at_ms = permission == PERMIT_LATER ? permitted_at_ms : now_ms;
     return permission;
 }
 
-bool politeness_again(struct politeness *politeness, const struct address *address,
-                      const struct name *server_name, uint64_t now_ms)
+bool politeness_opted_out(const struct politeness *politeness, const struct endpoint_key *key,
+                          const struct dns_answer *found)
 {
-    (void)politeness, (void)server_name, (void)now_ms;
+    (void)politeness, (void)key;
+    return opted_out != NULL && found != NULL && strcmp(found->owner.text, opted_out) == 0;
+}
+
+bool politeness_again(struct politeness *politeness, const struct address *address, uint64_t now_ms)
+{
+    (void)politeness, (void)now_ms;
     asked_again = *address;
     return permission == PERMIT_NOW;
 }
@@ -137,6 +145,8 @@ static void set_up(void)
     ck_assert_int_eq(wheel_create(&wheel, clock_boot_ms()), 0);
     ck_assert_int_eq(endpoints_create(&endpoints, shard, wheel, NULL, NULL, 32, 8), 0);
     permission = PERMIT_NOW;
+    opted_out = NULL;
+    came_by = NULL;
 }
 
 static void tear_down(void)
@@ -155,6 +165,7 @@ static void ask(unsigned which, uint8_t host, uint64_t not_before_ms, uint64_t p
     *request = (struct endpoint_request){
         .message.kind = MESSAGE_ENDPOINT_ASK,
         .key = {.address = {.family = 4, .bytes = {192, 0, 2, host}}, .port = 25},
+        .found = came_by,
         .not_before_ms = not_before_ms,
         .waiter.not_before_ms = not_before_ms,
         .deadline_ms = clock_boot_ms() + patience_ms,
@@ -300,13 +311,73 @@ START_TEST(a_patient_request_waits_for_politeness_and_is_then_probed)
 }
 END_TEST
 
-START_TEST(an_opted_out_address_is_never_probed)
+/* Two MX hosts that are aliases of one: the same address, and the same name is sent. */
+static const struct dns_answer by_mx_one = {.owner = {.length = 6, .text = "mx.one"}};
+static const struct dns_answer by_mx_two = {.owner = {.length = 6, .text = "mx.two"}};
+
+START_TEST(who_opted_out_is_never_probed)
 {
-    permission = PERMIT_NEVER;
+    opted_out = "mx.one";
+    came_by = &by_mx_one;
     ask(0, 1, 0, 1000, PRIORITY_ASKED);
+    ck_assert_uint_eq(came_home(OUTCOME_OPTED_OUT), 1);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(started, 0);
+    ck_assert_uint_eq(endpoints_counts(endpoints)->opted_out, 1);
+}
+END_TEST
+
+/* Whether the probe for the other one comes before, runs, or comes after. */
+START_TEST(of_two_hosts_at_one_endpoint_each_opts_out_for_itself_only)
+{
+    opted_out = "mx.one";
+    came_by = &by_mx_two;
+    ask(0, 1, 0, 1000, PRIORITY_ASKED);
+    came_by = &by_mx_one;
+    ask(1, 1, 0, 1000, PRIORITY_ASKED); /* while it waits */
+    ck_assert_uint_eq(came_home(OUTCOME_OPTED_OUT), 1);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(started, 1);
+    ask(2, 1, 0, 1000, PRIORITY_ASKED);
+    ask(3, 1, clock_boot_ms(), 1000, PRIORITY_LIVE);
+    ck_assert_uint_eq(came_home(OUTCOME_OPTED_OUT), 2);
+    probe_ends(0, OUTCOME_TLS_OK);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(came_home(OUTCOME_TLS_OK), 1);
+    ask(4, 1, 0, 1000, PRIORITY_ASKED);
+    ck_assert_uint_eq(came_home(OUTCOME_OPTED_OUT), 1);
+    came_by = &by_mx_two;
+    ask(5, 1, 0, 1000, PRIORITY_ASKED); /* what was said of the first is no evidence */
+    ck_assert_uint_eq(came_home(OUTCOME_TLS_OK), 1);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(started, 1);
+}
+END_TEST
+
+START_TEST(who_opts_out_while_waiting_is_not_probed)
+{
+    came_by = &by_mx_one;
+    ask(0, 1, 0, 1000, PRIORITY_ASKED);
+    opted_out = "mx.one";
     endpoints_turn(endpoints);
     ck_assert_uint_eq(started, 0);
     ck_assert_uint_eq(came_home(OUTCOME_OPTED_OUT), 1);
+
+    opted_out = NULL;
+    ask(1, 1, 0, 1000, PRIORITY_ASKED);
+    came_by = &by_mx_two;
+    ask(2, 1, 0, 1000, PRIORITY_ASKED);
+    opted_out = "mx.one";
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(started, 1); /* for the other one */
+    ck_assert_uint_eq(came_home(OUTCOME_OPTED_OUT), 1);
+    ck_assert(may_again(may_again_context, probes[0].job));
+    opted_out = "mx.two";
+    ck_assert(!may_again(may_again_context, probes[0].job)); /* no second connection, for nobody */
+    ck_assert_uint_eq(came_home(OUTCOME_OPTED_OUT), 1);
+    probe_ends(0, OUTCOME_TLS_OK);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(came_home(OUTCOME_TLS_OK), 0);
 }
 END_TEST
 
@@ -487,7 +558,9 @@ int main(void)
     tcase_add_test(cases, a_spent_budget_answers_limited_at_once_when_patience_is_shorter);
     tcase_add_test(cases, a_spent_budget_answers_a_live_request_with_older_evidence_and_its_age);
     tcase_add_test(cases, a_patient_request_waits_for_politeness_and_is_then_probed);
-    tcase_add_test(cases, an_opted_out_address_is_never_probed);
+    tcase_add_test(cases, who_opted_out_is_never_probed);
+    tcase_add_test(cases, of_two_hosts_at_one_endpoint_each_opts_out_for_itself_only);
+    tcase_add_test(cases, who_opts_out_while_waiting_is_not_probed);
     tcase_add_test(cases, politeness_is_asked_again_before_the_second_connection_of_a_probe);
     tcase_add_test(cases, every_request_is_answered_at_its_deadline_while_the_probe_goes_on);
     tcase_add_test(cases, a_full_prober_is_ours_and_temporary);

@@ -30,6 +30,7 @@ static const struct line *script;
 static char asked[64][300];
 static unsigned asked_count;
 static struct endpoint_key probed[64];
+static struct name found_by[64][2]; /* first and last name of each */
 static unsigned probed_count;
 static enum outcome outcome_of_probes;
 static enum dns_trouble trouble_of_errors; /* set by a test */
@@ -173,6 +174,10 @@ static void run(void)
                     container_of(message, struct endpoint_request, message);
 
                 ck_assert_int_eq(message->kind, MESSAGE_ENDPOINT_ASK);
+                if (request->found != NULL) {
+                    found_by[probed_count][0] = request->found->owner;
+                    found_by[probed_count][1] = request->found->canonical;
+                }
                 probed[probed_count++] = request->key;
                 if (hold_endpoints)
                     held[held_count++] = request;
@@ -361,6 +366,25 @@ START_TEST(a_secure_alias_is_asked_at_the_expanded_name_first_DANE_07)
     ck_assert_str_eq(facts->expanded.text, "host.s.lab");
     ck_assert(!was_asked("TLSA _25._tcp.mx.s.lab"));
     ck_assert(!was_asked("CNAME mx.s.lab"));
+    host_facts_drop(facts);
+}
+END_TEST
+
+/* They may have asked not to be probed by any of them (schedule/politeness). */
+START_TEST(a_request_says_by_which_names_its_address_was_found)
+{
+    static const struct line lines[] = {{"mx.s.lab", DNS_A, DNS_SECURE_DATA, "host.s.lab", 1},
+                                        {"mx.s.lab", DNS_AAAA, DNS_SECURE_DATA, "host.s.lab", 1},
+                                        {"_25._tcp.host.s.lab", DNS_TLSA, DNS_SECURE_DATA, NULL, 1},
+                                        {0}};
+    const struct host_facts *facts = facts_by(lines, "mx.s.lab");
+
+    ck_assert_uint_eq(probed_count, 2);
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert_str_eq(probed[i].server_name.text, "host.s.lab");
+        ck_assert_str_eq(found_by[i][0].text, "mx.s.lab");
+        ck_assert_str_eq(found_by[i][1].text, "host.s.lab");
+    }
     host_facts_drop(facts);
 }
 END_TEST
@@ -748,6 +772,7 @@ int main(void)
         cases, trouble_with_tlsa_makes_the_host_unusable_and_nothing_is_probed_DANE_15, 0, 2);
     tcase_add_loop_test(cases, proved_absence_of_tlsa_leaves_ordinary_tls_DANE_14, 0, 4);
     tcase_add_test(cases, a_secure_alias_is_asked_at_the_expanded_name_first_DANE_07);
+    tcase_add_test(cases, a_request_says_by_which_names_its_address_was_found);
     tcase_add_test(cases, the_original_name_is_tried_when_the_expanded_one_has_none_DANE_07);
     tcase_add_loop_test(
         cases, tlsa_records_are_denied_only_if_every_base_domain_is_by_a_signed_answer_MEM_04, 0,

@@ -5,12 +5,15 @@
  */
 #include "engine/base/clock.h"
 #include "engine/keeper.h"
+#include "shm/reader.h"
+#include "tests/idn_memory.h"
 #include "tests/store_support.h"
 
 #define YEAR_S  (INT64_C(366) * 86400)
 #define WAIT_MS 20000
 
 static char directory[64];
+static const char *zone = "example"; /* of the mail domains that are remembered */
 
 /* --- the memory as a daemon before us left it --- */
 
@@ -58,7 +61,7 @@ static void memory_make(void)
 
     ck_assert_int_eq(store_begin(store), 0);
     for (unsigned i = 0; i < OLD; i++) {
-        snprintf(name, sizeof name, "old%u.example", i);
+        snprintf(name, sizeof name, "old%u.%s", i, zone);
         entry = seen_at(LEDGER_DOMAIN, now_s - 10 * YEAR_S);
         put(store, LEDGER_DOMAIN, name, &entry);
     }
@@ -205,6 +208,43 @@ START_TEST(rules_end_and_what_nobody_used_for_long_is_forgotten_MEM_05)
 }
 END_TEST
 
+static bool is_in_table(const char *name)
+{
+    struct table_reader *reader;
+    struct table_clock clock;
+    union record record;
+    struct table_key key;
+    char path[100], why[300];
+
+    snprintf(path, sizeof path, "%s/run", directory);
+    ck_assert_int_eq(table_clock_read(&clock), 0);
+    ck_assert_int_eq(table_reader_open(&reader, path, &clock, why, sizeof why), 0);
+    ck_assert(table_key_make(&key, name, strlen(name)));
+    bool there = table_find(reader, &key, clock_boot_ms(), &record) == TABLE_HIT;
+    table_reader_close(reader);
+    return there;
+}
+
+/* Law 2: what is remembered is read into the table, which is then said to be whole. Law 3: and what
+ * becomes of it later does not end the daemon. */
+START_TEST(internationalised_names_are_remembered_also_without_memory_for_libidn2)
+{
+    const uint64_t until_ms = clock_boot_ms() + WAIT_MS;
+
+    zone = "xn--bcher-kva.example";
+    tear_down();
+    set_up();
+    idn_memory(0);
+    engine_begin();
+    ck_assert(is_in_table("old0.xn--bcher-kva.example"));
+    engine_vouch(engine, true);
+    while (expired() < OLD + 2 && clock_boot_ms() < until_ms)
+        usleep(20000);
+    ck_assert_uint_eq(expired(), OLD + 2);
+    engine_end();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("keeper");
@@ -213,6 +253,7 @@ int main(void)
     tcase_add_checked_fixture(time, set_up, tear_down);
     tcase_add_test(time, nothing_grows_old_by_a_clock_that_nothing_vouches_for_FRESH_06);
     tcase_add_test(time, rules_end_and_what_nobody_used_for_long_is_forgotten_MEM_05);
+    tcase_add_test(time, internationalised_names_are_remembered_also_without_memory_for_libidn2);
     tcase_set_timeout(time, 120);
     suite_add_tcase(suite, time);
     SRunner *runner = srunner_create(suite);

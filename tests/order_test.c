@@ -4,6 +4,7 @@
  */
 #include "engine/memory/order.h"
 #include "ipc/serve/order_rows.h"
+#include "tests/idn_memory.h"
 #include "tests/store_support.h"
 
 #define NOW_S 1800000000
@@ -383,7 +384,7 @@ START_TEST(accounts_of_any_name_are_read_back_as_they_were_written)
         struct account read;
 
         account_text(text, names[i], &account);
-        ck_assert_msg(account_read(name, &read, domain, &exception, text), "%s", text);
+        ck_assert_msg(account_read(name, &read, domain, &exception, text) == NAME_OK, "%s", text);
         ck_assert_str_eq(name, names[i]);
         ck_assert_str_eq(domain, "");
         ck_assert(read.flags == account.flags && read.changed_s == account.changed_s &&
@@ -391,10 +392,37 @@ START_TEST(accounts_of_any_name_are_read_back_as_they_were_written)
                   strcmp(read.profile, account.profile) == 0);
         exception_text(text, names[i], "other.example",
                        &(struct account_exception){.since_s = 3, .until_s = 4});
-        ck_assert_msg(account_read(name, &read, domain, &exception, text), "%s", text);
+        ck_assert_msg(account_read(name, &read, domain, &exception, text) == NAME_OK, "%s", text);
         ck_assert_str_eq(domain, "other.example");
         ck_assert(exception.since_s == 3 && exception.until_s == 4);
     }
+}
+END_TEST
+
+/* Law 3: nothing is wrong with the order, and nothing of it is done. */
+START_TEST(an_order_whose_name_there_is_no_memory_for_is_trouble_and_not_invalid)
+{
+    static const struct {
+        enum order_kind kind;
+        const char *name, *text;
+    } orders[] = {
+        {ORDERS_USER_ON, "anna@b\303\274cher.example", ""},
+        {ORDERS_USER_EXCEPT, "anna@example.org", ""},
+        {ORDERS_USER_IMPORT, "", "anna@b\303\274cher.example profile=posteo"},
+        {ORDERS_USER_IMPORT, "", "anna@example.org except=xn--bcher-kva.example until=1900000000"},
+        {ORDERS_MEMORY_SHOW, "b\303\274cher.example", ""},
+        {ORDERS_MEMORY_IMPORT, "", "xn--bcher-kva.example proofs=1"},
+    };
+    struct order order = order_of(orders[_i].kind, orders[_i].name);
+
+    snprintf(order.text, sizeof order.text, "%s", orders[_i].text);
+    snprintf(order.domain, sizeof order.domain, "b\303\274cher.example");
+    order.until_s = NOW_S + 1000;
+    idn_memory(0);
+    ck_assert_msg(apply(&order) == ORDER_TROUBLE, "%d: %s", done.result, done.sentence);
+    ck_assert_str_eq(done.sentence, "out of memory");
+    idn_memory(INT_MAX);
+    ck_assert_msg(apply(&order) != ORDER_TROUBLE, "%s", done.sentence);
 }
 END_TEST
 
@@ -430,9 +458,10 @@ START_TEST(lines_that_nobody_wrote_are_refused)
     enum ledger_kind kind;
 
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
-        ck_assert_msg(!account_read(name, &account, domain, &exception, lines[i]), "%s", lines[i]);
+        ck_assert_msg(account_read(name, &account, domain, &exception, lines[i]) != NAME_OK, "%s",
+                      lines[i]);
     for (size_t i = 0; i < sizeof entries / sizeof *entries; i++)
-        ck_assert_msg(!entry_read(&kind, domain, &entry, entries[i]), "%s", entries[i]);
+        ck_assert_msg(entry_read(&kind, domain, &entry, entries[i]) != NAME_OK, "%s", entries[i]);
 }
 END_TEST
 
@@ -512,6 +541,8 @@ int main(void)
     tcase_add_test(claims, lists_go_on_behind_the_last_that_was_seen);
     tcase_add_test(claims, an_import_switches_nobody_off_and_makes_no_alias);
     tcase_add_test(claims, accounts_of_any_name_are_read_back_as_they_were_written);
+    tcase_add_loop_test(
+        claims, an_order_whose_name_there_is_no_memory_for_is_trouble_and_not_invalid, 0, 6);
     tcase_add_test(claims, lines_that_nobody_wrote_are_refused);
     tcase_add_test(claims, the_memory_is_merged_by_its_maximum_and_twice_is_once_MEM_05);
     tcase_add_test(claims, rules_are_listed_domains_before_hosts_and_end);

@@ -22,7 +22,6 @@ enum { START_MS = 1000000 };
 
 static struct politeness *politeness;
 static uint64_t now_ms, at_ms;
-static struct name mx;
 
 static struct politeness_settings usual(void)
 {
@@ -41,7 +40,6 @@ static void begin_with(struct politeness_settings settings, uint32_t addresses_m
     char why[200] = "";
 
     now_ms = START_MS;
-    ck_assert_int_eq(name_parse(&mx, "mx.example.org", 14), NAME_OK);
     ck_assert_int_eq(politeness_create(&politeness, &settings, addresses_max, why, sizeof why), 0);
 }
 
@@ -68,7 +66,7 @@ static enum permission ask(const char *text)
     struct address address = address_of(text);
 
     at_ms = 0;
-    return politeness_begin(politeness, &address, &mx, now_ms, &at_ms);
+    return politeness_begin(politeness, &address, now_ms, &at_ms);
 }
 
 static struct evidence evidence_of(enum outcome outcome, uint16_t code, const char *text)
@@ -255,7 +253,7 @@ static bool again(const char *text)
 {
     struct address address = address_of(text);
 
-    return politeness_again(politeness, &address, &mx, now_ms);
+    return politeness_again(politeness, &address, now_ms);
 }
 
 START_TEST(a_second_connection_is_paid_for_like_the_first)
@@ -302,21 +300,12 @@ START_TEST(a_second_connection_takes_the_place_of_the_first)
 }
 END_TEST
 
-START_TEST(no_second_connection_while_the_address_backs_off_or_opted_out)
+START_TEST(no_second_connection_while_the_address_backs_off)
 {
     ck_assert_int_eq(ask("192.0.2.1"), PERMIT_NOW);
     be_refused("192.0.2.1"); /* another probe is told to slow down */
     ck_assert(!again("192.0.2.1"));
     end_ok("192.0.2.1");
-
-    static const char *const opted_out[] = {"192.0.2.0/24"};
-    struct politeness_settings settings = usual();
-    char why[200];
-    ck_assert_int_eq(ask("192.0.2.2"), PERMIT_NOW);
-    settings.opt_out = (struct option_list){.texts = (char **)(uintptr_t)opted_out, .count = 1};
-    ck_assert_int_eq(politeness_reload(politeness, &settings, why, sizeof why), 0);
-    ck_assert(!again("192.0.2.2"));
-    end_ok("192.0.2.2");
 }
 END_TEST
 
@@ -517,16 +506,55 @@ static const struct {
     {"::c000:201", "mx.test.example", false}, /* an IPv6 address that ends like 192.0.2.1 */
 };
 
-START_TEST(who_opted_out_is_never_probed)
+static void begin_with_opt_outs(void)
 {
     struct politeness_settings settings = usual();
     settings.opt_out = list_of(opted, sizeof opted / sizeof *opted);
     tear_down();
     begin_with(settings, 1000);
-    ck_assert_int_eq(name_parse(&mx, opt_outs[_i].name, strlen(opt_outs[_i].name)), NAME_OK);
-    ck_assert_int_eq(ask(opt_outs[_i].address), opt_outs[_i].out ? PERMIT_NEVER : PERMIT_NOW);
-    if (opt_outs[_i].out)
-        ck_assert_uint_eq(politeness_tracked(politeness), 0);
+}
+
+static struct name name_of(const char *text)
+{
+    struct name name;
+
+    ck_assert_int_eq(name_parse(&name, text, strlen(text)), NAME_OK);
+    return name;
+}
+
+START_TEST(who_opted_out_by_address_or_by_the_name_sent_is_known)
+{
+    struct endpoint_key key = {.address = address_of(opt_outs[_i].address),
+                               .server_name = name_of(opt_outs[_i].name)};
+
+    begin_with_opt_outs();
+    ck_assert_int_eq(politeness_opted_out(politeness, &key, NULL), opt_outs[_i].out);
+    ck_assert_uint_eq(politeness_tracked(politeness), 0);
+}
+END_TEST
+
+/* The name sent is one of them at the most: the TLSA base domain, or the MX host (DANE-35). */
+START_TEST(a_host_opts_out_by_any_of_its_names)
+{
+    static const char *const names[][4] = {
+        {"mx.example.org", "b.test.example", "c.test.example", "d.test.example"},
+        {"a.test.example", "mx.example.org", "c.test.example", "d.test.example"},
+        {"a.test.example", "b.test.example", "mx.example.org", "d.test.example"},
+        {"a.test.example", "b.test.example", "c.test.example", "mx.example.org"},
+        {"a.test.example", "b.test.example", "c.test.example", "d.test.example"},
+    };
+    struct name hops[] = {name_of(names[_i][1]), name_of(names[_i][2])};
+    struct dns_answer found = {.kind = DNS_INSECURE_DATA,
+                               .owner = name_of(names[_i][0]),
+                               .aliases = 3,
+                               .hops = hops,
+                               .canonical = name_of(names[_i][3])};
+    struct endpoint_key key = {.address = address_of("203.0.113.1"),
+                               .server_name = name_of("sent.test.example")};
+
+    begin_with_opt_outs();
+    ck_assert_int_eq(politeness_opted_out(politeness, &key, &found), _i < 4);
+    ck_assert(!politeness_opted_out(politeness, &key, NULL));
 }
 END_TEST
 
@@ -555,15 +583,16 @@ END_TEST
 START_TEST(a_reload_that_is_refused_leaves_everything_as_it_was)
 {
     static const char *const one[] = {"192.0.2.0/24"}, *const bad[] = {"?"};
+    const struct endpoint_key key = {.address = address_of("192.0.2.1")};
     char why[300];
     struct politeness_settings settings = usual();
     settings.opt_out = list_of(one, 1);
     ck_assert_int_eq(politeness_reload(politeness, &settings, why, sizeof why), 0);
-    ck_assert_int_eq(ask("192.0.2.1"), PERMIT_NEVER);
+    ck_assert(politeness_opted_out(politeness, &key, NULL));
     settings.opt_out = list_of(bad, 1);
     settings.per_address = 1;
     ck_assert_int_eq(politeness_reload(politeness, &settings, why, sizeof why), -EINVAL);
-    ck_assert_int_eq(ask("192.0.2.1"), PERMIT_NEVER);
+    ck_assert(politeness_opted_out(politeness, &key, NULL));
     ck_assert_int_eq(ask("203.0.113.1"), PERMIT_NOW);
     ck_assert_int_eq(ask("203.0.113.1"), PERMIT_NOW);
     settings = usual();
@@ -678,7 +707,7 @@ static void history_begin(struct history *history, unsigned host)
 {
     struct address address = host_address(host);
 
-    if (politeness_begin(politeness, &address, &mx, now_ms, &at_ms) == PERMIT_LATER) {
+    if (politeness_begin(politeness, &address, now_ms, &at_ms) == PERMIT_LATER) {
         REQUIRE(at_ms > now_ms);
         return;
     }
@@ -696,7 +725,7 @@ static void history_again(struct history *history, unsigned host)
 {
     struct address address = host_address(host);
 
-    if (history->open[host] == 0 || !politeness_again(politeness, &address, &mx, now_ms))
+    if (history->open[host] == 0 || !politeness_again(politeness, &address, now_ms))
         return;
     REQUIRE(now_ms >= history->refused_until_ms[host]);
     history->permits[host]++;
@@ -764,7 +793,7 @@ int main(void)
     tcase_add_test(tests, a_second_connection_is_paid_for_like_the_first);
     tcase_add_test(tests, a_second_connection_is_paid_for_by_the_prefix_too);
     tcase_add_test(tests, a_second_connection_takes_the_place_of_the_first);
-    tcase_add_test(tests, no_second_connection_while_the_address_backs_off_or_opted_out);
+    tcase_add_test(tests, no_second_connection_while_the_address_backs_off);
     tcase_add_test(tests, a_rate_signal_leaves_the_address_alone_for_the_back_off);
     tcase_add_test(tests, each_further_signal_doubles_up_to_the_maximum);
     tcase_add_test(tests, connections_under_way_at_the_signal_do_not_double_it);
@@ -776,7 +805,8 @@ int main(void)
                         sizeof signals / sizeof *signals);
     tcase_add_test(tests, to_be_slowed_down_at_the_second_connection_is_a_rate_signal);
     tcase_add_test(tests, no_rate_signal_is_ever_read_as_absence_of_tls);
-    tcase_add_loop_test(tests, who_opted_out_is_never_probed, 0,
+    tcase_add_loop_test(tests, a_host_opts_out_by_any_of_its_names, 0, 5);
+    tcase_add_loop_test(tests, who_opted_out_by_address_or_by_the_name_sent_is_known, 0,
                         sizeof opt_outs / sizeof *opt_outs);
     tcase_add_test(tests, an_opt_out_that_is_neither_prefix_nor_name_is_refused_with_its_text);
     tcase_add_test(tests, a_reload_that_is_refused_leaves_everything_as_it_was);

@@ -606,6 +606,27 @@ START_TEST(the_server_name_is_sent_and_an_empty_one_is_not_TLS_17_DANE_35)
 }
 END_TEST
 
+/* RFC 7685 section 1: hosts are known that hang at a record of 256 to 511 bytes, and mail programs
+ * pad theirs. Whoever breaks at a long one is to be seen as they see it: 512 bytes, no more. */
+START_TEST(the_hello_has_a_size_that_mail_programs_send_too)
+{
+    struct name name = {.length = 0};
+    for (unsigned length = 0; length <= NAME_BYTES_MAX; length++) {
+        memset(name.text, 'a', length);
+        name.length = (uint8_t)length;
+        struct tls *tls = tls_open(context, &name);
+        size_t size = 0;
+        ck_assert_int_eq(tls_handshake(tls), TLS_WAIT);
+        const uint8_t *out = tls_out(tls, &size);
+        size_t record = (size_t)(out[3] << 8 | out[4]);
+        ck_assert_uint_eq(size, 5 + record);
+        ck_assert_msg(record < 256 || record == 512 || (record > 512 && length > 200),
+                      "%zu bytes with a name of %u", record, length);
+        tls_close(tls);
+    }
+}
+END_TEST
+
 static int name_unknown(SSL *ssl, int *alert, void *argument)
 {
     (void)ssl, (void)argument;
@@ -1018,6 +1039,7 @@ static Suite *suite(void)
     tcase_add_test(peers, a_peer_that_answers_with_an_old_version_is_named_TLS_14);
     tcase_add_test(peers, an_answer_to_the_old_hello_is_read_or_refused_at_any_cut);
     tcase_add_test(peers, the_longest_name_fits_the_old_hello);
+    tcase_add_test(peers, the_hello_has_a_size_that_mail_programs_send_too);
     tcase_add_test(peers, handshake_bytes_are_bounded);
     tcase_add_test(peers, the_chain_is_handed_out_as_sent);
     tcase_add_test(peers, a_huge_chain_is_refused_as_mail_programs_refuse_it);

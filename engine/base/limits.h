@@ -21,7 +21,8 @@
 #define LIMIT_DNS_ABSENCE_TTL_S 10800 /* of NODATA and NXDOMAIN (DNS-10) */
 #define LIMIT_DNS_PROOF_TTL_S   3600  /* of the absence of TLSA and TXT, which lower (DNS-10) */
 #define LIMIT_DNS_FAILURE_TTL_S 60    /* of errors and bogus answers, by our own clock (DNS-09) */
-/* bytes of one parsed answer, all included: 512 MX of 260 and its head; 64 KiB of TXT are less */
+/* bytes of one parsed answer, all included: 512 MX of 260, 15 aliases of 256 and its head; 64 KiB
+ * of TXT are less */
 #define LIMIT_DNS_ANSWER (136 * 1024)
 
 /* --- a resolver --- */

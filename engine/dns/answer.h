@@ -78,13 +78,16 @@ struct dns_answer {
                   has already cut it to what is left of the earliest RRSIG (MX-17) */
     uint64_t at_ms; /* boot time when it came */
     enum dns_type type;
-    struct name owner;     /* as asked; empty in the one answer that memory always suffices for */
-    struct name canonical; /* end of the CNAME chain; equals owner when there is none; of type
-                              CNAME: the target */
-    uint8_t aliases;       /* CNAME hops followed */
-    uint16_t count;        /* of the array for `type`; CNAME, SOA and OPENPGPKEY have none, just 1
-                              or 0 */
-    uint16_t dropped;      /* records over the limits of limits.h: never evaluated, never "ok" */
+    struct name owner;       /* as asked; empty in the one answer that memory always suffices for */
+    struct name canonical;   /* end of the CNAME chain; equals owner when there is none; of type
+                                CNAME: the target */
+    uint8_t aliases;         /* CNAME hops followed */
+    const struct name *hops; /* inside the answer: the names between owner and canonical, see
+                                dns_hop_count; where labels are not of a host name, what follows
+                                the last of them */
+    uint16_t count;          /* of the array for `type`; CNAME, SOA and OPENPGPKEY have none, just 1
+                                or 0 */
+    uint16_t dropped;        /* records over the limits of limits.h: never evaluated, never "ok" */
     union {
         const struct dns_mx *mx;
         const struct address *addresses; /* A or AAAA */
@@ -110,6 +113,11 @@ static inline bool dns_is_trouble(enum dns_kind k)
 static inline bool dns_is_absent(enum dns_kind k) /* proved or at least said: NODATA or NXDOMAIN */
 {
     return !dns_is_trouble(k) && !dns_has_data(k);
+}
+
+static inline unsigned dns_hop_count(const struct dns_answer *answer)
+{
+    return answer->aliases > 1 ? answer->aliases - 1u : 0;
 }
 
 const struct dns_answer *dns_answer_hold(const struct dns_answer *answer);

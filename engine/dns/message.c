@@ -62,8 +62,9 @@ struct digest {
 
     struct flat_name end; /* of the alias chain */
     uint8_t aliases;
-    uint32_t found; /* records of the wanted type there */
-    uint32_t kept;  /* of them, the first; of MX the most preferred */
+    struct name hops[LIMIT_ALIASES]; /* ends of it before, but for the name asked */
+    uint32_t found;                  /* records of the wanted type there */
+    uint32_t kept;                   /* of them, the first; of MX the most preferred */
     size_t data_bytes;
     uint32_t ttl_s;
 };
@@ -422,6 +423,18 @@ static enum outcome find_wanted(struct digest *d, enum dns_type type)
     return OUTCOME_FINE;
 }
 
+/* What of a name on the way a host may be called: all of it, or what is behind its odd labels. Only
+ * the name at the end must be one that a host can have. */
+static struct name hop_name(const struct flat_name *hop)
+{
+    struct name name = {0};
+    size_t at = 0;
+
+    while (at < hop->size && name_from_wire(&name, hop->wire + at, hop->size - at) != NAME_OK)
+        at += 1u + hop->wire[at];
+    return name;
+}
+
 /* Follows the alias at the end of the chain, if there is one. Two different ones at one name make
  * the message worthless: which of them was meant? */
 static enum outcome follow_alias(struct digest *d, bool *followed)
@@ -440,6 +453,8 @@ static enum outcome follow_alias(struct digest *d, bool *followed)
         *followed = true;
     }
     if (*followed) {
+        if (d->aliases > 0)
+            d->hops[d->aliases - 1] = hop_name(&d->end);
         d->end = target;
         d->aliases++;
     }
@@ -687,13 +702,14 @@ static void order_records(struct dns_answer *answer)
               compare_tlsa);
 }
 
-/* The one allocation: the head, the array, and the bytes that the array points into. NULL: no
- * memory. */
+/* The one allocation: the head, the array, the bytes that the array points into, and the names on
+ * the way. NULL: no memory. */
 static struct dns_answer *answer_build(const struct digest *d, enum dns_type type)
 {
     uint32_t count = d->kept;
     size_t array_bytes = count * record_bytes(type);
-    size_t bytes = sizeof(struct dns_answer) + array_bytes + d->data_bytes;
+    size_t hop_bytes = d->aliases > 1 ? (d->aliases - 1u) * sizeof *d->hops : 0;
+    size_t bytes = sizeof(struct dns_answer) + array_bytes + d->data_bytes + hop_bytes;
     struct dns_answer *answer = malloc(bytes);
 
     CHECK(bytes <= LIMIT_DNS_ANSWER);
@@ -709,6 +725,10 @@ static struct dns_answer *answer_build(const struct digest *d, enum dns_type typ
         answer->mx = (struct dns_mx *)(answer + 1); /* the union: whichever array it is */
         fill_records(answer, d, answer + 1, (uint8_t *)(answer + 1) + array_bytes);
         order_records(answer);
+    }
+    if (hop_bytes > 0) { /* names are bytes: they stand anywhere */
+        void *hops = (uint8_t *)answer + bytes - hop_bytes;
+        answer->hops = memcpy(hops, d->hops, hop_bytes);
     }
     return answer;
 }

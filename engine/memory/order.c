@@ -61,14 +61,23 @@ static bool audited(struct applying *a, const char *what, const char *name, cons
 
 /* --- names --- */
 
+/* Want of memory says nothing about a name (law 3). */
+static void misnamed(struct applying *a, enum name_status status, const char *otherwise)
+{
+    if (status == NAME_NO_MEMORY)
+        end(a, ORDER_TROUBLE, "%s", name_status_text(status));
+    else
+        end(a, ORDER_INVALID, "%s", otherwise);
+}
+
 static bool name_of_account(struct applying *a)
 {
     char ascii[ACCOUNT_NAME_MAX];
+    const enum name_status status = mail_address_to_ascii(ascii, sizeof ascii, a->order->name);
 
-    if (mail_address_to_ascii(ascii, sizeof ascii, a->order->name) == NAME_OK &&
-        account_name(a->done->name, ascii, strlen(ascii)) > 0)
+    if (status == NAME_OK && account_name(a->done->name, ascii, strlen(ascii)) > 0)
         return true;
-    end(a, ORDER_INVALID, "not an account: an address, a login name, or @domain is expected");
+    misnamed(a, status, "not an account: an address, a login name, or @domain is expected");
     return false;
 }
 
@@ -78,7 +87,7 @@ static bool name_of_domain(struct applying *a, const char *text, char out[256])
     enum name_status status = name_parse(&name, text, strlen(text));
 
     if (status != NAME_OK) {
-        end(a, ORDER_INVALID, "%s", name_status_text(status));
+        misnamed(a, status, name_status_text(status));
         return false;
     }
     snprintf(out, 256, "%s", name.text);
@@ -96,9 +105,9 @@ static bool name_of_entry(struct applying *a, const char *text)
         snprintf(a->done->name, sizeof a->done->name, "%s", next_hop.name.text);
         return true;
     }
-    end(a, ORDER_INVALID, "%s",
-        status != NAME_OK ? name_status_text(status)
-                          : "only mail domains and [mail hosts] at port 25 are remembered");
+    misnamed(a, status,
+             status != NAME_OK ? name_status_text(status)
+                               : "only mail domains and [mail hosts] at port 25 are remembered");
     return false;
 }
 
@@ -351,8 +360,10 @@ static void user_import(struct applying *a)
     struct account_exception exception;
     char domain[256];
 
-    if (!account_read(a->done->name, &account, domain, &exception, a->order->text)) {
-        end(a, ORDER_INVALID, "not an account as `user export` writes it");
+    const enum name_status status =
+        account_read(a->done->name, &account, domain, &exception, a->order->text);
+    if (status != NAME_OK) {
+        misnamed(a, status, "not an account as `user export` writes it");
         return;
     }
     if (domain[0] != '\0') {
@@ -527,8 +538,9 @@ static void memory_import(struct applying *a)
     char name[256];
     bool there;
 
-    if (!entry_read(&a->done->entry_kind, name, &other, a->order->text)) {
-        end(a, ORDER_INVALID, "not an entry as `memory export` writes it");
+    const enum name_status status = entry_read(&a->done->entry_kind, name, &other, a->order->text);
+    if (status != NAME_OK) {
+        misnamed(a, status, "not an entry as `memory export` writes it");
         return;
     }
     snprintf(a->done->name, sizeof a->done->name, "%s", name);

@@ -97,16 +97,18 @@ void order_apply(struct store *store, const struct order *order,
                  int64_t now_s, struct order_done *done);
 
 /* --- entries and accounts as text: one line of key=value, for export and import --- */
-/* "example.org level=encrypt proof=dane …"; returns the length. */
+/* "example.org level=encrypt proof=dane …"; returns the length. What reads them says NAME_OK, or
+ * NAME_NO_MEMORY, or anything else: nobody wrote such a line. */
 size_t entry_text(char *text, enum ledger_kind kind, const char *name,
                   const struct ledger_entry *entry);
-bool entry_read(enum ledger_kind *kind, char name[256], struct ledger_entry *entry,
-                const char *text);
+enum name_status entry_read(enum ledger_kind *kind, char name[256], struct ledger_entry *entry,
+                            const char *text);
 size_t account_text(char *text, const char *name, const struct account *account);
 size_t exception_text(char *text, const char *name, const char *domain,
                       const struct account_exception *exception);
 /* `domain` is "" for an account, else `exception` is filled. */
-bool account_read(char name[ACCOUNT_NAME_MAX], struct account *account, char domain[256],
-                  struct account_exception *exception, const char *text);
+enum name_status account_read(char name[ACCOUNT_NAME_MAX], struct account *account,
+                              char domain[256], struct account_exception *exception,
+                              const char *text);
 
 #endif

@@ -120,6 +120,11 @@ static size_t name_write(char *text, const char *name)
     return used;
 }
 
+static enum name_status fields_are(bool good)
+{
+    return good ? NAME_OK : NAME_CHARACTER;
+}
+
 static int hexadecimal(char c)
 {
     if (c >= '0' && c <= '9')
@@ -127,7 +132,7 @@ static int hexadecimal(char c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-static size_t name_read(char name[ACCOUNT_NAME_MAX], const char *text)
+static enum name_status name_read(char name[ACCOUNT_NAME_MAX], const char *text)
 {
     char plain[ORDER_TEXT_MAX], ascii[ACCOUNT_NAME_MAX];
     size_t used = 0;
@@ -140,14 +145,15 @@ static size_t name_read(char name[ACCOUNT_NAME_MAX], const char *text)
         const int high = hexadecimal(text[1]), low = high < 0 ? -1 : hexadecimal(text[2]);
 
         if (low < 0 || (high == 0 && low == 0))
-            return 0;
+            return NAME_CHARACTER;
         plain[used++] = (char)(high * 16 + low);
         text += 2;
     }
     plain[used] = '\0';
-    return mail_address_to_ascii(ascii, sizeof ascii, plain) == NAME_OK
-               ? account_name(name, ascii, strlen(ascii))
-               : 0;
+    const enum name_status status = mail_address_to_ascii(ascii, sizeof ascii, plain);
+    if (status == NAME_OK && account_name(name, ascii, strlen(ascii)) == 0)
+        return NAME_CHARACTER;
+    return status;
 }
 
 size_t account_text(char *text, const char *name, const struct account *account)
@@ -233,44 +239,55 @@ static bool fields_read(const struct words *words, size_t from, const struct tex
     return true;
 }
 
-bool entry_read(enum ledger_kind *kind, char name[256], struct ledger_entry *entry,
-                const char *text)
+enum name_status entry_read(enum ledger_kind *kind, char name[256], struct ledger_entry *entry,
+                            const char *text)
 {
     struct words words;
     struct next_hop next_hop;
 
-    if (!words_split(&words, text) ||
-        next_hop_parse(&next_hop, words.names[0], strlen(words.names[0])) != NAME_OK ||
-        next_hop.kind == NEXT_HOP_ADDRESS || next_hop.port != 25)
-        return false;
+    if (!words_split(&words, text))
+        return NAME_CHARACTER;
+    const enum name_status status =
+        next_hop_parse(&next_hop, words.names[0], strlen(words.names[0]));
+    if (status != NAME_OK)
+        return status;
+    if (next_hop.kind == NEXT_HOP_ADDRESS || next_hop.port != 25)
+        return NAME_IS_ADDRESS;
     *kind = next_hop.kind == NEXT_HOP_HOST ? LEDGER_HOST : LEDGER_DOMAIN;
     *entry = (struct ledger_entry){.kind = (uint8_t)*kind};
     snprintf(name, 256, "%s", next_hop.name.text);
     /* Each field is in its range; together they must be an entry that some history leads to. */
-    return fields_read(&words, 1, FIELDS(entry_fields), entry) && ledger_is_sound(entry);
+    return fields_are(fields_read(&words, 1, FIELDS(entry_fields), entry) &&
+                      ledger_is_sound(entry));
 }
 
-bool account_read(char name[ACCOUNT_NAME_MAX], struct account *account, char domain[256],
-                  struct account_exception *exception, const char *text)
+enum name_status account_read(char name[ACCOUNT_NAME_MAX], struct account *account,
+                              char domain[256], struct account_exception *exception,
+                              const char *text)
 {
     struct words words;
     struct name parsed;
+    enum name_status status;
 
-    if (!words_split(&words, text) || words.count < 2 || name_read(name, words.names[0]) == 0)
-        return false;
+    if (!words_split(&words, text) || words.count < 2)
+        return NAME_CHARACTER;
+    status = name_read(name, words.names[0]);
+    if (status != NAME_OK)
+        return status;
     domain[0] = '\0';
     memset(account, 0, sizeof *account);
     memset(exception, 0, sizeof *exception);
     if (strcmp(words.names[1], "except") == 0) {
-        if (name_parse(&parsed, words.values[1], strlen(words.values[1])) != NAME_OK)
-            return false;
+        status = name_parse(&parsed, words.values[1], strlen(words.values[1]));
+        if (status != NAME_OK)
+            return status;
         snprintf(domain, 256, "%s", parsed.text);
-        return fields_read(&words, 2, FIELDS(exception_fields), exception);
+        return fields_are(fields_read(&words, 2, FIELDS(exception_fields), exception));
     }
     if (strcmp(words.names[1], "profile") != 0 ||
         strlen(words.values[1]) >= sizeof account->profile)
-        return false;
+        return NAME_CHARACTER;
     if (strcmp(words.values[1], "-") != 0)
         snprintf(account->profile, sizeof account->profile, "%s", words.values[1]);
-    return fields_read(&words, 2, FIELDS(account_fields), account);
+    return fields_are(fields_read(&words, 2, FIELDS(account_fields), account));
 }

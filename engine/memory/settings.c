@@ -271,13 +271,17 @@ static bool profile_exists(const struct profiles_settings *profiles, const char 
     return false;
 }
 
-bool alias_name(char name[ACCOUNT_NAME_MAX], const char *text)
+enum name_status alias_name(char name[ACCOUNT_NAME_MAX], const char *text)
 {
     char ascii[ACCOUNT_NAME_MAX];
+    const enum name_status status = mail_address_to_ascii(ascii, sizeof ascii, text);
 
-    return strchr(text, '@') != NULL &&
-           mail_address_to_ascii(ascii, sizeof ascii, text) == NAME_OK &&
-           account_name(name, ascii, strlen(ascii)) > 1; /* "@" would be everybody */
+    if (status == NAME_NO_MEMORY)
+        return status;
+    return strchr(text, '@') != NULL && status == NAME_OK &&
+                   account_name(name, ascii, strlen(ascii)) > 1 /* "@" would be everybody */
+               ? NAME_OK
+               : NAME_CHARACTER;
 }
 
 static int judge_hops(const struct guarantee_settings *guarantee, char *why, size_t why_size)
@@ -313,9 +317,14 @@ int memory_settings_judge(const struct guarantee_settings *guarantee,
     }
     for (size_t i = 0; i < guarantee->aliases.count; i++) {
         char name[ACCOUNT_NAME_MAX];
+        const enum name_status status = alias_name(name, guarantee->aliases.texts[i]);
 
-        if (alias_name(name, guarantee->aliases.texts[i]))
+        if (status == NAME_OK)
             continue;
+        if (status == NAME_NO_MEMORY) {
+            snprintf(why, why_size, "guarantee.aliases: no memory for the list");
+            return -ENOMEM;
+        }
         snprintf(why, why_size, "guarantee.aliases: '%.128s' is neither an address nor @domain",
                  guarantee->aliases.texts[i]);
         return -EINVAL;

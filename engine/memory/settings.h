@@ -50,14 +50,14 @@ extern const struct option_module guarantee_option_module, profile_option_module
     memory_option_module, alarm_option_module;
 extern const struct option_preset profile_presets[];
 
-/* Whether the values fit together: names are names, profiles that are named exist. 0, or -EINVAL
- * with a sentence that names the option. */
+/* Whether the values fit together: names are names, profiles that are named exist. 0;
+ * -EINVAL or -ENOMEM with a sentence that names the option. */
 int memory_settings_judge(const struct guarantee_settings *guarantee,
                           const struct profiles_settings *profiles, char *why, size_t why_size);
 
-/* The account name of an entry of `aliases`; false: it is none, and memory_settings_judge says so.
- */
-bool alias_name(char name[ACCOUNT_NAME_MAX], const char *text);
+/* The account name of an entry of `aliases`; NAME_NO_MEMORY, or else it is none, and
+ * memory_settings_judge says so. */
+enum name_status alias_name(char name[ACCOUNT_NAME_MAX], const char *text);
 /* As they are published and used. */
 void profile_of_settings(struct profile *profile, const struct profile_settings *settings);
 void ledger_of_settings(struct ledger_settings *ledger, const struct memory_settings *settings);

@@ -17,6 +17,7 @@
 
 struct users {
     struct table_writer *writer;
+    bool lacks; /* something configured: a miss says nothing, whatever else is there */
     size_t profile_count, alias_count;
     char profiles[LIMIT_PROFILES][PROFILE_NAME_MAX];
     char (*aliases)[ACCOUNT_NAME_MAX]; /* LIMIT_ALIAS_PATTERNS */
@@ -180,7 +181,7 @@ void users_remove_exception(struct users *users, const char *name, const char *d
 void users_complete(struct users *users, bool complete)
 {
     for (unsigned partition = 0; partition < TABLE_PARTITIONS; partition++)
-        table_writer_set_complete(users->writer, (uint16_t)partition, complete);
+        table_writer_set_complete(users->writer, (uint16_t)partition, complete && !users->lacks);
 }
 
 /* --- what is configured --- */
@@ -245,6 +246,20 @@ static int configure_profiles(struct users *users, const struct profiles_setting
     return error;
 }
 
+/* One that cannot be read for want of memory may be any of those that are. */
+static bool may_stay(const char *name, const struct option_list *patterns)
+{
+    char wanted[ACCOUNT_NAME_MAX];
+
+    for (size_t i = 0; i < patterns->count; i++) {
+        const enum name_status status = alias_name(wanted, patterns->texts[i]);
+
+        if (status == NAME_NO_MEMORY || (status == NAME_OK && strcmp(wanted, name) == 0))
+            return true;
+    }
+    return false;
+}
+
 /* Which names are aliases; those that are no more are taken out. True: some were. */
 static bool change_aliases(struct users *users, const struct option_list *patterns)
 {
@@ -253,12 +268,9 @@ static bool change_aliases(struct users *users, const struct option_list *patter
     size_t stay = 0;
 
     for (size_t i = 0; i < had; i++) {
-        char *name = users->aliases[i], wanted[ACCOUNT_NAME_MAX];
-        bool stays = false;
+        char *name = users->aliases[i];
 
-        for (size_t j = 0; j < patterns->count && !stays; j++)
-            stays = alias_name(wanted, patterns->texts[j]) && strcmp(wanted, name) == 0;
-        if (stays) {
+        if (may_stay(name, patterns)) {
             memmove(users->aliases[stay++], name, ACCOUNT_NAME_MAX);
         } else {
             users_complete(users, false); /* before: a miss is not "no guarantee" now */
@@ -278,9 +290,12 @@ static int configure_aliases(struct users *users, const struct option_list *patt
     *gone = change_aliases(users, patterns);
     for (size_t i = 0; i < patterns->count; i++) {
         char name[ACCOUNT_NAME_MAX];
+        const enum name_status status = alias_name(name, patterns->texts[i]);
 
-        if (!alias_name(name, patterns->texts[i]))
-            continue; /* memory_settings_judge refuses these */
+        if (status == NAME_NO_MEMORY)
+            error = -ENOMEM;
+        if (status != NAME_OK)
+            continue; /* memory_settings_judge refuses all others */
         if (!is_alias(users, name))
             memcpy(users->aliases[users->alias_count++], name, sizeof name);
         error = error != 0 ? error : put_account(users, name, &alias);
@@ -292,13 +307,20 @@ int users_configure(struct users *users, const struct guarantee_settings *guaran
                     const struct profiles_settings *profiles, bool *accounts_wanted)
 {
     /* Profiles before who names them; nobody reads a name that is not there yet as "nothing". */
+    const bool lacked = users->lacks;
     int error = configure_profiles(users, profiles);
     int aliases;
 
     if (error == 0)
         error = put_settings(users, guarantee);
     aliases = configure_aliases(users, &guarantee->aliases, accounts_wanted);
-    return error != 0 ? error : aliases;
+    if (error == 0)
+        error = aliases;
+    users->lacks = error != 0;
+    if (users->lacks)
+        users_complete(users, false);
+    *accounts_wanted |= lacked;
+    return error;
 }
 
 /* --- the rest --- */

@@ -227,6 +227,20 @@ enum name_status name_parse(struct name *name, const char *text, size_t length)
     return finish(name, status);
 }
 
+bool name_from_canonical(struct name *name, const char *text)
+{
+    enum name_status status = text[0] != '\0' ? NAME_OK : NAME_EMPTY;
+    memset(name, 0, sizeof(*name));
+    for (const char *label = text; status == NAME_OK && label != NULL;) {
+        const char *dot = strchr(label, '.');
+        status = append_label(name, label, dot != NULL ? (size_t)(dot - label) : strlen(label));
+        label = dot != NULL ? dot + 1 : NULL;
+    }
+    if (status == NAME_OK && strcmp(name->text, text) != 0)
+        status = NAME_CHARACTER; /* upper case */
+    return finish(name, status) == NAME_OK;
+}
+
 /* ------------------------------------------------------------------ wire */
 
 enum name_status name_from_wire(struct name *name, const uint8_t *wire, size_t size)

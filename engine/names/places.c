@@ -100,6 +100,10 @@ static int add(struct places *places, const char *text, const char *setting, cha
         places->name_count++;
         return 0;
     }
+    if (status == NAME_NO_MEMORY) {
+        snprintf(why, why_size, "%s: no memory for the list", setting);
+        return -ENOMEM;
+    }
     snprintf(why, why_size,
              "%s: \"%s\" is neither a prefix (192.0.2.0/24, 2001:db8::/48) nor a "
              "domain name: %s",

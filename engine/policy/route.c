@@ -30,31 +30,38 @@ static void route_failed(struct route *route, const struct dns_answer *answer)
 
 /* --- our own hosts (MX-15) --- */
 
-bool own_add(struct own *own, const char *text)
+int own_add(struct own *own, const char *text)
 {
     size_t length = strlen(text);
 
     if (own->name_count + own->address_count >= LIMIT_OWN)
-        return false;
-    if (address_parse(&own->addresses[own->address_count], text, length))
+        return -EINVAL;
+    if (address_parse(&own->addresses[own->address_count], text, length)) {
         own->address_count++;
-    else if (name_parse(&own->names[own->name_count], text, length) == NAME_OK)
-        own->name_count++;
-    else
-        return false;
-    return true;
+        return 0;
+    }
+    enum name_status status = name_parse(&own->names[own->name_count], text, length);
+    if (status != NAME_OK)
+        return status == NAME_NO_MEMORY ? -ENOMEM : -EINVAL;
+    own->name_count++;
+    return 0;
 }
 
 int own_read(struct own *own, const struct option_list *list, char *why, size_t why_size)
 {
     own->name_count = own->address_count = 0;
-    for (size_t i = 0; i < list->count; i++)
-        if (!own_add(own, list->texts[i])) {
+    for (size_t i = 0; i < list->count; i++) {
+        int error = own_add(own, list->texts[i]);
+
+        if (error == -ENOMEM)
+            snprintf(why, why_size, "daemon.own: no memory for the list");
+        else if (error != 0)
             snprintf(why, why_size,
                      "daemon.own: \"%s\" is neither a host name nor an address, or one too many",
                      list->texts[i]);
-            return -EINVAL;
-        }
+        if (error != 0)
+            return error;
+    }
     return 0;
 }
 

@@ -62,9 +62,10 @@ struct own {
     struct name names[LIMIT_OWN];
     struct address addresses[LIMIT_OWN];
 };
-/* `text` is a host name or an address; false: neither, or LIMIT_OWN are there. */
-bool own_add(struct own *own, const char *text);
-/* All of the setting daemon.own. 0, or -EINVAL with a sentence that begins with the setting. */
+/* `text` is a host name or an address. 0; -EINVAL: neither, or LIMIT_OWN are there; -ENOMEM. */
+int own_add(struct own *own, const char *text);
+/* All of the setting daemon.own. 0, or what own_add says, with a sentence that begins with the
+ * setting. */
 int own_read(struct own *own, const struct option_list *list, char *why, size_t why_size);
 
 /* MX answer → route. `answer` is of type MX for `domain`. `own` NULL: none; its names count here.

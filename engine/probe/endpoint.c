@@ -1375,6 +1375,10 @@ static int read_ehlo_name(struct name *out, const char *configured, char *why, s
     enum name_status status = name_parse(out, configured, strlen(configured));
     if (status == NAME_OK)
         return 0;
+    if (status == NAME_NO_MEMORY) {
+        snprintf(why, why_size, "probe.ehlo_name: no memory for it");
+        return -ENOMEM;
+    }
     snprintf(why, why_size, "probe.ehlo_name: \"%s\" is no name to say in EHLO: %s", configured,
              name_status_text(status));
     return -EINVAL;

@@ -51,7 +51,7 @@ struct prober;
 int prober_create(struct prober **prober, struct ring *ring, struct wheel *wheel,
                   struct certificate_store *certificates, const struct probe_settings *settings,
                   uint32_t probes_max, char *why, size_t why_size);
-/* 0, or -EINVAL with a sentence that begins with the setting: what prober_create would refuse. */
+/* 0; -EINVAL or -ENOMEM with a sentence that begins with the setting: what prober_create says. */
 int prober_judge(const struct probe_settings *settings, char *why, size_t why_size);
 /* Whoever permitted a probe is asked again before its second connection (weak_check), when the
  * first one is closed. Without anybody to ask there is none. */

@@ -369,7 +369,7 @@ static enum host_turn tlsa_original_resume(struct hosts *hosts, struct host_roun
 /* --- ENDPOINTS: one request for each address, families balanced (MX-03, MX-04) --- */
 
 static void endpoint_add(struct hosts *hosts, struct host_round *round,
-                         const struct address *address, bool secure)
+                         const struct dns_answer *found, const struct address *address)
 {
     struct host_facts *facts = round->facts;
     unsigned index = round->request_count;
@@ -383,6 +383,7 @@ static void endpoint_add(struct hosts *hosts, struct host_round *round,
                   .slot = pool_slot(hosts->rounds, round),
                   .generation = pool_generation(hosts->rounds, round)},
         .key = {.address = *address, .port = round->job->port},
+        .found = found,
         .not_before_ms = round->join.not_before_ms,
         .deadline_ms = round->deadline_ms,
         .priority = round->priority,
@@ -395,7 +396,7 @@ static void endpoint_add(struct hosts *hosts, struct host_round *round,
         request->key.server_name = facts->base; /* DANE-35 */
     else if (!round->job->literal)
         request->key.server_name = round->job->name; /* TLS-17 */
-    facts->endpoints[index].secure = secure;
+    facts->endpoints[index].secure = found != NULL && dns_is_secure(found->kind);
     round->request_count++;
 }
 
@@ -416,8 +417,7 @@ static void endpoints_choose(struct hosts *hosts, struct host_round *round)
     for (unsigned i = 0; i < 2u * LIMIT_ADDRESSES && round->request_count < LIMIT_ADDRESSES; i++)
         for (unsigned family = 0; family < 2; family++)
             if (i < count[family] && round->request_count < LIMIT_ADDRESSES)
-                endpoint_add(hosts, round, &of[family]->addresses[i],
-                             dns_is_secure(of[family]->kind));
+                endpoint_add(hosts, round, of[family], &of[family]->addresses[i]);
     if (total > LIMIT_ADDRESSES) {
         unsigned dropped = total - LIMIT_ADDRESSES;
 
@@ -455,7 +455,7 @@ static enum host_turn endpoints_begin(struct hosts *hosts, struct host_round *ro
 {
     if (round->job->literal) {
         round->facts->state = HOST_RESOLVED;
-        endpoint_add(hosts, round, &round->job->address, false);
+        endpoint_add(hosts, round, NULL, &round->job->address);
     } else {
         endpoints_choose(hosts, round);
     }

@@ -50,7 +50,8 @@ struct endpoint_request {
     struct message message;
     struct ring_token token; /* the asker's */
     struct endpoint_key key;
-    const struct dns_answer *tlsa; /* held by the asker until it is back; NULL: none */
+    const struct dns_answer *tlsa;  /* held by the asker until it is back; NULL: none */
+    const struct dns_answer *found; /* … too: where the address is from; NULL: a literal */
     uint64_t not_before_ms;
     uint64_t deadline_ms;
     enum priority priority;

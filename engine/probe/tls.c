@@ -212,8 +212,10 @@ static SSL_CTX *make_context(OSSL_LIB_CTX *library, bool static_rsa)
     if (ssl == NULL)
         return NULL;
     SSL_CTX_set_security_level(ssl, SECURITY_LEVEL);
+    /* Padded as Postfix pads it: a ClientHello of 256 to 511 bytes makes some hosts hang (RFC
+     * 7685), which mail programs would deliver to. */
     SSL_CTX_set_options(ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |
-                                 SSL_OP_IGNORE_UNEXPECTED_EOF);
+                                 SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_TLSEXT_PADDING);
     SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_verify(ssl, SSL_VERIFY_NONE, NULL);

@@ -145,7 +145,8 @@ static const struct option_row politeness_rows[] = {
      .offset = offsetof(struct politeness_settings, opt_out),
      .help =
          "Who asked not to be probed: prefixes (192.0.2.0/24, 2001:db8::/48), addresses, and mail "
-         "host names with all below them (example.org).",
+         "host names with all below them (example.org). A host is meant by each of its names: the "
+         "one in the MX record, and every alias from there on. Domains of recipients are not.",
      .live = true},
 };
 
@@ -401,6 +402,25 @@ static void healed(struct entry *entry, uint64_t began_ms)
         entry->doublings--;
 }
 
+/* --- who asked not to be probed --- */
+
+bool politeness_opted_out(const struct politeness *politeness, const struct endpoint_key *key,
+                          const struct dns_answer *found)
+{
+    const struct places *opt_out = politeness->opt_out;
+
+    if (places_has_address(opt_out, &key->address) || places_has_name(opt_out, &key->server_name))
+        return true;
+    if (found == NULL)
+        return false;
+    if (places_has_name(opt_out, &found->owner) || places_has_name(opt_out, &found->canonical))
+        return true;
+    for (unsigned i = 0; i < dns_hop_count(found); i++)
+        if (places_has_name(opt_out, &found->hops[i]))
+            return true;
+    return false;
+}
+
 /* --- budgets --- */
 
 static uint64_t interval_us(const struct budget *budget)
@@ -447,13 +467,10 @@ static void take(struct politeness *politeness, struct entry *entry, uint64_t no
 }
 
 enum permission politeness_begin(struct politeness *politeness, const struct address *address,
-                                 const struct name *server_name, uint64_t now_ms, uint64_t *at_ms)
+                                 uint64_t now_ms, uint64_t *at_ms)
 {
     struct address prefix_key = address_prefix(address);
 
-    if (places_has_address(politeness->opt_out, address) ||
-        places_has_name(politeness->opt_out, server_name))
-        return PERMIT_NEVER;
     struct entry *prefix = find_or_add(politeness, &prefix_key, true, NULL, now_ms);
     struct entry *entry =
         prefix == NULL ? NULL : find_or_add(politeness, address, false, prefix, now_ms);
@@ -476,8 +493,7 @@ enum permission politeness_begin(struct politeness *politeness, const struct add
     return PERMIT_NOW;
 }
 
-bool politeness_again(struct politeness *politeness, const struct address *address,
-                      const struct name *server_name, uint64_t now_ms)
+bool politeness_again(struct politeness *politeness, const struct address *address, uint64_t now_ms)
 {
     struct address prefix_key = address_prefix(address);
     struct entry *prefix = find(politeness, &prefix_key, true);
@@ -485,9 +501,6 @@ bool politeness_again(struct politeness *politeness, const struct address *addre
 
     /* Who has a connection is never forgotten. */
     CHECK(prefix != NULL && entry != NULL && prefix->open > 0 && entry->open > 0);
-    if (places_has_address(politeness->opt_out, address) ||
-        places_has_name(politeness->opt_out, server_name))
-        return false; /* since the probe began */
     if (allows_at_ms(politeness, entry, entry->open - 1u, now_ms) > now_ms ||
         allows_at_ms(politeness, prefix, prefix->open - 1u, now_ms) > now_ms)
         return false;

@@ -408,6 +408,8 @@ static int question_encode(struct mxw *m, struct frame_question *wire,
     struct next_hop next_hop;
     enum name_status status = next_hop_parse(&next_hop, text, length);
 
+    if (status == NAME_NO_MEMORY) /* says nothing about the name (law 3) */
+        return fail(m, MXW_MEMORY, "%s", name_status_text(status));
     if (status != NAME_OK || length >= sizeof wire->next_hop)
         return fail(m, MXW_INVALID, "%s", name_status_text(status));
     if (question->freshness < MXW_ANY || question->freshness > MXW_LIVE)

@@ -41,9 +41,9 @@ enum mxw_status {
     MXW_REFUSED = 8,       /* reload: the new configuration is bad, the old one goes on */
     MXW_PROTOCOL = 9,      /* we and the daemon do not understand each other */
     MXW_USAGE = 10,        /* the call is not possible now, see mxw_reason */
-    MXW_MEMORY = 11,
-    MXW_FULL = 12,  /* mxw_send: receive some answers first; nothing was sent */
-    MXW_ABSENT = 13 /* mxw_order: there is no such account, entry or rule */
+    MXW_MEMORY = 11, /* this program has none left: temporary, and says nothing about the domain */
+    MXW_FULL = 12,   /* mxw_send: receive some answers first; nothing was sent */
+    MXW_ABSENT = 13  /* mxw_order: there is no such account, entry or rule */
 };
 
 enum mxw_freshness {

@@ -116,6 +116,10 @@ static enum native_taken take_question(struct front *front, struct native_client
         return NATIVE_ANSWERED;
     }
     status = next_hop_parse(&next_hop, asked.next_hop, strlen(asked.next_hop));
+    if (status == NAME_NO_MEMORY) { /* says nothing about the name (law 3) */
+        put_fault(front, client, frame, FRAME_ERROR_OURS, name_status_text(status));
+        return NATIVE_ANSWERED;
+    }
     if (status != NAME_OK) {
         counter_add(&front->counts.refused_name, 1);
         put_fault(front, client, frame, FRAME_ERROR_NAME, name_status_text(status));

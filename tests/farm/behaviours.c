@@ -236,7 +236,8 @@ static const struct behaviour rows[BEHAVIOUR_COUNT] = {
     [70] = {.label = "never-greets", .what = "accepts, never greets", .greeting = SAY(SILENCE)},
     [71] = {.label = "tarpit",
             .what = "one byte a second",
-            .greeting = SAY(DRIP "220 mx.farm.lab ESMTP\r\n")},
+            .greeting = SAY(DRIP "220-mx.farm.lab takes its time with everybody who comes from "
+                                 "afar\r\n220 mx.farm.lab ESMTP\r\n")},
     [72] = {.label = "421-connections",
             .what = "421 too many connections",
             .greeting = SAY(
@@ -295,6 +296,16 @@ static const struct behaviour rows[BEHAVIOUR_COUNT] = {
     [87] = {.label = "rate-limit",
             .what = "takes two connections of a client, then greets with 421",
             .flags = FARM_LIMITS_RATE},
+
+    [88] = {.label = "spamd",
+            .what = "stutters for ten seconds, one byte each, then is in order (spamd)",
+            .greeting = SAY("2" PAUSE_1S "2" PAUSE_1S "0" PAUSE_1S " " PAUSE_1S "m" PAUSE_1S
+                            "x" PAUSE_1S "." PAUSE_1S "f" PAUSE_1S "a" PAUSE_1S "r" PAUSE_1S
+                            "m.lab ESMTP spamd IP-based SPAM blocker\r\n")},
+    [89] = {.label = "greets-15s",
+            .what = "greets after 15 seconds, as laposte.net does, and checks for early talk",
+            .greeting = SAY(PAUSE_15S "220 mx.farm.lab ESMTP\r\n"),
+            .flags = FARM_CHECKS_EARLY_TALK},
 
     /* --- EHLO --- */
     [90] = {.label = "no-starttls", .what = "no STARTTLS", .ehlo = PLAIN},
@@ -356,6 +367,10 @@ static const struct behaviour rows[BEHAVIOUR_COUNT] = {
     [107] = {.label = "glued-keyword",
              .what = "STARTTLS glued to another keyword",
              .ehlo = SAY(HELLO "250-SIZESTARTTLS\r\n250 STARTTLSX\r\n")},
+    [108] = {.label = "greets-20s",
+             .what = "greets after 20 seconds, all that while with a teaser",
+             .greeting = SAY("220-mx.farm.lab\r\n" PAUSE_20S "220 mx.farm.lab ESMTP\r\n"),
+             .flags = FARM_CHECKS_EARLY_TALK},
     [109] = {.label = "503-helo",
              .what = "500 to EHLO, and 503 to HELO after it",
              .ehlo = SAY("500 5.5.1 Command unrecognized\r\n"),
@@ -449,6 +464,27 @@ static const struct behaviour rows[BEHAVIOUR_COUNT] = {
              .what = "needs a client certificate (TLS 1.2)",
              .tls_maximum = TLS1_2_VERSION,
              .flags = FARM_NEEDS_CERTIFICATE},
+
+    /* --- what a ClientHello may be --- */
+    [140] = {.label = "hello-window",
+             .what = "hangs at a ClientHello of 256 to 511 bytes, as BIG-IPs did (RFC 7685)",
+             .instead = SAY(SILENCE),
+             .hello_from = 256,
+             .hello_to = 511},
+    [141] = {.label = "hello-255",
+             .what = "closes at a ClientHello of more than 255 bytes",
+             .instead = SAY(HANG_UP),
+             .hello_from = 256,
+             .hello_to = 65535},
+    [142] = {.label = "hello-1000",
+             .what = "closes at a ClientHello of more than 1000 bytes",
+             .instead = SAY(HANG_UP),
+             .hello_from = 1001,
+             .hello_to = 65535},
+    [143] = {.label = "extension-intolerant",
+             .what = "alert unsupported_extension to an extension younger than TLS 1.2",
+             .tls_maximum = TLS1_2_VERSION,
+             .flags = FARM_OLD_EXTENSIONS | FARM_MAY_DROP},
 };
 
 const struct behaviour *behaviour_row(unsigned number)

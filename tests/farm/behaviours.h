@@ -45,6 +45,8 @@ enum {
 #define PAUSE_300MS "\xb1\003"
 #define PAUSE_1S    "\xb1\012"
 #define PAUSE_2S    "\xb1\024"
+#define PAUSE_15S   "\xb1\226"
+#define PAUSE_20S   "\xb1\310"
 #define DRIP        "\xb2"
 #define HANG_UP     "\xb3"
 #define RESET       "\xb4"
@@ -70,6 +72,7 @@ enum {
     FARM_LIMITS_RATE = 1 << 11,  /* from the third connection to an address on: 421 */
     FARM_NO_TLS13 = 1 << 12,     /* does not understand a ClientHello that knows of TLS 1.3 */
     FARM_NEEDS_CERTIFICATE = 1 << 13,
+    FARM_OLD_EXTENSIONS = 1 << 14, /* fails at an extension that is younger than TLS 1.2 */
 };
 
 struct behaviour {
@@ -77,6 +80,7 @@ struct behaviour {
     const char *what;  /* for people */
     struct reply greeting, ehlo, helo, starttls;
     struct reply instead;             /* raw bytes in answer to the ClientHello, instead of TLS */
+    unsigned hello_from, hello_to;    /* … if its record has so many bytes; 0, 0: always */
     struct reply ehlo_tls, quit;      /* inside TLS; QUIT also before it */
     const char *certificate, *second; /* file names without .pem in --certificates; NULL: "good" */
     int tls_minimum, tls_maximum;     /* 0: 1.2 and 1.3 */

@@ -515,16 +515,30 @@ static enum progress step_listening(struct server *server, struct connection *c)
 
 /* --- TLS --- */
 
+/* The head of the ClientHello's record says how long it is. */
+static bool balks_at(const struct behaviour *row, const unsigned char *bytes, ssize_t size)
+{
+    if (row->hello_to == 0)
+        return true;
+    unsigned hello = size < 5 ? 0 : (unsigned)(bytes[3] << 8 | bytes[4]);
+    return hello >= row->hello_from && hello <= row->hello_to;
+}
+
 static enum progress step_awaiting_hello(struct server *server, struct connection *c)
 {
-    char bytes[4096];
-    ssize_t n = recv(c->descriptor, bytes, sizeof bytes, 0);
+    unsigned char bytes[4096];
+    ssize_t n = recv(c->descriptor, bytes, sizeof bytes, MSG_PEEK);
     if (n < 0 && errno == EAGAIN)
         return BLOCKED;
     if (n <= 0) {
         client_left(server, c);
         return GOING_ON;
     }
+    if (!balks_at(c->row, bytes, n)) {
+        c->state = SHAKING_HANDS;
+        return GOING_ON;
+    }
+    recv(c->descriptor, bytes, (size_t)n, 0);
     c->handshake_failed = true;
     count(&counts(server, c)->handshakes_failed);
     speak(c, c->row->instead, SILENT);

@@ -48,6 +48,22 @@ static int no_tls13(SSL *ssl, int *alert, void *unused)
     return SSL_CLIENT_HELLO_ERROR;
 }
 
+static int old_extensions(SSL *ssl, int *alert, void *unused)
+{
+    (void)unused;
+    int *types, known = SSL_CLIENT_HELLO_SUCCESS;
+    size_t count;
+    if (SSL_client_hello_get1_extensions_present(ssl, &types, &count) != 1)
+        return SSL_CLIENT_HELLO_ERROR;
+    for (size_t i = 0; i < count; i++)
+        if (types[i] > TLSEXT_TYPE_signature_algorithms && types[i] != TLSEXT_TYPE_session_ticket &&
+            types[i] != TLSEXT_TYPE_renegotiate)
+            known = SSL_CLIENT_HELLO_ERROR;
+    OPENSSL_free(types);
+    *alert = SSL_AD_UNSUPPORTED_EXTENSION;
+    return known;
+}
+
 static int accept_any(int ok, X509_STORE_CTX *store)
 {
     (void)ok, (void)store;
@@ -79,6 +95,8 @@ static void set_flags(SSL_CTX *context, unsigned flags)
         SSL_CTX_set_tlsext_servername_callback(context, needs_name);
     if (flags & FARM_FEW_CIPHERS)
         SSL_CTX_set_client_hello_cb(context, few_ciphers, NULL);
+    if (flags & FARM_OLD_EXTENSIONS)
+        SSL_CTX_set_client_hello_cb(context, old_extensions, NULL);
     if (!(flags & FARM_KEEPS_TICKETS)) {
         SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
         SSL_CTX_set_num_tickets(context, 0);

@@ -97,6 +97,8 @@ static void check_kind(const struct dns_answer *answer, const struct dns_reply *
     CHECK(!dns_has_data(answer->kind) || answer->ttl_s >= 1);
     CHECK(!dns_is_trouble(answer->kind) || answer->ttl_s <= LIMIT_DNS_FAILURE_TTL_S);
     CHECK(answer->aliases <= LIMIT_ALIASES);
+    for (unsigned i = 0; i < dns_hop_count(answer); i++)
+        check_text(answer->hops[i].text, sizeof answer->hops[i].text);
     check_text(answer->why, sizeof answer->why);
     check_text(answer->canonical.text, sizeof answer->canonical.text);
 }

@@ -19,6 +19,7 @@ phase() { # FUNCTION WORDS…
     fi
 }
 
+phase look_at_late_hosts "hosts that greet late are looked at meanwhile"
 phase table_agrees "every domain as expected.tsv says"
 phase farm_was_treated_politely "the farm saw no early talk, no missing QUIT, no mail command"
 phase live_sees_what_changed "a live look sees that STARTTLS is gone (PIT-01)"
@@ -37,10 +38,12 @@ phase rules_hold "an administrator's rules hold for everybody"
 phase blocked_look_stops_nothing "a look that is blocked stops no mail (law 1)"
 phase decisions_survive_a_kill "what was acknowledged survives kill -9"
 phase rate_limits_are_respected "a host that limits our rate is left in peace"
+phase late_greetings_are_waited_for "who greets after 10, 15 or 20 seconds is as good as any (TLS-18)"
 phase killed_in_a_storm "kill -9 in a storm, restart with another number of shards: no torn record"
 phase stopped_in_a_storm "ten seconds of SIGSTOP in a storm: no finding about a peer (law 3)"
 phase the_lab_notices "a wrong table and a rude client are noticed"
 phase reserved_addresses_are_refused "without allow_reserved nobody here is connected to"
+phase opted_out_by_any_name "who asked not to be probed is not, by whichever of its names"
 phase one_message_at_a_time "with room for one message between threads everything still comes home"
 phase reload_takes_good_files_only "reload takes good files, and keeps the old settings for bad ones"
 phase ends_in_order "SIGTERM ends it in order"

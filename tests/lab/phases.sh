@@ -6,6 +6,12 @@ ctl() {
     "$BUILD/mxwardctl" -s "$live/run/mxward.sock" "$@"
 }
 
+# Hosts that greet so late that nobody waits for them with the lab's budgets. A daemon with its own ones
+# looks at them while all else goes on: late_greetings_are_waited_for.
+late_hosts='^(spamd|greets-15s|greets-20s)'
+grep -Ev "$late_hosts" "$here/expected.tsv" >"$live/expected.tsv"
+grep -E "$late_hosts" "$here/expected.tsv" >"$live/late.tsv"
+
 # Domains that cannot be tested here, as a pattern for compare.awk.
 skip_pattern() {
     pattern=
@@ -16,7 +22,7 @@ skip_pattern() {
 
 domains_to_test() {
     pattern=$(skip_pattern)
-    awk -F'\t' -v skip="$pattern" '!/^#/ && NF > 1 && (skip == "" || $1 !~ skip) { print $1 }' "$here/expected.tsv"
+    awk -F'\t' -v skip="$pattern" '!/^#/ && NF > 1 && (skip == "" || $1 !~ skip) { print $1 }' "$live/expected.tsv"
 }
 
 # mxwardctl's codes are about the domains (1, 75) or about itself (all others).
@@ -35,7 +41,7 @@ explain_all() {
 }
 
 compare() { # [the farm's rows, to show everything]
-    awk -f "$here/compare.awk" -v skip="$(skip_pattern)" -v rows="${1:-}" "$here/expected.tsv" \
+    awk -f "$here/compare.awk" -v skip="$(skip_pattern)" -v rows="${1:-}" "$live/expected.tsv" \
         "$live/explained.jsonl"
 }
 
@@ -191,19 +197,50 @@ stopped_in_a_storm() {
         }' "$live/storm.jsonl"
 }
 
-# --- a second daemon, with settings of its own ---
+# --- more daemons, with settings of their own ---
 
-start_second() { # SED…: changes to the lab's settings
-    mkdir -p "$live/run2" "$live/state2"
-    sed -e "s#$live/run#$live/run2#; s#$live/state#$live/state2#" "$@" "$live/mxward.conf" >"$live/mxward2.conf"
-    "$BUILD/mxward" -c "$live/mxward2.conf" 2>>"$live/mxward2.log" &
-    second=$!
-    started="$started $second"
-    until_ready 20 test -S "$live/run2/mxward.sock" || { echo "  does not start"; return 1; }
+start_another() { # NUMBER SED…: changes to the lab's settings. Sets `another`
+    number=$1
+    shift
+    mkdir -p "$live/run$number" "$live/state$number"
+    sed -e "s#$live/run#&$number#; s#$live/state#&$number#" "$@" "$live/mxward.conf" >"$live/mxward$number.conf"
+    "$BUILD/mxward" -c "$live/mxward$number.conf" 2>>"$live/mxward$number.log" &
+    another=$!
+    started="$started $another"
+    until_ready 20 test -S "$live/run$number/mxward.sock" || { echo "  does not start"; return 1; }
+}
+
+start_second() { # SED…
+    start_another 2 "$@"
+    code=$?
+    second=$another
+    return $code
 }
 
 ctl_second() {
     "$BUILD/mxwardctl" -s "$live/run2/mxward.sock" "$@"
+}
+
+# Begins at once what the other phases are the time for.
+look_at_late_hosts() {
+    start_another 3 -e '/^ *greeting = /d; /^ *whole = /d' || return 1
+    patient=$another
+    cut -f 1 "$live/late.tsv" >"$live/late"
+    {
+        answered "$BUILD/mxwardctl" -s "$live/run3/mxward.sock" scan --json "$live/late"
+        while read -r domain; do
+            answered "$BUILD/mxwardctl" -s "$live/run3/mxward.sock" explain --json "$domain" || break
+        done <"$live/late" >"$live/late.jsonl"
+    } >"$live/late.log" 2>&1 &
+    looking=$!
+}
+
+# A client should wait five minutes for a greeting (RFC 5321 section 4.5.3.2.1); who is late is not down.
+late_greetings_are_waited_for() {
+    wait $looking
+    kill $patient
+    wait $patient || { echo "  the third daemon does not end in order"; return 1; }
+    awk -f "$here/compare.awk" "$live/late.tsv" "$live/late.jsonl"
 }
 
 # Without allow_reserved: every address of the lab is reserved, so it connects nowhere.
@@ -225,6 +262,19 @@ second_ends() {
     wait $second || { echo "  the second daemon does not end in order"; return 1; }
 }
 
+# By the MX host's name, by the one at the end of its aliases (another name is sent then), and by one
+# between. The first shares its endpoint with the last: each is asked for itself.
+opted_out_by_any_name() {
+    start_second -e 's/^politeness *{/&\n    opt_out = { mx.mx-alias-both.lab, no-tlsa.names.lab, between.names.lab }/' ||
+        return 1
+    for domain in mx-alias-both.lab mx-alias-original.lab mx-alias-chain.lab mx-alias-expanded.lab mx-alias-both.lab; do
+        answered ctl_second explain --json $domain
+    done | sed 's/.*"outcome":"\([^"]*\)".*/\1/' | tr '\n' ' ' >"$live/opted-out"
+    second_ends || return 1
+    [ "$(cat "$live/opted-out")" = "opted-out opted-out opted-out tls-ok opted-out " ] ||
+        { echo "  the outcomes are $(cat "$live/opted-out")"; return 1; }
+}
+
 # Room for one message from thread to thread, one part of a handshake a turn, three shards: everything
 # parks, all of it comes home, and with the same classes. The hosts that answer differently the second time
 # are left out.
@@ -243,7 +293,7 @@ one_message_at_a_time() {
             $1 in wanted && wanted[$1] != $2 { printf "  %s: %s instead of %s\n", $1, $2, wanted[$1]; wrong++ }
             $1 in wanted { same++ }
             END { if (same < 650) { print "  only " same + 0 " domains came home"; wrong++ } exit wrong > 0 }' \
-            "$here/expected.tsv" -
+            "$live/expected.tsv" -
 }
 
 # A file with a mistake changes nothing, and the answer says where the mistake is; a good one is taken.
@@ -281,7 +331,7 @@ reload_takes_good_files_only() {
 the_lab_notices() {
     for change in 's/^dane-ee.lab\tdane/dane-ee.lab\tencrypted/' 's/^\(null-mx.lab\t.*\)null-mx/\1no-host/' \
         's/^\(454.secure.lab\t.*\)starttls-not-supported/\1validation-failure/' '/^rollover.lab/d'; do
-        sed "$change" "$here/expected.tsv" >"$live/wrong.tsv"
+        sed "$change" "$live/expected.tsv" >"$live/wrong.tsv"
         if awk -f "$here/compare.awk" -v skip="$(skip_pattern)" "$live/wrong.tsv" "$live/explained.jsonl" >/dev/null; then
             echo "  a table changed by $change still agrees"
             return 1
@@ -304,5 +354,5 @@ ends_in_order() {
     wait $daemon
     code=$?
     [ $code = 0 ] || { echo "  exit code $code"; tail -5 "$live/mxward.log"; return 1; }
-    ! grep -av 'reload-refused' "$live/mxward.log" "$live/mxward2.log" | grep -aE ' error |Sanitizer|runtime error|check failed'
+    ! grep -av 'reload-refused' "$live"/mxward*.log | grep -aE ' error |Sanitizer|runtime error|check failed'
 }

@@ -21,6 +21,7 @@ int ask_exit_code(int status)
     case MXW_BUSY:
     case MXW_LATE:
     case MXW_TROUBLE:
+    case MXW_MEMORY:
         return UNDECIDED;
     case MXW_INVALID:
         return USAGE;
@@ -30,7 +31,6 @@ int ask_exit_code(int status)
         return NOT_MET;
     case MXW_PROTOCOL:
     case MXW_USAGE:
-    case MXW_MEMORY:
     case MXW_FULL:
         break;
     }
@@ -66,7 +66,7 @@ int ask_open(const struct invocation *invocation, struct mxw **handle)
     if (status != MXW_OK) {
         fprintf(stderr, "mxwardctl: %s\n",
                 status == MXW_USAGE ? "the socket's path is too long" : "no memory");
-        return status == MXW_USAGE ? USAGE : INTERNAL;
+        return status == MXW_USAGE ? USAGE : ask_exit_code(status);
     }
     status = mxw_connect(*handle);
     if (status != MXW_OK) {

@@ -182,9 +182,10 @@ static bool slot_fill(struct scan *scan, struct slot *slot)
     case SCAN_FAILED:
         break;
     }
+    const int error = errno;
     scan_progress_end(&scan->progress);
-    fprintf(stderr, "mxwardctl: cannot read on: %s\n", strerror(errno));
-    scan->exit_code = INTERNAL;
+    fprintf(stderr, "mxwardctl: cannot read on: %s\n", strerror(error));
+    scan->exit_code = error == ENOMEM ? UNDECIDED : INTERNAL;
     scan->input_ended = true;
     return false;
 }
