@@ -50,6 +50,7 @@ struct endpoints {
     struct registry *jobs;
     struct admission admission; /* of probes; shrinks as the loop's lag grows */
     bool stopping;
+    uint64_t reloaded_ms;       /* evidence must have begun later; 0: no reload yet */
     struct evidence *exhausted; /* the answer when nothing can be taken */
     struct endpoints_counts counts;
 };
@@ -85,10 +86,17 @@ static const struct evidence *evidence_of_ours(struct endpoints *endpoints,
     return evidence;
 }
 
-static bool evidence_serves(const struct evidence *evidence, uint64_t not_before_ms,
-                            uint64_t now_ms)
+/* Of the settings that hold now: it began after the last reload (one in the same millisecond may be
+ * of either side, and is looked at again). */
+static bool is_of_these_settings(const struct endpoints *endpoints, const struct evidence *evidence)
 {
-    if (evidence == NULL)
+    return endpoints->reloaded_ms == 0 || evidence->began_ms > endpoints->reloaded_ms;
+}
+
+static bool evidence_serves(const struct endpoints *endpoints, const struct evidence *evidence,
+                            uint64_t not_before_ms, uint64_t now_ms)
+{
+    if (evidence == NULL || !is_of_these_settings(endpoints, evidence))
         return false;
     return not_before_ms == 0 ? now_ms < evidence_good_until_ms(evidence)
                               : evidence->began_ms >= not_before_ms;
@@ -213,7 +221,8 @@ static void job_give_up(struct endpoints *endpoints, struct endpoint_job *job, e
                                     uint64_t),
                         uint64_t now_ms)
 {
-    bool older = job->last != NULL && clock_boot_ms() < evidence_good_until_ms(job->last);
+    bool older = job->last != NULL && is_of_these_settings(endpoints, job->last) &&
+                 clock_boot_ms() < evidence_good_until_ms(job->last);
     const struct evidence *evidence =
         older ? evidence_hold(job->last) : evidence_of_ours(endpoints, &job->key, outcome, detail);
 
@@ -360,7 +369,8 @@ static void job_ended(struct endpoints *endpoints, struct endpoint_job *job,
     wheel_disarm(endpoints->wheel, &job->timer);
     politeness_ended(endpoints->politeness, &job->key.address, evidence, now_ms);
     job_learns(job, evidence);
-    job_answer_if(endpoints, job, evidence, began_in_time, now_ms);
+    if (is_of_these_settings(endpoints, evidence))
+        job_answer_if(endpoints, job, evidence, began_in_time, now_ms);
     if (endpoints->stopping)
         job_give_up(endpoints, job, OUTCOME_OURS_CANCELLED, "mxward is stopping", anyone, now_ms);
     if (job->waiters.first == NULL)
@@ -476,7 +486,7 @@ void endpoints_ask(struct endpoints *endpoints, struct endpoint_request *request
         request_answer(endpoints, request, endpoints->exhausted);
         return;
     }
-    if (evidence_serves(job->last, request->not_before_ms, clock_boot_ms())) {
+    if (evidence_serves(endpoints, job->last, request->not_before_ms, clock_boot_ms())) {
         counter_add(&endpoints->counts.served, 1);
         request_answer(endpoints, request, job->last);
         return;
@@ -548,6 +558,11 @@ static void job_stop(void *object, void *context)
         return;
     job_give_up(endpoints, job, OUTCOME_OURS_CANCELLED, "mxward is stopping", anyone, 0);
     job_to_idle(endpoints, job);
+}
+
+void endpoints_reload(struct endpoints *endpoints)
+{
+    endpoints->reloaded_ms = clock_boot_ms();
 }
 
 void endpoints_stop(struct endpoints *endpoints)

@@ -39,6 +39,9 @@ void endpoints_turn(struct endpoints *endpoints);
 /* How long the loop let something wait in this turn: fewer probes may run as it grows. Once a turn.
  */
 void endpoints_observe(struct endpoints *endpoints, uint64_t lag_ms);
+/* Other settings from now on (source address, offer, budgets): what was looked at before, or is
+ * being looked at, is evidence of the old ones and serves nobody any more. */
+void endpoints_reload(struct endpoints *endpoints);
 /* From now on every request is answered at once with OURS_CANCELLED, and so are those waiting. */
 void endpoints_stop(struct endpoints *endpoints);
 /* Forgets what nobody waits for among the `most` least recently used jobs, with the evidence that

@@ -41,7 +41,8 @@ struct shard {
     uint64_t seen_ms;           /* the last look at the clock */
     uint64_t turn_began_us;     /* first completion, or message, after the sleep; 0: not yet */
     uint64_t heartbeat_due_ms;
-    bool drained; /* the last ring turn took everything that was there */
+    uint32_t config_epoch; /* of the settings that were taken last */
+    bool drained;          /* the last ring turn took everything that was there */
     bool draining;
 
     /* Start: the creator waits under the lock until `state` says how it went. */
@@ -306,6 +307,7 @@ static int shard_create_jobs(struct shard *shard)
     struct domain_settings domain;
     int error;
 
+    shard->config_epoch = start->config_epoch;
     if (table_writer_reader(publisher_table(start->publisher), &shard->table) != 0)
         shard->table = NULL; /* no memory: the keeper says what is remembered */
     error = domain_settings_of(&domain, shard, configuration, start->config_epoch, shard->why,
@@ -448,6 +450,9 @@ static void shard_take_configuration(struct shard *shard)
     CHECK(domain_settings_of(&domain, shard, fresh, config_epoch, why, sizeof why) ==
           0); /* engine_judge took it */
     prober_reload(shard->prober, &fresh->probe);
+    if (config_epoch != shard->config_epoch)
+        endpoints_reload(shard->endpoints);
+    shard->config_epoch = config_epoch;
     hosts_reload(shard->hosts, &host);
     domains_reload(shard->domains, &domain);
     if (politeness_reload(shard->politeness, &fresh->politeness, why, sizeof why) != 0)

@@ -242,6 +242,29 @@ START_TEST(good_evidence_serves_again_without_a_probe_FRESH_02)
 }
 END_TEST
 
+START_TEST(after_a_reload_no_look_under_the_old_settings_serves)
+{
+    ask(0, 1, 0, 1000, PRIORITY_ASKED);
+    endpoints_turn(endpoints);
+    probe_ends(0, OUTCOME_TLS_OK);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(came_home(OUTCOME_TLS_OK), 1);
+    ask(1, 2, 0, 60000, PRIORITY_ASKED); /* under way when the settings change */
+    endpoints_turn(endpoints);
+    endpoints_reload(endpoints);
+    sleep_ms(2);
+    ask(2, 1, 0, 1000, PRIORITY_ASKED);
+    probe_ends(1, OUTCOME_NO_STARTTLS);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(came_home(OUTCOME_TLS_OK), 0);
+    ck_assert_uint_eq(started, 4); /* both again */
+    probe_ends(2, OUTCOME_TLS_OK);
+    probe_ends(3, OUTCOME_TLS_OK);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(came_home(OUTCOME_TLS_OK), 2);
+}
+END_TEST
+
 START_TEST(our_own_failure_is_no_evidence_and_older_evidence_stays_law_3)
 {
     ask(0, 1, 0, 1000, PRIORITY_ASKED);
@@ -554,6 +577,7 @@ int main(void)
     tcase_add_checked_fixture(cases, set_up, tear_down);
     tcase_add_test(cases, fifty_live_requests_cost_two_probes_FRESH_03);
     tcase_add_test(cases, good_evidence_serves_again_without_a_probe_FRESH_02);
+    tcase_add_test(cases, after_a_reload_no_look_under_the_old_settings_serves);
     tcase_add_test(cases, our_own_failure_is_no_evidence_and_older_evidence_stays_law_3);
     tcase_add_test(cases, a_spent_budget_answers_limited_at_once_when_patience_is_shorter);
     tcase_add_test(cases, a_spent_budget_answers_a_live_request_with_older_evidence_and_its_age);
