@@ -215,6 +215,24 @@ static const char *const public_addresses[] = {
     "2003::1",
 };
 
+START_TEST(private_are_the_addresses_of_somebodys_own_network)
+{
+    static const char *const are[] = {"10.0.0.0",    "10.255.255.255", "100.64.0.1",  "172.16.0.1",
+                                      "192.168.0.1", "fc00::1",        "fdff:ffff::1"};
+    static const char *const others[] = {"127.0.0.1",  "0.0.0.0",   "9.255.255.255",
+                                         "172.32.0.1", "224.0.0.1", "192.0.2.10",
+                                         "fe80::1",    "::1",       "2606:4700::1111"};
+    for (size_t i = 0; i < sizeof are / sizeof *are; i++) {
+        struct address address = parsed(are[i]);
+        ck_assert_msg(address_is_private(&address) && address_is_reserved(&address), "%s", are[i]);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        struct address address = parsed(others[i]);
+        ck_assert_msg(!address_is_private(&address), "%s", others[i]);
+    }
+}
+END_TEST
+
 START_TEST(public_addresses_are_probed)
 {
     struct address address = parsed(public_addresses[_i]);
@@ -237,6 +255,7 @@ int main(void)
     TCase *fence = tcase_create("fence");
     tcase_add_loop_test(fence, nothing_of_the_special_purpose_registries_is_probed, 0,
                         COUNT(blocks));
+    tcase_add_test(fence, private_are_the_addresses_of_somebodys_own_network);
     tcase_add_loop_test(fence, public_addresses_are_probed, 0, COUNT(public_addresses));
     suite_add_tcase(suite, fence);
 

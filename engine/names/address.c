@@ -40,6 +40,11 @@ static const struct prefix reserved_ipv4[] = {
     {{240}, 4},           /* reserved (RFC 1112), with 255.255.255.255 */
 };
 
+/* Of them, those of somebody's own network. */
+static const struct prefix private_ipv4[] = {
+    {{10}, 8}, {{100, 64}, 10}, {{172, 16}, 12}, {{192, 168}, 16}};
+static const struct prefix private_ipv6 = {{0xfc}, 7}; /* RFC 4193 */
+
 /* IANA IPv6 Special-Purpose Address Registry within 2000::/3. Everything outside of 2000::/3 is not
  * global unicast: loopback, unspecified, v4-mapped, 64:ff9b:1::/48, 100::/64, 100:0:0:1::/64,
  * 5f00::/16, fc00::/7, fe80::/10, fec0::/10, ff00::/8 and the unassigned rest. Inside 2001::/23 are
@@ -140,6 +145,13 @@ bool address_is_reserved(const struct address *address)
     if (address->family == 6)
         return is_reserved_ipv6(address->bytes);
     return true; /* none at all */
+}
+
+bool address_is_private(const struct address *address)
+{
+    if (address->family == 4)
+        return in_any(address->bytes, private_ipv4, sizeof(private_ipv4) / sizeof(private_ipv4[0]));
+    return address->family == 6 && has_prefix(address->bytes, &private_ipv6);
 }
 
 socklen_t address_to_socket(const struct address *address, uint16_t port,

@@ -425,13 +425,21 @@ static void endpoints_choose(struct hosts *hosts, struct host_round *round)
     }
 }
 
-/* Nobody to ask. It is no host only if every address there may be was seen to be reserved; a
- * look-up that failed is trouble, and what lies in a family that is switched off, or over the
- * limit, is not looked at: mail may go there. */
+static bool any_is_private(const struct dns_answer *answer)
+{
+    for (unsigned i = 0; i < answer->count; i++)
+        if (address_is_private(&answer->addresses[i]))
+            return true;
+    return false;
+}
+
+/* Nobody to ask. It is no host only if every address there may be was seen to be one that nobody
+ * can reach; a look-up that failed is trouble, and what lies in a family that is switched off, in
+ * somebody's own network, or over the limit, is not looked at: mail may go there. */
 static enum host_turn endpoints_none(const struct hosts *hosts, struct host_round *round)
 {
     struct host_facts *facts = round->facts;
-    bool off = false;
+    bool off = false, private = false;
 
     for (unsigned i = 0; i < 2; i++) {
         const struct dns_answer *answer = round->addresses[i];
@@ -442,12 +450,14 @@ static enum host_turn endpoints_none(const struct hosts *hosts, struct host_roun
             return TURN_END;
         }
         off |= answer != NULL && dns_has_data(answer->kind) && !family_is_probed(hosts, i);
+        private |= answer != NULL && dns_has_data(answer->kind) && any_is_private(answer);
     }
-    if (!off && facts->endpoints_dropped == 0 && !round->job->literal)
+    if (!off && !private && facts->endpoints_dropped == 0 && !round->job->literal)
         facts->state = HOST_UNUSABLE;
     snprintf(facts->why, sizeof facts->why, "%s",
              off ? "it has addresses of a family that is switched off, and no others to look at"
-                 : "the addresses that were looked at are reserved");
+             : private ? "its addresses are private, and probe.allow_reserved is off"
+                       : "nobody can reach its addresses: they are reserved");
     return TURN_END;
 }
 

@@ -232,6 +232,14 @@ static const struct behaviour rows[BEHAVIOUR_COUNT] = {
             .instead = SAY(SERVER_HELLO("\x03", "\x00\x05") SILENCE),
             .flags = FARM_MAY_DROP},
 
+    [69] = {.label = "own-prime",
+            .what = "Diffie-Hellman with a prime of its own, of 5,000 bits: costly to answer",
+            .certificate = "rsa2048",
+            .tls_maximum = TLS1_2_VERSION,
+            .ciphers = "DHE-RSA-AES128-GCM-SHA256",
+            .own_prime_bits = 5000,
+            .flags = FARM_MAY_DROP},
+
     /* --- greeting --- */
     [70] = {.label = "never-greets", .what = "accepts, never greets", .greeting = SAY(SILENCE)},
     [71] = {.label = "tarpit",

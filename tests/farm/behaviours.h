@@ -85,6 +85,7 @@ struct behaviour {
     const char *certificate, *second; /* file names without .pem in --certificates; NULL: "good" */
     int tls_minimum, tls_maximum;     /* 0: 1.2 and 1.3 */
     const char *ciphers, *groups;     /* NULL: OpenSSL's */
+    int own_prime_bits;               /* of finite-field Diffie-Hellman; 0: a known group */
     unsigned flags;
 };
 

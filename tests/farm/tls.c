@@ -3,7 +3,9 @@
  */
 #include "tests/farm/tls.h"
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
+#include <openssl/param_build.h>
 #include <string.h>
 
 #define ROW_WRONG_NAME 32
@@ -103,6 +105,31 @@ static void set_flags(SSL_CTX *context, unsigned flags)
     }
 }
 
+/* Nobody checks that it is a prime, so any odd number will do. */
+static int use_own_prime(SSL_CTX *context, int bits)
+{
+    EVP_PKEY_CTX *make = EVP_PKEY_CTX_new_from_name(NULL, "DH", NULL);
+    OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
+    BIGNUM *prime = BN_new(), *generator = BN_new();
+    OSSL_PARAM *parameters = NULL;
+    EVP_PKEY *group = NULL;
+    int made = make && build && BN_rand(prime, bits, BN_RAND_TOP_TWO, BN_RAND_BOTTOM_ODD) &&
+               BN_set_word(generator, 2) &&
+               OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_FFC_P, prime) &&
+               OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_FFC_G, generator) &&
+               (parameters = OSSL_PARAM_BLD_to_param(build)) != NULL &&
+               EVP_PKEY_fromdata_init(make) == 1 &&
+               EVP_PKEY_fromdata(make, &group, EVP_PKEY_KEY_PARAMETERS, parameters) == 1 &&
+               SSL_CTX_set0_tmp_dh_pkey(context, group) == 1;
+
+    OSSL_PARAM_free(parameters);
+    OSSL_PARAM_BLD_free(build);
+    BN_free(prime);
+    BN_free(generator);
+    EVP_PKEY_CTX_free(make);
+    return made ? 0 : -1;
+}
+
 static SSL_CTX *context_of_row(const struct behaviour *row, const char *directory)
 {
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
@@ -111,14 +138,16 @@ static SSL_CTX *context_of_row(const struct behaviour *row, const char *director
     SSL_CTX_set_security_level(context, 0);
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                   SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_dh_auto(context, 2); /* 1024 bits, for the row that has nothing better */
+    SSL_CTX_set_dh_auto(context,
+                        row->own_prime_bits ? 0 : 2); /* 1024 bits, if there is nothing better */
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_min_proto_version(context, row->tls_minimum ? row->tls_minimum : TLS1_2_VERSION);
     SSL_CTX_set_max_proto_version(context, row->tls_maximum ? row->tls_maximum : TLS1_3_VERSION);
     if (use_certificate(context, directory, row->certificate ? row->certificate : "good") != 0 ||
         (row->second && use_certificate(context, directory, row->second) != 0) ||
         (row->ciphers && SSL_CTX_set_cipher_list(context, row->ciphers) != 1) ||
-        (row->groups && SSL_CTX_set1_groups_list(context, row->groups) != 1)) {
+        (row->groups && SSL_CTX_set1_groups_list(context, row->groups) != 1) ||
+        (row->own_prime_bits && use_own_prime(context, row->own_prime_bits) != 0)) {
         SSL_CTX_free(context);
         return NULL;
     }
