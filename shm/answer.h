@@ -79,6 +79,10 @@ struct answer_question {
     bool observe;      /* everything is only observed */
     uint32_t facts;
     const struct verdict *verdict; /* NULL: nothing is known of the next hop */
+    /* What is ruled of the recipient's domain, where the next hop is another (a transport map);
+     * else NULL. A refusal holds whatever the way; levels are demanded of the next hop alone
+     * (PIT-14). */
+    const struct floor *recipient_floor;
     bool stale; /* the verdict is older than was asked for: it shapes the policy, and no more */
     /* For the text, and for nothing else: a key is no reason to send (DANE-44). */
     enum mail_key openpgp, smime;

@@ -175,8 +175,15 @@ static void say_keys(struct words *words, const struct matter *matter)
 
 /* --- codes --- */
 
-/* The class of the code is the action's; of a demand that is not met the rest is X.7.4, no TLS, or
- * X.7.5, not the right one (CODE-11). X.7.0 and X.3.0 of a verdict are nobody's fault. */
+/* The class of the code is the action's (CODE-12). */
+static void code_make(struct answer *answer, const char *rest)
+{
+    snprintf(answer->code, sizeof answer->code, "%c.%s", answer->would == ACTION_STOP ? '5' : '4',
+             rest);
+}
+
+/* Of a demand that is not met the code is X.7.4, no TLS, or X.7.5, not the right one (CODE-11).
+ * X.7.0 and X.3.0 of a verdict are nobody's fault. */
 static void code_from_verdict(struct answer *answer, const struct matter *matter,
                               bool demand_failed)
 {
@@ -184,8 +191,7 @@ static void code_from_verdict(struct answer *answer, const struct matter *matter
 
     if (strcmp(rest, "7.0") == 0 || (demand_failed && strcmp(rest, "7.4") != 0))
         rest = "7.5";
-    snprintf(answer->code, sizeof answer->code, "%c.%s", answer->would == ACTION_STOP ? '5' : '4',
-             rest);
+    code_make(answer, rest);
 }
 
 /* --- REQUIRETLS (RTLS-04), as Postfix 3.11 says it --- */
@@ -199,27 +205,27 @@ static void words_of_requiretls(struct answer *answer, struct words *words,
                                 const struct matter *matter, enum level level)
 {
     const struct verdict *verdict = matter->verdict;
-    const char *code = "5.7.10",
+    const char *rest = "7.10",
                *before = "no matching server certificate was found. The last attempted"
                          " server was ",
                *after = "";
     char host[320];
 
     if (verdict->cause == CAUSE_NO_STARTTLS || verdict->cause == CAUSE_DANE_NO_TLS) {
-        code = "5.7.30";
+        rest = "7.30";
         before = "TLS service was not offered by host ";
     } else if (verdict->cause == CAUSE_STARTTLS_REFUSED || verdict->cause == CAUSE_TLS_BROKEN ||
                verdict->cause == CAUSE_WEAK_TLS) {
         before = "host ";
         after = " refused to start TLS";
     } else if (verdict->level >= level && verdict->class != CLASS_FAILING) {
-        code = "5.7.30";
+        rest = "7.30";
         before = "no server was found that supports REQUIRETLS. The last attempted server was ";
     } else if (mx_is_unsigned(verdict)) {
         before = "no signed MX record names host ";
     }
     verdict_host_words(verdict, host, sizeof host);
-    snprintf(answer->code, sizeof answer->code, "%s", code);
+    code_make(answer, rest);
     say(words, "Sender requested REQUIRETLS, but %s%s%s", before, host, after);
 }
 
@@ -280,7 +286,7 @@ static void words_begin(struct answer *answer, struct words *words, const struct
         say_sent(words, answer);
         return;
     case WHY_REFUSED:
-        snprintf(answer->code, sizeof answer->code, "5.7.1");
+        code_make(answer, "7.1");
         say(words, "mail to this domain is refused by a rule of the administrator");
         return;
     case WHY_VERDICT:
@@ -301,17 +307,30 @@ static void words_begin(struct answer *answer, struct words *words, const struct
     }
 }
 
+/* MSG-01: what would be stopped for anybody who can be told. */
+static void say_nobody_is_told(struct words *words, const struct answer *answer,
+                               const struct matter *matter)
+{
+    if ((matter->question->facts & FACT_NULL_SENDER) != 0 && answer->would == ACTION_DEFER &&
+        matter->verdict->conclusion != CONCLUSION_TEMPORARY)
+        say(words, "; it has no sender who could be told, and waits");
+}
+
 /* The rest: how old, what no text can say, who demands what. */
 static void words_end(const struct answer *answer, struct words *words, const struct matter *matter,
                       const struct decision *decision)
 {
-    if (decision->why == WHY_REFUSED)
+    if (decision->why == WHY_REFUSED) {
+        say_nobody_is_told(words, answer, matter);
         return;
+    }
     if (decision->why != WHY_SENT)
         say_age(words, matter);
     if (decision->why == WHY_INEXPRESSIBLE)
         say(words, "; %s", answer->policy.rule);
     say_demand(words, decision->demand, matter);
+    if (decision->why != WHY_INEXPRESSIBLE)
+        say_nobody_is_told(words, answer, matter);
     if (answer->insecure)
         say_keys(words, matter);
 }
@@ -405,7 +424,7 @@ size_t answer_change(const struct answer *answer, const struct answer_question *
     if (answer->observed && answer->would != ACTION_SEND)
         say(&words, "Without observe mode it would %s. ",
             answer->would == ACTION_STOP ? "be stopped" : "wait");
-    if (strcmp(answer->code, "5.7.1") == 0)
+    if (strcmp(answer->code + 1, ".7.1") == 0)
         say(&words, "It would go if the administrator withdrew the rule that refuses the domain.");
     else if (answer->would == ACTION_SEND)
         change_of_sent(&words, answer, question);

@@ -112,6 +112,12 @@ enum rule {
     RULE_COUNT
 };
 
+/* Wall clocks that can be right are between these, seconds since 1970 (FRESH-06; the same as
+ * LIMIT_CLOCK_* in engine/base/limits.h). By another one no rule has run out, and no exemption with
+ * an end still holds. */
+#define RULE_CLOCK_FIRST_S INT64_C(1767225600)
+#define RULE_CLOCK_LAST_S  (RULE_CLOCK_FIRST_S + INT64_C(30) * 31556952)
+
 enum {
     FLOOR_CONTRADICTED = 1 << 0, /* definite evidence is below what is remembered: held, and an
                                     administrator decides (MEM-05) */
