@@ -173,7 +173,8 @@ struct mxw_decision {
     int policy_kind;            /* enum mxw_policy */
     char policy[768];           /* right-hand side of smtp_tls_policy_maps */
     const char *guarantees_name;
-    unsigned smtp_code; /* 250, 450, 550, …: where it is said in an SMTP dialogue */
+    /* Both of `action`: only observed, they are 250 and 2.0.0; the text is of `would`. */
+    unsigned smtp_code; /* 250, 451, 550, 556, …: where it is said in an SMTP dialogue */
     char code[64];      /* "4.7.4" */
     char text[512];     /* for people */
     char profile[64];

@@ -112,6 +112,8 @@ enum frame_error decide_begin(struct decision *decision, const struct frame_deci
     memset(decision, 0, sizeof *decision);
     decision->now_s = now_s;
     decision->facts = asked->facts & FACTS_KNOWN;
+    if (strcmp(asked->sender, "<>") == 0) /* whoever submits it (MSG-01) */
+        decision->facts |= FACT_NULL_SENDER;
     decision->explain = asked->explain;
     decision->want_keys = asked->want_keys;
     error = recipient_read(decision, asked, why);
@@ -120,6 +122,18 @@ enum frame_error decide_begin(struct decision *decision, const struct frame_deci
     decision->not_before_ms = asked->own_freshness ? asked_not_before(asked, arrived_ms)
                                                    : window_not_before(decision, arrived_ms);
     return error;
+}
+
+bool decide_goes_elsewhere(const struct decision *decision, struct next_hop *own)
+{
+    char own_text[NEXT_HOP_TEXT_MAX], text[NEXT_HOP_TEXT_MAX];
+
+    if (decision->domain[0] == '\0' ||
+        next_hop_parse(own, decision->domain, strlen(decision->domain)) != NAME_OK)
+        return false;
+    next_hop_text(own, own_text);
+    next_hop_text(&decision->next_hop, text);
+    return strcmp(own_text, text) != 0;
 }
 
 void decide_digest(struct decision *decision, const char *recipient)
@@ -144,6 +158,7 @@ static struct answer_question question_of(const struct decision *decision,
         .observe = decision->observe,
         .facts = decision->facts,
         .verdict = verdict,
+        .recipient_floor = decision->has_recipient_floor ? &decision->recipient_floor : NULL,
         .stale = stale,
         .openpgp = decision->openpgp,
         .smime = decision->smime,
@@ -160,9 +175,26 @@ void decide_answer(struct answer *answer, const struct decision *decision,
     answer_decide(answer, &question);
 }
 
-static uint16_t smtp_code_of(enum action action)
+/* What is said in an SMTP dialogue is about what is done: with observe both codes say that the
+ * message goes. `would` and the text tell what would have been. */
+static const char *code_of(const struct answer *answer)
 {
-    return action == ACTION_STOP ? 550 : action == ACTION_DEFER ? 450 : 250;
+    return answer->action == ACTION_SEND ? "2.0.0" : answer->code;
+}
+
+/* CODE-01: a deferral is 451; RFC 7505, section 4.1: a null MX is 556. */
+static uint16_t smtp_code_of(const struct answer *answer)
+{
+    switch (answer->action) {
+    case ACTION_STOP:
+        return strcmp(answer->code, "5.1.10") == 0 ? 556 : 550;
+    case ACTION_DEFER:
+        return 451;
+    case ACTION_SEND:
+    case ACTION_COUNT:
+        break;
+    }
+    return 250;
 }
 
 static const char *profile_of(const struct decision *decision, const struct answer *answer)
@@ -185,9 +217,9 @@ void decide_reply(struct frame_answer *reply, const struct decision *decision,
     reply->alarm = answer->alarm;
     reply->policy_answer = (uint8_t)answer->policy.answer;
     reply->guarantees = (uint8_t)answer->policy.guarantees;
-    reply->smtp_code = smtp_code_of(answer->action);
+    reply->smtp_code = smtp_code_of(answer);
     snprintf(reply->policy, sizeof reply->policy, "%s", answer->policy.text);
-    snprintf(reply->code, sizeof reply->code, "%s", answer->code);
+    snprintf(reply->code, sizeof reply->code, "%s", code_of(answer));
     snprintf(reply->text, sizeof reply->text, "%s", answer->text);
     snprintf(reply->profile, sizeof reply->profile, "%s", profile_of(decision, answer));
     reply->refuse_at_rcpt = decision->has_profile && decision->profile.refuse_at_rcpt;
@@ -292,7 +324,9 @@ size_t decide_explain(char *out, size_t size, const struct decision *decision,
     json_put_text(&json, "action", action_name(answer->action));
     json_put_text(&json, "would", action_name(answer->would));
     json_put_boolean(&json, "observed", answer->observed);
-    json_put_text(&json, "code", answer->code);
+    json_put_unsigned(&json, "smtp_code", smtp_code_of(answer));
+    json_put_text(&json, "code", code_of(answer));
+    json_put_text(&json, "would_code", answer->code);
     json_put_text(&json, "text", answer->text);
     json_put_text(&json, "demand", level_name(answer->demand));
     json_put_text(&json, "source", demand_source_name(answer->source));

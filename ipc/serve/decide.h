@@ -21,6 +21,9 @@
 struct decision {
     struct next_hop next_hop;
     char domain[256]; /* the recipient's, canonical; for the exceptions and the report */
+    /* What is ruled of that domain, where the next hop is another and it is known. */
+    struct floor recipient_floor;
+    bool has_recipient_floor;
     struct profile profile, alias;
     bool has_profile, has_alias, switched_off, observe;
     bool explain;
@@ -38,6 +41,10 @@ struct decision {
 enum frame_error decide_begin(struct decision *decision, const struct frame_decide *asked,
                               const struct table_reader *users, uint64_t arrived_ms, int64_t now_s,
                               const char **why);
+
+/* Is mail for the domain sent by another way than its own mail hosts (a transport map)? Then `own`
+ * is where it would go, and what is ruled there holds too (PIT-14). */
+bool decide_goes_elsewhere(const struct decision *decision, struct next_hop *own);
 
 /* Makes ready for looking up keys of the recipient, which takes no time but some arithmetic. */
 void decide_digest(struct decision *decision, const char *recipient);

@@ -108,6 +108,7 @@ rules_hold() {
         decided defer carol@here.lab bob@tls13.secure.lab &&
         ctl rule refuse tls13.secure.lab --reason test >/dev/null &&
         decided stop carol@here.lab bob@tls13.secure.lab &&
+        decided stop --next-hop p384.secure.lab carol@here.lab bob@tls13.secure.lab &&
         ctl rule remove tls13.secure.lab --reason test >/dev/null &&
         decided send carol@here.lab bob@tls13.secure.lab
 }

@@ -31,6 +31,7 @@ static void message_fill(const struct decide *decide, size_t place, struct mxw_m
     message->recipient = decide->recipients[place];
     message->sender = invocation->forward ? NULL : invocation->words[0];
     message->sasl = invocation->sasl;
+    message->next_hop = invocation->next_hop;
     message->profile = invocation->profile;
     if (invocation->forward && !message->profile)
         message->profile = FORWARD_PROFILE;
