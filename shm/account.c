@@ -410,14 +410,21 @@ static struct who sender_of(const char *text)
     return (struct who){text, length};
 }
 
-/* What was found so far. */
+struct found {
+    bool there;
+    enum account_by by;
+    char name[ACCOUNT_NAME_MAX];
+    struct account account;
+};
+
+/* What was found so far. `sender` is also what many share: "@example.org", "@". */
 struct search {
     const struct table_reader *users;
     uint64_t now_ms;
     struct account_settings settings;
-    bool found, alias_found;
-    char name[ACCOUNT_NAME_MAX]; /* of `account` */
-    struct account account, alias;
+    struct found sender, submitter;
+    bool alias_found;
+    struct account alias;
 };
 
 /* HIT, ABSENT, or anything else: unknown. */
@@ -427,15 +434,17 @@ static enum table_outcome find(const struct search *search, const struct table_k
     return table_find(search->users, key, search->now_ms, record);
 }
 
-/* Is there an account of this name, and what is it? False: unknown. */
-static bool search_name(struct search *search, const char *name, bool of_sender)
+/* Is there an account of this name, and what is it? `into` NULL: only whether it is an alias, which
+ * only names of the sender can be. False: unknown. */
+static bool search_name(struct search *search, struct found *into, const char *name,
+                        enum account_by by, bool of_sender)
 {
     char text[TABLE_KEY_MAX];
     union record record;
     struct table_key key;
     struct account account;
 
-    if ((search->found && !of_sender) || !account_key(&key, text, name))
+    if (((into == NULL || into->there) && !of_sender) || !account_key(&key, text, name))
         return true; /* nothing more to learn, or not a name at all */
     const enum table_outcome outcome = find(search, &key, &record);
     if (outcome == TABLE_ABSENT)
@@ -447,10 +456,9 @@ static bool search_name(struct search *search, const char *name, bool of_sender)
             search->alias = account;
             search->alias_found = true;
         }
-    } else if (!search->found) {
-        search->account = account;
-        search->found = true;
-        text_copy(search->name, sizeof search->name, name, strlen(name));
+    } else if (into != NULL && !into->there) {
+        *into = (struct found){.there = true, .by = by, .account = account};
+        text_copy(into->name, sizeof into->name, name, strlen(name));
     }
     return true;
 }
@@ -483,8 +491,9 @@ static bool search_sender(struct search *search, const struct who *sender)
 
     if (!person_name(name, sender))
         return true;
-    return search_name(search, name, true) &&
-           (!cut_sub_address(name, search->settings.delimiter) || search_name(search, name, true));
+    return search_name(search, &search->sender, name, ACCOUNT_BY_SENDER, true) &&
+           (!cut_sub_address(name, search->settings.delimiter) ||
+            search_name(search, &search->sender, name, ACCOUNT_BY_SENDER, true));
 }
 
 /* The last @ and what follows it; empty if there is none. */
@@ -494,26 +503,35 @@ static struct who domain_of(const struct who *who)
     return (struct who){at, at != NULL ? (size_t)(who->text + who->length - at) : 0};
 }
 
+/* Records of many are for who is in none of his own. */
+static struct found *of_many(struct search *search)
+{
+    return search->sender.there || search->submitter.there ? NULL : &search->sender;
+}
+
 static bool search_domain(struct search *search, const struct who *sender)
 {
     const struct who domain = domain_of(sender);
     char name[ACCOUNT_NAME_MAX];
 
-    return account_name(name, domain.text, domain.length) <= 1 || search_name(search, name, true);
+    return account_name(name, domain.text, domain.length) <= 1 ||
+           search_name(search, of_many(search), name, ACCOUNT_BY_DOMAIN, true);
 }
 
 static bool search_sasl(struct search *search, const struct who *sasl)
 {
     char name[ACCOUNT_NAME_MAX];
 
-    return !person_name(name, sasl) || search_name(search, name, false);
+    return !person_name(name, sasl) ||
+           search_name(search, &search->submitter, name, ACCOUNT_BY_SUBMITTER, false);
 }
 
 /* The order of account.h. False: unknown. */
 static bool search_account(struct search *search, const struct who *sender, const struct who *sasl)
 {
     return search_sender(search, sender) && search_sasl(search, sasl) &&
-           search_domain(search, sender) && search_name(search, "@", false);
+           search_domain(search, sender) &&
+           search_name(search, of_many(search), "@", ACCOUNT_BY_DOMAIN, false);
 }
 
 /* Only engine/names can make A-labels of it. */
@@ -579,16 +597,16 @@ static bool is_on(const struct account *account, const struct moment *moment)
 }
 
 /* Did the user switch off for this domain? False: unknown. */
-static bool read_exception(const struct search *search, const char *domain,
-                           const struct moment *moment, bool *off)
+static bool read_exception(const struct search *search, const struct found *found,
+                           const char *domain, const struct moment *moment, bool *off)
 {
     char text[TABLE_KEY_MAX];
     union record record;
     struct table_key key;
     struct account_exception exception;
 
-    if ((search->account.flags & ACCOUNT_EXCEPTIONS) == 0 ||
-        !account_exception_key(&key, text, search->name, domain))
+    if ((found->account.flags & ACCOUNT_EXCEPTIONS) == 0 ||
+        !account_exception_key(&key, text, found->name, domain))
         return true;
     const enum table_outcome outcome = find(search, &key, &record);
     if (outcome == TABLE_ABSENT)
@@ -604,19 +622,104 @@ static const char *first_of(const char *name, const char *otherwise)
     return name[0] != '\0' ? name : otherwise;
 }
 
+/* One account's guarantee. False: unknown. */
+static bool fill_account(struct account_demand *demand, const struct search *search,
+                         const struct found *found, const char *domain, const struct moment *moment)
+{
+    const struct account *account = &found->account;
+
+    demand->by = found->by;
+    if (!is_on(account, moment))
+        return true;
+    demand->guaranteed = true;
+    demand->switched_off = is_off(account->off_since_s, account->off_until_s, moment);
+    return read_profile(search, first_of(account->profile, search->settings.standard),
+                        &demand->profile) &&
+           (demand->switched_off ||
+            read_exception(search, found, domain, moment, &demand->switched_off));
+}
+
+/* --- two accounts --- */
+
+/* Above 0: `a` is the stricter. In force, how much, how soon. */
+static int compare_profiles(const struct profile *a, const struct profile *b)
+{
+    if (a->observe != b->observe)
+        return b->observe - a->observe;
+    if (a->minimum != b->minimum)
+        return a->minimum > b->minimum ? 1 : -1;
+    return (a->unmet == UNMET_STOP) - (b->unmet == UNMET_STOP);
+}
+
+/* What the milder of two demands, besides. */
+static void profile_narrow(struct profile *profile, const struct profile *milder)
+{
+    if (milder->observe && !profile->observe)
+        return;
+    if (milder->window_ms < profile->window_ms)
+        profile->window_ms = milder->window_ms;
+    profile->allow_tls_required_no &= milder->allow_tls_required_no;
+    if (milder->minimum <= LEVEL_OPPORTUNISTIC)
+        return;
+    profile->exempt_auto_replies &= milder->exempt_auto_replies;
+    profile->exempt_forwards &= milder->exempt_forwards;
+}
+
+/* Here and now, and whether there is one at all. */
+static int rank(const struct account_demand *demand)
+{
+    return !demand->guaranteed ? 0 : demand->switched_off ? 1 : 2;
+}
+
+static void join(struct account_demand *demand, const struct account_demand *submitter)
+{
+    const int ranks = rank(demand) - rank(submitter);
+    struct profile milder = submitter->profile;
+
+    if (ranks != 0) {
+        if (ranks < 0)
+            *demand = *submitter;
+        return;
+    }
+    if (demand->guaranteed)
+        demand->by = ACCOUNT_BY_BOTH;
+    if (compare_profiles(&demand->profile, &submitter->profile) < 0) {
+        milder = demand->profile;
+        demand->profile = submitter->profile;
+    }
+    profile_narrow(&demand->profile, &milder);
+}
+
+static bool fill_standard(struct account_demand *demand, const struct search *search)
+{
+    demand->by = ACCOUNT_BY_STANDARD;
+    if (search->settings.standard[0] == '\0')
+        return true;
+    demand->guaranteed = true;
+    return read_profile(search, search->settings.standard, &demand->profile);
+}
+
 static bool fill_guarantee(struct account_demand *demand, const struct search *search,
                            const char *domain, const struct moment *moment)
 {
-    const struct account_settings *settings = &search->settings;
+    struct account_demand sender = {0}, submitter = {0};
 
-    if (search->found ? !is_on(&search->account, moment) : settings->standard[0] == '\0')
-        return true;
-    demand->guaranteed = true;
-    demand->switched_off =
-        search->found && is_off(search->account.off_since_s, search->account.off_until_s, moment);
-    return read_profile(search, first_of(search->account.profile, settings->standard),
-                        &demand->profile) &&
-           (demand->switched_off || read_exception(search, domain, moment, &demand->switched_off));
+    if (!search->sender.there && !search->submitter.there)
+        return fill_standard(demand, search);
+    if (search->sender.there && !fill_account(&sender, search, &search->sender, domain, moment))
+        return false;
+    if (search->submitter.there &&
+        !fill_account(&submitter, search, &search->submitter, domain, moment))
+        return false;
+    if (!search->sender.there)
+        sender = submitter;
+    else if (search->submitter.there)
+        join(&sender, &submitter);
+    demand->guaranteed = sender.guaranteed;
+    demand->switched_off = sender.switched_off;
+    demand->profile = sender.profile;
+    demand->by = sender.by;
+    return true;
 }
 
 static bool fill_alias(struct account_demand *demand, const struct search *search)
@@ -674,4 +777,5 @@ void account_demand_of_profile(struct account_demand *demand, const struct table
         return;
     demand->observe = search.settings.observe;
     demand->known = demand->guaranteed = true;
+    demand->by = ACCOUNT_BY_NAME;
 }

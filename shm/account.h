@@ -10,9 +10,11 @@
  *   "p" NAME                 a profile
  *   "s"                      settings
  *
- * The sender's account is the first that is there of: address, address without its sub-address,
- * SASL name, "@" and the address's domain, "@"; if none is, it is one of the standard profile. A
- * record of a secure alias is passed over in this: its owner's account is found by the SASL name.
+ * Two accounts can be a message's: the sender's (its address, or the address without its
+ * sub-address) and the submitter's (the SASL name). If both are in a record, the stricter guarantee
+ * of the two holds: nobody sheds his by another sender address. If neither is, the account is "@"
+ * and the address's domain, then "@"; if none is there, it is one of the standard profile. A record
+ * of a secure alias is passed over in this: its owner's account is found by the SASL name.
  *
  * Nothing here lowers by not being known: a miss in a partition that is not complete, a record that
  * cannot be read, a profile that is not there, and missing settings all make the answer unknown,
@@ -95,6 +97,17 @@ bool account_settings_unpack(const union record *record, struct account_settings
 bool account_record_names(const union record *record, char name[ACCOUNT_NAME_MAX],
                           char domain[ACCOUNT_DOMAIN_MAX]);
 
+/* By which record a guarantee is on, or off. */
+enum account_by {
+    ACCOUNT_BY_NOBODY, /* nobody was asked about */
+    ACCOUNT_BY_SENDER,
+    ACCOUNT_BY_SUBMITTER,
+    ACCOUNT_BY_BOTH,     /* both have it, and the profile is the stricter of theirs */
+    ACCOUNT_BY_DOMAIN,   /* "@example.org", or "@" */
+    ACCOUNT_BY_STANDARD, /* in no record */
+    ACCOUNT_BY_NAME,     /* the mail server named the profile */
+};
+
 /* What the table says of a sender and a recipient domain. */
 struct account_demand {
     bool
@@ -103,6 +116,7 @@ struct account_demand {
     bool alias;        /* the sender is a secure alias; `alias_profile` is filled */
     bool switched_off; /* by the user: for all or for this domain, and for this message */
     bool observe;      /* everything is only observed */
+    enum account_by by;
     struct profile profile, alias_profile;
 };
 
@@ -113,6 +127,11 @@ struct account_demand {
  *
  * The null sender ("" or "<>") is nobody's: known, and no guarantee. With a SASL name the message
  * has an account nevertheless, and the account's guarantee holds: nobody sheds it by sending as <>.
+ *
+ * Stricter of two profiles is the one in force if the other only observes, then the higher minimum,
+ * then stop before hold. It gets the shorter of both windows, and what the other does not grant
+ * (exemptions, if it demands anything; TLS-Required: No) it does not grant either. Of two accounts
+ * of which one has the guarantee switched off here, the other's holds.
  *
  * `accepted_s`: when the message was accepted, 0: now. What was accepted under the guarantee keeps
  * it: an exception counts only if it was made before, and of a message from before the last switch

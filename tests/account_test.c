@@ -501,6 +501,107 @@ START_TEST(records_of_many_are_not_found_as_a_persons)
 }
 END_TEST
 
+static void put_graded(const char *name, enum level minimum, uint32_t window_ms, bool observe)
+{
+    const struct profile profile = {.minimum = minimum,
+                                    .unmet = UNMET_STOP,
+                                    .window_ms = window_ms,
+                                    .observe = observe,
+                                    .exempt_forwards = minimum == LEVEL_VERIFIED,
+                                    .allow_tls_required_no = minimum == LEVEL_VERIFIED};
+    struct profile named = profile;
+    struct table_key key;
+    union record record;
+
+    snprintf(named.name, sizeof named.name, "%s", name);
+    CLAIM(account_profile_pack(&record, &key, &named, 1));
+    put(&key, &record);
+}
+
+/* Nobody sheds the guarantee of the account that submits by choosing a sender address, nor that of
+ * the address by how he logs in. */
+START_TEST(of_the_address_and_the_submitter_the_stricter_holds_S1)
+{
+    struct account_demand demand;
+
+    put_graded("mild", LEVEL_ENCRYPT, 5000, false);
+    put_graded("hard", LEVEL_VERIFIED, 60000, false);
+    put_graded("tried", LEVEL_AUTHENTICATED, 60000, true);
+    put_graded("nothing", LEVEL_NONE, 60000, false);
+    put_on("login", "hard");
+    put_on("lax", "nothing");
+    put_account("bob@example.org", &(struct account){0});
+    put_on("alice@example.org", "mild");
+    put_on("carol@example.org", "tried");
+    put_on("list@example.org", "hard");
+    put_account("off", &(struct account){0});
+    expect("bob@example.org", NULL, "");
+    expect("bob@example.org", "login", "hard"); /* the address is off, its user is not */
+    expect("list@example.org", "off", "hard");
+    expect("list@example.org", "lax", "hard");
+    expect("list@example.org", "alice@example.org", "hard");
+    expect("alice@example.org", "login", "hard");
+    demand = ask("alice@example.org", "login");
+    ck_assert_uint_eq(demand.profile.window_ms, 5000); /* the more impatient */
+    /* What one of both does not grant is not granted. */
+    CLAIM(!demand.profile.exempt_forwards && !demand.profile.allow_tls_required_no);
+    demand = ask("bob@example.org", "login");
+    CLAIM(demand.profile.exempt_forwards && demand.profile.allow_tls_required_no);
+    demand = ask("login", "lax"); /* who demands nothing has nothing to exempt */
+    CLAIM(demand.profile.exempt_forwards && !demand.profile.allow_tls_required_no);
+    expect("carol@example.org", "alice@example.org", "mild"); /* what is in force */
+    expect("bob@example.org", "unknown", "");
+    /* The login's record must be known, too. */
+    table_writer_set_complete(writer, table_key_partition("aunknown", 8), false);
+    expect_unknown("bob@example.org", "unknown");
+}
+END_TEST
+
+START_TEST(an_exception_of_one_account_leaves_the_others_guarantee_S5)
+{
+    struct account except = {.flags = ACCOUNT_ON | ACCOUNT_EXCEPTIONS, .profile = "strict"},
+                   off = {.flags = ACCOUNT_ON,
+                          .profile = "secure",
+                          .off_since_s = NOW_S - HOUR,
+                          .off_until_s = NOW_S + HOUR};
+    struct account_demand demand;
+
+    put_account("alice@example.org", &except);
+    put_exception("alice@example.org", "example.net", NOW_S - HOUR, NOW_S + HOUR);
+    put_on("login", "posteo");
+    put_account("away", &off);
+    demand = ask("alice@example.org", NULL);
+    CLAIM(demand.guaranteed && demand.switched_off);
+    expect("alice@example.org", "login", "posteo");
+    expect("login", "away", "posteo");
+    demand = ask("alice@example.org", "away"); /* both are off here */
+    CLAIM(demand.known && demand.guaranteed && demand.switched_off);
+    demand = ask_at("alice@example.org", "away", "example.com", 0, NOW_S);
+    CLAIM(demand.guaranteed && !demand.switched_off);
+    ck_assert_str_eq(demand.profile.name, "strict");
+}
+END_TEST
+
+START_TEST(by_which_record_the_guarantee_holds_is_told)
+{
+    put_settings(&(struct account_settings){.standard = "standard"});
+    ck_assert_int_eq(ask("alice@example.org", NULL).by, ACCOUNT_BY_STANDARD);
+    put_on("@", "posteo");
+    ck_assert_int_eq(ask("alice@example.org", NULL).by, ACCOUNT_BY_DOMAIN);
+    put_on("@example.org", "posteo");
+    ck_assert_int_eq(ask("alice@example.org", "alice").by, ACCOUNT_BY_DOMAIN);
+    put_on("alice", "posteo");
+    ck_assert_int_eq(ask("alice@example.org", "alice").by, ACCOUNT_BY_SUBMITTER);
+    put_on("alice@example.org", "posteo");
+    ck_assert_int_eq(ask("alice@example.org", "alice").by, ACCOUNT_BY_BOTH);
+    ck_assert_int_eq(ask("alice@example.org", NULL).by, ACCOUNT_BY_SENDER);
+    put_account("alice@example.org", &(struct account){0});
+    ck_assert_int_eq(ask("alice@example.org", "alice").by, ACCOUNT_BY_SUBMITTER);
+    ck_assert_int_eq(ask("alice@example.org", NULL).by, ACCOUNT_BY_SENDER); /* off, by that */
+    ck_assert_int_eq(ask("<>", NULL).by, ACCOUNT_BY_NOBODY);
+}
+END_TEST
+
 /* Only engine/names can tell what it is in A-labels. */
 START_TEST(a_domain_that_is_not_ascii_is_unknown)
 {
@@ -571,8 +672,9 @@ START_TEST(an_account_before_it_does_not_hide_an_alias_S13)
     put_account("me@secure.example.org", &(struct account){0});
     const struct account_demand demand = ask("me@secure.example.org", "alice@example.org");
 
-    CLAIM(demand.known && demand.alias && !demand.guaranteed);
+    CLAIM(demand.known && demand.alias && demand.guaranteed); /* by the login */
     ck_assert_str_eq(demand.alias_profile.name, "strict");
+    CLAIM(!ask("me@secure.example.org", "bob@example.org").guaranteed);
 }
 END_TEST
 
@@ -878,6 +980,9 @@ static void add_tests(Suite *suite)
     tcase_add_test(cases, the_sub_address_is_cut_at_the_first_delimiter_and_not_at_the_beginning);
     tcase_add_test(cases, no_spelling_of_the_sender_escapes_the_guarantee_PIT_22);
     tcase_add_test(cases, records_of_many_are_not_found_as_a_persons);
+    tcase_add_test(cases, of_the_address_and_the_submitter_the_stricter_holds_S1);
+    tcase_add_test(cases, an_exception_of_one_account_leaves_the_others_guarantee_S5);
+    tcase_add_test(cases, by_which_record_the_guarantee_holds_is_told);
     tcase_add_test(cases, a_domain_that_is_not_ascii_is_unknown);
     tcase_add_test(cases, the_null_sender_is_nobodys_unless_somebody_submitted_it);
     cases = cases_of(suite, "aliases", true);
