@@ -108,6 +108,12 @@ bool account_key(struct table_key *key, char text[TABLE_KEY_MAX], const char *na
     return length > 0 && length < ACCOUNT_NAME_MAX && key_make(key, text, 'a', name, length);
 }
 
+bool account_alias_key(struct table_key *key, char text[TABLE_KEY_MAX], const char *name)
+{
+    const size_t length = strnlen(name, ACCOUNT_NAME_MAX);
+    return length > 0 && length < ACCOUNT_NAME_MAX && key_make(key, text, 'l', name, length);
+}
+
 bool account_profile_key(struct table_key *key, char text[TABLE_KEY_MAX], const char *name)
 {
     const size_t length = strnlen(name, PROFILE_NAME_MAX);
@@ -153,7 +159,8 @@ bool account_record_names(const union record *record, char name[ACCOUNT_NAME_MAX
     static const char letters[RECORD_KIND_COUNT] = {[RECORD_ACCOUNT] = 'a',
                                                     [RECORD_EXCEPTION] = 'x',
                                                     [RECORD_PROFILE] = 'p',
-                                                    [RECORD_SETTINGS] = 's'};
+                                                    [RECORD_SETTINGS] = 's',
+                                                    [RECORD_ALIAS] = 'l'};
     struct table_key key;
 
     name[0] = domain[0] = '\0';
@@ -176,10 +183,14 @@ struct account_fixed {
     uint8_t profile_bytes;
 };
 #define ACCOUNT_FIXED_BYTES 29
-#define ACCOUNT_FLAGS       (ACCOUNT_ON | ACCOUNT_ON_BEFORE | ACCOUNT_ALIAS | ACCOUNT_EXCEPTIONS)
+#define ACCOUNT_FLAGS       (ACCOUNT_ON | ACCOUNT_ON_BEFORE | ACCOUNT_EXCEPTIONS)
 
 struct exception_fixed {
     int64_t since_s, until_s;
+};
+
+struct alias_fixed {
+    uint8_t sends, receives, profile_bytes;
 };
 
 struct profile_fixed {
@@ -191,7 +202,7 @@ struct profile_fixed {
 #define PROFILE_FIXED_BYTES 7
 
 struct settings_fixed {
-    uint8_t observe, delimiter_bytes, standard_bytes, alias_bytes;
+    uint8_t observe, delimiter_bytes, standard_bytes, alias_bytes, aliases_known;
 };
 
 static_assert(offsetof(struct account_fixed, profile_bytes) == ACCOUNT_FIXED_BYTES - 1, "the last");
@@ -239,7 +250,7 @@ static bool text_take(const union record *record, size_t *at, char *text, size_t
 bool account_pack(union record *record, struct table_key *key, const char *name,
                   const struct account *account, uint64_t now_ms)
 {
-    const bool held = (account->flags & (ACCOUNT_ON | ACCOUNT_ALIAS)) != 0;
+    const bool held = (account->flags & ACCOUNT_ON) != 0;
     const size_t profile_bytes = strnlen(account->profile, PROFILE_NAME_MAX - 1);
     const struct record_about about = {.kind = RECORD_ACCOUNT,
                                        .stamp_ms = now_ms,
@@ -303,6 +314,48 @@ bool account_exception_unpack(const union record *record, struct account_excepti
     return true;
 }
 
+/* --- aliases --- */
+
+bool account_alias_pack(union record *record, struct table_key *key, const char *name,
+                        const struct account_alias *alias, uint64_t now_ms)
+{
+    const size_t profile_bytes = strnlen(alias->profile, PROFILE_NAME_MAX - 1);
+    const struct record_about about = {.kind = RECORD_ALIAS,
+                                       .stamp_ms = now_ms,
+                                       .rank = RECORD_RANK_SETTINGS,
+                                       .strictness = (unsigned)alias->sends + alias->receives,
+                                       .ledger = true};
+    const struct alias_fixed fixed = {alias->sends, alias->receives, (uint8_t)profile_bytes};
+    char text[TABLE_KEY_MAX];
+
+    if (!account_alias_key(key, text, name) ||
+        !begin(record, key, &about, &fixed, sizeof fixed, profile_bytes))
+        return false;
+    memcpy(record_tail(record), alias->profile, profile_bytes);
+    return true;
+}
+
+bool account_alias_unpack(const union record *record, struct account_alias *alias)
+{
+    struct alias_fixed fixed;
+    size_t at = 0;
+
+    if (!fixed_take(record, RECORD_ALIAS, &fixed, sizeof fixed) || fixed.sends > 1 ||
+        fixed.receives > 1 ||
+        !text_take(record, &at, alias->profile, sizeof alias->profile, fixed.profile_bytes))
+        return false;
+    alias->sends = fixed.sends;
+    alias->receives = fixed.receives;
+    return true;
+}
+
+enum alias_mode account_alias_mode(const struct account_alias *alias)
+{
+    if (!alias->sends && !alias->receives)
+        return ALIAS_OFF;
+    return alias->sends && alias->receives && alias->profile[0] == '\0' ? ALIAS_ON : ALIAS_EXPERT;
+}
+
 /* --- profiles --- */
 
 bool account_profile_pack(union record *record, struct table_key *key,
@@ -362,7 +415,8 @@ bool account_settings_pack(union record *record, struct table_key *key,
                                        .strictness = !settings->observe,
                                        .ledger = true};
     const struct settings_fixed fixed = {settings->observe, (uint8_t)delimiter_bytes,
-                                         (uint8_t)standard_bytes, (uint8_t)alias_bytes};
+                                         (uint8_t)standard_bytes, (uint8_t)alias_bytes,
+                                         settings->aliases_known};
     char text[TABLE_KEY_MAX];
 
     if (!settings_key(key, text) || !begin(record, key, &about, &fixed, sizeof fixed,
@@ -381,6 +435,7 @@ bool account_settings_unpack(const union record *record, struct account_settings
     size_t at = 0;
 
     if (!fixed_take(record, RECORD_SETTINGS, &fixed, sizeof fixed) || fixed.observe > 1 ||
+        fixed.aliases_known > 1 ||
         !text_take(record, &at, settings->delimiter, sizeof settings->delimiter,
                    fixed.delimiter_bytes) ||
         !text_take(record, &at, settings->standard, sizeof settings->standard,
@@ -389,10 +444,23 @@ bool account_settings_unpack(const union record *record, struct account_settings
                    fixed.alias_bytes))
         return false;
     settings->observe = fixed.observe;
+    settings->aliases_known = fixed.aliases_known;
     return true;
 }
 
 /* --- the demand --- */
+
+const char *account_by_name(enum account_by by)
+{
+    static const char *const names[] = {
+        [ACCOUNT_BY_NOBODY] = "nobody",       [ACCOUNT_BY_SENDER] = "sender",
+        [ACCOUNT_BY_SUBMITTER] = "submitter", [ACCOUNT_BY_BOTH] = "sender-and-submitter",
+        [ACCOUNT_BY_DOMAIN] = "domain",       [ACCOUNT_BY_STANDARD] = "standard",
+        [ACCOUNT_BY_NAME] = "mail-server",
+    };
+
+    return (size_t)by < sizeof names / sizeof *names ? names[by] : "?";
+}
 
 /* Sender or submitter, as the MTA says it. */
 struct who {
@@ -424,7 +492,7 @@ struct search {
     struct account_settings settings;
     struct found sender, submitter;
     bool alias_found;
-    struct account alias;
+    struct account_alias alias;
 };
 
 /* HIT, ABSENT, or anything else: unknown. */
@@ -434,33 +502,46 @@ static enum table_outcome find(const struct search *search, const struct table_k
     return table_find(search->users, key, search->now_ms, record);
 }
 
-/* Is there an account of this name, and what is it? `into` NULL: only whether it is an alias, which
- * only names of the sender can be. False: unknown. */
-static bool search_name(struct search *search, struct found *into, const char *name,
-                        enum account_by by, bool of_sender)
+/* Is there an account of this name, and what is it? False: unknown. */
+static bool search_account_of(struct search *search, struct found *into, const char *name,
+                              enum account_by by)
 {
     char text[TABLE_KEY_MAX];
     union record record;
     struct table_key key;
-    struct account account;
 
-    if (((into == NULL || into->there) && !of_sender) || !account_key(&key, text, name))
+    if (into->there || !account_key(&key, text, name))
         return true; /* nothing more to learn, or not a name at all */
     const enum table_outcome outcome = find(search, &key, &record);
     if (outcome == TABLE_ABSENT)
         return true;
-    if (outcome != TABLE_HIT || !account_unpack(&record, &account))
+    if (outcome != TABLE_HIT || !account_unpack(&record, &into->account))
         return false;
-    if ((account.flags & ACCOUNT_ALIAS) != 0) {
-        if (of_sender && !search->alias_found) {
-            search->alias = account;
-            search->alias_found = true;
-        }
-    } else if (into != NULL && !into->there) {
-        *into = (struct found){.there = true, .by = by, .account = account};
-        text_copy(into->name, sizeof into->name, name, strlen(name));
-    }
-    return true;
+    into->there = true;
+    into->by = by;
+    return text_copy(into->name, sizeof into->name, name, strlen(name));
+}
+
+/* Is it a secure alias? The closest counts. False: unknown. */
+static bool search_alias_of(struct search *search, const char *name)
+{
+    char text[TABLE_KEY_MAX];
+    union record record;
+    struct table_key key;
+
+    if (search->alias_found || !account_alias_key(&key, text, name))
+        return true;
+    const enum table_outcome outcome = find(search, &key, &record);
+    if (outcome == TABLE_ABSENT || (outcome == TABLE_MISS && search->settings.aliases_known))
+        return true;
+    search->alias_found = true;
+    return outcome == TABLE_HIT && account_alias_unpack(&record, &search->alias);
+}
+
+static bool search_name(struct search *search, const char *name)
+{
+    return search_alias_of(search, name) &&
+           search_account_of(search, &search->sender, name, ACCOUNT_BY_SENDER);
 }
 
 /* Cuts the sub-address where the MTA does: at the first of the characters, not at the beginning.
@@ -491,9 +572,8 @@ static bool search_sender(struct search *search, const struct who *sender)
 
     if (!person_name(name, sender))
         return true;
-    return search_name(search, &search->sender, name, ACCOUNT_BY_SENDER, true) &&
-           (!cut_sub_address(name, search->settings.delimiter) ||
-            search_name(search, &search->sender, name, ACCOUNT_BY_SENDER, true));
+    return search_name(search, name) &&
+           (!cut_sub_address(name, search->settings.delimiter) || search_name(search, name));
 }
 
 /* The last @ and what follows it; empty if there is none. */
@@ -504,9 +584,10 @@ static struct who domain_of(const struct who *who)
 }
 
 /* Records of many are for who is in none of his own. */
-static struct found *of_many(struct search *search)
+static bool search_many(struct search *search, const char *name)
 {
-    return search->sender.there || search->submitter.there ? NULL : &search->sender;
+    return search->submitter.there ||
+           search_account_of(search, &search->sender, name, ACCOUNT_BY_DOMAIN);
 }
 
 static bool search_domain(struct search *search, const struct who *sender)
@@ -515,7 +596,7 @@ static bool search_domain(struct search *search, const struct who *sender)
     char name[ACCOUNT_NAME_MAX];
 
     return account_name(name, domain.text, domain.length) <= 1 ||
-           search_name(search, of_many(search), name, ACCOUNT_BY_DOMAIN, true);
+           (search_alias_of(search, name) && search_many(search, name));
 }
 
 static bool search_sasl(struct search *search, const struct who *sasl)
@@ -523,15 +604,14 @@ static bool search_sasl(struct search *search, const struct who *sasl)
     char name[ACCOUNT_NAME_MAX];
 
     return !person_name(name, sasl) ||
-           search_name(search, &search->submitter, name, ACCOUNT_BY_SUBMITTER, false);
+           search_account_of(search, &search->submitter, name, ACCOUNT_BY_SUBMITTER);
 }
 
 /* The order of account.h. False: unknown. */
 static bool search_account(struct search *search, const struct who *sender, const struct who *sasl)
 {
     return search_sender(search, sender) && search_sasl(search, sasl) &&
-           search_domain(search, sender) &&
-           search_name(search, of_many(search), "@", ACCOUNT_BY_DOMAIN, false);
+           search_domain(search, sender) && search_many(search, "@");
 }
 
 /* Only engine/names can make A-labels of it. */
@@ -726,8 +806,11 @@ static bool fill_alias(struct account_demand *demand, const struct search *searc
 {
     if (!search->alias_found)
         return true;
-    demand->alias = true;
-    return read_profile(search, first_of(search->alias.profile, search->settings.alias_profile),
+    demand->alias = account_alias_mode(&search->alias);
+    demand->alias_receives = search->alias.receives;
+    demand->alias_sends = search->alias.sends;
+    return !demand->alias_sends ||
+           read_profile(search, first_of(search->alias.profile, search->settings.alias_profile),
                         &demand->alias_profile);
 }
 

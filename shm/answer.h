@@ -74,7 +74,8 @@ enum {
 struct answer_question {
     const struct profile
         *profile;                /* of the sender's account; NULL: none, or switched off for good */
-    const struct profile *alias; /* the sender is a secure alias; NULL: it is not */
+    const struct profile *alias; /* of the sender's secure alias, if it demands as sender */
+    enum alias_mode alias_mode;  /* for the text alone */
     bool switched_off; /* `profile` is excepted for this recipient and this message, by the user */
     bool observe;      /* everything is only observed */
     uint32_t facts;
@@ -129,6 +130,7 @@ size_t answer_change(const struct answer *answer, const struct answer_question *
 const char *action_name(enum action action);
 const char *demand_source_name(enum demand_source source);
 const char *exemption_name(enum exemption exemption);
-const char *mail_key_name(enum mail_key key); /* "not-asked", "none", "present", "unknown" */
+const char *alias_mode_name(enum alias_mode mode); /* "none", "off", "on", "expert" */
+const char *mail_key_name(enum mail_key key);      /* "not-asked", "none", "present", "unknown" */
 
 #endif

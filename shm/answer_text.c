@@ -80,6 +80,16 @@ const char *mail_key_name(enum mail_key key)
     return mail_keys[key];
 }
 
+static const char *const alias_modes[] = {
+    [ALIAS_NONE] = "none", [ALIAS_OFF] = "off", [ALIAS_ON] = "on", [ALIAS_EXPERT] = "expert"};
+static_assert(sizeof alias_modes / sizeof *alias_modes == ALIAS_MODE_COUNT, "one for each");
+
+const char *alias_mode_name(enum alias_mode mode)
+{
+    MUST((size_t)mode < ALIAS_MODE_COUNT);
+    return alias_modes[mode];
+}
+
 /* --- pieces --- */
 
 /* What a demand asks for, so that nobody takes it for more. */
@@ -316,6 +326,15 @@ static void say_nobody_is_told(struct words *words, const struct answer *answer,
         say(words, "; it has no sender who could be told, and waits");
 }
 
+/* Nobody must believe that the address protects what it does not (law 4). */
+static void say_alias(struct words *words, const struct answer_question *question)
+{
+    if (question->alias_mode == ALIAS_OFF)
+        say(words, "; the sender's secure alias is off");
+    else if (question->alias_mode == ALIAS_EXPERT && question->alias == NULL)
+        say(words, "; the sender's secure alias demands nothing of what it sends");
+}
+
 /* The rest: how old, what no text can say, who demands what. */
 static void words_end(const struct answer *answer, struct words *words, const struct matter *matter,
                       const struct decision *decision)
@@ -329,6 +348,7 @@ static void words_end(const struct answer *answer, struct words *words, const st
     if (decision->why == WHY_INEXPRESSIBLE)
         say(words, "; %s", answer->policy.rule);
     say_demand(words, decision->demand, matter);
+    say_alias(words, matter->question);
     if (decision->why != WHY_INEXPRESSIBLE)
         say_nobody_is_told(words, answer, matter);
     if (answer->insecure)

@@ -30,6 +30,15 @@ static void put_account(const char *name, const struct account *account)
     put(account_pack(&record, &key, name, account, NOW_MS), &record, &key);
 }
 
+static void put_alias(const char *name)
+{
+    const struct account_alias alias = {.sends = true, .receives = true};
+    union record record;
+    struct table_key key;
+
+    put(account_alias_pack(&record, &key, name, &alias, NOW_MS), &record, &key);
+}
+
 static void put_profile(const char *name, uint32_t window_ms)
 {
     struct profile profile = {
@@ -70,7 +79,7 @@ static void set_up(void)
     put_profile("alias", 60000);
     put_account("anna@example.org", &(struct account){.flags = ACCOUNT_ON, .profile = "posteo"});
     put_account("bert@example.org", &(struct account){0});
-    put_account("@secure.example.org", &(struct account){.flags = ACCOUNT_ALIAS});
+    put_alias("@secure.example.org");
     put_account("anna@xn--bcher-kva.example",
                 &(struct account){.flags = ACCOUNT_ON, .profile = "posteo"});
     put_account("anna@secure.example.org",

@@ -96,7 +96,9 @@ static enum frame_error sender_read(struct decision *decision, const struct fram
     }
     decision->has_profile = demand.guaranteed;
     decision->profile = demand.profile;
-    decision->has_alias = demand.alias;
+    decision->by = demand.by;
+    decision->has_alias = demand.alias_sends;
+    decision->alias_mode = demand.alias;
     decision->alias = demand.alias_profile;
     decision->switched_off = demand.switched_off;
     decision->observe = demand.observe;
@@ -154,6 +156,7 @@ static struct answer_question question_of(const struct decision *decision,
     return (struct answer_question){
         .profile = decision->has_profile ? &decision->profile : NULL,
         .alias = decision->has_alias ? &decision->alias : NULL,
+        .alias_mode = decision->alias_mode,
         .switched_off = decision->switched_off,
         .observe = decision->observe,
         .facts = decision->facts,
@@ -263,6 +266,10 @@ static void write_sender(struct json *json, const struct decision *decision)
 {
     json_put_object(json, "sender");
     json_put_text(json, "profile", decision->has_profile ? decision->profile.name : NULL);
+    json_put_text(json, "by", account_by_name(decision->by));
+    json_put_text(json, "alias",
+                  decision->alias_mode != ALIAS_NONE ? alias_mode_name(decision->alias_mode)
+                                                     : NULL);
     json_put_text(json, "alias_profile", decision->has_alias ? decision->alias.name : NULL);
     json_put_boolean(json, "switched_off", decision->switched_off);
     json_put_boolean(json, "observe", decision->observe);
@@ -402,9 +409,13 @@ enum frame_error decide_inbound(struct frame_answer *reply, const struct frame_d
         *why = "whether the recipient is a secure alias is not known now; ask again in a moment";
         return FRAME_ERROR_OURS;
     }
-    observe = demand.observe || (demand.alias && demand.alias_profile.observe);
-    if (!demand.alias) {
-        inbound_say(reply, false, 250, "2.0.0", "not a secure alias");
+    observe = demand.observe || (demand.alias_sends && demand.alias_profile.observe);
+    if (!demand.alias_receives) {
+        inbound_say(reply, false, 250, "2.0.0",
+                    demand.alias == ALIAS_NONE  ? "not a secure alias"
+                    : demand.alias == ALIAS_OFF ? "a secure alias that is off"
+                                                : "a secure alias that takes mail over any"
+                                                  " connection");
         return FRAME_ERROR_NONE;
     }
     reply->source = DEMAND_ALIAS;

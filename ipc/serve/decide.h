@@ -25,7 +25,9 @@ struct decision {
     struct floor recipient_floor;
     bool has_recipient_floor;
     struct profile profile, alias;
-    bool has_profile, has_alias, switched_off, observe;
+    bool has_profile, has_alias, switched_off, observe; /* has_alias: one that demands as sender */
+    enum alias_mode alias_mode;
+    enum account_by by;
     bool explain;
     uint32_t facts;
     uint64_t not_before_ms; /* 0: whatever is still good */

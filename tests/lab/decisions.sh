@@ -62,7 +62,19 @@ alias_is_secure_both_ways() {
         decided stop --inbound --tls 1.1 --client 192.0.2.1 x@y.lab $me &&
         decided send --inbound --tls 1.2 --client 192.0.2.1 x@y.lab $me &&
         decided send --inbound --tls none --client 10.9.8.7 x@y.lab $me &&
-        decided send --inbound --tls none --client 192.0.2.1 x@y.lab bob@here.lab
+        decided send --inbound --tls none --client 192.0.2.1 x@y.lab bob@here.lab &&
+        alias_works_as_it_is_set
+}
+
+# Off, and each way by itself (expert).
+alias_works_as_it_is_set() {
+    decided send off@secure.here.lab bob@no-starttls.secure.lab &&
+        says "secure alias is off" off@secure.here.lab bob@no-starttls.secure.lab &&
+        decided send --inbound --tls none --client 192.0.2.1 x@y.lab off@secure.here.lab &&
+        decided stop out@secure.here.lab bob@no-starttls.secure.lab &&
+        decided send --inbound --tls none --client 192.0.2.1 x@y.lab out@secure.here.lab &&
+        decided send in@secure.here.lab bob@no-starttls.secure.lab &&
+        decided stop --inbound --tls none --client 192.0.2.1 x@y.lab in@secure.here.lab
 }
 
 # S10: a host that once did TLS and does it no more: held, an alarm, in the review queue; an administrator
