@@ -451,6 +451,16 @@ static void answer_observe_profiles(struct answer *answer, const struct answer_q
     answer->policy = enforced.policy;
 }
 
+/* A look-up that failed, or a domain that takes no mail, is nobody's demand. */
+static enum demand_source decider_of(const struct decision *decision)
+{
+    if (decision->why == WHY_REFUSED)
+        return DEMAND_RULE;
+    if (decision->why == WHY_SENT || decision->why == WHY_VERDICT || decision->demand == NULL)
+        return DEMAND_NOBODY;
+    return decision->demand->source;
+}
+
 static bool memory_is_contradicted(const struct answer *answer, const struct matter *matter)
 {
     bool flagged = (matter->verdict->floor.flags & FLOOR_CONTRADICTED) != 0;
@@ -481,6 +491,7 @@ void answer_decide(struct answer *answer, const struct answer_question *question
         postfix_policy(&answer->policy, matter.verdict, answer->demand);
     decision = decide(answer, &matter, released);
     answer->action = answer->would = decision.action;
+    answer->decided_by = decider_of(&decision);
     answer->insecure = decision.why == WHY_FAILED || decision.why == WHY_REQUIRETLS;
     answer->alarm = memory_is_contradicted(answer, &matter);
     answer_words(answer, &matter, &decision);

@@ -111,8 +111,10 @@ struct answer {
     bool observed;
     enum level demand;         /* the strictest that counts */
     enum demand_source source; /* whose it is; DEMAND_NOBODY: nobody demands anything */
-    enum exemption exemption;  /* of the strictest demand that was left out */
-    bool insecure;             /* not sent because a demand is seen not to be met */
+    /* Whose demand stops or holds it, as `would` says: not always the strictest. */
+    enum demand_source decided_by;
+    enum exemption exemption; /* of the strictest demand that was left out */
+    bool insecure;            /* not sent because a demand is seen not to be met */
     bool alarm; /* what is remembered is contradicted: an administrator must look (S10) */
     struct postfix_policy policy; /* to be enforced; there is one also beside defer and stop */
     char code[16];                /* enhanced status code of `would`: "2.0.0", "4.7.4", "5.7.4" */

@@ -272,17 +272,22 @@ static void say_inexpressible(struct words *words, const struct verdict *verdict
         say_verdict(words, verdict);
 }
 
-static void say_sent(struct words *words, const struct answer *answer)
+static void say_sent(struct words *words, const struct answer *answer, const struct demand *demand)
 {
+    const struct postfix_policy *policy = &answer->policy;
+
     if (answer->exemption != EXEMPTION_NONE)
         say(words, "exempt: %s; ", exemptions[answer->exemption].why);
-    if (answer->policy.answer == POSTFIX_DEFAULT)
+    if (policy->answer == POSTFIX_DEFAULT)
         say(words, "the mail program does what it does by itself");
+    else if (strcmp(policy->with_tlsa, policy->without_tlsa) == 0)
+        say(words, "enforced at the delivery, at each mail host: %s", policy->with_tlsa);
     else
         say(words,
             "enforced at the delivery, at each mail host: %s (with TLSA records); %s (without)",
-            answer->policy.with_tlsa, answer->policy.without_tlsa);
-    if (answer->policy.guarantees == LEVEL_ENCRYPT)
+            policy->with_tlsa, policy->without_tlsa);
+    /* A demand of encryption says it itself. */
+    if (policy->guarantees == LEVEL_ENCRYPT && (demand == NULL || demand->level != LEVEL_ENCRYPT))
         say(words, "; that prevents listening only");
 }
 
@@ -293,7 +298,7 @@ static void words_begin(struct answer *answer, struct words *words, const struct
     switch (decision->why) {
     case WHY_SENT:
         snprintf(answer->code, sizeof answer->code, "2.0.0");
-        say_sent(words, answer);
+        say_sent(words, answer, decision->demand);
         return;
     case WHY_REFUSED:
         code_make(answer, "7.1");
@@ -419,6 +424,17 @@ static void change_of_sent(struct words *words, const struct answer *answer,
         say(words, "It would not go if \"%s\" were demanded.", level_name(level));
 }
 
+/* Everything else that it asks for was seen. */
+static bool lacks_offer_alone(const struct answer *answer, const struct verdict *verdict)
+{
+    if (answer->decided_by != DEMAND_REQUIRETLS || verdict == NULL)
+        return false;
+    for (unsigned i = 0; i < answer->demand_count; i++)
+        if (answer->demands[i].source == DEMAND_REQUIRETLS)
+            return verdict->level >= answer->demands[i].level && verdict->class != CLASS_FAILING;
+    return false;
+}
+
 static void change_of_kept(struct words *words, const struct answer *answer,
                            const struct answer_question *question)
 {
@@ -429,9 +445,37 @@ static void change_of_kept(struct words *words, const struct answer *answer,
         say(words, "It would go if the look-up succeeded: it is tried again.");
     else if (conclusion == CONCLUSION_UNDELIVERABLE)
         say(words, "It would go if the domain took mail.");
+    else if (lacks_offer_alone(answer, question->verdict))
+        say(words, "It would go if a mail host offered REQUIRETLS, or without it.");
+    else if (!answer->insecure)
+        say(words, "It would go if a policy text could say what is demanded%s%s%s, %s.",
+            answer->observed ? "" : " (", answer->observed ? "" : answer->policy.rule,
+            answer->observed ? "" : ")", remedy_of(answer->source));
     else
         say(words, "It would go if at least \"%s\" were seen there, %s.",
             level_name(answer->demand), remedy_of(answer->source));
+}
+
+/* The same message, if no exemption applied to it. */
+static void change_of_exempt(struct words *words, const struct answer_question *question)
+{
+    static const uint32_t exempt_by =
+        FACT_LOCAL_ORIGIN | FACT_FORWARD | FACT_TLS_REPORT | FACT_TLS_REQUIRED_NO;
+    struct answer_question asked = *question;
+    struct verdict verdict;
+    struct answer other;
+
+    asked.facts &= ~exempt_by;
+    asked.switched_off = asked.observe = false;
+    if (question->verdict != NULL && question->verdict->floor.rule == RULE_EXEMPT) {
+        verdict = *question->verdict;
+        verdict.floor.rule = RULE_NONE;
+        asked.verdict = &verdict;
+    }
+    answer_decide(&other, &asked);
+    if (other.would != ACTION_SEND)
+        say(words, "Without the exemption it would %s. ",
+            other.would == ACTION_STOP ? "be stopped" : "wait");
 }
 
 size_t answer_change(const struct answer *answer, const struct answer_question *question,
@@ -444,6 +488,8 @@ size_t answer_change(const struct answer *answer, const struct answer_question *
     if (answer->observed && answer->would != ACTION_SEND)
         say(&words, "Without observe mode it would %s. ",
             answer->would == ACTION_STOP ? "be stopped" : "wait");
+    if (answer->exemption != EXEMPTION_NONE && answer->would == ACTION_SEND)
+        change_of_exempt(&words, question);
     if (strcmp(answer->code + 1, ".7.1") == 0)
         say(&words, "It would go if the administrator withdrew the rule that refuses the domain.");
     else if (answer->would == ACTION_SEND)

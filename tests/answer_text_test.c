@@ -639,6 +639,39 @@ START_TEST(every_demand_is_listed_with_what_became_of_it)
 }
 END_TEST
 
+START_TEST(who_decided_is_told_where_it_is_not_the_strictest)
+{
+    about(true, "dane-fails", NULL, &posteo);
+    decided(ACTION_STOP, "5.7.5", "Server certificate not verified");
+    ck_assert_int_eq(answer.source, DEMAND_DANE);
+    ck_assert_int_eq(answer.decided_by, DEMAND_PROFILE); /* whose "stop" it is */
+    question.profile = NULL;
+    decided(ACTION_DEFER, "4.7.5", "Server certificate not verified");
+    ck_assert_int_eq(answer.decided_by, DEMAND_DANE);
+    about(true, "dane", NULL, &posteo);
+    decided(ACTION_SEND, "2.0.0", "enforced");
+    ck_assert_int_eq(answer.decided_by, DEMAND_NOBODY);
+    verdict.floor.rule = RULE_REFUSE;
+    decided(ACTION_STOP, "5.7.1", "mail to this domain is refused");
+    ck_assert_int_eq(answer.decided_by, DEMAND_RULE);
+}
+END_TEST
+
+START_TEST(nothing_is_said_twice)
+{
+    about(true, "encrypted", NULL, &posteo);
+    decided(ACTION_SEND, "2.0.0", "");
+    ck_assert_str_eq(answer.text,
+                     "enforced at the delivery, at each mail host: TLS 1.2 or later, whoever"
+                     " answers; the sender's guarantee (posteo) demands encryption, which prevents"
+                     " listening only");
+    question.profile = NULL;
+    decided(ACTION_SEND, "2.0.0", "");
+    ck_assert_str_eq(answer.text, "enforced at the delivery, at each mail host: TLS 1.2 or later,"
+                                  " whoever answers; that prevents listening only");
+}
+END_TEST
+
 static const char *change(void)
 {
     static char text[512];
@@ -669,6 +702,29 @@ START_TEST(what_would_change_the_answer_is_said)
     ck_assert_ptr_nonnull(strstr(change(), "withdrew the rule that refuses"));
     about(true, "tlsa-trouble", NULL, NULL);
     ck_assert_ptr_nonnull(strstr(change(), "if the look-up succeeded"));
+    about(true, "verified", NULL, NULL);
+    question.facts = FACT_REQUIRETLS;
+    ck_assert_str_eq(change(), "It would go if a mail host offered REQUIRETLS, or without it.");
+    about(true, "encrypted", NULL, NULL);
+    question.facts = FACT_REQUIRETLS;
+    ck_assert_str_eq(change(), "It would go if at least \"verified\" were seen there, or without"
+                               " REQUIRETLS.");
+    about(true, "dane by issuer", NULL, NULL); /* met, and cannot be said */
+    verdict.flags |= VERDICT_POSTFIX_UNSAFE_TLSA;
+    ck_assert_str_eq(change(), "It would go if a policy text could say what is demanded (a TLSA"
+                               " record without data: DANE would end Postfix 3.7), or if the domain"
+                               " withdraws its TLSA records.");
+    about(true, "clear", NULL, &posteo);
+    question.switched_off = true;
+    ck_assert_ptr_eq(strstr(change(), "Without the exemption it would be stopped. "), change());
+    verdict.floor.level = LEVEL_ENCRYPT;
+    verdict.floor.rule = RULE_EXEMPT;
+    question.profile = NULL;
+    question.switched_off = false;
+    ck_assert_ptr_eq(strstr(change(), "Without the exemption it would wait. "), change());
+    about(true, "encrypted", NULL, &posteo);
+    question.switched_off = true;
+    ck_assert_ptr_null(strstr(change(), "Without the exemption"));
     about(true, "excluded", NULL, &posteo);
     ck_assert_ptr_nonnull(strstr(change(), "if the domain took mail"));
     ck_assert_uint_eq(answer_change(&answer, &question, small, sizeof small), sizeof small - 1);
@@ -735,6 +791,8 @@ int main(void)
     tcase_add_test(words, a_key_of_the_recipient_is_told_with_what_is_not_sent_S14_DANE_44);
     tcase_add_test(words, a_text_that_is_too_long_is_cut_before_the_demand_CODE_12);
     tcase_add_test(words, every_demand_is_listed_with_what_became_of_it);
+    tcase_add_test(words, who_decided_is_told_where_it_is_not_the_strictest);
+    tcase_add_test(words, nothing_is_said_twice);
     tcase_add_test(words, what_would_change_the_answer_is_said);
     tcase_add_test(words, names_are_words_and_tell_all_apart);
     suite_add_tcase(suite, promises);

@@ -311,6 +311,64 @@ START_TEST(reply_codes_are_those_of_the_standards_and_agree_CODE_01_CODE_09_CODE
 }
 END_TEST
 
+/* --- the derivation --- */
+
+static void derivation_says(const char *document, const char *const *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        ck_assert_msg(strstr(document, words[i]) != NULL, "not there: %s\n%s", words[i], document);
+}
+
+START_TEST(the_derivation_has_every_demand_the_evidence_the_row_and_what_would_change_it)
+{
+    static const char *const words[] = {
+        "\"action\":\"stop\"",
+        "\"smtp_code\":550,\"code\":\"5.7.4\",\"would_code\":\"5.7.4\"",
+        "\"decided_by\":\"profile\"",
+        /* what the mail server is told, what that does, and what it costs */
+        "\"row\":\"encryption\"",
+        "\"with_tlsa\":\"TLS 1.2 or later, whoever answers\"",
+        "\"without_tlsa\":\"TLS 1.2 or later, whoever answers\"",
+        "\"price\":\"hosts without TLS 1.2 get nothing\"",
+        /* who asks */
+        "\"by\":\"sender\"",
+        "\"facts\":[\"authenticated\",\"auto-submitted\"]",
+        /* every demand, and what became of it */
+        "{\"source\":\"memory\",\"level\":\"encrypt\",\"when_unmet\":\"hold\","
+        "\"met\":false,\"failed\":true,\"decides\":false,\"left_out\":\"rule\"}",
+        "{\"source\":\"profile\",\"level\":\"encrypt\",\"when_unmet\":\"stop\","
+        "\"met\":false,\"failed\":true,\"decides\":true,\"left_out\":null}",
+        /* on what evidence */
+        "\"conclusion\":\"definite\"",
+        "\"valid_for_ms\":1000",
+        "\"proof\":\"handshakes\"",
+        "\"rule\":\"exempt\"",
+        "\"would_change\":\"It would go if at least \\\"encrypt\\\" were seen there",
+    };
+    const struct verdict verdict = {
+        .conclusion = CONCLUSION_DEFINITE,
+        .cause = CAUSE_NO_STARTTLS,
+        .host = "mx.example.com",
+        .began_ms = NOW_MS - 1,
+        .valid_until_ms = NOW_MS + 1000,
+        .floor = {.level = LEVEL_ENCRYPT, .proof = PROOF_HANDSHAKES, .rule = RULE_EXEMPT}};
+    struct frame_decide asked = request("anna@example.org", "");
+    struct decision decision;
+    struct answer answer;
+    char document[16384];
+
+    asked.facts = FACT_AUTHENTICATED | FACT_AUTO_SUBMITTED;
+    ck_assert_int_eq(begin(&decision, &asked), FRAME_ERROR_NONE);
+    decision.has_recipient_floor = true;
+    decision.recipient_floor = (struct floor){.rule = RULE_PIN, .rule_level = LEVEL_ENCRYPT};
+    decide_answer(&answer, &decision, &verdict, false, NOW_MS);
+    decide_explain(document, sizeof document, &decision, &answer, &verdict, false, NOW_MS);
+    derivation_says(document, words, sizeof words / sizeof *words);
+    /* Of the recipient's domain, where it is sent elsewhere. */
+    ck_assert_ptr_nonnull(strstr(document, "\"recipient_rule\":\"pin\""));
+}
+END_TEST
+
 START_TEST(a_secure_alias_takes_mail_over_encrypted_connections_only)
 {
     static const char *const hops[] = {"10.1.0.0/16"};
@@ -381,6 +439,8 @@ int main(void)
     tcase_add_test(claims, the_null_sender_is_a_fact_of_the_envelope_MSG_01);
     tcase_add_test(
         claims, reply_codes_are_those_of_the_standards_and_agree_CODE_01_CODE_09_CODE_12_RTLS_04);
+    tcase_add_test(claims,
+                   the_derivation_has_every_demand_the_evidence_the_row_and_what_would_change_it);
     tcase_add_test(claims, a_secure_alias_takes_mail_over_encrypted_connections_only);
     tcase_add_test(claims, an_alias_that_is_only_observed_takes_all_mail_and_says_so);
     suite_add_tcase(suite, claims);

@@ -56,7 +56,13 @@ void decide_answer(struct answer *answer, const struct decision *decision,
                    const struct verdict *verdict, bool stale, uint64_t now_ms);
 void decide_reply(struct frame_answer *reply, const struct decision *decision,
                   const struct answer *answer, const struct verdict *verdict, uint64_t now_ms);
-/* The whole derivation as JSON. Returns the length. */
+/* What is asked of shm/answer; it points into `decision`. */
+struct answer_question decide_question(const struct decision *decision,
+                                       const struct verdict *verdict, bool stale, uint64_t now_ms);
+/* Of what is done, not of what would be. */
+const char *decide_code(const struct answer *answer);
+uint16_t decide_smtp_code(const struct answer *answer);
+/* derivation.c: the whole derivation as JSON. Returns the length. */
 size_t decide_explain(char *out, size_t size, const struct decision *decision,
                       const struct answer *answer, const struct verdict *verdict, bool stale,
                       uint64_t now_ms);

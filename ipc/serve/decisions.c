@@ -294,6 +294,12 @@ enum native_taken take_decide(struct front *front, struct native_client *client,
         return NATIVE_ANSWERED;
     }
     counter_add(&front->counts.decisions, 1);
+    if (asking.asked.inbound && asking.asked.explain) {
+        put_fault(
+            front, client, frame, FRAME_ERROR_MALFORMED,
+            "only mail that leaves has a derivation; of mail that comes in the text says why");
+        return NATIVE_ANSWERED;
+    }
     if (asking.asked.inbound)
         return take_inbound(front, client, frame, &asking.asked, arrived_ms);
     error = decide_begin(&asking.decision, &asking.asked, front->users, arrived_ms, clock_wall_s(),

@@ -125,6 +125,24 @@ rules_hold() {
         decided send carol@here.lab bob@tls13.secure.lab
 }
 
+derivation_has() { # SENDER RECIPIENT WORDS...
+    found=$(ctl decide --explain "$1" "$2")
+    for words in "$3" "$4" "$5"; do
+        case $found in *"$words"*) ;; *) echo "  $1 $2: does not say $words"; return 1 ;; esac
+    done
+}
+
+# Every demand and what became of it, who decided, the row and its price, what would change it.
+derivations_are_whole() {
+    derivation_has $alice bob@no-starttls.secure.lab "decided by    profile" "seen not to be met: stop  <- decides" \
+        "encryption: TLS 1.2 or later at every host or no mail" &&
+        derivation_has $alice bob@blocklisted.secure.lab "not known to be met; stop if it is seen not to be" \
+            "hosts without TLS 1.2 get nothing" "posteo (by: sender)" &&
+        derivation_has off@secure.here.lab bob@no-starttls.secure.lab "secure alias  off" "nobody demands anything" \
+            "none: its own level holds" &&
+        derivation_has $alice bob@dane-ee.lab "without TLSA  nothing goes there" "by dane, last seen" "good for"
+}
+
 # Law 1: a look that is blocked stops nothing that a policy can enforce.
 blocked_look_stops_nothing() {
     decided send $alice bob@blocklisted.secure.lab && says '"policy":"encrypt protocols=>=TLSv1.2' $alice bob@blocklisted.secure.lab
