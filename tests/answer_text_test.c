@@ -478,6 +478,30 @@ START_TEST(a_message_without_a_sender_waits_whoever_demands_MSG_01)
 }
 END_TEST
 
+/* MSG-03, MSG-04: what a message looks like is no fact; nothing but what the mail server asserts of
+ * its own doing makes a forward or an automatic reply of it. MSG-06: the strictest of all wins. */
+START_TEST(what_a_message_looks_like_exempts_nothing_MSG_03_MSG_04_MSG_05_MSG_06)
+{
+    static const uint32_t outside[] = {
+        FACT_AUTO_SUBMITTED, FACT_AUTO_SUBMITTED | FACT_TLS_REQUIRED_NO,
+        FACT_TLS_REPORT | FACT_AUTO_SUBMITTED, FACT_AUTHENTICATED | FACT_AUTO_SUBMITTED};
+
+    for (size_t i = 0; i < COUNT(outside); i++) {
+        about(true, "clear", NULL, &posteo);
+        question.facts = outside[i];
+        decided(ACTION_STOP, "5.7.4", "TLS is required");
+        ck_assert_int_eq(answer.exemption, EXEMPTION_NONE);
+    }
+    about(true, "clear", NULL, &posteo);
+    question.facts = FACT_FORWARD | FACT_LOCAL_ORIGIN | FACT_AUTO_SUBMITTED;
+    decided(ACTION_SEND, "2.0.0", "exempt: an automatic reply");
+    verdict.floor.level = LEVEL_ENCRYPT; /* what is quoted in a reply is as secret as before */
+    decided(ACTION_DEFER, "4.7.4", "TLS is required");
+    question.alias = &posteo;
+    decided(ACTION_STOP, "5.7.4", "TLS is required");
+}
+END_TEST
+
 START_TEST(a_bounce_goes_where_requiretls_is_not_offered_RTLS_06)
 {
     about(true, "verified", NULL, NULL);
@@ -784,6 +808,7 @@ int main(void)
     tcase_add_test(ends, a_tls_report_made_here_is_never_stopped_RPT_15);
     tcase_add_test(ends, what_nobody_signed_bounces_nothing_that_was_to_be_held_PIT_04_CODE_09);
     tcase_add_test(ends, a_message_without_a_sender_waits_whoever_demands_MSG_01);
+    tcase_add_test(ends, what_a_message_looks_like_exempts_nothing_MSG_03_MSG_04_MSG_05_MSG_06);
     tcase_add_test(ends, a_bounce_goes_where_requiretls_is_not_offered_RTLS_06);
     tcase_add_test(ends, a_refusal_of_the_recipients_domain_holds_whatever_the_next_hop_PIT_14);
     tcase_add_test(ends, a_clock_that_cannot_be_right_ends_no_rule_and_keeps_no_exemption_FRESH_06);
