@@ -334,10 +334,10 @@ START_TEST(the_derivation_has_every_demand_the_evidence_the_row_and_what_would_c
         "\"by\":\"sender\"",
         "\"facts\":[\"authenticated\",\"auto-submitted\"]",
         /* every demand, and what became of it */
-        "{\"source\":\"memory\",\"level\":\"encrypt\",\"when_unmet\":\"hold\","
-        "\"met\":false,\"failed\":true,\"decides\":false,\"left_out\":\"rule\"}",
-        "{\"source\":\"profile\",\"level\":\"encrypt\",\"when_unmet\":\"stop\","
-        "\"met\":false,\"failed\":true,\"decides\":true,\"left_out\":null}",
+        ("{\"source\":\"memory\",\"level\":\"encrypt\",\"when_unmet\":\"hold\","
+         "\"met\":false,\"failed\":true,\"decides\":false,\"left_out\":\"rule\"}"),
+        ("{\"source\":\"profile\",\"level\":\"encrypt\",\"when_unmet\":\"stop\","
+         "\"met\":false,\"failed\":true,\"decides\":true,\"left_out\":null}"),
         /* on what evidence */
         "\"conclusion\":\"definite\"",
         "\"valid_for_ms\":1000",

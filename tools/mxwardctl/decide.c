@@ -61,7 +61,9 @@ static int exit_code_of(const struct mxw_result *result)
 {
     if (result->status != MXW_OK)
         return ask_exit_code(result->status);
-    return exit_code_of_action(result->decision.action_name);
+    return result->decision.action == MXW_STOP    ? NOT_MET
+           : result->decision.action == MXW_DEFER ? UNDECIDED
+                                                  : DONE;
 }
 
 static void tell_text(const struct decide *decide, const char *recipient,
