@@ -89,7 +89,7 @@ void keeper_sweep(struct keeper *keeper);
 /* --- keeper_load.c --- */
 
 int keeper_load_tables(struct keeper *keeper);
-/* Accounts and exceptions alone: a name is an alias no more (users.h). */
+/* Accounts and exceptions alone: the table lacked something (users.h). */
 int keeper_load_accounts(struct keeper *keeper);
 
 #endif

@@ -108,6 +108,12 @@ bool account_key(struct table_key *key, char text[TABLE_KEY_MAX], const char *na
     return length > 0 && length < ACCOUNT_NAME_MAX && key_make(key, text, 'a', name, length);
 }
 
+bool account_alias_key(struct table_key *key, char text[TABLE_KEY_MAX], const char *name)
+{
+    const size_t length = strnlen(name, ACCOUNT_NAME_MAX);
+    return length > 0 && length < ACCOUNT_NAME_MAX && key_make(key, text, 'l', name, length);
+}
+
 bool account_profile_key(struct table_key *key, char text[TABLE_KEY_MAX], const char *name)
 {
     const size_t length = strnlen(name, PROFILE_NAME_MAX);
@@ -153,7 +159,8 @@ bool account_record_names(const union record *record, char name[ACCOUNT_NAME_MAX
     static const char letters[RECORD_KIND_COUNT] = {[RECORD_ACCOUNT] = 'a',
                                                     [RECORD_EXCEPTION] = 'x',
                                                     [RECORD_PROFILE] = 'p',
-                                                    [RECORD_SETTINGS] = 's'};
+                                                    [RECORD_SETTINGS] = 's',
+                                                    [RECORD_ALIAS] = 'l'};
     struct table_key key;
 
     name[0] = domain[0] = '\0';
@@ -176,10 +183,14 @@ struct account_fixed {
     uint8_t profile_bytes;
 };
 #define ACCOUNT_FIXED_BYTES 29
-#define ACCOUNT_FLAGS       (ACCOUNT_ON | ACCOUNT_ON_BEFORE | ACCOUNT_ALIAS | ACCOUNT_EXCEPTIONS)
+#define ACCOUNT_FLAGS       (ACCOUNT_ON | ACCOUNT_ON_BEFORE | ACCOUNT_EXCEPTIONS)
 
 struct exception_fixed {
     int64_t since_s, until_s;
+};
+
+struct alias_fixed {
+    uint8_t sends, receives, profile_bytes;
 };
 
 struct profile_fixed {
@@ -191,7 +202,7 @@ struct profile_fixed {
 #define PROFILE_FIXED_BYTES 7
 
 struct settings_fixed {
-    uint8_t observe, delimiter_bytes, standard_bytes, alias_bytes;
+    uint8_t observe, delimiter_bytes, standard_bytes, alias_bytes, aliases_known;
 };
 
 static_assert(offsetof(struct account_fixed, profile_bytes) == ACCOUNT_FIXED_BYTES - 1, "the last");
@@ -239,7 +250,7 @@ static bool text_take(const union record *record, size_t *at, char *text, size_t
 bool account_pack(union record *record, struct table_key *key, const char *name,
                   const struct account *account, uint64_t now_ms)
 {
-    const bool held = (account->flags & (ACCOUNT_ON | ACCOUNT_ALIAS)) != 0;
+    const bool held = (account->flags & ACCOUNT_ON) != 0;
     const size_t profile_bytes = strnlen(account->profile, PROFILE_NAME_MAX - 1);
     const struct record_about about = {.kind = RECORD_ACCOUNT,
                                        .stamp_ms = now_ms,
@@ -303,6 +314,48 @@ bool account_exception_unpack(const union record *record, struct account_excepti
     return true;
 }
 
+/* --- aliases --- */
+
+bool account_alias_pack(union record *record, struct table_key *key, const char *name,
+                        const struct account_alias *alias, uint64_t now_ms)
+{
+    const size_t profile_bytes = strnlen(alias->profile, PROFILE_NAME_MAX - 1);
+    const struct record_about about = {.kind = RECORD_ALIAS,
+                                       .stamp_ms = now_ms,
+                                       .rank = RECORD_RANK_SETTINGS,
+                                       .strictness = (unsigned)alias->sends + alias->receives,
+                                       .ledger = true};
+    const struct alias_fixed fixed = {alias->sends, alias->receives, (uint8_t)profile_bytes};
+    char text[TABLE_KEY_MAX];
+
+    if (!account_alias_key(key, text, name) ||
+        !begin(record, key, &about, &fixed, sizeof fixed, profile_bytes))
+        return false;
+    memcpy(record_tail(record), alias->profile, profile_bytes);
+    return true;
+}
+
+bool account_alias_unpack(const union record *record, struct account_alias *alias)
+{
+    struct alias_fixed fixed;
+    size_t at = 0;
+
+    if (!fixed_take(record, RECORD_ALIAS, &fixed, sizeof fixed) || fixed.sends > 1 ||
+        fixed.receives > 1 ||
+        !text_take(record, &at, alias->profile, sizeof alias->profile, fixed.profile_bytes))
+        return false;
+    alias->sends = fixed.sends;
+    alias->receives = fixed.receives;
+    return true;
+}
+
+enum alias_mode account_alias_mode(const struct account_alias *alias)
+{
+    if (!alias->sends && !alias->receives)
+        return ALIAS_OFF;
+    return alias->sends && alias->receives && alias->profile[0] == '\0' ? ALIAS_ON : ALIAS_EXPERT;
+}
+
 /* --- profiles --- */
 
 bool account_profile_pack(union record *record, struct table_key *key,
@@ -362,7 +415,8 @@ bool account_settings_pack(union record *record, struct table_key *key,
                                        .strictness = !settings->observe,
                                        .ledger = true};
     const struct settings_fixed fixed = {settings->observe, (uint8_t)delimiter_bytes,
-                                         (uint8_t)standard_bytes, (uint8_t)alias_bytes};
+                                         (uint8_t)standard_bytes, (uint8_t)alias_bytes,
+                                         settings->aliases_known};
     char text[TABLE_KEY_MAX];
 
     if (!settings_key(key, text) || !begin(record, key, &about, &fixed, sizeof fixed,
@@ -381,6 +435,7 @@ bool account_settings_unpack(const union record *record, struct account_settings
     size_t at = 0;
 
     if (!fixed_take(record, RECORD_SETTINGS, &fixed, sizeof fixed) || fixed.observe > 1 ||
+        fixed.aliases_known > 1 ||
         !text_take(record, &at, settings->delimiter, sizeof settings->delimiter,
                    fixed.delimiter_bytes) ||
         !text_take(record, &at, settings->standard, sizeof settings->standard,
@@ -389,10 +444,23 @@ bool account_settings_unpack(const union record *record, struct account_settings
                    fixed.alias_bytes))
         return false;
     settings->observe = fixed.observe;
+    settings->aliases_known = fixed.aliases_known;
     return true;
 }
 
 /* --- the demand --- */
+
+const char *account_by_name(enum account_by by)
+{
+    static const char *const names[] = {
+        [ACCOUNT_BY_NOBODY] = "nobody",       [ACCOUNT_BY_SENDER] = "sender",
+        [ACCOUNT_BY_SUBMITTER] = "submitter", [ACCOUNT_BY_BOTH] = "sender-and-submitter",
+        [ACCOUNT_BY_DOMAIN] = "domain",       [ACCOUNT_BY_STANDARD] = "standard",
+        [ACCOUNT_BY_NAME] = "mail-server",
+    };
+
+    return (size_t)by < sizeof names / sizeof *names ? names[by] : "?";
+}
 
 /* Sender or submitter, as the MTA says it. */
 struct who {
@@ -410,14 +478,21 @@ static struct who sender_of(const char *text)
     return (struct who){text, length};
 }
 
-/* What was found so far. */
+struct found {
+    bool there;
+    enum account_by by;
+    char name[ACCOUNT_NAME_MAX];
+    struct account account;
+};
+
+/* What was found so far. `sender` is also what many share: "@example.org", "@". */
 struct search {
     const struct table_reader *users;
     uint64_t now_ms;
     struct account_settings settings;
-    bool found, alias_found;
-    char name[ACCOUNT_NAME_MAX]; /* of `account` */
-    struct account account, alias;
+    struct found sender, submitter;
+    bool alias_found;
+    struct account_alias alias;
 };
 
 /* HIT, ABSENT, or anything else: unknown. */
@@ -428,31 +503,45 @@ static enum table_outcome find(const struct search *search, const struct table_k
 }
 
 /* Is there an account of this name, and what is it? False: unknown. */
-static bool search_name(struct search *search, const char *name, bool of_sender)
+static bool search_account_of(struct search *search, struct found *into, const char *name,
+                              enum account_by by)
 {
     char text[TABLE_KEY_MAX];
     union record record;
     struct table_key key;
-    struct account account;
 
-    if ((search->found && !of_sender) || !account_key(&key, text, name))
+    if (into->there || !account_key(&key, text, name))
         return true; /* nothing more to learn, or not a name at all */
     const enum table_outcome outcome = find(search, &key, &record);
     if (outcome == TABLE_ABSENT)
         return true;
-    if (outcome != TABLE_HIT || !account_unpack(&record, &account))
+    if (outcome != TABLE_HIT || !account_unpack(&record, &into->account))
         return false;
-    if ((account.flags & ACCOUNT_ALIAS) != 0) {
-        if (of_sender && !search->alias_found) {
-            search->alias = account;
-            search->alias_found = true;
-        }
-    } else if (!search->found) {
-        search->account = account;
-        search->found = true;
-        text_copy(search->name, sizeof search->name, name, strlen(name));
-    }
-    return true;
+    into->there = true;
+    into->by = by;
+    return text_copy(into->name, sizeof into->name, name, strlen(name));
+}
+
+/* Is it a secure alias? The closest counts. False: unknown. */
+static bool search_alias_of(struct search *search, const char *name)
+{
+    char text[TABLE_KEY_MAX];
+    union record record;
+    struct table_key key;
+
+    if (search->alias_found || !account_alias_key(&key, text, name))
+        return true;
+    const enum table_outcome outcome = find(search, &key, &record);
+    if (outcome == TABLE_ABSENT || (outcome == TABLE_MISS && search->settings.aliases_known))
+        return true;
+    search->alias_found = true;
+    return outcome == TABLE_HIT && account_alias_unpack(&record, &search->alias);
+}
+
+static bool search_name(struct search *search, const char *name)
+{
+    return search_alias_of(search, name) &&
+           search_account_of(search, &search->sender, name, ACCOUNT_BY_SENDER);
 }
 
 /* Cuts the sub-address where the MTA does: at the first of the characters, not at the beginning.
@@ -483,8 +572,8 @@ static bool search_sender(struct search *search, const struct who *sender)
 
     if (!person_name(name, sender))
         return true;
-    return search_name(search, name, true) &&
-           (!cut_sub_address(name, search->settings.delimiter) || search_name(search, name, true));
+    return search_name(search, name) &&
+           (!cut_sub_address(name, search->settings.delimiter) || search_name(search, name));
 }
 
 /* The last @ and what follows it; empty if there is none. */
@@ -494,26 +583,35 @@ static struct who domain_of(const struct who *who)
     return (struct who){at, at != NULL ? (size_t)(who->text + who->length - at) : 0};
 }
 
+/* Records of many are for who is in none of his own. */
+static bool search_many(struct search *search, const char *name)
+{
+    return search->submitter.there ||
+           search_account_of(search, &search->sender, name, ACCOUNT_BY_DOMAIN);
+}
+
 static bool search_domain(struct search *search, const struct who *sender)
 {
     const struct who domain = domain_of(sender);
     char name[ACCOUNT_NAME_MAX];
 
-    return account_name(name, domain.text, domain.length) <= 1 || search_name(search, name, true);
+    return account_name(name, domain.text, domain.length) <= 1 ||
+           (search_alias_of(search, name) && search_many(search, name));
 }
 
 static bool search_sasl(struct search *search, const struct who *sasl)
 {
     char name[ACCOUNT_NAME_MAX];
 
-    return !person_name(name, sasl) || search_name(search, name, false);
+    return !person_name(name, sasl) ||
+           search_account_of(search, &search->submitter, name, ACCOUNT_BY_SUBMITTER);
 }
 
 /* The order of account.h. False: unknown. */
 static bool search_account(struct search *search, const struct who *sender, const struct who *sasl)
 {
     return search_sender(search, sender) && search_sasl(search, sasl) &&
-           search_domain(search, sender) && search_name(search, "@", false);
+           search_domain(search, sender) && search_many(search, "@");
 }
 
 /* Only engine/names can make A-labels of it. */
@@ -579,16 +677,16 @@ static bool is_on(const struct account *account, const struct moment *moment)
 }
 
 /* Did the user switch off for this domain? False: unknown. */
-static bool read_exception(const struct search *search, const char *domain,
-                           const struct moment *moment, bool *off)
+static bool read_exception(const struct search *search, const struct found *found,
+                           const char *domain, const struct moment *moment, bool *off)
 {
     char text[TABLE_KEY_MAX];
     union record record;
     struct table_key key;
     struct account_exception exception;
 
-    if ((search->account.flags & ACCOUNT_EXCEPTIONS) == 0 ||
-        !account_exception_key(&key, text, search->name, domain))
+    if ((found->account.flags & ACCOUNT_EXCEPTIONS) == 0 ||
+        !account_exception_key(&key, text, found->name, domain))
         return true;
     const enum table_outcome outcome = find(search, &key, &record);
     if (outcome == TABLE_ABSENT)
@@ -604,27 +702,115 @@ static const char *first_of(const char *name, const char *otherwise)
     return name[0] != '\0' ? name : otherwise;
 }
 
+/* One account's guarantee. False: unknown. */
+static bool fill_account(struct account_demand *demand, const struct search *search,
+                         const struct found *found, const char *domain, const struct moment *moment)
+{
+    const struct account *account = &found->account;
+
+    demand->by = found->by;
+    if (!is_on(account, moment))
+        return true;
+    demand->guaranteed = true;
+    demand->switched_off = is_off(account->off_since_s, account->off_until_s, moment);
+    return read_profile(search, first_of(account->profile, search->settings.standard),
+                        &demand->profile) &&
+           (demand->switched_off ||
+            read_exception(search, found, domain, moment, &demand->switched_off));
+}
+
+/* --- two accounts --- */
+
+/* Above 0: `a` is the stricter. In force, how much, how soon. */
+static int compare_profiles(const struct profile *a, const struct profile *b)
+{
+    if (a->observe != b->observe)
+        return b->observe - a->observe;
+    if (a->minimum != b->minimum)
+        return a->minimum > b->minimum ? 1 : -1;
+    return (a->unmet == UNMET_STOP) - (b->unmet == UNMET_STOP);
+}
+
+/* What the milder of two demands, besides. */
+static void profile_narrow(struct profile *profile, const struct profile *milder)
+{
+    if (milder->observe && !profile->observe)
+        return;
+    if (milder->window_ms < profile->window_ms)
+        profile->window_ms = milder->window_ms;
+    profile->allow_tls_required_no &= milder->allow_tls_required_no;
+    if (milder->minimum <= LEVEL_OPPORTUNISTIC)
+        return;
+    profile->exempt_auto_replies &= milder->exempt_auto_replies;
+    profile->exempt_forwards &= milder->exempt_forwards;
+}
+
+/* Here and now, and whether there is one at all. */
+static int rank(const struct account_demand *demand)
+{
+    return !demand->guaranteed ? 0 : demand->switched_off ? 1 : 2;
+}
+
+static void join(struct account_demand *demand, const struct account_demand *submitter)
+{
+    const int ranks = rank(demand) - rank(submitter);
+    struct profile milder = submitter->profile;
+
+    if (ranks != 0) {
+        if (ranks < 0)
+            *demand = *submitter;
+        return;
+    }
+    if (demand->guaranteed)
+        demand->by = ACCOUNT_BY_BOTH;
+    if (compare_profiles(&demand->profile, &submitter->profile) < 0) {
+        milder = demand->profile;
+        demand->profile = submitter->profile;
+    }
+    profile_narrow(&demand->profile, &milder);
+}
+
+static bool fill_standard(struct account_demand *demand, const struct search *search)
+{
+    demand->by = ACCOUNT_BY_STANDARD;
+    if (search->settings.standard[0] == '\0')
+        return true;
+    demand->guaranteed = true;
+    return read_profile(search, search->settings.standard, &demand->profile);
+}
+
 static bool fill_guarantee(struct account_demand *demand, const struct search *search,
                            const char *domain, const struct moment *moment)
 {
-    const struct account_settings *settings = &search->settings;
+    struct account_demand sender = {0}, submitter = {0};
 
-    if (search->found ? !is_on(&search->account, moment) : settings->standard[0] == '\0')
-        return true;
-    demand->guaranteed = true;
-    demand->switched_off =
-        search->found && is_off(search->account.off_since_s, search->account.off_until_s, moment);
-    return read_profile(search, first_of(search->account.profile, settings->standard),
-                        &demand->profile) &&
-           (demand->switched_off || read_exception(search, domain, moment, &demand->switched_off));
+    if (!search->sender.there && !search->submitter.there)
+        return fill_standard(demand, search);
+    if (search->sender.there && !fill_account(&sender, search, &search->sender, domain, moment))
+        return false;
+    if (search->submitter.there &&
+        !fill_account(&submitter, search, &search->submitter, domain, moment))
+        return false;
+    if (!search->sender.there)
+        sender = submitter;
+    else if (search->submitter.there)
+        join(&sender, &submitter);
+    demand->guaranteed = sender.guaranteed;
+    demand->switched_off = sender.switched_off;
+    demand->profile = sender.profile;
+    demand->by = sender.by;
+    return true;
 }
 
 static bool fill_alias(struct account_demand *demand, const struct search *search)
 {
     if (!search->alias_found)
         return true;
-    demand->alias = true;
-    return read_profile(search, first_of(search->alias.profile, search->settings.alias_profile),
+    demand->alias = account_alias_mode(&search->alias);
+    demand->alias_receives = search->alias.receives;
+    demand->alias_sends = search->alias.sends;
+    return !demand->alias_sends ||
+           read_profile(search, first_of(search->alias.profile, search->settings.alias_profile),
                         &demand->alias_profile);
 }
 
@@ -674,4 +860,5 @@ void account_demand_of_profile(struct account_demand *demand, const struct table
         return;
     demand->observe = search.settings.observe;
     demand->known = demand->guaranteed = true;
+    demand->by = ACCOUNT_BY_NAME;
 }

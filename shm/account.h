@@ -2,17 +2,25 @@
  * account.h - the users' table: who demands what. Records of the layout that verdicts have, in a
  * directory of their own (other readers, other group), written by the store thread alone.
  *
- * Four kinds of records (record.h), told apart by the first byte of the key, too:
+ * Five kinds of records (record.h), told apart by the first byte of the key, too:
  *
  *   "a" ACCOUNT              alice@example.org, a SASL name, @example.org (all of a domain), @
  *                            (everybody else)
  *   "x" ACCOUNT ">" DOMAIN   the account's exception for one recipient domain
+ *   "l" ACCOUNT              a secure alias: me@secure.example.org, @secure.example.org
  *   "p" NAME                 a profile
  *   "s"                      settings
  *
- * The sender's account is the first that is there of: address, address without its sub-address,
- * SASL name, "@" and the address's domain, "@"; if none is, it is one of the standard profile. A
- * record of a secure alias is passed over in this: its owner's account is found by the SASL name.
+ * Two accounts can be a message's: the sender's (its address, or the address without its
+ * sub-address) and the submitter's (the SASL name). If both are in a record, the stricter guarantee
+ * of the two holds: nobody sheds his by another sender address. If neither is, the account is "@"
+ * and the address's domain, then "@"; if none is there, it is one of the standard profile.
+ *
+ * Whether the sender is a secure alias, and how it works, is asked besides: the first that is there
+ * of address, address without its sub-address, "@" and its domain.
+ *
+ * Aliases are configured, few, and never make room for accounts, so the settings say that all are
+ * there: else a table too full for all accounts would make every sender unknown.
  *
  * Nothing here lowers by not being known: a miss in a partition that is not complete, a record that
  * cannot be read, a profile that is not there, and missing settings all make the answer unknown,
@@ -28,15 +36,15 @@
 #define ACCOUNT_DOMAIN_MAX 254 /* bytes with NUL */
 
 enum {
-    ACCOUNT_ON = 1 << 0,         /* has the guarantee */
-    ACCOUNT_ON_BEFORE = 1 << 1,  /* had it before `changed_s` */
-    ACCOUNT_ALIAS = 1 << 2,      /* a secure alias (S13), which is all that counts of the record */
+    ACCOUNT_ON = 1 << 0,        /* has the guarantee */
+    ACCOUNT_ON_BEFORE = 1 << 1, /* had it before `changed_s` */
+    /* 1 << 2 is not used */
     ACCOUNT_EXCEPTIONS = 1 << 3, /* has exceptions for domains: put before this, removed after it */
 };
 
 /* Times are wall clock seconds since 1970. */
 struct account {
-    char profile[PROFILE_NAME_MAX]; /* "": the standard one, of an alias the alias profile */
+    char profile[PROFILE_NAME_MAX]; /* "": the standard one */
     uint32_t flags;
     int64_t changed_s;   /* when ACCOUNT_ON was last set or cleared */
     int64_t off_since_s; /* off for all recipients, from when … */
@@ -45,8 +53,14 @@ struct account {
 struct account_exception {
     int64_t since_s, until_s;
 };
+struct account_alias {
+    bool sends;                     /* demands a profile as sender */
+    bool receives;                  /* takes mail over encrypted connections only */
+    char profile[PROFILE_NAME_MAX]; /* "": the alias profile of the settings */
+};
 struct account_settings {
     bool observe;
+    bool aliases_known;              /* all are in the table: one that is missed is none */
     char delimiter[8];               /* characters between a user and a sub-address: "+-" */
     char standard[PROFILE_NAME_MAX]; /* profile of accounts that are in no record; "": none */
     char alias_profile[PROFILE_NAME_MAX];
@@ -71,6 +85,8 @@ bool account_pack(union record *record, struct table_key *key, const char *name,
 bool account_exception_pack(union record *record, struct table_key *key, const char *name,
                             const char *domain, const struct account_exception *exception,
                             uint64_t now_ms);
+bool account_alias_pack(union record *record, struct table_key *key, const char *name,
+                        const struct account_alias *alias, uint64_t now_ms);
 bool account_profile_pack(union record *record, struct table_key *key,
                           const struct profile *profile, uint64_t now_ms);
 bool account_settings_pack(union record *record, struct table_key *key,
@@ -80,6 +96,7 @@ bool account_settings_pack(union record *record, struct table_key *key,
 bool account_key(struct table_key *key, char text[TABLE_KEY_MAX], const char *name);
 bool account_exception_key(struct table_key *key, char text[TABLE_KEY_MAX], const char *name,
                            const char *domain);
+bool account_alias_key(struct table_key *key, char text[TABLE_KEY_MAX], const char *name);
 bool account_profile_key(struct table_key *key, char text[TABLE_KEY_MAX], const char *name);
 
 /* --- reading --- */
@@ -87,22 +104,41 @@ bool account_profile_key(struct table_key *key, char text[TABLE_KEY_MAX], const 
 /* Of sound records. False: of another kind, or it says something that this build does not know. */
 bool account_unpack(const union record *record, struct account *account);
 bool account_exception_unpack(const union record *record, struct account_exception *exception);
+bool account_alias_unpack(const union record *record, struct account_alias *alias);
 bool account_profile_unpack(const union record *record, struct profile *profile);
 bool account_settings_unpack(const union record *record, struct account_settings *settings);
+
+enum alias_mode account_alias_mode(const struct account_alias *alias);
 
 /* Whose record it is: the account's or profile's name ("" of settings), and the domain of an
  * exception (else ""). False: not a key of this table. */
 bool account_record_names(const union record *record, char name[ACCOUNT_NAME_MAX],
                           char domain[ACCOUNT_DOMAIN_MAX]);
 
+/* By which record a guarantee is on, or off. */
+enum account_by {
+    ACCOUNT_BY_NOBODY, /* nobody was asked about */
+    ACCOUNT_BY_SENDER,
+    ACCOUNT_BY_SUBMITTER,
+    ACCOUNT_BY_BOTH,     /* both have it, and the profile is the stricter of theirs */
+    ACCOUNT_BY_DOMAIN,   /* "@example.org", or "@" */
+    ACCOUNT_BY_STANDARD, /* in no record */
+    ACCOUNT_BY_NAME,     /* the mail server named the profile */
+};
+
+const char *account_by_name(enum account_by by);
+
 /* What the table says of a sender and a recipient domain. */
 struct account_demand {
     bool
         known; /* false: could not be read, or not everything is there; all the rest is zero then */
-    bool guaranteed;   /* the guarantee is on; `profile` is filled */
-    bool alias;        /* the sender is a secure alias; `alias_profile` is filled */
-    bool switched_off; /* by the user: for all or for this domain, and for this message */
-    bool observe;      /* everything is only observed */
+    bool guaranteed;       /* the guarantee is on; `profile` is filled */
+    enum alias_mode alias; /* of the sender; ALIAS_NONE: it is no secure alias */
+    bool alias_sends;      /* it demands as sender; `alias_profile` is filled */
+    bool alias_receives;   /* as recipient it takes mail over encrypted connections only */
+    bool switched_off;     /* by the user: for all or for this domain, and for this message */
+    bool observe;          /* everything is only observed */
+    enum account_by by;
     struct profile profile, alias_profile;
 };
 
@@ -113,6 +149,11 @@ struct account_demand {
  *
  * The null sender ("" or "<>") is nobody's: known, and no guarantee. With a SASL name the message
  * has an account nevertheless, and the account's guarantee holds: nobody sheds it by sending as <>.
+ *
+ * Stricter of two profiles is the one in force if the other only observes, then the higher minimum,
+ * then stop before hold. It gets the shorter of both windows, and what the other does not grant
+ * (exemptions, if it demands anything; TLS-Required: No) it does not grant either. Of two accounts
+ * of which one has the guarantee switched off here, the other's holds.
  *
  * `accepted_s`: when the message was accepted, 0: now. What was accepted under the guarantee keeps
  * it: an exception counts only if it was made before, and of a message from before the last switch

@@ -10,8 +10,15 @@
  *   met     = fresh, conclusive, and not below it
  *   neither = not known
  *
- * Order of what decides: an administrator's refusal; mail that must arrive; a look-up that failed
- * (DEC-05); a domain that gets no mail; a demand that failed; a demand that cannot be expressed.
+ * Order of what decides: a TLS report, which is never stopped (RPT-15); an administrator's refusal;
+ * other mail that must arrive; a look-up that failed (DEC-05); a domain that gets no mail; a demand
+ * that failed; a demand that cannot be expressed.
+ *
+ * Who is stopped at once: whose own demand says so, if it is seen not to be met; who sends to a
+ * domain whose signed records say that it gets no mail. An unsigned "no such domain" can be forged:
+ * it stops those whose demand says stop, and holds the others (PIT-04). A message without a sender
+ * can be told to nobody, so whatever demands something of it, it waits (MSG-01); and that
+ * REQUIRETLS is not offered keeps no such message (RTLS-06).
  * The texts are in answer_text.c.
  */
 #include "shm/answer.h"
@@ -47,12 +54,30 @@ static bool facts_are(const struct matter *matter, uint32_t facts)
     return (matter->question->facts & facts) == facts;
 }
 
+/* By a clock that cannot be right nothing has run out; but an exemption is then believed only if it
+ * has no end (FRESH-06). */
+static bool floor_rules(const struct floor *floor, enum rule rule, int64_t now_s)
+{
+    if (floor->rule != rule)
+        return false;
+    if (floor->rule_until_s == 0)
+        return true;
+    if (now_s < RULE_CLOCK_FIRST_S || now_s > RULE_CLOCK_LAST_S)
+        return rule != RULE_EXEMPT;
+    return now_s < (int64_t)floor->rule_until_s;
+}
+
 static bool rule_is(const struct matter *matter, enum rule rule)
 {
-    const struct floor *floor = &matter->verdict->floor;
+    return floor_rules(&matter->verdict->floor, rule, matter->question->now_s);
+}
 
-    return floor->rule == rule &&
-           (floor->rule_until_s == 0 || matter->question->now_s < (int64_t)floor->rule_until_s);
+static bool is_refused(const struct matter *matter)
+{
+    const struct floor *recipient = matter->question->recipient_floor;
+
+    return rule_is(matter, RULE_REFUSE) ||
+           (recipient != NULL && floor_rules(recipient, RULE_REFUSE, matter->question->now_s));
 }
 
 /* --- the sources of demands --- */
@@ -202,10 +227,23 @@ static enum exemption exemption_from(const struct matter *matter, enum demand_so
 
 /* --- demands against evidence --- */
 
-static bool is_reached(const struct verdict *verdict, const struct demand *demand)
+static bool level_is_reached(const struct verdict *verdict, const struct demand *demand)
 {
-    return verdict->level >= demand->level && verdict->class != CLASS_FAILING &&
-           (demand->source != DEMAND_REQUIRETLS || (verdict->flags & VERDICT_REQUIRETLS_SOME) != 0);
+    return verdict->level >= demand->level && verdict->class != CLASS_FAILING;
+}
+
+/* What REQUIRETLS asks for beyond a level: that a host offers it. Not of a message without a
+ * sender, which is not to be dropped for want of it (RTLS-06). */
+static bool offer_is_asked(const struct matter *matter, const struct demand *demand)
+{
+    return demand->source == DEMAND_REQUIRETLS && !facts_are(matter, FACT_NULL_SENDER);
+}
+
+static bool is_reached(const struct matter *matter, const struct demand *demand)
+{
+    return level_is_reached(matter->verdict, demand) &&
+           (!offer_is_asked(matter, demand) ||
+            (matter->verdict->flags & VERDICT_REQUIRETLS_SOME) != 0);
 }
 
 /* Every host that may get mail was seen to be verified, and no text can say so: its names do not
@@ -219,15 +257,15 @@ static bool is_only_unsaid(const struct verdict *verdict, const struct demand *d
 
 /* A conclusive verdict speaks of levels; that no host offers REQUIRETLS is known only if none
  * stayed unseen. */
-static bool is_known(const struct verdict *verdict, const struct demand *demand)
+static bool is_known(const struct matter *matter, const struct demand *demand)
 {
-    struct demand level_alone = {.level = demand->level};
+    const struct verdict *verdict = matter->verdict;
 
     if (verdict->conclusion == CONCLUSION_UNDELIVERABLE)
         return true;
     if (verdict->conclusion != CONCLUSION_DEFINITE || is_only_unsaid(verdict, demand))
         return false;
-    return is_reached(verdict, demand) || !is_reached(verdict, &level_alone) ||
+    return is_reached(matter, demand) || !level_is_reached(verdict, demand) ||
            verdict->hosts_good == verdict->hosts;
 }
 
@@ -242,8 +280,10 @@ static void answer_demands(struct answer *answer, const struct matter *matter)
         sources[source](matter, &demand);
         if (demand.level <= LEVEL_OPPORTUNISTIC)
             continue;
-        known = matter->fresh && is_known(matter->verdict, &demand);
-        demand.met = known && is_reached(matter->verdict, &demand);
+        if (facts_are(matter, FACT_NULL_SENDER))
+            demand.unmet = UNMET_HOLD; /* MSG-01 */
+        known = matter->fresh && is_known(matter, &demand);
+        demand.met = known && is_reached(matter, &demand);
         demand.failed = known && !demand.met;
         demand.exemption = exemption_from(matter, demand.source);
         answer->demands[answer->demand_count++] = demand;
@@ -279,9 +319,14 @@ static bool has_failed(const struct demand *demand)
     return demand->failed;
 }
 
+static bool says_stop(const struct demand *demand)
+{
+    return demand->unmet == UNMET_STOP;
+}
+
 static bool stops(const struct demand *demand)
 {
-    return demand->failed && demand->unmet == UNMET_STOP;
+    return demand->failed && says_stop(demand);
 }
 
 /* As in Postfix, that REQUIRETLS failed is said before anything else. */
@@ -298,16 +343,22 @@ static bool is_released(const struct answer *answer, const struct matter *matter
     return is_tls_report(matter) || (may_do_without(matter) && answer->source == DEMAND_NOBODY);
 }
 
-static void decide_undeliverable(struct answer *answer, const struct matter *matter,
+static void decide_undeliverable(const struct answer *answer, const struct matter *matter,
                                  struct decision *decision)
 {
+    const bool is_signed = (matter->verdict->flags & VERDICT_MX_SECURE) != 0;
+    const struct demand *impatient = strictest(answer, says_stop);
+
     decision->why = WHY_VERDICT;
+    decision->action = ACTION_DEFER;
     if (answer->source == DEMAND_NOBODY)
         *decision = (struct decision){.action = ACTION_SEND, .why = WHY_SENT};
-    else if (matter->fresh && matter->verdict->cause != CAUSE_NO_HOST)
+    else if (!matter->fresh || matter->verdict->cause == CAUSE_NO_HOST)
+        return;
+    else if (is_signed)
         decision->action = ACTION_STOP;
-    else
-        decision->action = ACTION_DEFER;
+    else if (impatient != NULL)
+        *decision = (struct decision){ACTION_STOP, WHY_VERDICT, impatient};
 }
 
 static void decide_by_demands(struct answer *answer, struct decision *decision)
@@ -333,9 +384,11 @@ static struct decision decide(struct answer *answer, const struct matter *matter
 {
     struct decision decision = {.action = ACTION_SEND, .why = WHY_SENT};
 
-    if (rule_is(matter, RULE_REFUSE)) {
+    if (is_refused(matter) && !is_tls_report(matter)) {
         answer->source = DEMAND_RULE;
-        return (struct decision){.action = ACTION_STOP, .why = WHY_REFUSED};
+        decision.action = facts_are(matter, FACT_NULL_SENDER) ? ACTION_DEFER : ACTION_STOP;
+        decision.why = WHY_REFUSED;
+        return decision;
     }
     if (released)
         return decision;
@@ -398,6 +451,16 @@ static void answer_observe_profiles(struct answer *answer, const struct answer_q
     answer->policy = enforced.policy;
 }
 
+/* A look-up that failed, or a domain that takes no mail, is nobody's demand. */
+static enum demand_source decider_of(const struct decision *decision)
+{
+    if (decision->why == WHY_REFUSED)
+        return DEMAND_RULE;
+    if (decision->why == WHY_SENT || decision->why == WHY_VERDICT || decision->demand == NULL)
+        return DEMAND_NOBODY;
+    return decision->demand->source;
+}
+
 static bool memory_is_contradicted(const struct answer *answer, const struct matter *matter)
 {
     bool flagged = (matter->verdict->floor.flags & FLOOR_CONTRADICTED) != 0;
@@ -428,6 +491,7 @@ void answer_decide(struct answer *answer, const struct answer_question *question
         postfix_policy(&answer->policy, matter.verdict, answer->demand);
     decision = decide(answer, &matter, released);
     answer->action = answer->would = decision.action;
+    answer->decided_by = decider_of(&decision);
     answer->insecure = decision.why == WHY_FAILED || decision.why == WHY_REQUIRETLS;
     answer->alarm = memory_is_contradicted(answer, &matter);
     answer_words(answer, &matter, &decision);

@@ -74,11 +74,16 @@ enum {
 struct answer_question {
     const struct profile
         *profile;                /* of the sender's account; NULL: none, or switched off for good */
-    const struct profile *alias; /* the sender is a secure alias; NULL: it is not */
+    const struct profile *alias; /* of the sender's secure alias, if it demands as sender */
+    enum alias_mode alias_mode;  /* for the text alone */
     bool switched_off; /* `profile` is excepted for this recipient and this message, by the user */
     bool observe;      /* everything is only observed */
     uint32_t facts;
     const struct verdict *verdict; /* NULL: nothing is known of the next hop */
+    /* What is ruled of the recipient's domain, where the next hop is another (a transport map);
+     * else NULL. A refusal holds whatever the way; levels are demanded of the next hop alone
+     * (PIT-14). */
+    const struct floor *recipient_floor;
     bool stale; /* the verdict is older than was asked for: it shapes the policy, and no more */
     /* For the text, and for nothing else: a key is no reason to send (DANE-44). */
     enum mail_key openpgp, smime;
@@ -106,8 +111,10 @@ struct answer {
     bool observed;
     enum level demand;         /* the strictest that counts */
     enum demand_source source; /* whose it is; DEMAND_NOBODY: nobody demands anything */
-    enum exemption exemption;  /* of the strictest demand that was left out */
-    bool insecure;             /* not sent because a demand is seen not to be met */
+    /* Whose demand stops or holds it, as `would` says: not always the strictest. */
+    enum demand_source decided_by;
+    enum exemption exemption; /* of the strictest demand that was left out */
+    bool insecure;            /* not sent because a demand is seen not to be met */
     bool alarm; /* what is remembered is contradicted: an administrator must look (S10) */
     struct postfix_policy policy; /* to be enforced; there is one also beside defer and stop */
     char code[16];                /* enhanced status code of `would`: "2.0.0", "4.7.4", "5.7.4" */
@@ -125,6 +132,7 @@ size_t answer_change(const struct answer *answer, const struct answer_question *
 const char *action_name(enum action action);
 const char *demand_source_name(enum demand_source source);
 const char *exemption_name(enum exemption exemption);
-const char *mail_key_name(enum mail_key key); /* "not-asked", "none", "present", "unknown" */
+const char *alias_mode_name(enum alias_mode mode); /* "none", "off", "on", "expert" */
+const char *mail_key_name(enum mail_key key);      /* "not-asked", "none", "present", "unknown" */
 
 #endif

@@ -80,6 +80,16 @@ const char *mail_key_name(enum mail_key key)
     return mail_keys[key];
 }
 
+static const char *const alias_modes[] = {
+    [ALIAS_NONE] = "none", [ALIAS_OFF] = "off", [ALIAS_ON] = "on", [ALIAS_EXPERT] = "expert"};
+static_assert(sizeof alias_modes / sizeof *alias_modes == ALIAS_MODE_COUNT, "one for each");
+
+const char *alias_mode_name(enum alias_mode mode)
+{
+    MUST((size_t)mode < ALIAS_MODE_COUNT);
+    return alias_modes[mode];
+}
+
 /* --- pieces --- */
 
 /* What a demand asks for, so that nobody takes it for more. */
@@ -175,8 +185,15 @@ static void say_keys(struct words *words, const struct matter *matter)
 
 /* --- codes --- */
 
-/* The class of the code is the action's; of a demand that is not met the rest is X.7.4, no TLS, or
- * X.7.5, not the right one (CODE-11). X.7.0 and X.3.0 of a verdict are nobody's fault. */
+/* The class of the code is the action's (CODE-12). */
+static void code_make(struct answer *answer, const char *rest)
+{
+    snprintf(answer->code, sizeof answer->code, "%c.%s", answer->would == ACTION_STOP ? '5' : '4',
+             rest);
+}
+
+/* Of a demand that is not met the code is X.7.4, no TLS, or X.7.5, not the right one (CODE-11).
+ * X.7.0 and X.3.0 of a verdict are nobody's fault. */
 static void code_from_verdict(struct answer *answer, const struct matter *matter,
                               bool demand_failed)
 {
@@ -184,8 +201,7 @@ static void code_from_verdict(struct answer *answer, const struct matter *matter
 
     if (strcmp(rest, "7.0") == 0 || (demand_failed && strcmp(rest, "7.4") != 0))
         rest = "7.5";
-    snprintf(answer->code, sizeof answer->code, "%c.%s", answer->would == ACTION_STOP ? '5' : '4',
-             rest);
+    code_make(answer, rest);
 }
 
 /* --- REQUIRETLS (RTLS-04), as Postfix 3.11 says it --- */
@@ -199,27 +215,27 @@ static void words_of_requiretls(struct answer *answer, struct words *words,
                                 const struct matter *matter, enum level level)
 {
     const struct verdict *verdict = matter->verdict;
-    const char *code = "5.7.10",
+    const char *rest = "7.10",
                *before = "no matching server certificate was found. The last attempted"
                          " server was ",
                *after = "";
     char host[320];
 
     if (verdict->cause == CAUSE_NO_STARTTLS || verdict->cause == CAUSE_DANE_NO_TLS) {
-        code = "5.7.30";
+        rest = "7.30";
         before = "TLS service was not offered by host ";
     } else if (verdict->cause == CAUSE_STARTTLS_REFUSED || verdict->cause == CAUSE_TLS_BROKEN ||
                verdict->cause == CAUSE_WEAK_TLS) {
         before = "host ";
         after = " refused to start TLS";
     } else if (verdict->level >= level && verdict->class != CLASS_FAILING) {
-        code = "5.7.30";
+        rest = "7.30";
         before = "no server was found that supports REQUIRETLS. The last attempted server was ";
     } else if (mx_is_unsigned(verdict)) {
         before = "no signed MX record names host ";
     }
     verdict_host_words(verdict, host, sizeof host);
-    snprintf(answer->code, sizeof answer->code, "%s", code);
+    code_make(answer, rest);
     say(words, "Sender requested REQUIRETLS, but %s%s%s", before, host, after);
 }
 
@@ -256,17 +272,22 @@ static void say_inexpressible(struct words *words, const struct verdict *verdict
         say_verdict(words, verdict);
 }
 
-static void say_sent(struct words *words, const struct answer *answer)
+static void say_sent(struct words *words, const struct answer *answer, const struct demand *demand)
 {
+    const struct postfix_policy *policy = &answer->policy;
+
     if (answer->exemption != EXEMPTION_NONE)
         say(words, "exempt: %s; ", exemptions[answer->exemption].why);
-    if (answer->policy.answer == POSTFIX_DEFAULT)
+    if (policy->answer == POSTFIX_DEFAULT)
         say(words, "the mail program does what it does by itself");
+    else if (strcmp(policy->with_tlsa, policy->without_tlsa) == 0)
+        say(words, "enforced at the delivery, at each mail host: %s", policy->with_tlsa);
     else
         say(words,
             "enforced at the delivery, at each mail host: %s (with TLSA records); %s (without)",
-            answer->policy.with_tlsa, answer->policy.without_tlsa);
-    if (answer->policy.guarantees == LEVEL_ENCRYPT)
+            policy->with_tlsa, policy->without_tlsa);
+    /* A demand of encryption says it itself. */
+    if (policy->guarantees == LEVEL_ENCRYPT && (demand == NULL || demand->level != LEVEL_ENCRYPT))
         say(words, "; that prevents listening only");
 }
 
@@ -277,10 +298,10 @@ static void words_begin(struct answer *answer, struct words *words, const struct
     switch (decision->why) {
     case WHY_SENT:
         snprintf(answer->code, sizeof answer->code, "2.0.0");
-        say_sent(words, answer);
+        say_sent(words, answer, decision->demand);
         return;
     case WHY_REFUSED:
-        snprintf(answer->code, sizeof answer->code, "5.7.1");
+        code_make(answer, "7.1");
         say(words, "mail to this domain is refused by a rule of the administrator");
         return;
     case WHY_VERDICT:
@@ -301,17 +322,40 @@ static void words_begin(struct answer *answer, struct words *words, const struct
     }
 }
 
+/* MSG-01: what would be stopped for anybody who can be told. */
+static void say_nobody_is_told(struct words *words, const struct answer *answer,
+                               const struct matter *matter)
+{
+    if ((matter->question->facts & FACT_NULL_SENDER) != 0 && answer->would == ACTION_DEFER &&
+        matter->verdict->conclusion != CONCLUSION_TEMPORARY)
+        say(words, "; it has no sender who could be told, and waits");
+}
+
+/* Nobody must believe that the address protects what it does not (law 4). */
+static void say_alias(struct words *words, const struct answer_question *question)
+{
+    if (question->alias_mode == ALIAS_OFF)
+        say(words, "; the sender's secure alias is off");
+    else if (question->alias_mode == ALIAS_EXPERT && question->alias == NULL)
+        say(words, "; the sender's secure alias demands nothing of what it sends");
+}
+
 /* The rest: how old, what no text can say, who demands what. */
 static void words_end(const struct answer *answer, struct words *words, const struct matter *matter,
                       const struct decision *decision)
 {
-    if (decision->why == WHY_REFUSED)
+    if (decision->why == WHY_REFUSED) {
+        say_nobody_is_told(words, answer, matter);
         return;
+    }
     if (decision->why != WHY_SENT)
         say_age(words, matter);
     if (decision->why == WHY_INEXPRESSIBLE)
         say(words, "; %s", answer->policy.rule);
     say_demand(words, decision->demand, matter);
+    say_alias(words, matter->question);
+    if (decision->why != WHY_INEXPRESSIBLE)
+        say_nobody_is_told(words, answer, matter);
     if (answer->insecure)
         say_keys(words, matter);
 }
@@ -380,6 +424,17 @@ static void change_of_sent(struct words *words, const struct answer *answer,
         say(words, "It would not go if \"%s\" were demanded.", level_name(level));
 }
 
+/* Everything else that it asks for was seen. */
+static bool lacks_offer_alone(const struct answer *answer, const struct verdict *verdict)
+{
+    if (answer->decided_by != DEMAND_REQUIRETLS || verdict == NULL)
+        return false;
+    for (unsigned i = 0; i < answer->demand_count; i++)
+        if (answer->demands[i].source == DEMAND_REQUIRETLS)
+            return verdict->level >= answer->demands[i].level && verdict->class != CLASS_FAILING;
+    return false;
+}
+
 static void change_of_kept(struct words *words, const struct answer *answer,
                            const struct answer_question *question)
 {
@@ -390,9 +445,37 @@ static void change_of_kept(struct words *words, const struct answer *answer,
         say(words, "It would go if the look-up succeeded: it is tried again.");
     else if (conclusion == CONCLUSION_UNDELIVERABLE)
         say(words, "It would go if the domain took mail.");
+    else if (lacks_offer_alone(answer, question->verdict))
+        say(words, "It would go if a mail host offered REQUIRETLS, or without it.");
+    else if (!answer->insecure)
+        say(words, "It would go if a policy text could say what is demanded%s%s%s, %s.",
+            answer->observed ? "" : " (", answer->observed ? "" : answer->policy.rule,
+            answer->observed ? "" : ")", remedy_of(answer->source));
     else
         say(words, "It would go if at least \"%s\" were seen there, %s.",
             level_name(answer->demand), remedy_of(answer->source));
+}
+
+/* The same message, if no exemption applied to it. */
+static void change_of_exempt(struct words *words, const struct answer_question *question)
+{
+    static const uint32_t exempt_by =
+        FACT_LOCAL_ORIGIN | FACT_FORWARD | FACT_TLS_REPORT | FACT_TLS_REQUIRED_NO;
+    struct answer_question asked = *question;
+    struct verdict verdict;
+    struct answer other;
+
+    asked.facts &= ~exempt_by;
+    asked.switched_off = asked.observe = false;
+    if (question->verdict != NULL && question->verdict->floor.rule == RULE_EXEMPT) {
+        verdict = *question->verdict;
+        verdict.floor.rule = RULE_NONE;
+        asked.verdict = &verdict;
+    }
+    answer_decide(&other, &asked);
+    if (other.would != ACTION_SEND)
+        say(words, "Without the exemption it would %s. ",
+            other.would == ACTION_STOP ? "be stopped" : "wait");
 }
 
 size_t answer_change(const struct answer *answer, const struct answer_question *question,
@@ -405,7 +488,9 @@ size_t answer_change(const struct answer *answer, const struct answer_question *
     if (answer->observed && answer->would != ACTION_SEND)
         say(&words, "Without observe mode it would %s. ",
             answer->would == ACTION_STOP ? "be stopped" : "wait");
-    if (strcmp(answer->code, "5.7.1") == 0)
+    if (answer->exemption != EXEMPTION_NONE && answer->would == ACTION_SEND)
+        change_of_exempt(&words, question);
+    if (strcmp(answer->code + 1, ".7.1") == 0)
         say(&words, "It would go if the administrator withdrew the rule that refuses the domain.");
     else if (answer->would == ACTION_SEND)
         change_of_sent(&words, answer, question);

@@ -45,6 +45,13 @@
  * with TLSA records and keys of his own (PIT-05): never above `dane-insecure-mx`, or `encrypt`. The
  * list ends with the verdict it came from (MEM-03): nothing is pinned for longer than the DNS said.
  *
+ * Where a TLSA record without data rules DANE out, the list stands in for every set of hosts that
+ * has one, also for who demands nothing, and also if a host fails its TLSA records: a host with a
+ * new key waits until it is looked at again, but no other text keeps DANE there. Without a list
+ * nothing is said behind a signed MX record, or of a host that fails: `encrypt` would be less than
+ * what a Postfix that does DANE by itself, and survives the record, enforces. Who demands
+ * encryption waits (DANE-11).
+ *
  * Known weakness: who demands nothing gets `encrypt` behind an unsigned MX record where there is no
  * list (`2 1 1`, a host not wholly seen), which passes DANE over: all of the mail is protected from
  * listening, where `dane` would protect some of it from more. Behind a signed one they get `dane`
@@ -82,7 +89,9 @@ static const struct text_row {
              "none"},
     [ENCRYPT] = {"encrypt " TLS12 " " SNI, "", "TLS 1.2 or later, whoever answers",
                  "TLS 1.2 or later, whoever answers", "hosts without TLS 1.2 get nothing"},
-    [DANE] = {"dane " SNI, "", "DANE", "TLS if offered, else clear text",
+    [DANE] = {"dane " SNI, "", "DANE",
+              "TLS if offered, else clear text; no clear text if it has TLSA records that are"
+              " unusable",
               "hosts that fail their TLSA records get nothing; behind an unsigned MX record it is"
               " DANE only with smtp_tls_dane_insecure_mx_policy = dane"},
     [DANE_TLS12] = {"dane " TLS12, "", "DANE",
@@ -121,6 +130,7 @@ enum {
     REMEMBERED_DANE = 1 << 14, /* the domain is remembered as authenticated by DANE */
     SEEN = 1 << 15,            /* nothing that matters stayed unseen */
     RELEASED = 1 << 16,        /* not of the verdict: the mail must arrive */
+    SOME_TLSA = 1 << 17,       /* as SOME_DANE, unusable records included */
 };
 
 #define NO_DEMAND  LEVEL_NONE, LEVEL_OPPORTUNISTIC
@@ -157,6 +167,12 @@ static const struct row {
      LEVEL_DANE_INSECURE_MX,
      "an unsigned MX record: the keys of the hosts' TLSA records are listed (MX-13, DEC-10)"},
 
+    {"unsafe-keys", NO_DEMAND, UNSAFE | SOME_DANE | PINS, POSTFIX_POLICY, FINGERPRINT, LEVEL_ENCRYPT,
+     "a TLSA record without data: DANE would end Postfix 3.7, so the keys of the other records are listed, and those seen"},
+    {"unsafe-dane", NO_DEMAND, UNSAFE | MX_SECURE | SOME_DANE, POSTFIX_DEFAULT, NO_TEXT, LEVEL_NONE,
+     "a TLSA record without data: DANE would end Postfix 3.7, and encrypt would pass it over (DANE-11)"},
+    {"unsafe-fails", NO_DEMAND, UNSAFE | FAILS_DANE, POSTFIX_DEFAULT, NO_TEXT, LEVEL_NONE,
+     "a host fails its TLSA records: encrypt would pass them over, and DANE would end Postfix 3.7"},
     {"unsafe-encrypts", NO_DEMAND, UNSAFE | ENCRYPTS, POSTFIX_POLICY, ENCRYPT, LEVEL_ENCRYPT,
      "a TLSA record without data: DANE would end Postfix 3.7"},
     {"unsafe", NO_DEMAND, UNSAFE, POSTFIX_DEFAULT, NO_TEXT, LEVEL_NONE,
@@ -182,6 +198,8 @@ static const struct row {
      "every host that may get mail encrypts"},
     {"all-tlsa", NO_DEMAND, ALL_TLSA, POSTFIX_POLICY, ENCRYPT, LEVEL_ENCRYPT,
      "every host has TLSA records, none usable: TLS is mandatory anyway (DANE-12)"},
+    {"some-tlsa", NO_DEMAND, SOME_TLSA, POSTFIX_POLICY, DANE, LEVEL_OPPORTUNISTIC,
+     "a host has TLSA records, none usable: TLS is mandatory there, and the others get what they ever got (DANE-12)"},
     {"nothing", NO_DEMAND, 0, POSTFIX_DEFAULT, NO_TEXT, LEVEL_NONE,
      "nothing is demanded, and not every host encrypts"},
 
@@ -192,8 +210,8 @@ static const struct row {
      "DANE where it is published, encryption elsewhere: by the keys of the TLSA records, and those seen (DANE-11, DANE-17)"},
     {"encryption-unsafe-fails", ENCRYPTION, UNSAFE | FAILS_DANE, POSTFIX_HOLD, NO_TEXT, LEVEL_NONE,
      "a host fails its TLSA records, and DANE would end Postfix 3.7"},
-    {"encryption-unsafe", ENCRYPTION, UNSAFE, POSTFIX_POLICY, ENCRYPT, LEVEL_ENCRYPT,
-     "a TLSA record without data: DANE would end Postfix 3.7"},
+    {"encryption-unsafe-dane", ENCRYPTION, UNSAFE | MX_SECURE | SOME_DANE, POSTFIX_HOLD, NO_TEXT, LEVEL_NONE,
+     "a TLSA record without data: DANE would end Postfix 3.7, and encrypt would pass it over (DANE-11)"},
     {"encryption-some-dane", ENCRYPTION, MX_SECURE | SOME_DANE, POSTFIX_POLICY, DANE_ONLY,
      LEVEL_AUTHENTICATED,
      "encryption, and never less than DANE where it is published: other hosts are left out (DANE-17)"},
@@ -201,6 +219,8 @@ static const struct row {
      "a host's TLSA records are not known: encrypt would pass them over (DANE-15)"},
     {"encryption-fails", ENCRYPTION, FAILS_DANE, POSTFIX_HOLD, NO_TEXT, LEVEL_NONE,
      "a host fails its TLSA records: encrypt would pass them over (DANE-11)"},
+    {"encryption-unsafe", ENCRYPTION, UNSAFE, POSTFIX_POLICY, ENCRYPT, LEVEL_ENCRYPT,
+     "a TLSA record without data: DANE would end Postfix 3.7"},
     {"encryption", ENCRYPTION, 0, POSTFIX_POLICY, ENCRYPT, LEVEL_ENCRYPT,
      "TLS 1.2 or later at every host or no mail"},
 
@@ -231,7 +251,7 @@ static uint32_t conditions_of_flags(const struct verdict *verdict)
         {VERDICT_POSTFIX_UNSAFE_TLSA, UNSAFE, SAFE},  {VERDICT_MX_SECURE, MX_SECURE, MX_INSECURE},
         {VERDICT_ALL_HOSTS_DANE, ALL_DANE, 0},        {VERDICT_SOME_HOSTS_DANE, SOME_DANE, 0},
         {VERDICT_ALL_HOSTS_TLSA, ALL_TLSA, 0},        {VERDICT_SOME_HOSTS_FAIL_DANE, FAILS_DANE, 0},
-        {VERDICT_TLSA_UNKNOWN_SOME, TLSA_UNKNOWN, 0},
+        {VERDICT_TLSA_UNKNOWN_SOME, TLSA_UNKNOWN, 0}, {VERDICT_SOME_HOSTS_TLSA, SOME_TLSA, 0},
     };
     uint32_t all = 0;
 

@@ -18,6 +18,11 @@ enum unmet {
     UNMET_STOP, /* the sender is told at once */
 };
 
+/* How a secure alias works (S13): `off` it is an address like any other, `on` it sends under the
+ * alias profile and takes mail over encrypted connections only, `expert` each of the two is set by
+ * itself. */
+enum alias_mode { ALIAS_NONE, ALIAS_OFF, ALIAS_ON, ALIAS_EXPERT, ALIAS_MODE_COUNT };
+
 struct profile {
     char name[PROFILE_NAME_MAX];
     enum level minimum; /* LEVEL_NONE: demands nothing itself; memory, DANE and rules still do */

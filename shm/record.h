@@ -27,6 +27,7 @@ enum record_kind {
     RECORD_EXCEPTION,
     RECORD_PROFILE,
     RECORD_SETTINGS,
+    RECORD_ALIAS, /* account.h, too */
     RECORD_KIND_COUNT
 };
 

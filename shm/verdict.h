@@ -88,6 +88,7 @@ enum {
     VERDICT_SOME_HOSTS_FAIL_DANE = 1 << 11, /* usable TLSA, and seen not to meet it */
     VERDICT_TLSA_UNKNOWN_SOME = 1 << 12,    /* a host whose TLSA could not be looked up */
     VERDICT_ALL_HOSTS_TLSA = 1 << 13, /* as ALL_HOSTS_DANE, unusable TLSA counted: TLS everywhere */
+    VERDICT_SOME_HOSTS_TLSA = 1 << 14, /* as SOME_HOSTS_DANE, unusable TLSA counted */
 };
 
 /* --- what is remembered and ruled about the domain: the ledger's part of a record --- */
@@ -110,6 +111,12 @@ enum rule {
     RULE_REFUSE, /* no mail at all */
     RULE_COUNT
 };
+
+/* Wall clocks that can be right are between these, seconds since 1970 (FRESH-06; the same as
+ * LIMIT_CLOCK_* in engine/base/limits.h). By another one no rule has run out, and no exemption with
+ * an end still holds. */
+#define RULE_CLOCK_FIRST_S INT64_C(1767225600)
+#define RULE_CLOCK_LAST_S  (RULE_CLOCK_FIRST_S + INT64_C(30) * 31556952)
 
 enum {
     FLOOR_CONTRADICTED = 1 << 0, /* definite evidence is below what is remembered: held, and an

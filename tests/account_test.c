@@ -36,12 +36,21 @@ static void put_on(const char *name, const char *profile)
     put_account(name, &account);
 }
 
+static void put_alias_that(const char *name, const struct account_alias *alias)
+{
+    struct table_key key;
+    union record record;
+
+    CLAIM(account_alias_pack(&record, &key, name, alias, 1));
+    put(&key, &record);
+}
+
 static void put_alias(const char *name, const char *profile)
 {
-    struct account account = {.flags = ACCOUNT_ALIAS};
+    struct account_alias alias = {.sends = true, .receives = true};
 
-    snprintf(account.profile, sizeof account.profile, "%s", profile);
-    put_account(name, &account);
+    snprintf(alias.profile, sizeof alias.profile, "%s", profile);
+    put_alias_that(name, &alias);
 }
 
 static void put_exception(const char *name, const char *domain, int64_t since_s, int64_t until_s)
@@ -336,6 +345,7 @@ START_TEST(settings_come_back_as_they_went_in)
         {.observe = true, .delimiter = "+"},
         {.delimiter = "+-=.#/!", .standard = "posteo", .alias_profile = "secure"},
         {.standard = "a-profile-with-31-bytes-in-name", .alias_profile = "x"},
+        {.aliases_known = true, .delimiter = "+"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct account_settings out;
@@ -344,7 +354,7 @@ START_TEST(settings_come_back_as_they_went_in)
         CLAIM(account_settings_pack(&record, &key, &rows[i], 1));
         memset(&out, 0x55, sizeof out);
         CLAIM(account_settings_unpack(&record, &out));
-        CLAIM(out.observe == rows[i].observe);
+        CLAIM(out.observe == rows[i].observe && out.aliases_known == rows[i].aliases_known);
         ck_assert_str_eq(out.delimiter, rows[i].delimiter);
         ck_assert_str_eq(out.standard, rows[i].standard);
         ck_assert_str_eq(out.alias_profile, rows[i].alias_profile);
@@ -501,6 +511,107 @@ START_TEST(records_of_many_are_not_found_as_a_persons)
 }
 END_TEST
 
+static void put_graded(const char *name, enum level minimum, uint32_t window_ms, bool observe)
+{
+    const struct profile profile = {.minimum = minimum,
+                                    .unmet = UNMET_STOP,
+                                    .window_ms = window_ms,
+                                    .observe = observe,
+                                    .exempt_forwards = minimum == LEVEL_VERIFIED,
+                                    .allow_tls_required_no = minimum == LEVEL_VERIFIED};
+    struct profile named = profile;
+    struct table_key key;
+    union record record;
+
+    snprintf(named.name, sizeof named.name, "%s", name);
+    CLAIM(account_profile_pack(&record, &key, &named, 1));
+    put(&key, &record);
+}
+
+/* Nobody sheds the guarantee of the account that submits by choosing a sender address, nor that of
+ * the address by how he logs in. */
+START_TEST(of_the_address_and_the_submitter_the_stricter_holds_S1)
+{
+    struct account_demand demand;
+
+    put_graded("mild", LEVEL_ENCRYPT, 5000, false);
+    put_graded("hard", LEVEL_VERIFIED, 60000, false);
+    put_graded("tried", LEVEL_AUTHENTICATED, 60000, true);
+    put_graded("nothing", LEVEL_NONE, 60000, false);
+    put_on("login", "hard");
+    put_on("lax", "nothing");
+    put_account("bob@example.org", &(struct account){0});
+    put_on("alice@example.org", "mild");
+    put_on("carol@example.org", "tried");
+    put_on("list@example.org", "hard");
+    put_account("off", &(struct account){0});
+    expect("bob@example.org", NULL, "");
+    expect("bob@example.org", "login", "hard"); /* the address is off, its user is not */
+    expect("list@example.org", "off", "hard");
+    expect("list@example.org", "lax", "hard");
+    expect("list@example.org", "alice@example.org", "hard");
+    expect("alice@example.org", "login", "hard");
+    demand = ask("alice@example.org", "login");
+    ck_assert_uint_eq(demand.profile.window_ms, 5000); /* the more impatient */
+    /* What one of both does not grant is not granted. */
+    CLAIM(!demand.profile.exempt_forwards && !demand.profile.allow_tls_required_no);
+    demand = ask("bob@example.org", "login");
+    CLAIM(demand.profile.exempt_forwards && demand.profile.allow_tls_required_no);
+    demand = ask("login", "lax"); /* who demands nothing has nothing to exempt */
+    CLAIM(demand.profile.exempt_forwards && !demand.profile.allow_tls_required_no);
+    expect("carol@example.org", "alice@example.org", "mild"); /* what is in force */
+    expect("bob@example.org", "unknown", "");
+    /* The login's record must be known, too. */
+    table_writer_set_complete(writer, table_key_partition("aunknown", 8), false);
+    expect_unknown("bob@example.org", "unknown");
+}
+END_TEST
+
+START_TEST(an_exception_of_one_account_leaves_the_others_guarantee_S5)
+{
+    struct account except = {.flags = ACCOUNT_ON | ACCOUNT_EXCEPTIONS, .profile = "strict"},
+                   off = {.flags = ACCOUNT_ON,
+                          .profile = "secure",
+                          .off_since_s = NOW_S - HOUR,
+                          .off_until_s = NOW_S + HOUR};
+    struct account_demand demand;
+
+    put_account("alice@example.org", &except);
+    put_exception("alice@example.org", "example.net", NOW_S - HOUR, NOW_S + HOUR);
+    put_on("login", "posteo");
+    put_account("away", &off);
+    demand = ask("alice@example.org", NULL);
+    CLAIM(demand.guaranteed && demand.switched_off);
+    expect("alice@example.org", "login", "posteo");
+    expect("login", "away", "posteo");
+    demand = ask("alice@example.org", "away"); /* both are off here */
+    CLAIM(demand.known && demand.guaranteed && demand.switched_off);
+    demand = ask_at("alice@example.org", "away", "example.com", 0, NOW_S);
+    CLAIM(demand.guaranteed && !demand.switched_off);
+    ck_assert_str_eq(demand.profile.name, "strict");
+}
+END_TEST
+
+START_TEST(by_which_record_the_guarantee_holds_is_told)
+{
+    put_settings(&(struct account_settings){.standard = "standard"});
+    ck_assert_int_eq(ask("alice@example.org", NULL).by, ACCOUNT_BY_STANDARD);
+    put_on("@", "posteo");
+    ck_assert_int_eq(ask("alice@example.org", NULL).by, ACCOUNT_BY_DOMAIN);
+    put_on("@example.org", "posteo");
+    ck_assert_int_eq(ask("alice@example.org", "alice").by, ACCOUNT_BY_DOMAIN);
+    put_on("alice", "posteo");
+    ck_assert_int_eq(ask("alice@example.org", "alice").by, ACCOUNT_BY_SUBMITTER);
+    put_on("alice@example.org", "posteo");
+    ck_assert_int_eq(ask("alice@example.org", "alice").by, ACCOUNT_BY_BOTH);
+    ck_assert_int_eq(ask("alice@example.org", NULL).by, ACCOUNT_BY_SENDER);
+    put_account("alice@example.org", &(struct account){0});
+    ck_assert_int_eq(ask("alice@example.org", "alice").by, ACCOUNT_BY_SUBMITTER);
+    ck_assert_int_eq(ask("alice@example.org", NULL).by, ACCOUNT_BY_SENDER); /* off, by that */
+    ck_assert_int_eq(ask("<>", NULL).by, ACCOUNT_BY_NOBODY);
+}
+END_TEST
+
 /* Only engine/names can tell what it is in A-labels. */
 START_TEST(a_domain_that_is_not_ascii_is_unknown)
 {
@@ -536,15 +647,15 @@ START_TEST(a_secure_alias_demands_and_its_owners_guarantee_holds_besides_S13)
     put_account("bob@example.org", &(struct account){0});
 
     struct account_demand demand = ask("me@secure.example.org", "alice@example.org");
-    CLAIM(demand.known && demand.alias && demand.guaranteed);
+    CLAIM(demand.known && demand.alias_sends && demand.guaranteed);
     ck_assert_str_eq(demand.alias_profile.name, "secure");
     ck_assert_str_eq(demand.profile.name, "posteo");
     demand = ask("me@secure.example.org", "bob@example.org");
-    CLAIM(demand.known && demand.alias && !demand.guaranteed);
+    CLAIM(demand.known && demand.alias_sends && !demand.guaranteed);
     demand = ask("me+x@SECURE.example.org", NULL);
-    CLAIM(demand.known && demand.alias && !demand.guaranteed);
+    CLAIM(demand.known && demand.alias_sends && !demand.guaranteed);
     demand = ask("alice@example.org", "alice@example.org");
-    CLAIM(demand.known && !demand.alias && demand.guaranteed);
+    CLAIM(demand.known && !demand.alias_sends && demand.guaranteed);
 }
 END_TEST
 
@@ -556,9 +667,9 @@ START_TEST(an_alias_is_the_senders_never_the_submitters_S13)
     put_on("@example.org", "posteo");
     /* Its record is no account: neither on nor off. */
     struct account_demand demand = ask("carol@example.org", "carol");
-    CLAIM(demand.known && !demand.alias && demand.guaranteed);
+    CLAIM(demand.known && !demand.alias_sends && demand.guaranteed);
     demand = ask("carol+x@secure.example.org", "carol");
-    CLAIM(demand.known && demand.alias && !demand.guaranteed);
+    CLAIM(demand.known && demand.alias_sends && !demand.guaranteed);
     ck_assert_str_eq(demand.alias_profile.name, "strict");
 }
 END_TEST
@@ -571,8 +682,66 @@ START_TEST(an_account_before_it_does_not_hide_an_alias_S13)
     put_account("me@secure.example.org", &(struct account){0});
     const struct account_demand demand = ask("me@secure.example.org", "alice@example.org");
 
-    CLAIM(demand.known && demand.alias && !demand.guaranteed);
+    CLAIM(demand.known && demand.alias_sends && demand.guaranteed); /* by the login */
     ck_assert_str_eq(demand.alias_profile.name, "strict");
+    CLAIM(!ask("me@secure.example.org", "bob@example.org").guaranteed);
+}
+END_TEST
+
+START_TEST(an_alias_works_in_the_ways_it_is_set_to_S13)
+{
+    static const struct {
+        const char *sender;
+        enum alias_mode mode;
+        bool receives;
+        const char *profile; /* that it sends under; NULL: it demands nothing */
+    } rows[] = {
+        {"me@secure.example.org", ALIAS_ON, true, "secure"},
+        {"off@secure.example.org", ALIAS_OFF, false, NULL},
+        {"off+x@secure.example.org", ALIAS_OFF, false, NULL},
+        {"out@secure.example.org", ALIAS_EXPERT, false, "strict"},
+        {"in@secure.example.org", ALIAS_EXPERT, true, NULL},
+        {"both@secure.example.org", ALIAS_EXPERT, true, "posteo"},
+        {"me@example.org", ALIAS_NONE, false, NULL},
+    };
+
+    put_alias("@secure.example.org", "");
+    put_alias_that("off@secure.example.org", &(struct account_alias){0});
+    put_alias_that("out@secure.example.org",
+                   &(struct account_alias){.sends = true, .profile = "strict"});
+    put_alias_that("in@secure.example.org", &(struct account_alias){.receives = true});
+    put_alias("both@secure.example.org", "posteo");
+    put_on("alice", "posteo");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct account_demand demand = ask(rows[i].sender, "alice");
+
+        ck_assert_msg(demand.known && demand.alias == rows[i].mode, "row %zu", i);
+        ck_assert_msg(demand.alias_receives == rows[i].receives, "row %zu", i);
+        ck_assert_msg(demand.alias_sends == (rows[i].profile != NULL), "row %zu", i);
+        ck_assert_str_eq(demand.alias_profile.name, rows[i].profile != NULL ? rows[i].profile : "");
+        CLAIM(demand.guaranteed); /* whatever the alias does, its owner's guarantee holds */
+    }
+    /* The account of that address is no alias's affair: it is not hidden by one that is off. */
+    put_on("off@secure.example.org", "posteo");
+    expect("off@secure.example.org", NULL, "posteo");
+}
+END_TEST
+
+START_TEST(an_alias_comes_back_as_it_went_in)
+{
+    const struct account_alias in = {.sends = true, .profile = "strict"};
+    char name[ACCOUNT_NAME_MAX], domain[ACCOUNT_DOMAIN_MAX];
+    struct account_alias out;
+    struct account account;
+    struct table_key key;
+    union record record;
+
+    CLAIM(account_alias_pack(&record, &key, "@secure.example.org", &in, 1));
+    CLAIM(account_alias_unpack(&record, &out) && out.sends && !out.receives);
+    ck_assert_str_eq(out.profile, "strict");
+    CLAIM(account_record_names(&record, name, domain));
+    ck_assert_str_eq(name, "@secure.example.org");
+    CLAIM(!account_unpack(&record, &account));
 }
 END_TEST
 
@@ -696,7 +865,8 @@ static void expect_no_demand(const char *sender, const char *sasl)
 START_TEST(a_miss_where_not_everything_is_there_is_unknown)
 {
     static const char *const looked_for[] = {
-        "abob+x@example.org", "abob@example.org", "abob-sasl", "a@example.org", "a@",
+        "abob+x@example.org", "abob@example.org", "abob-sasl",     "a@example.org",
+        "lbob+x@example.org", "lbob@example.org", "l@example.org", "a@",
     };
     put_everything();
     expect_no_demand("bob+x@example.org", "bob-sasl");
@@ -732,7 +902,11 @@ START_TEST(what_is_there_is_known_although_not_everything_is)
     /* Whether the domain is an alias is not known: an account's record does not say it. */
     expect_unknown("alice@example.org", NULL);
     put_account("@example.org", &(struct account){0});
+    expect_unknown("alice@example.org", NULL);
+    put_settings(&(struct account_settings){.aliases_known = true});
     expect("alice@example.org", NULL, "posteo");
+    put_alias("@example.org", "secure");
+    CLAIM(ask("alice@example.org", NULL).alias_sends);
 }
 END_TEST
 
@@ -835,6 +1009,8 @@ START_TEST(a_full_table_makes_unknown_never_no_guarantee_MEM_07)
     ck_assert_uint_gt(facts.evicted, facts.capacity / 2);
     CLAIM(facts.complete == 0);
     put_account("@example.org", &(struct account){0});
+    put_settings(&(struct account_settings){.aliases_known = true});
+    put_alias("@secure.example.org", "secure");
     for (uint64_t i = 0; i < many; i += 7) {
         snprintf(name, sizeof name, "u%llu@example.org", (unsigned long long)i);
         const struct account_demand demand = ask(name, NULL);
@@ -844,6 +1020,12 @@ START_TEST(a_full_table_makes_unknown_never_no_guarantee_MEM_07)
     }
     ck_assert_uint_gt(known, many / 7 / 4);
     ck_assert_uint_gt(unknown, many / 7 / 4);
+    for (uint64_t i = 0; i < many; i++) { /* no account takes an alias's place */
+        snprintf(name, sizeof name, "v%llu@example.org", (unsigned long long)i);
+        put_on(name, "posteo");
+    }
+    put_on("me@secure.example.org", "posteo");
+    CLAIM(ask("me@secure.example.org", NULL).alias_sends);
 }
 END_TEST
 
@@ -878,10 +1060,15 @@ static void add_tests(Suite *suite)
     tcase_add_test(cases, the_sub_address_is_cut_at_the_first_delimiter_and_not_at_the_beginning);
     tcase_add_test(cases, no_spelling_of_the_sender_escapes_the_guarantee_PIT_22);
     tcase_add_test(cases, records_of_many_are_not_found_as_a_persons);
+    tcase_add_test(cases, of_the_address_and_the_submitter_the_stricter_holds_S1);
+    tcase_add_test(cases, an_exception_of_one_account_leaves_the_others_guarantee_S5);
+    tcase_add_test(cases, by_which_record_the_guarantee_holds_is_told);
     tcase_add_test(cases, a_domain_that_is_not_ascii_is_unknown);
     tcase_add_test(cases, the_null_sender_is_nobodys_unless_somebody_submitted_it);
     cases = cases_of(suite, "aliases", true);
     tcase_add_test(cases, a_secure_alias_demands_and_its_owners_guarantee_holds_besides_S13);
+    tcase_add_test(cases, an_alias_works_in_the_ways_it_is_set_to_S13);
+    tcase_add_test(cases, an_alias_comes_back_as_it_went_in);
     tcase_add_test(cases, an_alias_is_the_senders_never_the_submitters_S13);
     tcase_add_test(cases, an_account_before_it_does_not_hide_an_alias_S13);
     cases = cases_of(suite, "switches", true);

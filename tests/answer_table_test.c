@@ -52,14 +52,24 @@ static void known_add_routes(void)
     static const struct {
         const char *name;
         enum route_state state;
+        bool secure;
     } rows[] = {
-        {"null MX", ROUTE_NULL_MX}, {"no domain", ROUTE_NO_DOMAIN}, {"no host", ROUTE_UNUSABLE},
-        {"loop", ROUTE_LOOP},       {"MX trouble", ROUTE_TROUBLE},  {"MX bogus", ROUTE_BOGUS},
+        {"null MX", ROUTE_NULL_MX, true},
+        {"no domain", ROUTE_NO_DOMAIN, true},
+        {"no host", ROUTE_UNUSABLE, true},
+        {"loop", ROUTE_LOOP, true},
+        {"MX trouble", ROUTE_TROUBLE, true},
+        {"MX bogus", ROUTE_BOGUS, true},
+        {"null MX, unsigned", ROUTE_NULL_MX, false},
+        {"no domain, unsigned", ROUTE_NO_DOMAIN, false},
+        {"loop, unsigned", ROUTE_LOOP, false},
     };
 
     for (size_t i = 0; i < COUNT(rows); i++) {
-        struct route route = {
-            .state = rows[i].state, .domain = domain, .until_ms = NOW_MS + 500000, .secure = true};
+        struct route route = {.state = rows[i].state,
+                              .domain = domain,
+                              .until_ms = NOW_MS + 500000,
+                              .secure = rows[i].secure};
         struct known *one = known_add(rows[i].name);
 
         one->no_hosts = true;
@@ -146,6 +156,8 @@ static const uint32_t messages[] = {
     FACT_TLS_REQUIRED_NO,
     FACT_TLS_REQUIRED_NO | FACT_AUTHENTICATED,
     FACT_TLS_REQUIRED_NO | FACT_AUTHENTICATED | FACT_REQUIRETLS,
+    FACT_NULL_SENDER | FACT_AUTHENTICATED,
+    FACT_NULL_SENDER | FACT_REQUIRETLS,
 };
 
 struct row {
@@ -295,6 +307,18 @@ static void expect_demands(struct expected *e, const struct row *row)
         e->demand[DEMAND_DANE] = LEVEL_AUTHENTICATED;
 }
 
+static bool is_report(const struct row *row)
+{
+    return all(row, FACT_TLS_REPORT | FACT_LOCAL_ORIGIN);
+}
+
+/* MSG-01: a message without a sender can be told to nobody, so no demand stops it at once. */
+static void expect_patience(struct expected *e, const struct row *row)
+{
+    if (all(row, FACT_NULL_SENDER))
+        memset(e->stop, 0, sizeof e->stop);
+}
+
 /* What is left out, and why: S8, MSG-05, RTLS-07, RPT-15, RULE_EXEMPT, the user's exception. */
 static void expect_exemptions(struct expected *e, const struct row *row)
 {
@@ -312,9 +336,9 @@ static void expect_exemptions(struct expected *e, const struct row *row)
         e->demand[DEMAND_PROFILE] = LEVEL_NONE;
     if (no_tls_needed)
         e->demand[DEMAND_MEMORY] = e->demand[DEMAND_DANE] = e->demand[DEMAND_STS] = LEVEL_NONE;
-    if (all(row, FACT_TLS_REPORT | FACT_LOCAL_ORIGIN))
+    if (is_report(row))
         memset(e->demand, 0, sizeof e->demand);
-    e->must_arrive = no_tls_needed || all(row, FACT_TLS_REPORT | FACT_LOCAL_ORIGIN);
+    e->must_arrive = no_tls_needed || is_report(row);
     for (unsigned s = 0; s < DEMAND_SOURCE_COUNT; s++)
         e->must_arrive &= e->demand[s] == LEVEL_NONE;
 }
@@ -330,37 +354,47 @@ static bool expect_failure(const struct row *row, unsigned source, enum level le
         return false; /* it is there, and only cannot be said */
     if (verdict->level < level || verdict->class == CLASS_FAILING)
         return true;
-    return source == DEMAND_REQUIRETLS && (verdict->flags & VERDICT_REQUIRETLS_SOME) == 0 &&
-           verdict->hosts_good == verdict->hosts;
+    /* A bounce is not dropped because REQUIRETLS is not offered on the way back (RTLS-06). */
+    return source == DEMAND_REQUIRETLS && !all(row, FACT_NULL_SENDER) &&
+           (verdict->flags & VERDICT_REQUIRETLS_SOME) == 0 && verdict->hosts_good == verdict->hosts;
 }
 
-static enum action expect_undeliverable(const struct row *row, bool demanded)
+/* That a domain takes no mail can be forged where it is not signed: then it stops who asked to be
+ * told at once, and nobody else (PIT-04). */
+static enum action expect_undeliverable(const struct row *row, bool demanded, bool stop_asked)
 {
+    const struct verdict *verdict = &row->known->verdict;
+
     if (!demanded)
         return ACTION_SEND;
-    return row->stale || row->known->verdict.cause == CAUSE_NO_HOST ? ACTION_DEFER : ACTION_STOP;
+    if (row->stale || verdict->cause == CAUSE_NO_HOST)
+        return ACTION_DEFER;
+    return (verdict->flags & VERDICT_MX_SECURE) != 0 || stop_asked ? ACTION_STOP : ACTION_DEFER;
 }
 
 static enum action expect_action(const struct expected *e, const struct row *row,
                                  const struct answer *answer)
 {
-    bool demanded = false, stop = false, failed = false;
+    bool demanded = false, stop_asked = false, stop = false, failed = false;
 
     for (unsigned s = 0; s < DEMAND_SOURCE_COUNT; s++) {
         demanded |= e->demand[s] != LEVEL_NONE;
+        stop_asked |= e->demand[s] != LEVEL_NONE && e->stop[s];
         if (e->demand[s] != LEVEL_NONE && expect_failure(row, s, e->demand[s])) {
             failed = true;
             stop |= e->stop[s];
         }
     }
+    if (is_report(row)) /* never stopped (RPT-15) */
+        return ACTION_SEND;
     if (rule_holds(row, RULE_REFUSE))
-        return ACTION_STOP;
+        return all(row, FACT_NULL_SENDER) ? ACTION_DEFER : ACTION_STOP;
     if (e->must_arrive)
         return ACTION_SEND;
     if (!row->known->nothing && row->known->verdict.conclusion == CONCLUSION_TEMPORARY)
         return ACTION_DEFER;
     if (!row->known->nothing && row->known->verdict.conclusion == CONCLUSION_UNDELIVERABLE)
-        return expect_undeliverable(row, demanded);
+        return expect_undeliverable(row, demanded, stop_asked);
     if (stop)
         return ACTION_STOP;
     return failed || answer->policy.answer == POSTFIX_HOLD ? ACTION_DEFER : ACTION_SEND;
@@ -377,12 +411,13 @@ static void answer_is_expected(const struct row *row, const struct answer_questi
     (void)question;
     expect_demands(&e, row);
     expect_exemptions(&e, row);
+    expect_patience(&e, row);
     for (unsigned s = 0; s < DEMAND_SOURCE_COUNT; s++)
         if (e.demand[s] > LEVEL_NONE && e.demand[s] >= demand) {
             demand = e.demand[s];
             source = (enum demand_source)s;
         }
-    if (rule_holds(row, RULE_REFUSE))
+    if (rule_holds(row, RULE_REFUSE) && !is_report(row))
         source = DEMAND_RULE;
     claim(answer->demand == demand && answer->source == source, "expected %s of %s: %s",
           level_name(demand), demand_source_name(source), row_text(row, answer));
@@ -461,12 +496,18 @@ START_TEST(what_is_unknown_or_old_vetoes_nothing_DEC_05_PIT_03_PIT_04_S3)
 END_TEST
 
 /* A stop has a definite cause (PIT-04), and temporary trouble is never more than that (RTLS-05). */
+/* And nobody is stopped who cannot be told, but where signed records say that the domain takes no
+ * mail (MSG-01, RTLS-06). */
 static void stops_are_definite(const struct row *row, const struct answer_question *question,
                                const struct answer *answer)
 {
     const struct verdict *verdict = question->verdict;
 
-    if (answer->action != ACTION_STOP || rule_holds(row, RULE_REFUSE))
+    if (answer->action != ACTION_STOP)
+        return;
+    claim(!rule_holds(row, RULE_REFUSE) || !all(row, FACT_NULL_SENDER), "%s",
+          row_text(row, answer));
+    if (rule_holds(row, RULE_REFUSE))
         return;
     claim(verdict != NULL && !row->stale &&
               (verdict->conclusion == CONCLUSION_DEFINITE ||
@@ -476,9 +517,12 @@ static void stops_are_definite(const struct row *row, const struct answer_questi
     claim(verdict->conclusion != CONCLUSION_DEFINITE || verdict->class != CLASS_VERIFIED ||
               answer->demand > LEVEL_VERIFIED || (row->facts & FACT_REQUIRETLS) != 0,
           "%s", row_text(row, answer));
+    claim(!all(row, FACT_NULL_SENDER) || (verdict->conclusion == CONCLUSION_UNDELIVERABLE &&
+                                          (verdict->flags & VERDICT_MX_SECURE) != 0),
+          "%s", row_text(row, answer));
 }
 
-START_TEST(only_definite_fresh_evidence_stops_PIT_04_RTLS_05)
+START_TEST(only_definite_fresh_evidence_stops_and_nobody_who_cannot_be_told_PIT_04_RTLS_05_MSG_01)
 {
     every_row(stops_are_definite);
 }
@@ -742,8 +786,7 @@ static void codes_are_right(const struct row *row, const struct answer_question 
         return;
     no_tls = verdict->cause == CAUSE_NO_STARTTLS || verdict->cause == CAUSE_STARTTLS_REFUSED ||
              verdict->cause == CAUSE_DANE_NO_TLS;
-    if (all(row, FACT_REQUIRETLS) && answer->action == ACTION_STOP &&
-        strstr(answer->text, "REQUIRETLS, but") != NULL)
+    if (all(row, FACT_REQUIRETLS) && strstr(answer->text, "REQUIRETLS, but") != NULL)
         claim(strcmp(rest, "7.10") == 0 || strcmp(rest, "7.30") == 0, "%s", row_text(row, answer));
     else
         claim(strcmp(rest, no_tls ? "7.4" : "7.5") == 0, "%s", row_text(row, answer));
@@ -918,7 +961,9 @@ int main(void)
     tcase_add_test(laws,
                    send_under_a_demand_carries_a_policy_that_fails_closed_at_delivery_PIT_01_S4);
     tcase_add_test(laws, what_is_unknown_or_old_vetoes_nothing_DEC_05_PIT_03_PIT_04_S3);
-    tcase_add_test(laws, only_definite_fresh_evidence_stops_PIT_04_RTLS_05);
+    tcase_add_test(
+        laws,
+        only_definite_fresh_evidence_stops_and_nobody_who_cannot_be_told_PIT_04_RTLS_05_MSG_01);
     tcase_add_test(laws, no_exemption_rests_on_what_the_message_claims_MSG_05_PIT_19);
     tcase_add_test(
         laws,

@@ -123,8 +123,10 @@ START_TEST(automatic_replies_and_forwards_are_exempt_by_facts_of_the_mta_alone_S
         question.facts = rows[i].facts;
         answer_decide(&answer, &question);
         ck_assert_int_eq(answer.exemption, rows[i].exemption);
-        ck_assert_int_eq(answer.action,
-                         rows[i].exemption != EXEMPTION_NONE ? ACTION_SEND : ACTION_STOP);
+        ck_assert_int_eq(answer.action, rows[i].exemption != EXEMPTION_NONE ? ACTION_SEND
+                                        : (rows[i].facts & FACT_NULL_SENDER) != 0
+                                            ? ACTION_DEFER /* MSG-01 */
+                                            : ACTION_STOP);
         verdict.floor.level = LEVEL_ENCRYPT; /* what is remembered still is (MSG-05) */
         answer_decide(&answer, &question);
         ck_assert_int_ne(answer.action, ACTION_SEND);
@@ -389,7 +391,7 @@ END_TEST
 
 /* --- reports, refusals --- */
 
-START_TEST(a_tls_report_made_here_is_never_stopped_but_by_a_refusal_RPT_15)
+START_TEST(a_tls_report_made_here_is_never_stopped_RPT_15)
 {
     static const char *const hosts[] = {"clear", "dane-fails", "tlsa-trouble", "excluded",
                                         "unknown"};
@@ -406,8 +408,154 @@ START_TEST(a_tls_report_made_here_is_never_stopped_but_by_a_refusal_RPT_15)
         answer_decide(&answer, &question);
         ck_assert_str_ne(answer.policy.text, "may");
         verdict.floor.rule = RULE_REFUSE;
-        question.facts = FACT_TLS_REPORT | FACT_LOCAL_ORIGIN;
         decided(ACTION_STOP, "5.7.1", "mail to this domain is refused by a rule");
+        question.facts = FACT_TLS_REPORT | FACT_LOCAL_ORIGIN;
+        decided(ACTION_SEND, "2.0.0", "exempt: a TLS report made here");
+        ck_assert_str_eq(answer.policy.text, "may");
+    }
+}
+END_TEST
+
+/* --- what can be forged, who cannot be told --- */
+
+static void about_route(enum route_state state, bool secure, const struct profile *profile)
+{
+    struct route route = {
+        .state = state, .domain = domain, .until_ms = NOW_MS + 500000, .secure = secure};
+
+    about(true, "clear", NULL, profile);
+    verdict_of_domain(&verdict, &route, NULL, NULL, NOW_MS);
+}
+
+START_TEST(what_nobody_signed_bounces_nothing_that_was_to_be_held_PIT_04_CODE_09)
+{
+    static const struct {
+        enum route_state state;
+        const char *stopped, *held;
+    } rows[] = {{ROUTE_NULL_MX, "5.1.10", "4.1.10"},
+                {ROUTE_NO_DOMAIN, "5.1.2", "4.1.2"},
+                {ROUTE_LOOP, "5.4.6", "4.4.6"}};
+    struct profile holds = posteo;
+
+    holds.unmet = UNMET_HOLD;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        about_route(rows[i].state, true, &holds); /* signed: nobody can have forged it */
+        decided(ACTION_STOP, rows[i].stopped, "");
+        about_route(rows[i].state, false, &holds);
+        decided(ACTION_DEFER, rows[i].held, "");
+        says("the sender's guarantee (posteo) demands");
+        about_route(rows[i].state, false, &posteo); /* the sender chose to be told at once */
+        decided(ACTION_STOP, rows[i].stopped, "");
+        about_route(rows[i].state, false, NULL); /* what is remembered holds */
+        verdict.floor.level = LEVEL_ENCRYPT;
+        decided(ACTION_DEFER, rows[i].held, "");
+        question.facts = FACT_REQUIRETLS;
+        decided(ACTION_STOP, rows[i].stopped, "");
+    }
+}
+END_TEST
+
+START_TEST(a_message_without_a_sender_waits_whoever_demands_MSG_01)
+{
+    about(true, "clear", NULL, &posteo);
+    question.facts = FACT_NULL_SENDER | FACT_AUTHENTICATED; /* a SASL user's guarantee holds */
+    decided(ACTION_DEFER, "4.7.4", "TLS is required, but was not offered by host mx1.host.example");
+    says("; it has no sender who could be told, and waits");
+    question.facts = FACT_NULL_SENDER | FACT_REQUIRETLS;
+    decided(ACTION_DEFER, "4.7.30", "Sender requested REQUIRETLS, but TLS service was not offered");
+    says("; it has no sender who could be told, and waits");
+    verdict.floor.rule = RULE_REFUSE;
+    decided(ACTION_DEFER, "4.7.1", "mail to this domain is refused by a rule");
+    about_route(ROUTE_NULL_MX, false, &posteo);
+    question.facts = FACT_NULL_SENDER;
+    decided(ACTION_DEFER, "4.1.10", "Recipient address has null MX");
+    about_route(ROUTE_NULL_MX, true, &posteo); /* no policy, but the domain's own word */
+    question.facts = FACT_NULL_SENDER;
+    decided(ACTION_STOP, "5.1.10", "Recipient address has null MX");
+    about(true, "clear", NULL, &posteo); /* everybody else is told at once */
+    decided(ACTION_STOP, "5.7.4", "TLS is required");
+    ck_assert_ptr_null(strstr(answer.text, "no sender"));
+}
+END_TEST
+
+/* MSG-03, MSG-04: what a message looks like is no fact; nothing but what the mail server asserts of
+ * its own doing makes a forward or an automatic reply of it. MSG-06: the strictest of all wins. */
+START_TEST(what_a_message_looks_like_exempts_nothing_MSG_03_MSG_04_MSG_05_MSG_06)
+{
+    static const uint32_t outside[] = {
+        FACT_AUTO_SUBMITTED, FACT_AUTO_SUBMITTED | FACT_TLS_REQUIRED_NO,
+        FACT_TLS_REPORT | FACT_AUTO_SUBMITTED, FACT_AUTHENTICATED | FACT_AUTO_SUBMITTED};
+
+    for (size_t i = 0; i < COUNT(outside); i++) {
+        about(true, "clear", NULL, &posteo);
+        question.facts = outside[i];
+        decided(ACTION_STOP, "5.7.4", "TLS is required");
+        ck_assert_int_eq(answer.exemption, EXEMPTION_NONE);
+    }
+    about(true, "clear", NULL, &posteo);
+    question.facts = FACT_FORWARD | FACT_LOCAL_ORIGIN | FACT_AUTO_SUBMITTED;
+    decided(ACTION_SEND, "2.0.0", "exempt: an automatic reply");
+    verdict.floor.level = LEVEL_ENCRYPT; /* what is quoted in a reply is as secret as before */
+    decided(ACTION_DEFER, "4.7.4", "TLS is required");
+    question.alias = &posteo;
+    decided(ACTION_STOP, "5.7.4", "TLS is required");
+}
+END_TEST
+
+START_TEST(a_bounce_goes_where_requiretls_is_not_offered_RTLS_06)
+{
+    about(true, "verified", NULL, NULL);
+    question.facts = FACT_REQUIRETLS;
+    decided(ACTION_STOP, "5.7.30", "Sender requested REQUIRETLS, but no server was found");
+    question.facts = FACT_REQUIRETLS | FACT_NULL_SENDER;
+    decided(ACTION_SEND, "2.0.0", "enforced at the delivery"); /* and as well protected */
+    ck_assert_ptr_eq(strstr(answer.policy.text, "secure match="), answer.policy.text);
+    ck_assert_int_eq(answer.source, DEMAND_REQUIRETLS);
+    about(true, "encrypted", NULL, NULL); /* but not to a host that nobody vouches for */
+    question.facts = FACT_REQUIRETLS | FACT_NULL_SENDER;
+    decided(ACTION_DEFER, "4.7.10", "Sender requested REQUIRETLS, but no matching server");
+}
+END_TEST
+
+START_TEST(a_refusal_of_the_recipients_domain_holds_whatever_the_next_hop_PIT_14)
+{
+    struct floor recipient = {.rule = RULE_REFUSE};
+
+    about(true, "dane", NULL, NULL);
+    question.recipient_floor = &recipient;
+    decided(ACTION_STOP, "5.7.1", "mail to this domain is refused by a rule");
+    ck_assert_int_eq(answer.source, DEMAND_RULE);
+    recipient.rule_until_s = NOW_S; /* over */
+    decided(ACTION_SEND, "2.0.0", "enforced");
+    recipient = (struct floor){.rule = RULE_PIN, .rule_level = LEVEL_AUTHENTICATED};
+    about(true, "encrypted", NULL, NULL); /* levels are those of the next hop */
+    question.recipient_floor = &recipient;
+    decided(ACTION_SEND, "2.0.0", "enforced");
+}
+END_TEST
+
+START_TEST(a_clock_that_cannot_be_right_ends_no_rule_and_keeps_no_exemption_FRESH_06)
+{
+    static const int64_t wrong[] = {0, 86400, INT64_C(4000000000)};
+
+    for (size_t i = 0; i < COUNT(wrong); i++) {
+        about(true, "clear", NULL, NULL);
+        verdict.floor = (struct floor){.level = LEVEL_ENCRYPT,
+                                       .proof = PROOF_HANDSHAKES,
+                                       .rule = RULE_EXEMPT,
+                                       .rule_until_s = NOW_S + 60};
+        decided(ACTION_SEND, "2.0.0", "exempt: the administrator");
+        question.now_s = wrong[i];
+        decided(ACTION_DEFER, "4.7.4", "TLS is required");
+        verdict.floor.rule_until_s = 0; /* without end: no clock is asked */
+        decided(ACTION_SEND, "2.0.0", "exempt: the administrator");
+        verdict.floor.rule = RULE_REFUSE;
+        verdict.floor.rule_until_s = NOW_S + 60;
+        decided(ACTION_STOP, "5.7.1", "mail to this domain is refused");
+        verdict.floor.level = LEVEL_NONE;
+        verdict.floor.rule = RULE_PIN;
+        verdict.floor.rule_level = LEVEL_ENCRYPT;
+        decided(ACTION_DEFER, "4.7.4", "TLS is required");
     }
 }
 END_TEST
@@ -515,6 +663,39 @@ START_TEST(every_demand_is_listed_with_what_became_of_it)
 }
 END_TEST
 
+START_TEST(who_decided_is_told_where_it_is_not_the_strictest)
+{
+    about(true, "dane-fails", NULL, &posteo);
+    decided(ACTION_STOP, "5.7.5", "Server certificate not verified");
+    ck_assert_int_eq(answer.source, DEMAND_DANE);
+    ck_assert_int_eq(answer.decided_by, DEMAND_PROFILE); /* whose "stop" it is */
+    question.profile = NULL;
+    decided(ACTION_DEFER, "4.7.5", "Server certificate not verified");
+    ck_assert_int_eq(answer.decided_by, DEMAND_DANE);
+    about(true, "dane", NULL, &posteo);
+    decided(ACTION_SEND, "2.0.0", "enforced");
+    ck_assert_int_eq(answer.decided_by, DEMAND_NOBODY);
+    verdict.floor.rule = RULE_REFUSE;
+    decided(ACTION_STOP, "5.7.1", "mail to this domain is refused");
+    ck_assert_int_eq(answer.decided_by, DEMAND_RULE);
+}
+END_TEST
+
+START_TEST(nothing_is_said_twice)
+{
+    about(true, "encrypted", NULL, &posteo);
+    decided(ACTION_SEND, "2.0.0", "");
+    ck_assert_str_eq(answer.text,
+                     "enforced at the delivery, at each mail host: TLS 1.2 or later, whoever"
+                     " answers; the sender's guarantee (posteo) demands encryption, which prevents"
+                     " listening only");
+    question.profile = NULL;
+    decided(ACTION_SEND, "2.0.0", "");
+    ck_assert_str_eq(answer.text, "enforced at the delivery, at each mail host: TLS 1.2 or later,"
+                                  " whoever answers; that prevents listening only");
+}
+END_TEST
+
 static const char *change(void)
 {
     static char text[512];
@@ -545,6 +726,29 @@ START_TEST(what_would_change_the_answer_is_said)
     ck_assert_ptr_nonnull(strstr(change(), "withdrew the rule that refuses"));
     about(true, "tlsa-trouble", NULL, NULL);
     ck_assert_ptr_nonnull(strstr(change(), "if the look-up succeeded"));
+    about(true, "verified", NULL, NULL);
+    question.facts = FACT_REQUIRETLS;
+    ck_assert_str_eq(change(), "It would go if a mail host offered REQUIRETLS, or without it.");
+    about(true, "encrypted", NULL, NULL);
+    question.facts = FACT_REQUIRETLS;
+    ck_assert_str_eq(change(), "It would go if at least \"verified\" were seen there, or without"
+                               " REQUIRETLS.");
+    about(true, "dane by issuer", NULL, NULL); /* met, and cannot be said */
+    verdict.flags |= VERDICT_POSTFIX_UNSAFE_TLSA;
+    ck_assert_str_eq(change(), "It would go if a policy text could say what is demanded (a TLSA"
+                               " record without data: DANE would end Postfix 3.7), or if the domain"
+                               " withdraws its TLSA records.");
+    about(true, "clear", NULL, &posteo);
+    question.switched_off = true;
+    ck_assert_ptr_eq(strstr(change(), "Without the exemption it would be stopped. "), change());
+    verdict.floor.level = LEVEL_ENCRYPT;
+    verdict.floor.rule = RULE_EXEMPT;
+    question.profile = NULL;
+    question.switched_off = false;
+    ck_assert_ptr_eq(strstr(change(), "Without the exemption it would wait. "), change());
+    about(true, "encrypted", NULL, &posteo);
+    question.switched_off = true;
+    ck_assert_ptr_null(strstr(change(), "Without the exemption"));
     about(true, "excluded", NULL, &posteo);
     ck_assert_ptr_nonnull(strstr(change(), "if the domain took mail"));
     ck_assert_uint_eq(answer_change(&answer, &question, small, sizeof small), sizeof small - 1);
@@ -601,11 +805,19 @@ int main(void)
     tcase_add_test(ends, requiretls_is_sent_where_it_is_offered_and_to_what_was_not_seen_RTLS_02);
     tcase_add_test(
         ends, tls_required_no_is_for_submitters_who_may_and_never_below_their_own_demand_RTLS_07);
-    tcase_add_test(ends, a_tls_report_made_here_is_never_stopped_but_by_a_refusal_RPT_15);
+    tcase_add_test(ends, a_tls_report_made_here_is_never_stopped_RPT_15);
+    tcase_add_test(ends, what_nobody_signed_bounces_nothing_that_was_to_be_held_PIT_04_CODE_09);
+    tcase_add_test(ends, a_message_without_a_sender_waits_whoever_demands_MSG_01);
+    tcase_add_test(ends, what_a_message_looks_like_exempts_nothing_MSG_03_MSG_04_MSG_05_MSG_06);
+    tcase_add_test(ends, a_bounce_goes_where_requiretls_is_not_offered_RTLS_06);
+    tcase_add_test(ends, a_refusal_of_the_recipients_domain_holds_whatever_the_next_hop_PIT_14);
+    tcase_add_test(ends, a_clock_that_cannot_be_right_ends_no_rule_and_keeps_no_exemption_FRESH_06);
     tcase_add_test(words, ages_are_said_in_units_for_people);
     tcase_add_test(words, a_key_of_the_recipient_is_told_with_what_is_not_sent_S14_DANE_44);
     tcase_add_test(words, a_text_that_is_too_long_is_cut_before_the_demand_CODE_12);
     tcase_add_test(words, every_demand_is_listed_with_what_became_of_it);
+    tcase_add_test(words, who_decided_is_told_where_it_is_not_the_strictest);
+    tcase_add_test(words, nothing_is_said_twice);
     tcase_add_test(words, what_would_change_the_answer_is_said);
     tcase_add_test(words, names_are_words_and_tell_all_apart);
     suite_add_tcase(suite, promises);

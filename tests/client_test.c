@@ -394,6 +394,53 @@ START_TEST(servers_that_are_none_are_recognised)
 }
 END_TEST
 
+/* --- header fields --- */
+
+START_TEST(automatic_is_any_word_but_no_MSG_02)
+{
+    static const struct {
+        const char *value;
+        bool automatic;
+    } rows[] = {
+        {NULL, false},
+        {"", false},
+        {"  ", false},
+        {"no", false},
+        {"No", false},
+        {" \r\n\tNO (a person (really) wrote it)", false},
+        {"no; why=because", false},
+        {"auto-generated", true},
+        {"auto-replied", true},
+        {"Auto-Replied (vacation); owner-email=\"me@example.org\"", true},
+        {"(made by \\( a machine) auto-notified;x=y", true},
+        {"none", true},
+        {"yes", true},
+        {"auto-replied and more", false}, /* no grammar: it claims nothing */
+        {"(auto-replied", false},
+        {"auto-replied (", false},
+        {";auto-replied", false},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        ck_assert_msg((mxw_is_automatic(rows[i].value) != 0) == rows[i].automatic, "row %zu", i);
+}
+END_TEST
+
+START_TEST(tls_is_not_required_by_one_word_alone_RTLS_07)
+{
+    static const struct {
+        const char *value;
+        bool not_required;
+    } rows[] = {{NULL, false},           {"", false},      {"no", true},
+                {" No (please) ", true}, {"NO", true},     {"yes", false},
+                {"no; x=y", false},      {"no no", false}, {"(no", false}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        ck_assert_msg((mxw_says_tls_not_required(rows[i].value) != 0) == rows[i].not_required,
+                      "row %zu", i);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("client");
@@ -404,6 +451,8 @@ int main(void)
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, a_check_tells_everything_in_numbers_and_words);
+    tcase_add_test(tcase, automatic_is_any_word_but_no_MSG_02);
+    tcase_add_test(tcase, tls_is_not_required_by_one_word_alone_RTLS_07);
     tcase_add_test(tcase, every_verdict_has_the_words_of_its_class);
     tcase_add_test(tcase, a_bad_name_is_refused_without_a_daemon);
     tcase_add_test(tcase, what_is_wrong_with_the_connection_is_said_with_the_remedy);

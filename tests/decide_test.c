@@ -30,6 +30,15 @@ static void put_account(const char *name, const struct account *account)
     put(account_pack(&record, &key, name, account, NOW_MS), &record, &key);
 }
 
+static void put_alias(const char *name)
+{
+    const struct account_alias alias = {.sends = true, .receives = true};
+    union record record;
+    struct table_key key;
+
+    put(account_alias_pack(&record, &key, name, &alias, NOW_MS), &record, &key);
+}
+
 static void put_profile(const char *name, uint32_t window_ms)
 {
     struct profile profile = {
@@ -70,7 +79,7 @@ static void set_up(void)
     put_profile("alias", 60000);
     put_account("anna@example.org", &(struct account){.flags = ACCOUNT_ON, .profile = "posteo"});
     put_account("bert@example.org", &(struct account){0});
-    put_account("@secure.example.org", &(struct account){.flags = ACCOUNT_ALIAS});
+    put_alias("@secure.example.org");
     put_account("anna@xn--bcher-kva.example",
                 &(struct account){.flags = ACCOUNT_ON, .profile = "posteo"});
     put_account("anna@secure.example.org",
@@ -231,6 +240,135 @@ START_TEST(the_next_hop_of_the_mta_is_looked_at_and_the_recipient_stays_the_reci
 }
 END_TEST
 
+START_TEST(the_null_sender_is_a_fact_of_the_envelope_MSG_01)
+{
+    struct frame_decide asked = request("<>", "anna@example.org");
+    struct decision decision;
+
+    ck_assert_int_eq(begin(&decision, &asked), FRAME_ERROR_NONE);
+    ck_assert_uint_eq(decision.facts, FACT_NULL_SENDER);
+    asked = request("", "anna@example.org"); /* not told is not null */
+    ck_assert_int_eq(begin(&decision, &asked), FRAME_ERROR_NONE);
+    ck_assert_uint_eq(decision.facts, 0);
+}
+END_TEST
+
+/* --- replies --- */
+
+static struct frame_answer reply_of(const struct verdict *verdict, uint32_t facts, bool observe)
+{
+    struct decision decision = {.domain = "example.com",
+                                .has_profile = true,
+                                .profile = {.minimum = LEVEL_ENCRYPT, .unmet = UNMET_STOP},
+                                .observe = observe,
+                                .facts = facts,
+                                .now_s = NOW_S};
+    struct frame_answer reply;
+    struct answer answer;
+
+    decide_answer(&answer, &decision, verdict, false, NOW_MS);
+    decide_reply(&reply, &decision, &answer, verdict, NOW_MS);
+    return reply;
+}
+
+START_TEST(reply_codes_are_those_of_the_standards_and_agree_CODE_01_CODE_09_CODE_12_RTLS_04)
+{
+    static const struct {
+        enum conclusion conclusion;
+        enum cause cause;
+        uint32_t facts;
+        uint16_t smtp_code;
+        const char *code;
+    } rows[] = {
+        {CONCLUSION_DEFINITE, CAUSE_NO_STARTTLS, 0, 550, "5.7.4"},
+        {CONCLUSION_DEFINITE, CAUSE_NO_STARTTLS, FACT_NULL_SENDER, 451, "4.7.4"},
+        {CONCLUSION_DEFINITE, CAUSE_NO_STARTTLS, FACT_REQUIRETLS, 550, "5.7.30"},
+        {CONCLUSION_TEMPORARY, CAUSE_MX_TROUBLE, 0, 451, "4.4.3"},
+        {CONCLUSION_UNDELIVERABLE, CAUSE_NULL_MX, 0, 556, "5.1.10"}, /* RFC 7505 */
+        {CONCLUSION_UNDELIVERABLE, CAUSE_NULL_MX, FACT_NULL_SENDER, 451, "4.1.10"},
+        {CONCLUSION_UNDELIVERABLE, CAUSE_NO_DOMAIN, 0, 550, "5.1.2"},
+        {CONCLUSION_INCONCLUSIVE, CAUSE_UNREACHABLE, 0, 250, "2.0.0"},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct verdict verdict = {.conclusion = rows[i].conclusion,
+                                        .cause = rows[i].cause,
+                                        .host = "mx.example.com",
+                                        .began_ms = NOW_MS - 1,
+                                        .valid_until_ms = NOW_MS + 1};
+        struct frame_answer reply = reply_of(&verdict, rows[i].facts, false);
+
+        ck_assert_msg(reply.smtp_code == rows[i].smtp_code && strcmp(reply.code, rows[i].code) == 0,
+                      "row %zu: %u %s", i, reply.smtp_code, reply.code);
+        reply = reply_of(&verdict, rows[i].facts, true); /* observed: both say that it goes */
+        ck_assert_uint_eq(reply.smtp_code, 250);
+        ck_assert_str_eq(reply.code, "2.0.0");
+        ck_assert_int_eq(reply.action, ACTION_SEND);
+        ck_assert_int_eq(reply.would, rows[i].smtp_code == 250   ? ACTION_SEND
+                                      : rows[i].smtp_code == 451 ? ACTION_DEFER
+                                                                 : ACTION_STOP);
+    }
+}
+END_TEST
+
+/* --- the derivation --- */
+
+static void derivation_says(const char *document, const char *const *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        ck_assert_msg(strstr(document, words[i]) != NULL, "not there: %s\n%s", words[i], document);
+}
+
+START_TEST(the_derivation_has_every_demand_the_evidence_the_row_and_what_would_change_it)
+{
+    static const char *const words[] = {
+        "\"action\":\"stop\"",
+        "\"smtp_code\":550,\"code\":\"5.7.4\",\"would_code\":\"5.7.4\"",
+        "\"decided_by\":\"profile\"",
+        /* what the mail server is told, what that does, and what it costs */
+        "\"row\":\"encryption\"",
+        "\"with_tlsa\":\"TLS 1.2 or later, whoever answers\"",
+        "\"without_tlsa\":\"TLS 1.2 or later, whoever answers\"",
+        "\"price\":\"hosts without TLS 1.2 get nothing\"",
+        /* who asks */
+        "\"by\":\"sender\"",
+        "\"facts\":[\"authenticated\",\"auto-submitted\"]",
+        /* every demand, and what became of it */
+        ("{\"source\":\"memory\",\"level\":\"encrypt\",\"when_unmet\":\"hold\","
+         "\"met\":false,\"failed\":true,\"decides\":false,\"left_out\":\"rule\"}"),
+        ("{\"source\":\"profile\",\"level\":\"encrypt\",\"when_unmet\":\"stop\","
+         "\"met\":false,\"failed\":true,\"decides\":true,\"left_out\":null}"),
+        /* on what evidence */
+        "\"conclusion\":\"definite\"",
+        "\"valid_for_ms\":1000",
+        "\"proof\":\"handshakes\"",
+        "\"rule\":\"exempt\"",
+        "\"would_change\":\"It would go if at least \\\"encrypt\\\" were seen there",
+    };
+    const struct verdict verdict = {
+        .conclusion = CONCLUSION_DEFINITE,
+        .cause = CAUSE_NO_STARTTLS,
+        .host = "mx.example.com",
+        .began_ms = NOW_MS - 1,
+        .valid_until_ms = NOW_MS + 1000,
+        .floor = {.level = LEVEL_ENCRYPT, .proof = PROOF_HANDSHAKES, .rule = RULE_EXEMPT}};
+    struct frame_decide asked = request("anna@example.org", "");
+    struct decision decision;
+    struct answer answer;
+    char document[16384];
+
+    asked.facts = FACT_AUTHENTICATED | FACT_AUTO_SUBMITTED;
+    ck_assert_int_eq(begin(&decision, &asked), FRAME_ERROR_NONE);
+    decision.has_recipient_floor = true;
+    decision.recipient_floor = (struct floor){.rule = RULE_PIN, .rule_level = LEVEL_ENCRYPT};
+    decide_answer(&answer, &decision, &verdict, false, NOW_MS);
+    decide_explain(document, sizeof document, &decision, &answer, &verdict, false, NOW_MS);
+    derivation_says(document, words, sizeof words / sizeof *words);
+    /* Of the recipient's domain, where it is sent elsewhere. */
+    ck_assert_ptr_nonnull(strstr(document, "\"recipient_rule\":\"pin\""));
+}
+END_TEST
+
 START_TEST(a_secure_alias_takes_mail_over_encrypted_connections_only)
 {
     static const char *const hops[] = {"10.1.0.0/16"};
@@ -298,6 +436,11 @@ int main(void)
     tcase_add_test(claims, the_profile_says_how_fresh_unless_the_request_does);
     tcase_add_test(claims,
                    the_next_hop_of_the_mta_is_looked_at_and_the_recipient_stays_the_recipient);
+    tcase_add_test(claims, the_null_sender_is_a_fact_of_the_envelope_MSG_01);
+    tcase_add_test(
+        claims, reply_codes_are_those_of_the_standards_and_agree_CODE_01_CODE_09_CODE_12_RTLS_04);
+    tcase_add_test(claims,
+                   the_derivation_has_every_demand_the_evidence_the_row_and_what_would_change_it);
     tcase_add_test(claims, a_secure_alias_takes_mail_over_encrypted_connections_only);
     tcase_add_test(claims, an_alias_that_is_only_observed_takes_all_mail_and_says_so);
     suite_add_tcase(suite, claims);

@@ -98,13 +98,13 @@ static struct account_demand demand_of(const struct table_reader *reader, const 
     return demand;
 }
 
-static bool is_there(const struct table_reader *reader, const char *account)
+static bool is_there(const struct table_reader *reader, const char *alias)
 {
     char text[TABLE_KEY_MAX];
     union record record;
     struct table_key key;
 
-    ck_assert(account_key(&key, text, account));
+    ck_assert(account_alias_key(&key, text, alias));
     return table_find(reader, &key, clock_boot_ms(), &record) == TABLE_HIT;
 }
 

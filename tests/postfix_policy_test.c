@@ -274,6 +274,26 @@ START_TEST(dane_is_never_replaced_by_less_behind_a_signed_mx_DANE_11)
 }
 END_TEST
 
+/* Usable TLSA records ask for DANE, others for TLS (DANE-12). Without a text an MTA whose own level
+ * is `may` would send there in clear. */
+static void tlsa_is_not_left_to_chance(const struct scene *scene, const struct verdict *verdict)
+{
+    struct postfix_policy policy;
+
+    if (verdict->conclusion == CONCLUSION_TEMPORARY ||
+        verdict->conclusion == CONCLUSION_UNDELIVERABLE ||
+        (!any(scene, USABLE) && !any(scene, UNUSABLE)))
+        return;
+    postfix_policy(&policy, verdict, LEVEL_NONE);
+    claim(policy.answer == POSTFIX_POLICY, "%s", case_text(scene, LEVEL_NONE, &policy));
+}
+
+START_TEST(where_a_host_has_tlsa_records_nobody_is_left_to_the_mtas_own_level_DANE_11_DANE_12)
+{
+    all_scenes(tlsa_is_not_left_to_chance);
+}
+END_TEST
+
 /* A probe never vetoes: what can be expressed is expressed, whatever was seen (law 1). */
 static void what_can_be_said_is_said(const struct scene *scene, const struct verdict *verdict)
 {
@@ -339,6 +359,10 @@ static const struct table_row table_rows[] = {
     {true, "verified", NULL, LEVEL_NONE, ENCRYPT_TEXT},
     {true, "encrypted+unusable", NULL, LEVEL_NONE, ENCRYPT_TEXT},
     {true, "unknown+unusable", NULL, LEVEL_NONE, ENCRYPT_TEXT},
+    {true, "unusable-no-tls", "clear", LEVEL_NONE, "dane servername=hostname"},
+    {true, "encrypted+unusable", "clear", LEVEL_NONE, "dane servername=hostname"},
+    {false, "encrypted+unusable", "weak", LEVEL_NONE, "dane servername=hostname"},
+    {true, "unusable-no-tls", "encrypted", LEVEL_NONE, ENCRYPT_TEXT},
     {true, "clear", NULL, LEVEL_NONE, ""},
     {true, "weak", NULL, LEVEL_NONE, ""},
     {true, "unknown", NULL, LEVEL_NONE, ""},
@@ -403,6 +427,26 @@ START_TEST(the_texts_are_exactly_these)
 }
 END_TEST
 
+/* Without DANE, too, none is passed over behind a signed MX record, none at a host that fails, and
+ * the list of keys says it wherever there is one. */
+static void dane_is_kept_all_the_same(const struct scene *scene, enum level demand,
+                                      const struct postfix_policy *policy)
+{
+    struct reading reading;
+
+    if (policy->answer != POSTFIX_POLICY)
+        return;
+    claim(read_policy(&reading, policy->text), "%s", policy->text);
+    claim(!scene->secure || respects(reading.policy, scene), "%s",
+          case_text(scene, demand, policy));
+    for (unsigned i = 0; i < scene->count; i++)
+        claim(at(scene, i)->tlsa != USABLE || at(scene, i)->sight != FAILS ||
+                  !ignores_tlsa(reading.policy, at(scene, i), scene->secure),
+              "%s", case_text(scene, demand, policy));
+    claim(demand >= LEVEL_DANE_INSECURE_MX || !keys_say_it(scene) || reading.policy == PLAY_KEYS,
+          "%s", case_text(scene, demand, policy));
+}
+
 static void no_dane_text(const struct scene *scene, const struct verdict *verdict)
 {
     struct verdict unsafe = *verdict;
@@ -416,6 +460,10 @@ static void no_dane_text(const struct scene *scene, const struct verdict *verdic
               case_text(scene, (enum level)demand, &policy));
         claim(policy.answer != POSTFIX_POLICY || policy.guarantees >= demand, "%s",
               case_text(scene, (enum level)demand, &policy));
+        claim(policy.answer != POSTFIX_HOLD || demand > LEVEL_OPPORTUNISTIC ||
+                  verdict->conclusion == CONCLUSION_TEMPORARY,
+              "%s", case_text(scene, (enum level)demand, &policy));
+        dane_is_kept_all_the_same(scene, (enum level)demand, &policy);
     }
 }
 
@@ -692,6 +740,8 @@ int main(void)
     tcase_add_test(all, no_text_promises_more_than_postfix_enforces_and_none_less_than_is_demanded);
     tcase_add_test(all, who_demands_nothing_loses_no_host);
     tcase_add_test(all, dane_is_never_replaced_by_less_behind_a_signed_mx_DANE_11);
+    tcase_add_test(
+        all, where_a_host_has_tlsa_records_nobody_is_left_to_the_mtas_own_level_DANE_11_DANE_12);
     tcase_add_test(all, mail_is_held_only_where_no_text_can_express_the_demand_DEC_05);
     tcase_add_test(all, the_keys_listed_are_those_of_every_host_that_may_get_mail_MEM_03_PIT_05);
     tcase_add_test(all,

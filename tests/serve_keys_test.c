@@ -355,6 +355,28 @@ START_TEST(a_client_may_vanish_while_keys_are_looked_up)
 }
 END_TEST
 
+/* --- besides keys: what else the front looks up for a message --- */
+
+START_TEST(a_refusal_of_the_recipients_domain_holds_on_every_way_PIT_14)
+{
+    const struct floor refused = {.rule = RULE_REFUSE};
+    struct mxw_message message = message_to("carl@refused.example", false);
+    struct mxw_decision decision;
+    struct table_key key;
+
+    for (unsigned partition = 0; partition < TABLE_PARTITIONS; partition++)
+        table_writer_set_complete(standin.engine->table, (uint16_t)partition, true);
+    message.next_hop = "tls.example";
+    ck_assert_int_eq(mxw_decide(mxw, &message, &decision, WAIT_MS), MXW_OK);
+    ck_assert_int_eq(decision.action, MXW_SEND);
+    ck_assert(table_key_make(&key, "refused.example", strlen("refused.example")));
+    ck_assert_int_eq(table_writer_put_floor(standin.engine->table, &key, &refused), 0);
+    ck_assert_int_eq(mxw_decide(mxw, &message, &decision, WAIT_MS), MXW_OK);
+    ck_assert_int_eq(decision.action, MXW_STOP);
+    ck_assert_str_eq(decision.code, "5.7.1");
+}
+END_TEST
+
 START_TEST(stopping_waits_for_look_ups_under_way)
 {
     const struct mxw_message message = message_to("hugh@clear.example", true);
@@ -388,6 +410,7 @@ int main(void)
     tcase_add_test(tests, nobody_waits_for_the_keys_of_another);
     tcase_add_test(tests, look_ups_are_bounded_and_every_message_is_answered);
     tcase_add_test(tests, a_client_may_vanish_while_keys_are_looked_up);
+    tcase_add_test(tests, a_refusal_of_the_recipients_domain_holds_on_every_way_PIT_14);
     tcase_add_test(tests, stopping_waits_for_look_ups_under_way);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);

@@ -235,7 +235,7 @@ static inline void account_of(struct account *account, uint64_t number, uint32_t
 {
     const uint64_t salt = scramble(scramble(number + 5) + version);
 
-    *account = (struct account){.flags = (uint32_t)(salt % 16),
+    *account = (struct account){.flags = (uint32_t)(salt % 16 & ~4ull),
                                 .changed_s = version,
                                 .off_since_s = (int64_t)(salt >> 30),
                                 .off_until_s = (int64_t)scramble(salt)};

@@ -32,7 +32,7 @@ const struct command commands[] = {
      "Exit code: 0 all answered, 1 some below --require, 75 stopped or some without verdict.\n"},
     {"decide", "SENDER RECIPIENT...", 2, 501,
      OPTIONS_ASK | OPTION_PROFILE | OPTION_SASL | OPTION_FACT | OPTION_EXPLAIN | OPTION_INBOUND |
-         OPTION_TLS | OPTION_CLIENT | OPTION_KEYS,
+         OPTION_TLS | OPTION_CLIENT | OPTION_KEYS | OPTION_HOP,
      decide_run, "may this mail leave, and under which policy",
      "One line a recipient: send, defer or stop, and why. SENDER is an address, or <>. With\n"
      "--profile that profile demands, whoever sends. With --inbound: may a client hand in mail\n"

@@ -6,7 +6,11 @@
 
 #include "engine/base/clock.h"
 
+#include <assert.h>
 #include <string.h>
+
+static_assert(RULE_CLOCK_FIRST_S == LIMIT_CLOCK_FIRST_S && RULE_CLOCK_LAST_S == LIMIT_CLOCK_LAST_S,
+              "daemon and library believe the same clocks");
 
 /* A table's times have 32 bits, which end in 2106. */
 static uint32_t seconds_of(int64_t time_s)

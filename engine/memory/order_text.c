@@ -55,8 +55,7 @@ static const struct text_field entry_fields[] = {
 };
 
 static const struct text_field account_fields[] = {
-    FIELD("flags", account, flags,
-          ACCOUNT_ON | ACCOUNT_ON_BEFORE | ACCOUNT_ALIAS | ACCOUNT_EXCEPTIONS),
+    FIELD("flags", account, flags, ACCOUNT_ON | ACCOUNT_ON_BEFORE | ACCOUNT_EXCEPTIONS),
     FIELD("changed", account, changed_s, TIME_MOST),
     FIELD("off-since", account, off_since_s, TIME_MOST),
     FIELD("off-until", account, off_until_s, TIME_MOST),

@@ -44,8 +44,12 @@ static const struct option_row guarantee_rows[] = {
      .offset = offsetof(struct guarantee_settings, aliases),
      .maximum = LIMIT_ALIAS_PATTERNS,
      .help =
-         "Secure aliases: whole domains as \"@secure.example.org\", or addresses. They send only "
-         "under alias_profile, and take mail only over TLS.",
+         "Secure aliases: whole domains as \"@secure.example.org\", or addresses; the closest "
+         "counts. They send only under alias_profile, and take mail only over TLS. A word behind "
+         "the name says how it works: on is as said; off makes of it an address like any other, as "
+         "in \"me@secure.example.org off\"; expert sets each way by itself, with send=PROFILE or "
+         "send=nothing and receive=encrypted or receive=any, as in \"@secure.example.org expert "
+         "send=strict receive=any\".",
      .live = true},
     {.name = "alias_profile",
      .type = OPTION_TEXT,
@@ -271,7 +275,7 @@ static bool profile_exists(const struct profiles_settings *profiles, const char 
     return false;
 }
 
-enum name_status alias_name(char name[ACCOUNT_NAME_MAX], const char *text)
+static enum name_status alias_name(char name[ACCOUNT_NAME_MAX], const char *text)
 {
     char ascii[ACCOUNT_NAME_MAX];
     const enum name_status status = mail_address_to_ascii(ascii, sizeof ascii, text);
@@ -282,6 +286,101 @@ enum name_status alias_name(char name[ACCOUNT_NAME_MAX], const char *text)
                    account_name(name, ascii, strlen(ascii)) > 1 /* "@" would be everybody */
                ? NAME_OK
                : NAME_CHARACTER;
+}
+
+/* `*send`, `*receive`: whether that was said already. */
+static bool alias_read_way(struct account_alias *alias, const char *word, bool *send, bool *receive)
+{
+    if (strncmp(word, "send=", 5) == 0 && !*send) {
+        const char *profile = word + 5;
+
+        *send = true;
+        alias->sends = strcmp(profile, "nothing") != 0;
+        if (alias->sends)
+            snprintf(alias->profile, sizeof alias->profile, "%s", profile);
+        return profile[0] != '\0' && strlen(profile) < sizeof alias->profile;
+    }
+    if (strncmp(word, "receive=", 8) == 0 && !*receive) {
+        *receive = true;
+        alias->receives = strcmp(word + 8, "any") != 0;
+        return !alias->receives || strcmp(word + 8, "encrypted") == 0;
+    }
+    return false;
+}
+
+static bool alias_read_ways(struct account_alias *alias, const char *mode, char **rest)
+{
+    bool expert = strcmp(mode, "expert") == 0, send = false, receive = false;
+    const char *word;
+
+    if (!expert && strcmp(mode, "on") != 0 && strcmp(mode, "off") != 0)
+        return false;
+    alias->sends = alias->receives = strcmp(mode, "off") != 0;
+    while ((word = strsep(rest, " \t")) != NULL)
+        if (word[0] != '\0' && (!expert || !alias_read_way(alias, word, &send, &receive)))
+            return false;
+    return true;
+}
+
+enum name_status alias_read(char name[ACCOUNT_NAME_MAX], struct account_alias *alias,
+                            const char *text)
+{
+    char copy[2 * ACCOUNT_NAME_MAX], *rest = copy;
+    const char *word, *mode = "on";
+    enum name_status status;
+
+    *alias = (struct account_alias){0};
+    text += strspn(text, " \t");
+    if (strlen(text) >= sizeof copy)
+        return NAME_CHARACTER;
+    memcpy(copy, text, strlen(text) + 1);
+    status = alias_name(name, strsep(&rest, " \t"));
+    if (status != NAME_OK)
+        return status;
+    while ((word = strsep(&rest, " \t")) != NULL)
+        if (word[0] != '\0') {
+            mode = word;
+            break;
+        }
+    return alias_read_ways(alias, mode, &rest) ? NAME_OK : NAME_CHARACTER;
+}
+
+/* By the profiles there are; and which of two lines holds must be plain. */
+static int judge_aliases(const struct guarantee_settings *guarantee,
+                         const struct profiles_settings *profiles, char *why, size_t why_size)
+{
+    const struct option_list *list = &guarantee->aliases;
+    char name[ACCOUNT_NAME_MAX], other[ACCOUNT_NAME_MAX];
+    struct account_alias alias;
+
+    for (size_t i = 0; i < list->count; i++) {
+        const enum name_status status = alias_read(name, &alias, list->texts[i]);
+
+        if (status == NAME_NO_MEMORY) {
+            snprintf(why, why_size, "guarantee.aliases: no memory for the list");
+            return -ENOMEM;
+        }
+        if (status != NAME_OK) {
+            snprintf(
+                why, why_size,
+                "guarantee.aliases: '%.128s' is not an address or @domain, then nothing or on, "
+                "off, or expert with send= and receive=",
+                list->texts[i]);
+            return -EINVAL;
+        }
+        if (alias.profile[0] != '\0' && !profile_exists(profiles, alias.profile)) {
+            snprintf(why, why_size, "guarantee.aliases: '%.128s': there is no profile '%s'",
+                     list->texts[i], alias.profile);
+            return -EINVAL;
+        }
+        for (size_t j = 0; j < i; j++) {
+            if (alias_read(other, &alias, list->texts[j]) != NAME_OK || strcmp(name, other) != 0)
+                continue;
+            snprintf(why, why_size, "guarantee.aliases: %.128s is there twice", name);
+            return -EINVAL;
+        }
+    }
+    return 0;
 }
 
 static int judge_hops(const struct guarantee_settings *guarantee, char *why, size_t why_size)
@@ -298,6 +397,8 @@ static int judge_hops(const struct guarantee_settings *guarantee, char *why, siz
 int memory_settings_judge(const struct guarantee_settings *guarantee,
                           const struct profiles_settings *profiles, char *why, size_t why_size)
 {
+    int error;
+
     for (size_t i = 0; i < profiles->count; i++) {
         if (is_profile_name(profiles->all[i].name))
             continue;
@@ -315,20 +416,9 @@ int memory_settings_judge(const struct guarantee_settings *guarantee,
                  guarantee->alias_profile);
         return -EINVAL;
     }
-    for (size_t i = 0; i < guarantee->aliases.count; i++) {
-        char name[ACCOUNT_NAME_MAX];
-        const enum name_status status = alias_name(name, guarantee->aliases.texts[i]);
-
-        if (status == NAME_OK)
-            continue;
-        if (status == NAME_NO_MEMORY) {
-            snprintf(why, why_size, "guarantee.aliases: no memory for the list");
-            return -ENOMEM;
-        }
-        snprintf(why, why_size, "guarantee.aliases: '%.128s' is neither an address nor @domain",
-                 guarantee->aliases.texts[i]);
-        return -EINVAL;
-    }
+    error = judge_aliases(guarantee, profiles, why, why_size);
+    if (error != 0)
+        return error;
     return judge_hops(guarantee, why, why_size);
 }
 

@@ -14,7 +14,7 @@ struct guarantee_settings {
     bool observe;               /* everything is decided and recorded, nothing enforced */
     char *standard;             /* profile of senders who are in no record; NULL: none */
     char *delimiter;            /* characters before a sub-address */
-    struct option_list aliases; /* secure aliases: "@secure.example.org" or whole addresses */
+    struct option_list aliases; /* secure aliases, each as alias_read has it */
     char *alias_profile;
     struct option_list trusted_hops; /* of our own, which hand mail on inside */
     char *users_group;               /* of the users' table */
@@ -55,9 +55,13 @@ extern const struct option_preset profile_presets[];
 int memory_settings_judge(const struct guarantee_settings *guarantee,
                           const struct profiles_settings *profiles, char *why, size_t why_size);
 
-/* The account name of an entry of `aliases`; NAME_NO_MEMORY, or else it is none, and
- * memory_settings_judge says so. */
-enum name_status alias_name(char name[ACCOUNT_NAME_MAX], const char *text);
+/*
+ * An entry of `aliases`: "@secure.example.org" or a whole address, then nothing or `on`, `off`, or
+ * `expert` with "send=PROFILE" or "send=nothing" and "receive=encrypted" or "receive=any". False:
+ * it is none, and memory_settings_judge says so.
+ */
+enum name_status alias_read(char name[ACCOUNT_NAME_MAX], struct account_alias *alias,
+                            const char *text);
 /* As they are published and used. */
 void profile_of_settings(struct profile *profile, const struct profile_settings *settings);
 void ledger_of_settings(struct ledger_settings *ledger, const struct memory_settings *settings);

@@ -17,8 +17,8 @@
 
 struct users {
     struct table_writer *writer;
-    bool lacks; /* something configured: a miss says nothing, whatever else is there */
     size_t profile_count, alias_count;
+    bool lacks; /* something that is configured could not be put */
     char profiles[LIMIT_PROFILES][PROFILE_NAME_MAX];
     char (*aliases)[ACCOUNT_NAME_MAX]; /* LIMIT_ALIAS_PATTERNS */
 };
@@ -118,7 +118,7 @@ static int put(struct users *users, const struct table_key *key, union record *r
     return table_writer_put_record(users->writer, key, record);
 }
 
-static int put_account(struct users *users, const char *name, const struct account *account)
+int users_put(struct users *users, const char *name, const struct account *account)
 {
     struct table_key key;
     union record record;
@@ -126,30 +126,6 @@ static int put_account(struct users *users, const char *name, const struct accou
     if (!account_pack(&record, &key, name, account, clock_boot_ms()))
         return -EINVAL;
     return put(users, &key, &record);
-}
-
-static void take_account(struct users *users, const char *name)
-{
-    char text[TABLE_KEY_MAX];
-    struct table_key key;
-
-    if (account_key(&key, text, name))
-        table_writer_remove(users->writer, &key);
-}
-
-static bool is_alias(const struct users *users, const char *name)
-{
-    for (size_t i = 0; i < users->alias_count; i++)
-        if (strcmp(users->aliases[i], name) == 0)
-            return true;
-    return false;
-}
-
-/* Of a name that is an alias the alias's record stays: it demands more, and an account of that name
- * is asked for by its owner's. */
-int users_put(struct users *users, const char *name, const struct account *account)
-{
-    return is_alias(users, name) ? 0 : put_account(users, name, account);
 }
 
 int users_put_exception(struct users *users, const char *name, const char *domain,
@@ -165,8 +141,11 @@ int users_put_exception(struct users *users, const char *name, const char *domai
 
 void users_remove(struct users *users, const char *name)
 {
-    if (!is_alias(users, name))
-        take_account(users, name);
+    char text[TABLE_KEY_MAX];
+    struct table_key key;
+
+    if (account_key(&key, text, name))
+        table_writer_remove(users->writer, &key);
 }
 
 void users_remove_exception(struct users *users, const char *name, const char *domain)
@@ -207,9 +186,11 @@ static void take_profile(struct users *users, const char *name)
         table_writer_remove(users->writer, &key);
 }
 
-static int put_settings(struct users *users, const struct guarantee_settings *guarantee)
+static int put_settings(struct users *users, const struct guarantee_settings *guarantee,
+                        bool aliases_known)
 {
-    struct account_settings settings = {.observe = guarantee->observe};
+    struct account_settings settings = {.observe = guarantee->observe,
+                                        .aliases_known = aliases_known};
     struct table_key key;
     union record record;
 
@@ -246,13 +227,33 @@ static int configure_profiles(struct users *users, const struct profiles_setting
     return error;
 }
 
-/* One that cannot be read for want of memory may be any of those that are. */
-static bool may_stay(const char *name, const struct option_list *patterns)
+static int put_alias(struct users *users, const char *name, const struct account_alias *alias)
+{
+    struct table_key key;
+    union record record;
+
+    if (!account_alias_pack(&record, &key, name, alias, clock_boot_ms()))
+        return -EINVAL;
+    return put(users, &key, &record);
+}
+
+static void take_alias(struct users *users, const char *name)
+{
+    char text[TABLE_KEY_MAX];
+    struct table_key key;
+
+    if (account_alias_key(&key, text, name))
+        table_writer_remove(users->writer, &key);
+}
+
+/* One that cannot be read for want of memory may be it. */
+static bool may_stay(const struct option_list *aliases, const char *name)
 {
     char wanted[ACCOUNT_NAME_MAX];
+    struct account_alias alias;
 
-    for (size_t i = 0; i < patterns->count; i++) {
-        const enum name_status status = alias_name(wanted, patterns->texts[i]);
+    for (size_t i = 0; i < aliases->count; i++) {
+        const enum name_status status = alias_read(wanted, &alias, aliases->texts[i]);
 
         if (status == NAME_NO_MEMORY || (status == NAME_OK && strcmp(wanted, name) == 0))
             return true;
@@ -260,45 +261,45 @@ static bool may_stay(const char *name, const struct option_list *patterns)
     return false;
 }
 
-/* Which names are aliases; those that are no more are taken out. True: some were. */
-static bool change_aliases(struct users *users, const struct option_list *patterns)
+/* Those that are no more are taken out. */
+static void take_aliases(struct users *users, const struct option_list *aliases)
 {
-    const size_t had = users->alias_count;
-    bool gone = false;
     size_t stay = 0;
 
-    for (size_t i = 0; i < had; i++) {
-        char *name = users->aliases[i];
-
-        if (may_stay(name, patterns)) {
-            memmove(users->aliases[stay++], name, ACCOUNT_NAME_MAX);
-        } else {
-            users_complete(users, false); /* before: a miss is not "no guarantee" now */
-            take_account(users, name);
-            gone = true;
-        }
+    for (size_t i = 0; i < users->alias_count; i++) {
+        if (may_stay(aliases, users->aliases[i]))
+            memmove(users->aliases[stay++], users->aliases[i], ACCOUNT_NAME_MAX);
+        else
+            take_alias(users, users->aliases[i]);
     }
     users->alias_count = stay;
-    return gone;
 }
 
-static int configure_aliases(struct users *users, const struct option_list *patterns, bool *gone)
+static bool is_alias(const struct users *users, const char *name)
 {
-    const struct account alias = {.flags = ACCOUNT_ALIAS};
+    for (size_t i = 0; i < users->alias_count; i++)
+        if (strcmp(users->aliases[i], name) == 0)
+            return true;
+    return false;
+}
+
+static int configure_aliases(struct users *users, const struct option_list *aliases)
+{
     int error = 0;
 
-    *gone = change_aliases(users, patterns);
-    for (size_t i = 0; i < patterns->count; i++) {
+    take_aliases(users, aliases);
+    for (size_t i = 0; i < aliases->count; i++) {
         char name[ACCOUNT_NAME_MAX];
-        const enum name_status status = alias_name(name, patterns->texts[i]);
+        struct account_alias alias;
+        const enum name_status status = alias_read(name, &alias, aliases->texts[i]);
 
         if (status == NAME_NO_MEMORY)
             error = -ENOMEM;
         if (status != NAME_OK)
             continue; /* memory_settings_judge refuses all others */
-        if (!is_alias(users, name))
+        if (!is_alias(users, name) && users->alias_count < LIMIT_ALIAS_PATTERNS)
             memcpy(users->aliases[users->alias_count++], name, sizeof name);
-        error = error != 0 ? error : put_account(users, name, &alias);
+        error = error != 0 ? error : put_alias(users, name, &alias);
     }
     return error;
 }
@@ -307,19 +308,15 @@ int users_configure(struct users *users, const struct guarantee_settings *guaran
                     const struct profiles_settings *profiles, bool *accounts_wanted)
 {
     /* Profiles before who names them; nobody reads a name that is not there yet as "nothing". */
-    const bool lacked = users->lacks;
-    int error = configure_profiles(users, profiles);
-    int aliases;
+    const int of_profiles = configure_profiles(users, profiles);
+    const int of_aliases = configure_aliases(users, &guarantee->aliases);
+    const int of_settings = put_settings(users, guarantee, of_aliases == 0);
+    const int error = of_profiles != 0 ? of_profiles : of_aliases != 0 ? of_aliases : of_settings;
 
-    if (error == 0)
-        error = put_settings(users, guarantee);
-    aliases = configure_aliases(users, &guarantee->aliases, accounts_wanted);
-    if (error == 0)
-        error = aliases;
+    *accounts_wanted = users->lacks;
     users->lacks = error != 0;
     if (users->lacks)
         users_complete(users, false);
-    *accounts_wanted |= lacked;
     return error;
 }
 

@@ -30,9 +30,9 @@ void users_remove(struct users *users, const char *name);
 void users_remove_exception(struct users *users, const char *name, const char *domain);
 
 /* Profiles, aliases and settings as configured; what was configured before and is no more, goes.
- * `*accounts_wanted`: a name is an alias no more, and what the store has of it must be put; the
- * table is not complete until then. Nor is it after an error, until this was called again and went
- * well: what is not in it may be what could not be put. */
+ * `*accounts_wanted`: the last call ended in an error, and what the store has must be put again.
+ * The table is not complete after an error, until this was called again and went well: what is not
+ * in it may be what could not be put. */
 int users_configure(struct users *users, const struct guarantee_settings *guarantee,
                     const struct profiles_settings *profiles, bool *accounts_wanted);
 

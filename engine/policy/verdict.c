@@ -388,6 +388,7 @@ static void verdict_flags(struct verdict *verdict, const struct census *census)
     flag_if(verdict, all_need_dane(census), VERDICT_ALL_HOSTS_DANE);
     flag_if(verdict, all_need_tls(census), VERDICT_ALL_HOSTS_TLSA);
     flag_if(verdict, census->need[NEED_DANE] > 0, VERDICT_SOME_HOSTS_DANE);
+    flag_if(verdict, census->need[NEED_DANE] + census->need[NEED_TLS] > 0, VERDICT_SOME_HOSTS_TLSA);
     flag_if(verdict, census->failing_dane > 0, VERDICT_SOME_HOSTS_FAIL_DANE);
     flag_if(verdict, census->trouble > 0, VERDICT_TLSA_UNKNOWN_SOME);
     flag_if(verdict, hosts_differ(census), VERDICT_MIXED);

@@ -118,9 +118,15 @@ enum mxw_fact {
     MXW_TLS_REPORT = 1 << 3,     /* asserted: carries a TLS report */
     MXW_NULL_SENDER = 1 << 4,    /* asserted: the envelope sender is <> */
     MXW_REQUIRETLS = 1 << 5,     /* asserted: came with REQUIRETLS */
-    MXW_AUTO_SUBMITTED = 1 << 8, /* claimed: Auto-Submitted */
-    MXW_TLS_REQUIRED_NO = 1 << 9 /* claimed: TLS-Required: No */
+    MXW_AUTO_SUBMITTED = 1 << 8, /* claimed: Auto-Submitted, see mxw_is_automatic */
+    MXW_TLS_REQUIRED_NO = 1 << 9 /* claimed: TLS-Required: No, see mxw_says_tls_not_required */
 };
+
+/* For MXW_AUTO_SUBMITTED, from the value of the field Auto-Submitted (NULL: there is none): not 0
+ * if it is any word but "no" (RFC 3834). For MXW_TLS_REQUIRED_NO, from that of TLS-Required (RFC
+ * 8689); a message with several such fields says nothing. */
+int mxw_is_automatic(const char *auto_submitted);
+int mxw_says_tls_not_required(const char *tls_required);
 
 enum mxw_action { MXW_SEND = 0, MXW_DEFER = 1, MXW_STOP = 2 };
 /* Does the recipient publish a key for end-to-end encryption in the DNS? */
@@ -173,7 +179,8 @@ struct mxw_decision {
     int policy_kind;            /* enum mxw_policy */
     char policy[768];           /* right-hand side of smtp_tls_policy_maps */
     const char *guarantees_name;
-    unsigned smtp_code; /* 250, 450, 550, …: where it is said in an SMTP dialogue */
+    /* Both of `action`: only observed, they are 250 and 2.0.0; the text is of `would`. */
+    unsigned smtp_code; /* 250, 451, 550, 556, …: where it is said in an SMTP dialogue */
     char code[64];      /* "4.7.4" */
     char text[512];     /* for people */
     char profile[64];

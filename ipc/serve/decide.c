@@ -8,8 +8,6 @@
 #include "ipc/serve/decide.h"
 
 #include "engine/names/mail_address.h"
-#include "ipc/wire/json.h"
-#include "shm/sentence.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -96,7 +94,9 @@ static enum frame_error sender_read(struct decision *decision, const struct fram
     }
     decision->has_profile = demand.guaranteed;
     decision->profile = demand.profile;
-    decision->has_alias = demand.alias;
+    decision->by = demand.by;
+    decision->has_alias = demand.alias_sends;
+    decision->alias_mode = demand.alias;
     decision->alias = demand.alias_profile;
     decision->switched_off = demand.switched_off;
     decision->observe = demand.observe;
@@ -112,6 +112,8 @@ enum frame_error decide_begin(struct decision *decision, const struct frame_deci
     memset(decision, 0, sizeof *decision);
     decision->now_s = now_s;
     decision->facts = asked->facts & FACTS_KNOWN;
+    if (strcmp(asked->sender, "<>") == 0) /* whoever submits it (MSG-01) */
+        decision->facts |= FACT_NULL_SENDER;
     decision->explain = asked->explain;
     decision->want_keys = asked->want_keys;
     error = recipient_read(decision, asked, why);
@@ -120,6 +122,18 @@ enum frame_error decide_begin(struct decision *decision, const struct frame_deci
     decision->not_before_ms = asked->own_freshness ? asked_not_before(asked, arrived_ms)
                                                    : window_not_before(decision, arrived_ms);
     return error;
+}
+
+bool decide_goes_elsewhere(const struct decision *decision, struct next_hop *own)
+{
+    char own_text[NEXT_HOP_TEXT_MAX], text[NEXT_HOP_TEXT_MAX];
+
+    if (decision->domain[0] == '\0' ||
+        next_hop_parse(own, decision->domain, strlen(decision->domain)) != NAME_OK)
+        return false;
+    next_hop_text(own, own_text);
+    next_hop_text(&decision->next_hop, text);
+    return strcmp(own_text, text) != 0;
 }
 
 void decide_digest(struct decision *decision, const char *recipient)
@@ -133,17 +147,18 @@ void decide_digest(struct decision *decision, const char *recipient)
 
 /* --- the answer --- */
 
-static struct answer_question question_of(const struct decision *decision,
-                                          const struct verdict *verdict, bool stale,
-                                          uint64_t now_ms)
+struct answer_question decide_question(const struct decision *decision,
+                                       const struct verdict *verdict, bool stale, uint64_t now_ms)
 {
     return (struct answer_question){
         .profile = decision->has_profile ? &decision->profile : NULL,
         .alias = decision->has_alias ? &decision->alias : NULL,
+        .alias_mode = decision->alias_mode,
         .switched_off = decision->switched_off,
         .observe = decision->observe,
         .facts = decision->facts,
         .verdict = verdict,
+        .recipient_floor = decision->has_recipient_floor ? &decision->recipient_floor : NULL,
         .stale = stale,
         .openpgp = decision->openpgp,
         .smime = decision->smime,
@@ -155,14 +170,31 @@ static struct answer_question question_of(const struct decision *decision,
 void decide_answer(struct answer *answer, const struct decision *decision,
                    const struct verdict *verdict, bool stale, uint64_t now_ms)
 {
-    const struct answer_question question = question_of(decision, verdict, stale, now_ms);
+    const struct answer_question question = decide_question(decision, verdict, stale, now_ms);
 
     answer_decide(answer, &question);
 }
 
-static uint16_t smtp_code_of(enum action action)
+/* What is said in an SMTP dialogue is about what is done: with observe both codes say that the
+ * message goes. `would` and the text tell what would have been. */
+const char *decide_code(const struct answer *answer)
 {
-    return action == ACTION_STOP ? 550 : action == ACTION_DEFER ? 450 : 250;
+    return answer->action == ACTION_SEND ? "2.0.0" : answer->code;
+}
+
+/* CODE-01: a deferral is 451; RFC 7505, section 4.1: a null MX is 556. */
+uint16_t decide_smtp_code(const struct answer *answer)
+{
+    switch (answer->action) {
+    case ACTION_STOP:
+        return strcmp(answer->code, "5.1.10") == 0 ? 556 : 550;
+    case ACTION_DEFER:
+        return 451;
+    case ACTION_SEND:
+    case ACTION_COUNT:
+        break;
+    }
+    return 250;
 }
 
 static const char *profile_of(const struct decision *decision, const struct answer *answer)
@@ -185,9 +217,9 @@ void decide_reply(struct frame_answer *reply, const struct decision *decision,
     reply->alarm = answer->alarm;
     reply->policy_answer = (uint8_t)answer->policy.answer;
     reply->guarantees = (uint8_t)answer->policy.guarantees;
-    reply->smtp_code = smtp_code_of(answer->action);
+    reply->smtp_code = decide_smtp_code(answer);
     snprintf(reply->policy, sizeof reply->policy, "%s", answer->policy.text);
-    snprintf(reply->code, sizeof reply->code, "%s", answer->code);
+    snprintf(reply->code, sizeof reply->code, "%s", decide_code(answer));
     snprintf(reply->text, sizeof reply->text, "%s", answer->text);
     snprintf(reply->profile, sizeof reply->profile, "%s", profile_of(decision, answer));
     reply->refuse_at_rcpt = decision->has_profile && decision->profile.refuse_at_rcpt;
@@ -204,113 +236,6 @@ void decide_reply(struct frame_answer *reply, const struct decision *decision,
     snprintf(reply->host, sizeof reply->host, "%s", verdict->host);
     reply->began_ms = verdict->began_ms;
     reply->age_ms = now_ms > verdict->began_ms ? now_ms - verdict->began_ms : 0;
-}
-
-/* --- the derivation --- */
-
-static void write_demands(struct json *json, const struct answer *answer)
-{
-    json_put_array(json, "demands");
-    for (unsigned i = 0; i < answer->demand_count; i++) {
-        const struct demand *demand = &answer->demands[i];
-
-        json_put_object(json, NULL);
-        json_put_text(json, "source", demand_source_name(demand->source));
-        json_put_text(json, "level", level_name(demand->level));
-        json_put_text(json, "when_unmet", demand->unmet == UNMET_STOP ? "stop" : "hold");
-        json_put_boolean(json, "met", demand->met);
-        json_put_text(json, "left_out",
-                      demand->exemption != EXEMPTION_NONE ? exemption_name(demand->exemption)
-                                                          : NULL);
-        json_end(json);
-    }
-    json_end(json);
-}
-
-static void write_sender(struct json *json, const struct decision *decision)
-{
-    json_put_object(json, "sender");
-    json_put_text(json, "profile", decision->has_profile ? decision->profile.name : NULL);
-    json_put_text(json, "alias_profile", decision->has_alias ? decision->alias.name : NULL);
-    json_put_boolean(json, "switched_off", decision->switched_off);
-    json_put_boolean(json, "observe", decision->observe);
-    json_put_unsigned(json, "facts", decision->facts);
-    json_end(json);
-}
-
-static void write_floor(struct json *json, const struct floor *floor)
-{
-    json_put_object(json, "memory");
-    json_put_text(json, "level", level_name((enum level)floor->level));
-    json_put_text(json, "hosts_level", level_name((enum level)floor->hosts_level));
-    json_put_unsigned(json, "proof", floor->proof);
-    json_put_boolean(json, "contradicted", (floor->flags & FLOOR_CONTRADICTED) != 0);
-    json_put_boolean(json, "unreadable", (floor->flags & FLOOR_UNREADABLE) != 0);
-    json_put_boolean(json, "observe", (floor->flags & FLOOR_OBSERVE) != 0);
-    json_put_unsigned(json, "rule", floor->rule);
-    json_put_text(json, "rule_level",
-                  floor->rule == RULE_PIN ? level_name((enum level)floor->rule_level) : NULL);
-    json_put_unsigned(json, "rule_until_s", floor->rule_until_s);
-    json_end(json);
-}
-
-static void write_evidence(struct json *json, const struct verdict *verdict, bool stale,
-                           uint64_t now_ms)
-{
-    char sentence[FRAME_SENTENCE_MAX];
-
-    json_put_object(json, "evidence");
-    json_put_boolean(json, "known", verdict != NULL);
-    if (verdict != NULL) {
-        json_put_text(json, "class", class_name(verdict->class));
-        json_put_text(json, "level", level_name(verdict->level));
-        json_put_text(json, "conclusion", frame_conclusion_name(verdict->conclusion));
-        json_put_text(json, "cause", cause_name(verdict->cause));
-        json_put_text(json, "host", verdict->host[0] != '\0' ? verdict->host : NULL);
-        verdict_sentence(verdict, sentence, sizeof sentence);
-        json_put_text(json, "sentence", sentence);
-        json_put_unsigned(json, "age_ms",
-                          now_ms > verdict->began_ms ? now_ms - verdict->began_ms : 0);
-        json_put_boolean(json, "stale", stale);
-        write_floor(json, &verdict->floor);
-    }
-    json_end(json);
-}
-
-size_t decide_explain(char *out, size_t size, const struct decision *decision,
-                      const struct answer *answer, const struct verdict *verdict, bool stale,
-                      uint64_t now_ms)
-{
-    const struct answer_question question = question_of(decision, verdict, stale, now_ms);
-    char text[NEXT_HOP_TEXT_MAX], change[ANSWER_TEXT_MAX];
-    struct json json;
-
-    json_start(&json, out, size);
-    next_hop_text(&decision->next_hop, text);
-    json_put_text(&json, "domain", decision->domain);
-    json_put_text(&json, "next_hop", text);
-    json_put_text(&json, "action", action_name(answer->action));
-    json_put_text(&json, "would", action_name(answer->would));
-    json_put_boolean(&json, "observed", answer->observed);
-    json_put_text(&json, "code", answer->code);
-    json_put_text(&json, "text", answer->text);
-    json_put_text(&json, "demand", level_name(answer->demand));
-    json_put_text(&json, "source", demand_source_name(answer->source));
-    json_put_boolean(&json, "alarm", answer->alarm);
-    json_put_object(&json, "policy");
-    json_put_text(&json, "answer", postfix_answer_name(answer->policy.answer));
-    json_put_text(&json, "text", answer->policy.text[0] != '\0' ? answer->policy.text : NULL);
-    json_put_text(&json, "guarantees", level_name(answer->policy.guarantees));
-    json_put_text(&json, "rule", answer->policy.rule);
-    json_end(&json);
-    answer_change(answer, &question, change, sizeof change);
-    json_put_text(&json, "would_change", change);
-    json_put_text(&json, "openpgp", mail_key_name(decision->openpgp));
-    json_put_text(&json, "smime", mail_key_name(decision->smime));
-    write_sender(&json, decision);
-    write_demands(&json, answer);
-    write_evidence(&json, verdict, stale, now_ms);
-    return json_finish(&json);
 }
 
 /* --- report --- */
@@ -368,9 +293,13 @@ enum frame_error decide_inbound(struct frame_answer *reply, const struct frame_d
         *why = "whether the recipient is a secure alias is not known now; ask again in a moment";
         return FRAME_ERROR_OURS;
     }
-    observe = demand.observe || (demand.alias && demand.alias_profile.observe);
-    if (!demand.alias) {
-        inbound_say(reply, false, 250, "2.0.0", "not a secure alias");
+    observe = demand.observe || (demand.alias_sends && demand.alias_profile.observe);
+    if (!demand.alias_receives) {
+        inbound_say(reply, false, 250, "2.0.0",
+                    demand.alias == ALIAS_NONE  ? "not a secure alias"
+                    : demand.alias == ALIAS_OFF ? "a secure alias that is off"
+                                                : "a secure alias that takes mail over any"
+                                                  " connection");
         return FRAME_ERROR_NONE;
     }
     reply->source = DEMAND_ALIAS;

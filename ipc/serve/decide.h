@@ -21,8 +21,13 @@
 struct decision {
     struct next_hop next_hop;
     char domain[256]; /* the recipient's, canonical; for the exceptions and the report */
+    /* What is ruled of that domain, where the next hop is another and it is known. */
+    struct floor recipient_floor;
+    bool has_recipient_floor;
     struct profile profile, alias;
-    bool has_profile, has_alias, switched_off, observe;
+    bool has_profile, has_alias, switched_off, observe; /* has_alias: one that demands as sender */
+    enum alias_mode alias_mode;
+    enum account_by by;
     bool explain;
     uint32_t facts;
     uint64_t not_before_ms; /* 0: whatever is still good */
@@ -39,6 +44,10 @@ enum frame_error decide_begin(struct decision *decision, const struct frame_deci
                               const struct table_reader *users, uint64_t arrived_ms, int64_t now_s,
                               const char **why);
 
+/* Is mail for the domain sent by another way than its own mail hosts (a transport map)? Then `own`
+ * is where it would go, and what is ruled there holds too (PIT-14). */
+bool decide_goes_elsewhere(const struct decision *decision, struct next_hop *own);
+
 /* Makes ready for looking up keys of the recipient, which takes no time but some arithmetic. */
 void decide_digest(struct decision *decision, const char *recipient);
 
@@ -47,7 +56,13 @@ void decide_answer(struct answer *answer, const struct decision *decision,
                    const struct verdict *verdict, bool stale, uint64_t now_ms);
 void decide_reply(struct frame_answer *reply, const struct decision *decision,
                   const struct answer *answer, const struct verdict *verdict, uint64_t now_ms);
-/* The whole derivation as JSON. Returns the length. */
+/* What is asked of shm/answer; it points into `decision`. */
+struct answer_question decide_question(const struct decision *decision,
+                                       const struct verdict *verdict, bool stale, uint64_t now_ms);
+/* Of what is done, not of what would be. */
+const char *decide_code(const struct answer *answer);
+uint16_t decide_smtp_code(const struct answer *answer);
+/* derivation.c: the whole derivation as JSON. Returns the length. */
 size_t decide_explain(char *out, size_t size, const struct decision *decision,
                       const struct answer *answer, const struct verdict *verdict, bool stale,
                       uint64_t now_ms);

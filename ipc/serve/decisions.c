@@ -12,6 +12,7 @@
 #include "engine/alarm.h"
 #include "engine/base/clock.h"
 #include "engine/base/limits.h"
+#include "engine/publish.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -60,6 +61,18 @@ static void known_from_table(const struct front *front, const struct decision *d
         known_unreadable(known);
         return;
     }
+}
+
+/* Where nothing is known of it (the table is being filled) nothing is refused: the way that the
+ * mail goes has its own floor. */
+static void recipient_floor_from_table(const struct front *front, struct decision *decision,
+                                       uint64_t now_ms)
+{
+    struct next_hop own;
+
+    decision->has_recipient_floor =
+        decide_goes_elsewhere(decision, &own) &&
+        publisher_floor(front->table, &own, now_ms, &decision->recipient_floor);
 }
 
 /* What the engine brought home counts unless it is our own failure. */
@@ -281,6 +294,12 @@ enum native_taken take_decide(struct front *front, struct native_client *client,
         return NATIVE_ANSWERED;
     }
     counter_add(&front->counts.decisions, 1);
+    if (asking.asked.inbound && asking.asked.explain) {
+        put_fault(
+            front, client, frame, FRAME_ERROR_MALFORMED,
+            "only mail that leaves has a derivation; of mail that comes in the text says why");
+        return NATIVE_ANSWERED;
+    }
     if (asking.asked.inbound)
         return take_inbound(front, client, frame, &asking.asked, arrived_ms);
     error = decide_begin(&asking.decision, &asking.asked, front->users, arrived_ms, clock_wall_s(),
@@ -289,6 +308,7 @@ enum native_taken take_decide(struct front *front, struct native_client *client,
         put_fault(front, client, frame, error, why);
         return NATIVE_ANSWERED;
     }
+    recipient_floor_from_table(front, &asking.decision, arrived_ms);
     known_from_table(front, &asking.decision, arrived_ms, &asking.known);
     answer_make(&asking.answer, &asking.decision, &asking.known, arrived_ms);
     if (asking.decision.explain || !asking.known.there || asking.known.stale)

@@ -52,7 +52,6 @@ static bool row_account(void *context, const char *name, const struct account *a
     json_put_text(json, "account", name);
     json_put_text(json, "profile", account->profile[0] != '\0' ? account->profile : NULL);
     json_put_boolean(json, "on", (account->flags & ACCOUNT_ON) != 0);
-    json_put_boolean(json, "alias", (account->flags & ACCOUNT_ALIAS) != 0);
     put_time(json, "changed_s", account->changed_s);
     put_time(json, "off_since_s", account->off_since_s);
     put_time(json, "off_until_s", account->off_until_s);

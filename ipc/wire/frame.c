@@ -572,6 +572,7 @@ const char *frame_flag_name(unsigned index, uint32_t *bit)
         {VERDICT_SOME_HOSTS_FAIL_DANE, "some-hosts-fail-dane"},
         {VERDICT_TLSA_UNKNOWN_SOME, "tlsa-unknown-some"},
         {VERDICT_ALL_HOSTS_TLSA, "all-hosts-tlsa"},
+        {VERDICT_SOME_HOSTS_TLSA, "some-hosts-tlsa"},
     };
 
     if (index >= sizeof flags / sizeof flags[0])

@@ -172,10 +172,10 @@ struct frame_answer {
     uint8_t demand, source, exemption; /* enum level, demand_source, exemption */
     uint8_t alarm;
     uint8_t policy_answer, guarantees; /* enum postfix_answer, enum level */
-    uint16_t smtp_code;                /* for RCPT: 250, 450, 550, … */
+    uint16_t smtp_code; /* for RCPT: 250, 451, 550, 556, …; of `action`, as `code` */
     char policy[FRAME_POLICY_MAX];
-    char code[FRAME_WORD_MAX]; /* enhanced status code */
-    char text[FRAME_SENTENCE_MAX];
+    char code[FRAME_WORD_MAX];        /* enhanced status code */
+    char text[FRAME_SENTENCE_MAX];    /* of `would` */
     char profile[FRAME_WORD_MAX];     /* whose demand was looked at; "" */
     uint8_t class, level, conclusion; /* of the verdict */
     uint16_t cause;

@@ -52,6 +52,16 @@ static void put_account(const char *name, uint32_t flags)
     MUST(table_writer_put_record(writer, &key, &record) == 0);
 }
 
+static void put_alias(const char *name)
+{
+    const struct account_alias alias = {.sends = true, .receives = true};
+    struct table_key key;
+    union record record;
+
+    MUST(account_alias_pack(&record, &key, name, &alias, 1));
+    MUST(table_writer_put_record(writer, &key, &record) == 0);
+}
+
 static void fill_table(void)
 {
     const struct profile profile = {.name = "posteo", .minimum = LEVEL_ENCRYPT};
@@ -65,7 +75,7 @@ static void fill_table(void)
     MUST(table_writer_put_record(writer, &key, &record) == 0);
     put_account("alice@example.org", ACCOUNT_ON | ACCOUNT_EXCEPTIONS);
     put_account("on", ACCOUNT_ON);
-    put_account("@secure.example.org", ACCOUNT_ALIAS);
+    put_alias("@secure.example.org");
     put_account("@example.org", 0);
     put_account("@", 0);
     for (uint16_t partition = 0; partition < TABLE_PARTITIONS; partition++)

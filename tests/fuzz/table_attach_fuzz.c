@@ -116,6 +116,7 @@ static void unpack_all(const union record *record)
     struct account account;
     struct account_exception exception;
     struct account_settings settings;
+    struct account_alias alias;
     struct profile profile;
 
     if (verdict_unpack(record, &verdict))
@@ -125,6 +126,8 @@ static void unpack_all(const union record *record)
         MUST(strlen(account.profile) < sizeof account.profile);
     if (account_settings_unpack(record, &settings))
         MUST(strlen(settings.alias_profile) < sizeof settings.alias_profile);
+    if (account_alias_unpack(record, &alias))
+        MUST(strlen(alias.profile) < sizeof alias.profile);
     if (account_profile_unpack(record, &profile))
         MUST(strlen(profile.name) < sizeof profile.name);
     account_exception_unpack(record, &exception);

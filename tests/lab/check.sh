@@ -35,6 +35,7 @@ phase alias_is_secure_both_ways "a secure alias sends and takes only encrypted (
 phase loss_of_tls_is_held "who did TLS and does it no more is held, and an administrator told (S10)"
 phase keys_are_told "a recipient's key in signed DNS is told, and sends nothing (S14, DANE-44)"
 phase rules_hold "an administrator's rules hold for everybody"
+phase derivations_are_whole "a derivation has demands, evidence, row, price, and what would change it"
 phase blocked_look_stops_nothing "a look that is blocked stops no mail (law 1)"
 phase decisions_survive_a_kill "what was acknowledged survives kill -9"
 phase rate_limits_are_respected "a host that limits our rate is left in peace"

@@ -62,7 +62,19 @@ alias_is_secure_both_ways() {
         decided stop --inbound --tls 1.1 --client 192.0.2.1 x@y.lab $me &&
         decided send --inbound --tls 1.2 --client 192.0.2.1 x@y.lab $me &&
         decided send --inbound --tls none --client 10.9.8.7 x@y.lab $me &&
-        decided send --inbound --tls none --client 192.0.2.1 x@y.lab bob@here.lab
+        decided send --inbound --tls none --client 192.0.2.1 x@y.lab bob@here.lab &&
+        alias_works_as_it_is_set
+}
+
+# Off, and each way by itself (expert).
+alias_works_as_it_is_set() {
+    decided send off@secure.here.lab bob@no-starttls.secure.lab &&
+        says "secure alias is off" off@secure.here.lab bob@no-starttls.secure.lab &&
+        decided send --inbound --tls none --client 192.0.2.1 x@y.lab off@secure.here.lab &&
+        decided stop out@secure.here.lab bob@no-starttls.secure.lab &&
+        decided send --inbound --tls none --client 192.0.2.1 x@y.lab out@secure.here.lab &&
+        decided send in@secure.here.lab bob@no-starttls.secure.lab &&
+        decided stop --inbound --tls none --client 192.0.2.1 x@y.lab in@secure.here.lab
 }
 
 # S10: a host that once did TLS and does it no more: held, an alarm, in the review queue; an administrator
@@ -108,8 +120,27 @@ rules_hold() {
         decided defer carol@here.lab bob@tls13.secure.lab &&
         ctl rule refuse tls13.secure.lab --reason test >/dev/null &&
         decided stop carol@here.lab bob@tls13.secure.lab &&
+        decided stop --next-hop p384.secure.lab carol@here.lab bob@tls13.secure.lab &&
         ctl rule remove tls13.secure.lab --reason test >/dev/null &&
         decided send carol@here.lab bob@tls13.secure.lab
+}
+
+derivation_has() { # SENDER RECIPIENT WORDS...
+    found=$(ctl decide --explain "$1" "$2")
+    for words in "$3" "$4" "$5"; do
+        case $found in *"$words"*) ;; *) echo "  $1 $2: does not say $words"; return 1 ;; esac
+    done
+}
+
+# Every demand and what became of it, who decided, the row and its price, what would change it.
+derivations_are_whole() {
+    derivation_has $alice bob@no-starttls.secure.lab "decided by    profile" "seen not to be met: stop  <- decides" \
+        "encryption: TLS 1.2 or later at every host or no mail" &&
+        derivation_has $alice bob@blocklisted.secure.lab "not known to be met; stop if it is seen not to be" \
+            "hosts without TLS 1.2 get nothing" "posteo (by: sender)" &&
+        derivation_has off@secure.here.lab bob@no-starttls.secure.lab "secure alias  off" "nobody demands anything" \
+            "none: its own level holds" &&
+        derivation_has $alice bob@dane-ee.lab "without TLSA  nothing goes there" "by dane, last seen" "good for"
 }
 
 # Law 1: a look that is blocked stops nothing that a policy can enforce.

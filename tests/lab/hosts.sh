@@ -200,7 +200,9 @@ politeness {
     back_off_max = 2s
 }
 guarantee {
-    aliases = { "@secure.here.lab" }
+    aliases = { "@secure.here.lab", "off@secure.here.lab off",
+        "out@secure.here.lab expert send=strict receive=any",
+        "in@secure.here.lab expert send=nothing" }
     trusted_hops = { 10.9.8.0/24 }
 }
 END

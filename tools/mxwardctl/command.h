@@ -52,6 +52,7 @@ enum option_bit {
     OPTION_TLS = 1 << 22,
     OPTION_CLIENT = 1 << 23,
     OPTION_KEYS = 1 << 24,
+    OPTION_HOP = 1 << 25,
 };
 #define OPTIONS_ALL (OPTION_SOCKET | OPTION_WAIT | OPTION_COLOR | OPTION_HELP)
 #define OPTIONS_ASK (OPTIONS_ALL | OPTION_JSON | OPTION_LIVE | OPTION_AGE)
@@ -75,7 +76,7 @@ struct invocation {
     int64_t until_s;                              /* wall clock; 0: not given */
     unsigned days;
     unsigned client_tls; /* 0x0303: TLS 1.2; 0: none */
-    const char *client;
+    const char *client, *next_hop;
     char **words; /* what is left of the command line */
     int word_count;
 };

@@ -4,6 +4,7 @@
  * Called by main and check. Recipients are asked at once and told in the order given. The exit code
  * is the gravest: stopped before must wait before may leave.
  */
+#include "tools/mxwardctl/derivation.h"
 #include "tools/mxwardctl/document.h"
 
 #include "ipc/wire/json.h"
@@ -31,6 +32,7 @@ static void message_fill(const struct decide *decide, size_t place, struct mxw_m
     message->recipient = decide->recipients[place];
     message->sender = invocation->forward ? NULL : invocation->words[0];
     message->sasl = invocation->sasl;
+    message->next_hop = invocation->next_hop;
     message->profile = invocation->profile;
     if (invocation->forward && !message->profile)
         message->profile = FORWARD_PROFILE;
@@ -49,6 +51,11 @@ static void message_fill(const struct decide *decide, size_t place, struct mxw_m
 }
 
 /* --- telling --- */
+
+static int exit_code_of_action(const char *action)
+{
+    return strcmp(action, "stop") == 0 ? NOT_MET : strcmp(action, "send") == 0 ? DONE : UNDECIDED;
+}
 
 static int exit_code_of(const struct mxw_result *result)
 {
@@ -184,56 +191,6 @@ static int ask(struct decide *decide)
 
 /* --- the derivation --- */
 
-static void print_demand(const struct screen *screen, const json_t *demand)
-{
-    fputs("  ", screen->out);
-    screen_column(screen, text_or(demand, "source", "?"), 12);
-    screen_column(screen, text_or(demand, "level", "?"), 18);
-    if (is_there(demand, "left_out"))
-        fprintf(screen->out, "left out: %s", text_of(demand, "left_out"));
-    else
-        fprintf(screen->out, "%s, %s when not met",
-                truth_of(demand, "met") ? "met" : "not seen to be met",
-                text_or(demand, "when_unmet", "?"));
-    fputc('\n', screen->out);
-}
-
-static void print_line(const struct screen *screen, const char *title, const char *text)
-{
-    fputs("  ", screen->out);
-    screen_column(screen, title, 14);
-    screen_text(screen, text);
-    fputc('\n', screen->out);
-}
-
-static void print_derivation(const struct screen *screen, const json_t *root)
-{
-    const json_t *policy = json_object_get(root, "policy"), *demand;
-    const json_t *evidence = json_object_get(root, "evidence");
-    const json_t *memory = json_object_get(evidence, "memory");
-    size_t i;
-
-    screen_styled(screen, STYLE_BOLD, text_or(root, "next_hop", "?"));
-    fprintf(screen->out, ": %s\n", text_or(root, "action", "?"));
-    print_line(screen, "answer", text_or(root, "text", ""));
-    print_line(screen, "code", text_or(root, "code", ""));
-    print_line(screen, "policy", text_or(policy, "text", text_or(policy, "answer", "")));
-    print_line(screen, "guarantees", text_or(policy, "guarantees", ""));
-    print_line(screen, "by the row", text_or(policy, "rule", ""));
-    if (truth_of(root, "observed"))
-        print_line(screen, "observed", text_or(root, "would", ""));
-    fputs("Demands\n", screen->out);
-    json_array_foreach(json_object_get(root, "demands"), i, demand) print_demand(screen, demand);
-    fputs("Evidence\n", screen->out);
-    print_line(screen, "seen", text_or(evidence, "sentence", "nothing is known"));
-    print_line(screen, "class", text_or(evidence, "class", "unknown"));
-    print_line(screen, "remembered", text_or(memory, "level", "none"));
-    print_line(screen, "OpenPGP key", text_or(root, "openpgp", "not-asked"));
-    print_line(screen, "S/MIME", text_or(root, "smime", "not-asked"));
-    fputs("What would change it\n", screen->out);
-    print_line(screen, "", text_or(root, "would_change", ""));
-}
-
 static int explain_all(struct decide *decide)
 {
     int code = DONE;
@@ -250,14 +207,14 @@ static int explain_all(struct decide *decide)
                                      decide->invocation->wait_ms + 1500);
         if (status != MXW_OK)
             return ask_failed(decide->handle, status);
-        if (decide->invocation->json) {
-            puts(text);
-            continue;
-        }
         root = document_parse(text, length);
         if (!root)
             return INTERNAL;
-        print_derivation(&decide->screen, root);
+        if (decide->invocation->json)
+            puts(text);
+        else
+            derivation_print(&decide->screen, root);
+        code = exit_code_worse(code, exit_code_of_action(text_or(root, "action", "")));
         json_decref(root);
     }
     return code;
@@ -270,8 +227,14 @@ int decide_run(const struct invocation *invocation)
                             .recipients = invocation->words + before,
                             .count = (size_t)(invocation->word_count - before),
                             .columns = 16};
-    int code = ask_open(invocation, &decide.handle);
+    int code = DONE;
 
+    if (invocation->explain && invocation->inbound) {
+        fputs("mxwardctl: --explain is about mail that leaves; --inbound says why by itself\n",
+              stderr);
+        return USAGE;
+    }
+    code = ask_open(invocation, &decide.handle);
     if (code != DONE)
         return code;
     screen_init(&decide.screen, invocation, stdout);

@@ -41,6 +41,8 @@ const struct option_line option_lines[] = {
      "every setting with its explanation and standard value, as a file to start from", NULL},
     {OPTION_PROFILE, 'p', "profile", "NAME", "the profile (see mxwardctl config)", NULL},
     {OPTION_SASL, 0, "sasl", "NAME", "the account that submitted the message", NULL},
+    {OPTION_HOP, 0, "next-hop", "NEXTHOP",
+     "where it will be sent, if not to the recipient's domain", NULL},
     {OPTION_FACT, 'f', "fact", "WORDS",
      "what the mail server knows of the message, joined by commas: authenticated, local, forward, "
      "tls-report, null-sender, requiretls, auto-submitted, tls-required-no",
@@ -254,6 +256,7 @@ static bool take_plain(struct invocation *invocation, enum option_bit bit, const
         {OPTION_DOMAIN, NULL, &invocation->domain},
         {OPTION_REASON, NULL, &invocation->reason},
         {OPTION_CLIENT, NULL, &invocation->client},
+        {OPTION_HOP, NULL, &invocation->next_hop},
     };
 
     for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++) {
