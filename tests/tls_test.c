@@ -326,7 +326,8 @@ static void offer_of_default_library(struct server *server, struct offer *offer)
     SSL_CTX_free(ctx);
 }
 
-/* The library context is cut down (tls_library.c); that must not be seen from outside. */
+/* The library context is cut down (certificate/openssl_library.c); that must not be seen from
+ * outside. */
 START_TEST(what_is_offered_is_what_the_whole_library_offers_but_for_what_is_weak_TLS_15_PIT_02)
 {
     static const unsigned suites[] = {0x1302, 0x1303, 0x1301, 0xc02c, 0xc030, 0xc02b, 0xc02f,

@@ -11,6 +11,7 @@
 #include "engine/base/check.h"
 #include "engine/base/reference.h"
 #include "engine/base/log.h"
+#include "engine/certificate/openssl_library.h"
 #include "engine/certificate/openssl_memory.h"
 #include "engine/names/name.h"
 
@@ -21,12 +22,13 @@
 #include <openssl/x509v3.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#define TEXT_BYTES  256  /* of subject and issuer, NUL included */
-#define CA_DER_KEPT 8192 /* bytes; a larger one is decoded again for each verification */
+#define TEXT_BYTES 256  /* of subject and issuer, NUL included */
+#define DER_KEPT   8192 /* bytes; a larger one is decoded again for each verification */
 
 /* --- names --- */
 
@@ -89,6 +91,93 @@ bool certificate_names_host(const struct certificate *certificate, const char *h
             return true;
     }
     return false;
+}
+
+/* --- reading: OpenSSL's view --- */
+
+/* Set once, under the lock. Release and acquire: who sees them sees what they point to. */
+static _Atomic(struct openssl_library *) library_for_all, library_for_usual;
+
+/* Under the lock. */
+static int library_open(_Atomic(struct openssl_library *) *library, enum openssl_purpose purpose)
+{
+    struct openssl_library *opened = atomic_load_explicit(library, memory_order_relaxed);
+
+    if (opened == NULL)
+        opened = openssl_library_open(purpose);
+    atomic_store_explicit(library, opened, memory_order_release);
+    return opened == NULL ? -ENOMEM : 0;
+}
+
+int x509_library_open(void)
+{
+    static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
+    int error;
+
+    pthread_mutex_lock(&opening);
+    error = library_open(&library_for_all, OPENSSL_ALL_CERTIFICATES);
+    if (error == 0)
+        error = library_open(&library_for_usual, OPENSSL_USUAL_CERTIFICATES);
+    pthread_mutex_unlock(&opening);
+    return error;
+}
+
+static OSSL_LIB_CTX *library_context(_Atomic(struct openssl_library *) *library)
+{
+    const struct openssl_library *opened = atomic_load_explicit(library, memory_order_acquire);
+
+    return opened == NULL ? NULL : openssl_library_context(opened);
+}
+
+OSSL_LIB_CTX *x509_library(void)
+{
+    return library_context(&library_for_all);
+}
+
+/* Not d2i_X509: given a certificate to fill, that one refuses what has an extension that it cannot
+ * read. Such a certificate is one all the same; what it is worth, verification says. */
+static X509 *read_in(OSSL_LIB_CTX *context, const uint8_t **at, size_t size)
+{
+    ASN1_VALUE *x509 = (ASN1_VALUE *)X509_new_ex(context, NULL);
+
+    if (x509 != NULL && ASN1_item_d2i(&x509, at, (long)size, ASN1_ITEM_rptr(X509)) == NULL) {
+        X509_free((X509 *)x509);
+        return NULL;
+    }
+    return (X509 *)x509;
+}
+
+/* Are its key and the signature on it of those that the small context knows? */
+static bool is_usual(const X509 *x509)
+{
+    switch (X509_get_signature_nid(x509)) {
+    case NID_sha256WithRSAEncryption:
+    case NID_sha384WithRSAEncryption:
+    case NID_sha512WithRSAEncryption:
+    case NID_ecdsa_with_SHA256:
+    case NID_ecdsa_with_SHA384:
+    case NID_ecdsa_with_SHA512:
+        return X509_get0_pubkey(x509) != NULL;
+    default:
+        return false;
+    }
+}
+
+X509 *x509_read(const uint8_t **at, size_t size)
+{
+    const uint8_t *begin = *at;
+    X509 *x509 = read_in(library_context(&library_for_usual), at, size);
+
+    if (x509 == NULL || is_usual(x509))
+        return x509;
+    X509_free(x509);
+    *at = begin;
+    return read_in(x509_library(), at, size);
+}
+
+EVP_PKEY *x509_read_key(const uint8_t **at, size_t size)
+{
+    return d2i_PUBKEY_ex(NULL, at, (long)size, x509_library(), NULL);
 }
 
 /* --- gathering what an allocation must hold --- */
@@ -287,7 +376,7 @@ static void entry_facts(struct certificate_entry *entry, X509 *x509)
     if (certificate->signature == NULL)
         certificate->signature = "unknown";
     key_facts(certificate, x509);
-    if (certificate->is_ca && certificate->der_bytes <= CA_DER_KEPT && X509_up_ref(x509) == 1) {
+    if (certificate->is_ca && certificate->der_bytes <= DER_KEPT && X509_up_ref(x509) == 1) {
         entry->x509 = x509;
         entry->bytes += 2048 + 3 * (size_t)certificate->der_bytes; /* as measured, roughly */
     }
@@ -297,7 +386,7 @@ static int parts_gather(struct parts *parts, const uint8_t *der, size_t size)
 {
     const uint8_t *at = der;
 
-    parts->x509 = d2i_X509(NULL, &at, (long)size);
+    parts->x509 = x509_read(&at, size);
     if (parts->x509 == NULL)
         return 0;
     if (at != der + size) { /* something follows: not this certificate's DER */
@@ -313,11 +402,13 @@ static int parts_gather(struct parts *parts, const uint8_t *der, size_t size)
 }
 
 struct certificate_entry *certificate_parse(const uint8_t *der, size_t size,
-                                            const uint8_t sha256[SHA256_BYTES], int *error)
+                                            const uint8_t sha256[SHA256_BYTES], X509 **read,
+                                            int *error)
 {
     struct certificate_entry *entry = NULL;
     struct parts parts = {0};
 
+    *read = NULL;
     x509_begin();
     *error = parts_gather(&parts, der, size);
     if (*error == 0 && parts.x509 != NULL) {
@@ -332,9 +423,15 @@ struct certificate_entry *certificate_parse(const uint8_t *der, size_t size,
             entry_facts(entry, parts.x509);
         }
     }
+    if (entry != NULL && entry->x509 == NULL && size <= DER_KEPT) {
+        *read = parts.x509;
+        parts.x509 = NULL;
+    }
     parts_free(&parts);
     if (x509_out_of_memory() && *error == 0) { /* then nothing read from it is certain */
         certificate_drop(entry == NULL ? NULL : &entry->certificate);
+        X509_free(*read);
+        *read = NULL;
         entry = NULL;
         *error = -ENOMEM;
     }
@@ -392,7 +489,7 @@ X509 *certificate_x509(const struct certificate *certificate)
 
     if (kept != NULL && X509_up_ref(kept) == 1)
         return kept;
-    x509 = d2i_X509(NULL, &at, (long)certificate->der_bytes);
+    x509 = x509_read(&at, certificate->der_bytes);
     ERR_clear_error();
     return x509;
 }

@@ -11,6 +11,10 @@
  * come only from certificate_intern under that lock or from somebody who has one already. So an
  * entry with count 1 can be unlinked and dropped.
  *
+ * A certificate is mostly verified right after it was added, and reading it again costs a third of
+ * that. So each stripe keeps the last that it took as OpenSSL has read it, until somebody verifies
+ * it, the next comes, or it is evicted. Those of authorities stay in their entries (x509.h).
+ *
  * What is held is counted where the count of an entry leaves 1 (under the lock) and comes back to
  * it (certificate_drop, anywhere), so for a moment it may say too much, never too little. Those met
  * on the way to one that can go are put last, so that they do not stand in the way again.
@@ -54,6 +58,8 @@ struct stripe {
     size_t bytes;
     uint64_t kept;
     _Atomic size_t held[2]; /* bytes that others have: of usual certificates, of large ones */
+    const struct certificate_entry *last; /* added, and not verified since; NULL: none */
+    X509 *last_x509;
 };
 
 struct pkix_slot {
@@ -104,10 +110,11 @@ int certificate_store_create(struct certificate_store **out, size_t bytes_max)
     store->stripe_bytes_max = bytes_max / STRIPES;
     store->bucket_mask = buckets - 1;
     x509_begin();
-    complete = openssl_load_all(NULL);
+    complete = openssl_load_all(NULL) && x509_library_open() == 0;
     store->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
     store->pkix = calloc(PKIX_SETS * PKIX_WAYS, sizeof *store->pkix);
     complete = complete && store->sha256 != NULL && store->pkix != NULL &&
+
                getrandom(&store->seed, sizeof store->seed, 0) == (ssize_t)sizeof store->seed;
     pthread_mutex_init(&store->trust_lock, NULL);
     for (unsigned i = 0; i < STRIPES; i++) {
@@ -138,6 +145,7 @@ void certificate_store_destroy(struct certificate_store *store)
             certificate_drop(&entry->certificate);
             entry = older;
         }
+        X509_free(store->stripes[i].last_x509);
         free(store->stripes[i].buckets);
         pthread_mutex_destroy(&store->stripes[i].lock);
         pthread_mutex_destroy(&store->pkix_locks[i]);
@@ -208,6 +216,18 @@ static uint64_t bucket_of(const struct certificate_store *store, const uint8_t *
     return (hash / STRIPES) & store->bucket_mask;
 }
 
+/* What OpenSSL read `entry` from, for the caller; NULL: somebody has it, or it is no more. */
+static X509 *stripe_take_x509(struct stripe *stripe, const struct certificate_entry *entry)
+{
+    X509 *x509 = stripe->last_x509;
+
+    if (stripe->last != entry)
+        return NULL;
+    stripe->last = NULL;
+    stripe->last_x509 = NULL;
+    return x509;
+}
+
 static void stripe_evict(struct certificate_store *store, struct stripe *stripe,
                          struct certificate_entry *entry)
 {
@@ -221,6 +241,7 @@ static void stripe_evict(struct certificate_store *store, struct stripe *stripe,
     stripe_unlink(stripe, entry);
     stripe->bytes -= entry->bytes;
     stripe->kept--;
+    X509_free(stripe_take_x509(stripe, entry));
     count(&store->evicted);
     certificate_drop(&entry->certificate);
 }
@@ -286,9 +307,10 @@ static const struct certificate *store_find(struct certificate_store *store, con
     return entry == NULL ? NULL : &entry->certificate;
 }
 
-/* Adds `fresh` and returns it, or the equal one that somebody was quicker with. NULL: no room. */
+/* Adds `fresh` and returns it, or the equal one that somebody was quicker with. NULL: no room.
+ * Takes `x509`, what it was read from; may be NULL. */
 static const struct certificate *store_add(struct certificate_store *store,
-                                           struct certificate_entry *fresh)
+                                           struct certificate_entry *fresh, X509 *x509)
 {
     const uint8_t *der = fresh->certificate.der;
     size_t size = fresh->certificate.der_bytes;
@@ -303,7 +325,15 @@ static const struct certificate *store_add(struct certificate_store *store,
     added = entry == NULL && stripe_makes_room(store, stripe, fresh);
     if (added)
         stripe_add(stripe, bucket, fresh);
+    if (added && x509 != NULL) {
+        X509 *before = stripe->last_x509;
+
+        stripe->last = fresh;
+        stripe->last_x509 = x509;
+        x509 = before;
+    }
     pthread_mutex_unlock(&stripe->lock);
+    X509_free(x509);
     if (added)
         return &fresh->certificate;
     certificate_drop(&fresh->certificate);
@@ -319,6 +349,7 @@ const struct certificate *certificate_intern(struct certificate_store *store, co
     uint8_t sha256[SHA256_BYTES];
     const struct certificate *found;
     struct certificate_entry *fresh;
+    X509 *x509;
 
     *error = 0;
     if (size == 0 || size > LIMIT_CERTIFICATE_BYTES)
@@ -331,11 +362,11 @@ const struct certificate *certificate_intern(struct certificate_store *store, co
         *error = -ENOMEM;
         return NULL;
     }
-    fresh = certificate_parse(der, size, sha256, error);
+    fresh = certificate_parse(der, size, sha256, &x509, error);
     if (fresh == NULL)
         return NULL;
     count(&store->parsed);
-    found = store_add(store, fresh);
+    found = store_add(store, fresh, x509);
     if (found == NULL)
         *error = -ENOBUFS;
     return found;
@@ -375,6 +406,12 @@ static void trust_decode(X509_STORE *trust)
     }
 }
 
+/* False: it cannot be read, or brought none. */
+static bool trust_add_file(X509_STORE *trust, const char *path)
+{
+    return X509_STORE_load_file_ex(trust, path, x509_library(), NULL) == 1;
+}
+
 /* True if any file brought a root, new or known. */
 static bool trust_add_directory(X509_STORE *trust, const char *path)
 {
@@ -388,7 +425,7 @@ static bool trust_add_directory(X509_STORE *trust, const char *path)
     for (unsigned i = 0; i < TRUST_FILES_MAX && (entry = readdir(directory)) != NULL; i++)
         if (entry->d_name[0] != '.' &&
             snprintf(file, sizeof file, "%s/%s", path, entry->d_name) < (int)sizeof file)
-            any |= X509_STORE_load_file(trust, file) == 1; /* what is no certificate adds none */
+            any |= trust_add_file(trust, file); /* what is no certificate adds none */
     closedir(directory);
     return any;
 }
@@ -399,9 +436,9 @@ static void trust_add_system(X509_STORE *trust)
     const char *file = getenv(X509_get_default_cert_file_env());
     const char *directory = getenv(X509_get_default_cert_dir_env());
 
-    X509_STORE_load_file(trust, file != NULL ? file : X509_get_default_cert_file());
+    trust_add_file(trust, file != NULL ? file : X509_get_default_cert_file());
     if (file == NULL && directory == NULL && trust_roots(trust) == 0)
-        X509_STORE_load_file(trust, debian_bundle);
+        trust_add_file(trust, debian_bundle);
     if (directory != NULL || trust_roots(trust) == 0)
         trust_add_directory(trust, directory != NULL ? directory : X509_get_default_cert_dir());
 }
@@ -411,7 +448,7 @@ static int trust_add(X509_STORE *trust, const char *ca_file, const char *ca_dire
                      size_t why_size)
 {
     if (ca_file != NULL)
-        X509_STORE_load_file(trust, ca_file);
+        trust_add_file(trust, ca_file);
     if (ca_file != NULL && trust_roots(trust) == 0) {
         snprintf(why, why_size, "probe.ca_file: no certificate can be read from %s", ca_file);
         return -EINVAL;
@@ -513,8 +550,21 @@ static void pkix_bound_x509(int64_t *until_s, int64_t now_s, const X509 *x509)
             pkix_bound(until_s, now_s, (int64_t)timegm(&tm));
 }
 
-static int pkix_verify(X509_STORE *trust, const struct certificate *const *chain,
-                       uint8_t chain_count, int64_t now_s, int64_t *until_s)
+static X509 *pkix_leaf(struct certificate_store *store, const struct certificate *leaf)
+{
+    unsigned which;
+    X509 *x509;
+
+    (void)bucket_of(store, leaf->der, leaf->der_bytes, &which);
+    pthread_mutex_lock(&store->stripes[which].lock);
+    x509 = stripe_take_x509(&store->stripes[which], certificate_entry(leaf));
+    pthread_mutex_unlock(&store->stripes[which].lock);
+    return x509 != NULL ? x509 : certificate_x509(leaf);
+}
+
+static int pkix_verify(struct certificate_store *store, X509_STORE *trust,
+                       const struct certificate *const *chain, uint8_t chain_count, int64_t now_s,
+                       int64_t *until_s)
 {
     X509_STORE_CTX *context;
     STACK_OF(X509) * untrusted;
@@ -522,9 +572,9 @@ static int pkix_verify(X509_STORE *trust, const struct certificate *const *chain
     int result = -ENOMEM;
 
     x509_begin();
-    context = X509_STORE_CTX_new();
+    context = X509_STORE_CTX_new_ex(x509_library(), NULL);
     untrusted = certificate_stack(chain, 1, chain_count);
-    leaf = certificate_x509(chain[0]);
+    leaf = pkix_leaf(store, chain[0]);
 
     *until_s = now_s + CERTIFICATE_PKIX_S;
     for (unsigned i = 0; i < chain_count; i++) {
@@ -628,7 +678,7 @@ int certificate_pkix(struct certificate_store *store, const struct certificate *
     pkix_place(store, &place);
     if (!pkix_remembered(&place, fresh.generation, now_s, &fresh.result)) {
         count(&store->pkix_verified);
-        fresh.result = pkix_verify(trust, chain, chain_count, now_s, &fresh.until_s);
+        fresh.result = pkix_verify(store, trust, chain, chain_count, now_s, &fresh.until_s);
         if (fresh.result >= 0) {
             memcpy(fresh.chain, place.digest, SHA256_BYTES);
             pkix_remember(&place, &fresh);

@@ -33,9 +33,22 @@ static inline struct certificate_entry *certificate_entry(const struct certifica
     return (struct certificate_entry *)(uintptr_t)certificate;
 }
 
-/* A new entry with one reference; NULL as certificate_intern. `sha256` is that of the DER. */
+/* Makes the library contexts in which all certificates of the process are read and verified, once;
+ * they stay, as what was read in them may. Until then that is OpenSSL's default context, which
+ * finds the same at several times the cost. 0, or negative errno: it may be tried again. Any
+ * thread. */
+int x509_library_open(void);
+OSSL_LIB_CTX *x509_library(void); /* the one that knows everything */
+/* As d2i_X509 and d2i_PUBKEY, a certificate in the smallest context that knows its key and the
+ * signature on it. NULL: not one, or no memory. */
+X509 *x509_read(const uint8_t **at, size_t size);
+EVP_PKEY *x509_read_key(const uint8_t **at, size_t size);
+
+/* A new entry with one reference; NULL as certificate_intern. `sha256` is that of the DER. *read is
+ * what it was read from, for who verifies it right away, or NULL: kept in the entry, or large. */
 struct certificate_entry *certificate_parse(const uint8_t *der, size_t size,
-                                            const uint8_t sha256[SHA256_BYTES], int *error);
+                                            const uint8_t sha256[SHA256_BYTES], X509 **read,
+                                            int *error);
 
 /* Around whatever asks OpenSSL: a parser or a verification that ran out of memory looks like one
  * that met rubbish, and only the second is the peer's fault. The first empties the error queue. */

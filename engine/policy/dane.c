@@ -35,7 +35,7 @@ enum { MATCHING_FULL = 0, MATCHING_SHA256 = 1, MATCHING_SHA512 = 2 };
 static EVP_PKEY *key_of_record(const struct dns_tlsa *record)
 {
     const uint8_t *at = record->data;
-    EVP_PKEY *key = d2i_PUBKEY(NULL, &at, record->size);
+    EVP_PKEY *key = x509_read_key(&at, record->size);
 
     if (key != NULL && at != record->data + record->size) {
         EVP_PKEY_free(key);
@@ -47,7 +47,7 @@ static EVP_PKEY *key_of_record(const struct dns_tlsa *record)
 static X509 *certificate_of_record(const struct dns_tlsa *record)
 {
     const uint8_t *at = record->data;
-    X509 *x509 = d2i_X509(NULL, &at, record->size);
+    X509 *x509 = x509_read(&at, record->size);
 
     if (x509 != NULL && (at != record->data + record->size || X509_get0_pubkey(x509) == NULL)) {
         X509_free(x509);
@@ -183,7 +183,7 @@ static int dates_of_anchor(int ok, X509_STORE_CTX *context)
 static int path_verify(struct matching *matching, X509 *anchor, struct path *path, X509 **last)
 {
     X509_STORE *store = X509_STORE_new();
-    X509_STORE_CTX *context = X509_STORE_CTX_new();
+    X509_STORE_CTX *context = X509_STORE_CTX_new_ex(x509_library(), NULL);
     int result = -ENOMEM, anchor_dates = X509_V_OK;
 
     if (store != NULL && context != NULL &&

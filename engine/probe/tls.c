@@ -10,9 +10,9 @@
 
 #include "engine/base/check.h"
 #include "engine/base/limits.h"
+#include "engine/certificate/openssl_library.h"
 #include "engine/certificate/openssl_memory.h"
 #include "engine/probe/tls_hello.h"
-#include "engine/probe/tls_library.h"
 
 #include <openssl/core_names.h>
 #include <openssl/err.h>
@@ -37,7 +37,7 @@ enum { CLEAR_KEPT = 60 };
 typedef int security_callback(const SSL *, const SSL_CTX *, int, int, int, void *, void *);
 
 struct tls_context {
-    struct tls_library *library;
+    struct openssl_library *library;
     SSL_CTX *ssl;
     security_callback *standard; /* OpenSSL's own, which SECURITY_LEVEL is about */
     BIO_METHOD *memory;
@@ -236,10 +236,10 @@ int tls_context_create(struct tls_context **out, bool static_rsa, char *why, siz
     if (context == NULL)
         return -ENOMEM;
     begin();
-    context->library = tls_library_open();
+    context->library = openssl_library_open(OPENSSL_TLS_CLIENT);
     context->memory = memory_method();
     if (context->library != NULL && context->memory != NULL)
-        context->ssl = make_context(tls_library_context(context->library), static_rsa);
+        context->ssl = make_context(openssl_library_context(context->library), static_rsa);
     if (context->ssl != NULL && !openssl_ran_short()) {
         context->standard = SSL_CTX_get_security_callback(context->ssl);
         *out = context;
@@ -258,7 +258,7 @@ void tls_context_destroy(struct tls_context *context)
         return;
     SSL_CTX_free(context->ssl);
     BIO_meth_free(context->memory);
-    tls_library_close(context->library);
+    openssl_library_close(context->library);
     free(context);
 }
 

@@ -3,8 +3,8 @@
  * wants them.
  *
  * Plays are linked with --wrap for the functions below; OpenSSL, which is a library of its own, is
- * told by probe/tls_library.c to use the same ones. Outside of world_allocations_begin … _end, and
- * while paused, nothing is counted and nothing fails.
+ * told by certificate/openssl_memory.c to use the same ones. Outside of world_allocations_begin …
+ * _end, and while paused, nothing is counted and nothing fails.
  */
 #include "tests/plays/world/world.h"
 
@@ -101,7 +101,7 @@ FILE *__wrap_open_memstream(char **text, size_t *size)
     return fails() ? NULL : __real_open_memstream(text, size);
 }
 
-/* --- OpenSSL: what probe/tls_library.c gives it, and that it is OpenSSL who asks --- */
+/* --- OpenSSL: what certificate/openssl_memory.c gives it, and that it is OpenSSL who asks --- */
 
 static CRYPTO_malloc_fn library_malloc;
 static CRYPTO_realloc_fn library_realloc;
