@@ -758,6 +758,331 @@ START_TEST(many_chains_do_not_outgrow_the_memory_of_results)
 }
 END_TEST
 
+/* --- what was signed above the leaf is remembered, and nothing else --- */
+
+/* Interns the leaf and the authority, both taken, and verifies. `damaged`: the last byte of the DER
+ * of that one, which is its signature's, is another. */
+static int pkix_of_pair(X509 *leaf, X509 *authority, int damaged, int64_t now_s)
+{
+    X509 *const both[2] = {leaf, authority};
+    const struct certificate *chain[2];
+    int result, error;
+
+    for (int i = 0; i < 2; i++) {
+        size_t size;
+        uint8_t *der = pki_der(both[i], &size);
+
+        if (i == damaged)
+            der[size - 1] ^= 1;
+        chain[i] = certificate_intern(store, der, size, &error);
+        ck_assert_ptr_nonnull(chain[i]);
+        OPENSSL_free(der);
+        X509_free(both[i]);
+    }
+    result = certificate_pkix(store, chain, 2, now_s);
+    certificate_drop(chain[0]);
+    certificate_drop(chain[1]);
+    return result;
+}
+
+static X509 *leaf_below(X509 *issuer, EVP_PKEY *issuer_key)
+{
+    return pki_certificate(&(struct pki_spec){.key = leaf_key,
+                                              .alternative = "DNS:a.example",
+                                              .not_before_s = PKI_NOW_S - 10 * PKI_YEAR_S,
+                                              .not_after_s = PKI_NOW_S + 20 * PKI_YEAR_S,
+                                              .issuer = issuer,
+                                              .issuer_key = issuer_key});
+}
+
+static X509 *one_more(X509 *x509)
+{
+    X509_up_ref(x509);
+    return x509;
+}
+
+static uint64_t known_paths(void)
+{
+    return certificate_store_counts(store).pkix_known_paths;
+}
+
+/* Three leaves of one authority, so that the path above them is known in each that follows. */
+static void know_the_path(void)
+{
+    uint64_t before = known_paths();
+
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert_int_eq(pkix_of_pair(leaf_below(pki_ca, ca_key), one_more(pki_ca), -1, PKI_NOW_S),
+                         X509_V_OK);
+    ck_assert_uint_eq(known_paths(), before + 2);
+}
+
+START_TEST(under_a_known_path_the_signature_on_the_leaf_is_checked)
+{
+    know_the_path();
+    uint64_t before = known_paths();
+    ck_assert_int_eq(pkix_of_pair(leaf_below(pki_ca, ca_key), one_more(pki_ca), 0, PKI_NOW_S),
+                     X509_V_ERR_CERT_SIGNATURE_FAILURE);
+    ck_assert_int_eq(pkix_of_pair(leaf_below(pki_ca, root_key), one_more(pki_ca), -1, PKI_NOW_S),
+                     X509_V_ERR_CERT_SIGNATURE_FAILURE);
+    ck_assert_uint_eq(known_paths(), before);
+}
+END_TEST
+
+START_TEST(a_signature_above_the_leaf_that_fails_fails_each_time)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        if (i == 2)
+            know_the_path(); /* of the undamaged one */
+        uint64_t before = known_paths();
+        ck_assert_int_eq(pkix_of_pair(leaf_below(pki_ca, ca_key), one_more(pki_ca), 1, PKI_NOW_S),
+                         X509_V_ERR_CERT_SIGNATURE_FAILURE);
+        ck_assert_uint_eq(known_paths(), before);
+    }
+}
+END_TEST
+
+/* The authority lives from a year ago for five years, the root for ten, the leaf longer. */
+START_TEST(under_a_known_path_the_dates_of_all_are_checked)
+{
+    static const struct {
+        int64_t now_s;
+        int expected;
+    } rows[] = {
+        {PKI_NOW_S + 5 * PKI_YEAR_S - 1, X509_V_OK},
+        {PKI_NOW_S + 5 * PKI_YEAR_S, X509_V_ERR_CERT_HAS_EXPIRED},
+        {PKI_NOW_S + 10 * PKI_YEAR_S, X509_V_ERR_CERT_HAS_EXPIRED},
+        {PKI_NOW_S + 20 * PKI_YEAR_S, X509_V_ERR_CERT_HAS_EXPIRED},
+        {PKI_NOW_S - PKI_YEAR_S, X509_V_OK},
+        {PKI_NOW_S - PKI_YEAR_S - 1, X509_V_ERR_CERT_NOT_YET_VALID},
+        {PKI_NOW_S, X509_V_OK},
+    };
+
+    know_the_path();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        ck_assert_msg(pkix_of_pair(leaf_below(pki_ca, ca_key), one_more(pki_ca), -1,
+                                   rows[i].now_s) == rows[i].expected,
+                      "row %zu", i);
+}
+END_TEST
+
+START_TEST(a_known_path_to_a_root_that_is_no_longer_trusted_is_none)
+{
+    X509 *other = pki_certificate(
+        &(struct pki_spec){.key = leaf_key, .common_name = "other root", .ca = true});
+
+    know_the_path();
+    unlink(roots_path);
+    roots_write(other);
+    ck_assert_int_eq(certificate_trust_load(store, roots_path, NULL), 0);
+    ck_assert_int_eq(pkix_of_pair(leaf_below(pki_ca, ca_key), one_more(pki_ca), -1, PKI_NOW_S),
+                     X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY);
+    X509_free(other);
+}
+END_TEST
+
+/* What an authority may sign is asked for each leaf: names within its constraint, or none at all.
+ */
+START_TEST(under_a_known_path_the_limits_of_the_authority_hold)
+{
+    struct pki_spec limited = {.key = ca_key,
+                               .common_name = "limited",
+                               .ca = true,
+                               .name_constraints = "permitted;DNS:example",
+                               .issuer = pki_root,
+                               .issuer_key = root_key};
+    X509 *authority = pki_certificate(&limited);
+
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert_int_eq(
+            pkix_of_pair(leaf_below(authority, ca_key), one_more(authority), -1, PKI_NOW_S),
+            X509_V_OK);
+        ck_assert_int_eq(
+            pkix_of_pair(pki_certificate(&(struct pki_spec){.key = leaf_key,
+                                                            .alternative = "DNS:a.elsewhere",
+                                                            .issuer = authority,
+                                                            .issuer_key = ca_key}),
+                         one_more(authority), -1, PKI_NOW_S),
+            X509_V_ERR_PERMITTED_VIOLATION);
+    }
+    ck_assert_uint_ge(known_paths(), 1);
+    X509_free(authority);
+    limited.key_usage = "critical,cRLSign";
+    limited.name_constraints = NULL;
+    authority = pki_certificate(&limited);
+    for (unsigned i = 0; i < 2; i++) {
+        int result =
+            pkix_of_pair(leaf_below(authority, ca_key), one_more(authority), -1, PKI_NOW_S);
+
+        ck_assert(result == X509_V_ERR_KEYUSAGE_NO_CERTSIGN || result == X509_V_ERR_INVALID_CA);
+    }
+    X509_free(authority);
+}
+END_TEST
+
+/* --- keys and signatures of all kinds --- */
+
+static EVP_PKEY *key_of(const char *algorithm, int rsa_bits, const char *group)
+{
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, algorithm, NULL);
+    EVP_PKEY *key = NULL;
+
+    PKI_NEEDS(context != NULL && EVP_PKEY_keygen_init(context) == 1);
+    PKI_NEEDS(rsa_bits == 0 || EVP_PKEY_CTX_set_rsa_keygen_bits(context, rsa_bits) == 1);
+    PKI_NEEDS(group == NULL || EVP_PKEY_CTX_set_group_name(context, group) == 1);
+    PKI_NEEDS(EVP_PKEY_generate(context, &key) == 1);
+    EVP_PKEY_CTX_free(context);
+    return key;
+}
+
+static EVP_PKEY *key_dsa(void)
+{
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "DSA", NULL);
+    EVP_PKEY *parameters = NULL, *key = NULL;
+
+    PKI_NEEDS(EVP_PKEY_paramgen_init(context) == 1 &&
+              EVP_PKEY_CTX_set_dsa_paramgen_bits(context, 2048) == 1 &&
+              EVP_PKEY_paramgen(context, &parameters) == 1);
+    EVP_PKEY_CTX_free(context);
+    context = EVP_PKEY_CTX_new_from_pkey(NULL, parameters, NULL);
+    PKI_NEEDS(EVP_PKEY_keygen_init(context) == 1 && EVP_PKEY_generate(context, &key) == 1);
+    EVP_PKEY_CTX_free(context);
+    EVP_PKEY_free(parameters);
+    return key;
+}
+
+/* By OpenSSL's default library context, from the same bytes. */
+static int whole_library_judges(X509 *leaf, X509 *authority)
+{
+    X509_STORE *trusted = X509_STORE_new();
+    X509_STORE_CTX *context = X509_STORE_CTX_new();
+    STACK_OF(X509) *untrusted = sk_X509_new_null();
+    int result;
+
+    PKI_NEEDS(X509_STORE_add_cert(trusted, pki_root) == 1 && sk_X509_push(untrusted, authority));
+    PKI_NEEDS(X509_STORE_CTX_init(context, trusted, leaf, untrusted) == 1 &&
+              X509_STORE_CTX_set_default(context, "ssl_server") == 1);
+    X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(context), 2);
+    X509_VERIFY_PARAM_set_time(X509_STORE_CTX_get0_param(context), PKI_NOW_S);
+    X509_verify_cert(context);
+    result = X509_STORE_CTX_get_error(context);
+    sk_X509_free(untrusted);
+    X509_STORE_CTX_free(context);
+    X509_STORE_free(trusted);
+    return result;
+}
+
+enum { KINDS = 13, SIGNING_KINDS = 9 };
+
+static void kinds_make(EVP_PKEY *kinds[KINDS])
+{
+    EVP_PKEY *const made[KINDS] = {
+        key_of("EC", 0, "P-256"),      key_of("EC", 0, "brainpoolP384r1"),
+        key_of("RSA", 2048, NULL),     key_of("RSA", 1024, NULL),
+        key_of("RSA-PSS", 2048, NULL), key_dsa(),
+        key_of("ED25519", 0, NULL),    key_of("ED448", 0, NULL),
+        key_of("SM2", 0, NULL),        key_of("X25519", 0, NULL),
+        key_of("X448", 0, NULL),       key_of("DH", 0, "ffdhe2048"),
+        key_of("EC", 0, "secp256k1"),
+    };
+
+    memcpy(kinds, made, sizeof made);
+}
+
+/* Not every digest goes with every key. */
+static bool can_sign(EVP_PKEY *key, const EVP_MD *digest)
+{
+    X509 *x509 = X509_dup(pki_ca);
+    bool signs = x509 != NULL && X509_sign(x509, key, digest) > 0;
+
+    X509_free(x509);
+    ERR_clear_error();
+    return signs;
+}
+
+static void judged_alike(EVP_PKEY *key, EVP_PKEY *authority_key, const EVP_MD *digest)
+{
+    X509 *authority = pki_certificate(&(struct pki_spec){.key = authority_key,
+                                                         .common_name = "authority",
+                                                         .ca = true,
+                                                         .issuer = pki_root,
+                                                         .issuer_key = root_key});
+    X509 *leaf = pki_certificate(&(struct pki_spec){
+        .key = key, .issuer = authority, .issuer_key = authority_key, .digest = digest});
+    const struct certificate *certificate = intern_into(store, one_more(leaf));
+    int whole = whole_library_judges(leaf, authority);
+
+    for (unsigned i = 0; i < 2; i++) { /* the second time the path is known */
+        int ours = pkix_of_pair(one_more(leaf), one_more(authority), -1, PKI_NOW_S - i * 7200);
+
+        ck_assert_msg(ours == whole, "a key of %s signed by %s with %s: %s, not %s",
+                      EVP_PKEY_get0_type_name(key), EVP_PKEY_get0_type_name(authority_key),
+                      digest == NULL ? "nothing" : EVP_MD_get0_name(digest),
+                      certificate_pkix_text(ours), certificate_pkix_text(whole));
+    }
+    ck_assert_uint_eq(certificate->key_bits, (unsigned)EVP_PKEY_get_bits(key));
+    certificate_drop(certificate);
+    X509_free(authority);
+    X509_free(leaf);
+}
+
+/* The library contexts of OpenSSL are cut down (openssl_library.c); that must not be seen. */
+START_TEST(keys_and_signatures_of_all_kinds_are_judged_as_the_whole_library_does_TLS_25)
+{
+    static const char *const digests[] = {"SHA1",   "SHA224",     "SHA256",  "SHA384",
+                                          "SHA512", "SHA512-256", "SHA3-256"};
+    EVP_PKEY *kinds[KINDS];
+    unsigned judged = 0;
+
+    kinds_make(kinds);
+    for (unsigned j = 0; j < SIGNING_KINDS; j++) {
+        bool no_digest = EVP_PKEY_is_a(kinds[j], "ED25519") || EVP_PKEY_is_a(kinds[j], "ED448");
+        const EVP_MD *digest = no_digest ? NULL : EVP_sha256();
+
+        for (unsigned i = 0; i < KINDS && can_sign(kinds[j], digest); i++, judged++)
+            judged_alike(kinds[i], kinds[j], digest);
+        for (unsigned i = 0; i < sizeof digests / sizeof *digests && !no_digest; i++) {
+            digest = EVP_get_digestbyname(digests[i]);
+            if (can_sign(kinds[j], digest))
+                judged_alike(kinds[0], kinds[j], digest), judged++;
+        }
+    }
+    ck_assert_uint_gt(judged, 130);
+    for (unsigned i = 0; i < KINDS; i++)
+        EVP_PKEY_free(kinds[i]);
+}
+END_TEST
+
+/* What OpenSSL has read is kept by the store until it is verified: for that certificate only. */
+START_TEST(certificates_are_not_mistaken_for_each_other_while_the_store_evicts)
+{
+    struct certificate_store *usual = store;
+
+    ck_assert_int_eq(certificate_store_create(&store, 96 << 10), 0);
+    ck_assert_int_eq(certificate_trust_load(store, roots_path, NULL), 0);
+    for (unsigned i = 0; i < 300; i++) {
+        const struct certificate *chain[2], *leaves[2];
+
+        chain[1] = intern_into(store, one_more(pki_ca));
+        for (unsigned j = 0; j < 2; j++)
+            leaves[j] = intern(&(struct pki_spec){.not_after_s = PKI_NOW_S + (j == 0 ? 1000 : -1),
+                                                  .issuer = pki_ca,
+                                                  .issuer_key = ca_key});
+        for (unsigned j = 0; j < 2; j++) {
+            chain[0] = leaves[j];
+            if (i % 3 != j) /* some are never asked for */
+                ck_assert_int_eq(certificate_pkix(store, chain, 2, PKI_NOW_S),
+                                 j == 0 ? X509_V_OK : X509_V_ERR_CERT_HAS_EXPIRED);
+            certificate_drop(chain[0]);
+        }
+        certificate_drop(chain[1]);
+    }
+    ck_assert_uint_gt(certificate_store_counts(store).evicted, 100);
+    certificate_store_destroy(store);
+    store = usual;
+}
+END_TEST
+
 static X509 *thread_leaves[THREAD_DERS];
 
 static void *thread_verifies(void *argument)
@@ -872,6 +1197,14 @@ int main(void)
     tcase_add_test(pkix, a_chain_is_verified_once_but_never_past_a_change_of_validity);
     tcase_add_test(pkix, the_expiry_of_the_root_bounds_what_is_remembered_too);
     tcase_add_test(pkix, many_chains_do_not_outgrow_the_memory_of_results);
+    tcase_add_test(pkix, under_a_known_path_the_signature_on_the_leaf_is_checked);
+    tcase_add_test(pkix, a_signature_above_the_leaf_that_fails_fails_each_time);
+    tcase_add_test(pkix, under_a_known_path_the_dates_of_all_are_checked);
+    tcase_add_test(pkix, a_known_path_to_a_root_that_is_no_longer_trusted_is_none);
+    tcase_add_test(pkix, under_a_known_path_the_limits_of_the_authority_hold);
+    tcase_add_test(pkix,
+                   keys_and_signatures_of_all_kinds_are_judged_as_the_whole_library_does_TLS_25);
+    tcase_add_test(pkix, certificates_are_not_mistaken_for_each_other_while_the_store_evicts);
     tcase_add_test(pkix, threads_verify_with_one_set_of_roots_and_intermediates);
     tcase_set_timeout(pkix, 60);
     suite_add_tcase(suite, plain);

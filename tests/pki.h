@@ -98,7 +98,7 @@ static inline X509 *pki_certificate(const struct pki_spec *spec)
     static long serial = 1;
     X509 *x509 = X509_new();
     X509_NAME *subject;
-    bool no_digest;
+    int signer;
 
     PKI_NEEDS(x509 != NULL && X509_set_version(x509, 2) == 1);
     PKI_NEEDS(ASN1_INTEGER_set(X509_get_serialNumber(x509), serial++) == 1);
@@ -118,12 +118,11 @@ static inline X509 *pki_certificate(const struct pki_spec *spec)
         (time_t)(spec->not_after_s != 0 ? spec->not_after_s : PKI_NOW_S + PKI_YEAR_S)));
     PKI_NEEDS(X509_set_pubkey(x509, spec->key) == 1);
     pki_extensions(x509, spec);
-    no_digest = EVP_PKEY_get_base_id(spec->issuer_key != NULL ? spec->issuer_key : spec->key) ==
-                EVP_PKEY_ED25519;
+    signer = EVP_PKEY_get_base_id(spec->issuer_key != NULL ? spec->issuer_key : spec->key);
     PKI_NEEDS(X509_sign(x509, spec->issuer_key != NULL ? spec->issuer_key : spec->key,
-                        no_digest              ? NULL
-                        : spec->digest != NULL ? spec->digest
-                                               : EVP_sha256()) > 0);
+                        signer == EVP_PKEY_ED25519 || signer == EVP_PKEY_ED448 ? NULL
+                        : spec->digest != NULL                                 ? spec->digest
+                                                                               : EVP_sha256()) > 0);
     return x509;
 }
 

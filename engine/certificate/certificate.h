@@ -10,7 +10,8 @@
  * store calls itself crowded, and who keeps certificates for later only should let some go. A
  * chain's PKIX result is remembered
  * by the digest of the whole chain for CERTIFICATE_PKIX_S, and never past the moment at which one
- * of its certificates begins or ends to be valid: verified once.
+ * of its certificates begins or ends to be valid: verified once. What authorities have signed for
+ * each other is checked once for all leaves below them (signed_paths.h).
  *
  * Names are kept as the certificate has them and matched later, by policy/finding (names of
  * recipients are not facts about an endpoint).
@@ -119,6 +120,7 @@ struct certificate_store_counts {
     uint64_t kept, bytes; /* now */
     uint64_t held_bytes;  /* of those, what others than the store have */
     uint64_t interned, parsed, evicted, refused, pkix_asked, pkix_verified;
+    uint64_t pkix_known_paths; /* of those verified: the signatures above the leaf were known */
 };
 struct certificate_store_counts certificate_store_counts(struct certificate_store *store);
 

@@ -29,6 +29,7 @@
 #include "engine/base/check.h"
 #include "engine/base/reference.h"
 #include "engine/certificate/openssl_memory.h"
+#include "engine/certificate/signed_paths.h"
 
 #include <openssl/evp.h>
 #include <openssl/x509v3.h>
@@ -80,6 +81,7 @@ struct certificate_store {
     uint32_t trust_generation;
     pthread_mutex_t pkix_locks[STRIPES];
     struct pkix_slot *pkix;
+    struct signed_paths *signed_paths;
     _Atomic uint64_t interned, parsed, evicted, refused, pkix_asked, pkix_verified;
 };
 
@@ -113,8 +115,9 @@ int certificate_store_create(struct certificate_store **out, size_t bytes_max)
     complete = openssl_load_all(NULL) && x509_library_open() == 0;
     store->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
     store->pkix = calloc(PKIX_SETS * PKIX_WAYS, sizeof *store->pkix);
+    store->signed_paths = signed_paths_create();
     complete = complete && store->sha256 != NULL && store->pkix != NULL &&
-
+               store->signed_paths != NULL &&
                getrandom(&store->seed, sizeof store->seed, 0) == (ssize_t)sizeof store->seed;
     pthread_mutex_init(&store->trust_lock, NULL);
     for (unsigned i = 0; i < STRIPES; i++) {
@@ -153,6 +156,7 @@ void certificate_store_destroy(struct certificate_store *store)
     pthread_mutex_destroy(&store->trust_lock);
     X509_STORE_free(store->trust);
     EVP_MD_free(store->sha256);
+    signed_paths_destroy(store->signed_paths);
     free(store->pkix);
     free(store);
 }
@@ -566,6 +570,7 @@ static int pkix_verify(struct certificate_store *store, X509_STORE *trust,
                        const struct certificate *const *chain, uint8_t chain_count, int64_t now_s,
                        int64_t *until_s)
 {
+    struct signed_paths_use use;
     X509_STORE_CTX *context;
     STACK_OF(X509) * untrusted;
     X509 *leaf;
@@ -582,7 +587,8 @@ static int pkix_verify(struct certificate_store *store, X509_STORE *trust,
         pkix_bound(until_s, now_s, chain[i]->not_after_s);
     }
     if (context != NULL && untrusted != NULL && leaf != NULL &&
-        X509_STORE_CTX_init(context, trust, leaf, untrusted) == 1) {
+        X509_STORE_CTX_init(context, trust, leaf, untrusted) == 1 &&
+        signed_paths_attach(store->signed_paths, context, now_s, &use) == 0) {
         const STACK_OF(X509) * path;
 
         result = certificate_verify(context, X509_LEVEL_PKIX, now_s, 0);
@@ -747,6 +753,7 @@ struct certificate_store_counts certificate_store_counts(struct certificate_stor
         .refused = atomic_load_explicit(&store->refused, memory_order_relaxed),
         .pkix_asked = atomic_load_explicit(&store->pkix_asked, memory_order_relaxed),
         .pkix_verified = atomic_load_explicit(&store->pkix_verified, memory_order_relaxed),
+        .pkix_known_paths = signed_paths_known(store->signed_paths),
     };
 
     for (unsigned i = 0; i < STRIPES; i++) {

@@ -21,7 +21,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-enum { LEAF, AUTHORITY, ROOT, CERTIFICATES };
+enum { LEAF, AUTHORITY, ROOT, OTHER_LEAF, CERTIFICATES };
 
 static X509 *x509[CERTIFICATES];
 static uint8_t *der[CERTIFICATES];
@@ -45,6 +45,10 @@ static void set_up(void)
                                                     .key = root_key,
                                                     .issuer = x509[AUTHORITY],
                                                     .issuer_key = key});
+    x509[OTHER_LEAF] = pki_certificate(&(struct pki_spec){.common_name = "other.example",
+                                                          .key = root_key,
+                                                          .issuer = x509[AUTHORITY],
+                                                          .issuer_key = key});
     for (unsigned i = 0; i < CERTIFICATES; i++)
         der[i] = pki_der(x509[i], &der_bytes[i]);
     PKI_NEEDS(file != NULL && PEM_write_X509(file, x509[ROOT]) == 1 && fclose(file) == 0);
@@ -108,6 +112,21 @@ static struct seen look(struct certificate_store *store)
     return seen;
 }
 
+/* Another leaf below the same authority: what stands above it is known from then on. */
+static void know_the_path(struct certificate_store *store)
+{
+    const struct certificate *chain[2];
+    int error;
+
+    for (unsigned i = 0; i < 2; i++)
+        chain[i] = certificate_intern(store, der[i == 0 ? OTHER_LEAF : AUTHORITY],
+                                      der_bytes[i == 0 ? OTHER_LEAF : AUTHORITY], &error);
+    ck_assert_int_eq(certificate_pkix(store, chain, 2, PKI_NOW_S), X509_V_OK);
+    certificate_drop(chain[0]);
+    certificate_drop(chain[1]);
+}
+
+/* Rows 2 and 3: where the path above the leaf is known. */
 START_TEST(without_memory_nothing_is_said_about_a_chain_law_3)
 {
     struct certificate_store *store;
@@ -115,7 +134,9 @@ START_TEST(without_memory_nothing_is_said_about_a_chain_law_3)
     uint64_t n = 0;
     do {
         store = store_make();
-        begin(n = after(n), _i);
+        if (_i >= 2)
+            know_the_path(store);
+        begin(n = after(n), _i % 2 == 1);
         seen = look(store);
         world_allocations_end();
         ck_assert_msg(seen.error == 0 || seen.error == -ENOMEM, "allocation %lu: error %d",
@@ -128,6 +149,8 @@ START_TEST(without_memory_nothing_is_said_about_a_chain_law_3)
         ck_assert_msg(seen.error == 0 && seen.pkix == X509_V_OK && seen.whole,
                       "after allocation %lu: %s", (unsigned long)n,
                       certificate_pkix_text(seen.pkix));
+        if (_i >= 2)
+            ck_assert_uint_gt(certificate_store_counts(store).pkix_known_paths, 0);
         certificate_store_destroy(store);
     } while (world_allocation_failed());
     ck_assert_uint_gt(n, 100);
@@ -236,7 +259,7 @@ int main(void)
     TCase *tests = tcase_create("memory");
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_set_timeout(tests, 200);
-    tcase_add_loop_test(tests, without_memory_nothing_is_said_about_a_chain_law_3, 0, 2);
+    tcase_add_loop_test(tests, without_memory_nothing_is_said_about_a_chain_law_3, 0, 4);
     tcase_add_loop_test(tests, roots_are_loaded_whole_or_not_at_all, 0, 2);
     tcase_add_loop_test(tests, a_store_is_made_whole_or_not_at_all, 0, 2);
     tcase_add_loop_test(tests, without_memory_nothing_is_said_about_tlsa_records_DANE_38, 0, 2);
