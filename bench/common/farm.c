@@ -21,24 +21,37 @@ const char *farm_prepare(struct farm *farm)
     return process_run(words) == 0 ? NULL : "tests/lab/certificates failed";
 }
 
-const char *farm_start(struct farm *farm, unsigned port)
+static const char *start(const struct farm *farm, unsigned port, const char *option, pid_t *process)
 {
     char program[512], number[16], word[6] = "";
     const char *build = getenv("BUILD");
     int output;
     snprintf(program, sizeof program, "%s/tests/farm/farm", build == NULL ? "build" : build);
     snprintf(number, sizeof number, "%u", port);
-    const char *const words[] = {program, "--certificates", farm->directory, "--port",
-                                 number,  "--wildcard",     "--processes",   "1",
-                                 NULL};
-    farm->process = process_start(words, &output);
+    const char *const words[] = {program,         "--certificates",
+                                 farm->directory, "--port",
+                                 number,          "--wildcard",
+                                 "--processes",   "1",
+                                 option,          NULL};
+    *process = process_start(words, &output);
     ssize_t got = read(output, word, 5);
     close(output);
     return got == 5 && strcmp(word, "ready") == 0 ? NULL : "the farm does not start";
 }
 
+const char *farm_start(struct farm *farm, unsigned port)
+{
+    return start(farm, port, NULL, &farm->process);
+}
+
+const char *farm_start_new_leaves(struct farm *farm, unsigned port)
+{
+    return start(farm, port, "--new-leaves", &farm->new_leaves);
+}
+
 void farm_close(struct farm *farm)
 {
+    process_stop(farm->new_leaves);
     process_stop(farm->process);
     const char *const words[] = {"/bin/rm", "-rf", farm->directory, NULL};
     if (farm->directory[0] != '\0')

@@ -15,13 +15,15 @@
 #include <sys/types.h>
 
 struct farm {
-    char directory[64]; /* in /tmp; what else a benchmark puts there is removed with it */
-    pid_t process;
+    char directory[64];        /* in /tmp; what else a benchmark puts there is removed with it */
+    pid_t process, new_leaves; /* 0: not started */
 };
 
 /* Both: NULL, or why it cannot be had. farm_close follows in any case. */
 const char *farm_prepare(struct farm *farm); /* directory and certificates */
 const char *farm_start(struct farm *farm, unsigned port);
+/* A second one, whose hosts show a certificate never seen before in each session. */
+const char *farm_start_new_leaves(struct farm *farm, unsigned port);
 void farm_close(struct farm *farm);
 /* The SHA-256 of a certificate's key, in hexadecimal: what its TLSA record 3 1 1 says. */
 bool farm_key_digest(const struct farm *farm, const char *certificate, char digest[65]);

@@ -2,7 +2,7 @@
  * farm.c - mail hosts and name servers that misbehave, for the lab and the benchmarks.
  *
  *   farm --certificates DIR [--port 25] [--wildcard | --more N] [--processes N] [--report FILE]
- *        [--lifetime SECONDS] [--arrivals FILE]
+ *        [--lifetime SECONDS] [--arrivals FILE] [--new-leaves]
  *   farm --watch DIRECTORY --more N     reads N records of the table there until SIGTERM (watch.h)
  *   farm --dns ADDRESS [--port 53]      relay in front of the name server at ADDRESS (dns.h)
  *   farm --list | --list-dns            the rows, tab-separated
@@ -13,7 +13,8 @@
  * that real mail servers can live beside it; with it on every address, and all that have no row are
  * good hosts. Mail is refused, unless --arrivals says where to write down what was taken:
  * recipient, LABEL/VARIANT of the host, and "clear" or the version of TLS. --more N adds variants 5
- * to N + 4 of row 1 (good) and row 5 (slow), for storms. The parent opens the sockets, forks the
+ * to N + 4 of row 1 (good) and row 5 (slow), for storms. With --new-leaves each session shows a
+ * certificate that nobody has seen before. The parent opens the sockets, forks the
  * processes, and only waits.
  */
 #include "tests/farm/counters.h"
@@ -44,7 +45,7 @@
 struct arguments {
     const char *certificates, *report, *dns, *watch, *arrivals;
     unsigned port, processes, lifetime_s, more;
-    bool wildcard;
+    bool wildcard, new_leaves;
 };
 
 static volatile sig_atomic_t stop, report_now;
@@ -226,7 +227,8 @@ static int serve_mail(const struct arguments *arguments)
     struct counters *counters = counters_create();
     int arrivals = open_arrivals(arguments);
     if (!counters || (arguments->arrivals && arrivals < 0) ||
-        farm_tls_load(arguments->certificates) != 0)
+        farm_tls_load(arguments->certificates) != 0 ||
+        (arguments->new_leaves && farm_tls_new_leaves(arguments->certificates) != 0))
         return 1;
     for (unsigned i = 0; i < arguments->processes; i++) {
         count[i] = open_listeners(arguments, i == 0, listeners[i]);
@@ -256,14 +258,21 @@ static int serve_mail(const struct arguments *arguments)
 
 static int parse(int argc, char **argv, struct arguments *arguments)
 {
-    static const struct option options[] = {
-        {"certificates", required_argument, NULL, 'c'}, {"port", required_argument, NULL, 'p'},
-        {"wildcard", no_argument, NULL, 'w'},           {"processes", required_argument, NULL, 'n'},
-        {"report", required_argument, NULL, 'r'},       {"lifetime", required_argument, NULL, 't'},
-        {"dns", required_argument, NULL, 'd'},          {"list", no_argument, NULL, 'l'},
-        {"list-dns", no_argument, NULL, 'L'},           {"more", required_argument, NULL, 'm'},
-        {"watch", required_argument, NULL, 'W'},        {"arrivals", required_argument, NULL, 'a'},
-        {"list-policies", no_argument, NULL, 'P'},      {0}};
+    static const struct option options[] = {{"certificates", required_argument, NULL, 'c'},
+                                            {"port", required_argument, NULL, 'p'},
+                                            {"wildcard", no_argument, NULL, 'w'},
+                                            {"processes", required_argument, NULL, 'n'},
+                                            {"report", required_argument, NULL, 'r'},
+                                            {"lifetime", required_argument, NULL, 't'},
+                                            {"dns", required_argument, NULL, 'd'},
+                                            {"list", no_argument, NULL, 'l'},
+                                            {"list-dns", no_argument, NULL, 'L'},
+                                            {"more", required_argument, NULL, 'm'},
+                                            {"watch", required_argument, NULL, 'W'},
+                                            {"arrivals", required_argument, NULL, 'a'},
+                                            {"list-policies", no_argument, NULL, 'P'},
+                                            {"new-leaves", no_argument, NULL, 'N'},
+                                            {0}};
     int o;
     while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (o) {
@@ -284,6 +293,9 @@ static int parse(int argc, char **argv, struct arguments *arguments)
             break;
         case 't':
             arguments->lifetime_s = (unsigned)strtoul(optarg, NULL, 10);
+            break;
+        case 'N':
+            arguments->new_leaves = true;
             break;
         case 'm':
             arguments->more = (unsigned)strtoul(optarg, NULL, 10);
@@ -322,7 +334,7 @@ int main(int argc, char **argv)
         arguments.processes > PROCESSES_MAX || arguments.more > MORE_MAX) {
         fprintf(stderr, "usage: farm --certificates DIR [--port N] [--wildcard | --more N]\n"
                         "            [--processes N] [--report FILE] [--lifetime SECONDS]\n"
-                        "            [--arrivals FILE]\n"
+                        "            [--arrivals FILE] [--new-leaves]\n"
                         "       farm --watch DIRECTORY --more N\n"
                         "       farm --dns ADDRESS [--port N]\n"
                         "       farm --list | --list-dns | --list-policies\n");

@@ -13,6 +13,10 @@
 
 /* Makes the contexts of all rows. 0, or -1 with a message on standard error. */
 int farm_tls_load(const char *directory);
+/* From now on each session shows a leaf that nobody has seen: the row's own with another serial
+ * number, with what public authorities write into one, signed by DIR/issuer.key. 0 or -1 as above.
+ */
+int farm_tls_new_leaves(const char *directory);
 /* A server session of the row on `descriptor`; NULL: out of memory. */
 SSL *farm_tls_session(unsigned number, int descriptor);
 
