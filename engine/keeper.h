@@ -78,6 +78,7 @@ struct keeper_counts { /* written by the keeper, read by anyone */
     counter broken;                   /* values that failed their checksum */
     counter copies, copy_failures;
     counter pending; /* now in the review queue */
+    counter unsaved; /* now: raised floors that the table has, and the store has not taken yet */
     counter heartbeat_ms;
     struct histogram commit_us;
 };

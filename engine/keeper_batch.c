@@ -99,7 +99,9 @@ bool keeper_batch_begin(struct keeper *keeper)
         return true;
     if (clock_boot_ms() < keeper->pause_until_ms)
         return false;
-    error = store_begin(keeper->store);
+    error = keeper_raises_write(keeper); /* first: nothing may be made of an entry without them */
+    if (error == 0)
+        error = store_begin(keeper->store);
     if (error != 0) {
         store_failed(keeper, error);
         return false;

@@ -228,6 +228,7 @@ static void floor_read(struct keeper *keeper, const struct next_hop *next_hop, s
         ledger_unreadable(&entry, kind);
         break;
     }
+    keeper_raise_keep(keeper, kind, next_hop->name.text, &entry);
     ledger_floor(floor, &entry);
 }
 

@@ -5,6 +5,7 @@
  *   keeper_batch.c    one commit: what becomes durable, then visible, then acknowledged
  *   keeper_entries.c  the ledger's entries: what is learned, asked for, and grows old
  *   keeper_load.c     at the start: the tables from the store
+ *   keeper_raises.c   at the start: the store from the table, of what was raised last
  */
 #ifndef MXWARD_KEEPER_INTERNAL_H
 #define MXWARD_KEEPER_INTERNAL_H
@@ -15,6 +16,13 @@
 #include "engine/probe/owner.h"
 
 #include <pthread.h>
+
+/* A floor that the table knew first, and the store has not yet. */
+struct raise {
+    uint8_t kind; /* enum ledger_kind */
+    struct floor floor;
+    char name[256];
+};
 
 struct keeper {
     struct keeper_counts counts;
@@ -37,6 +45,10 @@ struct keeper {
     struct order_request *orders_first, **orders_last;   /* of the batch, not yet acknowledged */
     struct pool *publishes;                              /* struct floor_publish */
     struct floor_publish *effects_first, **effects_last; /* of the batch */
+
+    struct raise *raises; /* by kind and name; usually none */
+    uint32_t raise_count, raise_room;
+    bool accounts_missing; /* they could not be read: again in a while */
 
     uint64_t housekeeping_due_ms;
     int64_t copied_s; /* wall clock: of the last copy, or the start */
@@ -88,8 +100,19 @@ void keeper_sweep(struct keeper *keeper);
 
 /* --- keeper_load.c --- */
 
-int keeper_load_tables(struct keeper *keeper);
-/* Accounts and exceptions alone: a name is an alias no more (users.h). */
-int keeper_load_accounts(struct keeper *keeper);
+void keeper_load_tables(struct keeper *keeper);
+/* Accounts and exceptions alone: a name is an alias no more (users.h), or it failed before. */
+void keeper_load_accounts(struct keeper *keeper);
+
+/* --- keeper_raises.c --- */
+
+/* Main thread, at the start: finds them, and writes them if the store takes them. */
+void keeper_raises_look(struct keeper *keeper);
+/* Outside of a batch. 0: all are durable now. */
+int keeper_raises_write(struct keeper *keeper);
+/* What the store says of it, and what is not written yet. */
+void keeper_raise_keep(const struct keeper *keeper, enum ledger_kind kind, const char *name,
+                       struct ledger_entry *entry);
+void keeper_raises_free(struct keeper *keeper);
 
 #endif

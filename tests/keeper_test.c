@@ -3,48 +3,7 @@
  * what was not used for long is forgotten, and neither happens by a clock that nothing vouches for
  * (MEM-05, FRESH-06).
  */
-#include "engine/base/clock.h"
-#include "engine/keeper.h"
-#include "tests/store_support.h"
-
-#define YEAR_S  (INT64_C(366) * 86400)
-#define WAIT_MS 20000
-
-static char directory[64];
-
-/* --- the memory as a daemon before us left it --- */
-
-static void put(struct store *store, enum ledger_kind kind, const char *name,
-                const struct ledger_entry *entry)
-{
-    ck_assert_msg(ledger_is_sound(entry), "%s", name);
-    ck_assert_int_eq(store_entry_put(store, kind, name, entry), 0);
-}
-
-static struct ledger_entry seen_at(enum ledger_kind kind, int64_t at_s)
-{
-    return (struct ledger_entry){.kind = (uint8_t)kind,
-                                 .proofs = LEDGER_PROOF(PROOF_HANDSHAKES),
-                                 .handshakes = 2,
-                                 .first_seen_s = at_s - 86400,
-                                 .last_seen_s = at_s,
-                                 .used_s = at_s};
-}
-
-static struct store *memory_open(void)
-{
-    char path[100];
-    const struct store_settings settings = {.directory = path, .copies = 3};
-    struct store_opened opened;
-    struct store *store;
-    char why[300];
-
-    snprintf(path, sizeof path, "%s/state", directory);
-    mkdir(path, 0750);
-    snprintf(path, sizeof path, "%s/state/memory", directory);
-    ck_assert_msg(store_open(&store, &settings, &opened, why, sizeof why) == 0, "%s", why);
-    return store;
-}
+#include "tests/keeper_support.h"
 
 /* A sweep takes so many at once; one more and it needs a second page. */
 enum { OLD = LIMIT_SWEEP_CHANGES + 1 };
@@ -76,54 +35,6 @@ static void memory_make(void)
     store_close(store);
 }
 
-/* --- an engine on it, which asks nobody --- */
-
-static void *configuration;
-static struct option_origin *origin;
-static struct engine *engine;
-
-static void engine_begin(void)
-{
-    char path[100], why[512] = "";
-    FILE *file;
-
-    snprintf(path, sizeof path, "%s/anchor", directory);
-    file = fopen(path, "we");
-    fputs(". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D\n",
-          file);
-    fclose(file);
-    snprintf(path, sizeof path, "%s/mxward.conf", directory);
-    file = fopen(path, "we");
-    fprintf(file,
-            "daemon { run_directory = %s/run state_directory = %s/state shards = 2 resolvers = 1\n"
-            "table_size = 16m }\n"
-            "dns { forwarder = '127.0.0.1@9' trust_anchor = %s/anchor }\n",
-            directory, directory, directory);
-    fclose(file);
-    ck_assert_msg(
-        option_load(&configuration_table, path, &configuration, &origin, why, sizeof why) == 0 &&
-            engine_start(&engine, configuration, why, sizeof why) == 0,
-        "%s", why);
-}
-
-static void engine_end(void)
-{
-    engine_drain(engine);
-    engine_stop(engine);
-    option_free(&configuration_table, configuration, origin);
-}
-
-/* Until the keeper has lived so long: its sweep goes once a second. */
-static void wait_beats(uint64_t beats_ms)
-{
-    const uint64_t from_ms = clock_boot_ms();
-
-    while (counter_read(&engine_keeper_counts(engine)->heartbeat_ms) < from_ms + beats_ms) {
-        ck_assert_msg(clock_boot_ms() < from_ms + WAIT_MS, "the keeper stands still");
-        usleep(20000);
-    }
-}
-
 static uint64_t expired(void)
 {
     return counter_read(&engine_keeper_counts(engine)->expired);
@@ -147,18 +58,8 @@ static bool audit_count(void *context, uint64_t number, const struct store_audit
 
 static void set_up(void)
 {
-    log_quietly();
-    snprintf(directory, sizeof directory, "/dev/shm/mxward-keeper-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(directory));
+    directory_make();
     memory_make();
-}
-
-static void tear_down(void)
-{
-    char command[100];
-
-    snprintf(command, sizeof command, "rm -rf '%s'", directory);
-    ck_assert_int_eq(system(command), 0);
 }
 
 START_TEST(nothing_grows_old_by_a_clock_that_nothing_vouches_for_FRESH_06)
@@ -205,16 +106,70 @@ START_TEST(rules_end_and_what_nobody_used_for_long_is_forgotten_MEM_05)
 }
 END_TEST
 
+/* --- the start --- */
+
+/* A partition with more raises than one batch of the store takes. */
+static void many_raises_make(unsigned count)
+{
+    struct publisher *publisher = table_open();
+    const struct floor floor = floor_seen(clock_wall_s());
+    char name[64];
+
+    for (unsigned i = 0, made = 0; made < count; i++) {
+        struct table_key key;
+
+        snprintf(name, sizeof name, "raised%u.example", i);
+        if (!table_key_make(&key, name, strlen(name)) ||
+            table_key_partition(name, strlen(name)) != 0)
+            continue;
+        const struct next_hop next_hop = hop_of(name);
+        ck_assert_int_eq(publisher_put_floor(publisher, &next_hop, &floor), 0);
+        made++;
+    }
+    publisher_close(publisher);
+}
+
+START_TEST(as_many_raises_as_the_table_has_are_taken_over_at_the_start_MEM_02)
+{
+    const unsigned count = LIMIT_STORE_CHANGES + 10;
+
+    table_mib = 512;
+    many_raises_make(count);
+    engine_begin();
+    ck_assert_uint_eq(counter_read(&engine_keeper_counts(engine)->raised), count);
+    ck_assert_uint_eq(counter_read(&engine_keeper_counts(engine)->unsaved), 0);
+    engine_end();
+    struct store *store = memory_open();
+    ck_assert_uint_eq(store_rows(store, DATABASE_DOMAIN), count);
+    store_close(store);
+}
+END_TEST
+
+START_TEST(a_setting_that_accepts_loss_is_said_at_each_start_MEM_08)
+{
+    engine_begin_with("memory { accept_loss = yes }\n");
+    ck_assert(alarm_says("memory.accept_loss"));
+    engine_end();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("keeper");
     TCase *time = tcase_create("time");
 
-    tcase_add_checked_fixture(time, set_up, tear_down);
+    tcase_add_checked_fixture(time, set_up, directory_remove);
     tcase_add_test(time, nothing_grows_old_by_a_clock_that_nothing_vouches_for_FRESH_06);
     tcase_add_test(time, rules_end_and_what_nobody_used_for_long_is_forgotten_MEM_05);
     tcase_set_timeout(time, 120);
     suite_add_tcase(suite, time);
+
+    TCase *start = tcase_create("start");
+    tcase_add_checked_fixture(start, directory_make, directory_remove);
+    tcase_add_test(start, as_many_raises_as_the_table_has_are_taken_over_at_the_start_MEM_02);
+    tcase_add_test(start, a_setting_that_accepts_loss_is_said_at_each_start_MEM_08);
+    tcase_set_timeout(start, 120);
+    suite_add_tcase(suite, start);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     const int failed = srunner_ntests_failed(runner);

@@ -172,7 +172,9 @@
 #define LIMIT_NOTES            1024  /* of one shard, on their way to the keeper; 4 KiB each */
 /* changes of one commit; the last message of it brings at most 128 more */
 #define LIMIT_KEEPER_BATCH    3968
-#define LIMIT_KEEPER_BATCH_MS 2     /* a batch is open so long at most */
+#define LIMIT_KEEPER_BATCH_MS 2 /* a batch is open so long at most */
+/* Raised floors that the table had at the start and the disk did not take: 0.3 KiB each. */
+#define LIMIT_KEEPER_RAISES   (16 * LIMIT_KEEPER_BATCH)
 #define LIMIT_KEEPER_EFFECTS  16384 /* floors on their way to the table; 0.4 KiB each */
 #define LIMIT_KEEPER_PAUSE_MS 1000  /* the store is left alone after an error */
 #define LIMIT_KEEPER_EVENTS   8     /* of one entry, from one observation */

@@ -1,0 +1,176 @@
+/*
+ * keeper_support.h - a whole engine that asks nobody, on a memory and a table that a test prepares.
+ */
+#ifndef MXWARD_TESTS_KEEPER_SUPPORT_H
+#define MXWARD_TESTS_KEEPER_SUPPORT_H
+
+#include "engine/alarm.h"
+#include "engine/base/clock.h"
+#include "engine/keeper.h"
+#include "engine/publish.h"
+#include "tests/store_support.h"
+
+#define YEAR_S  (INT64_C(366) * 86400)
+#define WAIT_MS 20000
+
+static char directory[64];
+static unsigned table_mib = 16;
+
+/* --- the memory as a daemon before us left it --- */
+
+static inline void put(struct store *store, enum ledger_kind kind, const char *name,
+                       const struct ledger_entry *entry)
+{
+    ck_assert_msg(ledger_is_sound(entry), "%s", name);
+    ck_assert_int_eq(store_entry_put(store, kind, name, entry), 0);
+}
+
+static inline struct ledger_entry seen_at(enum ledger_kind kind, int64_t at_s)
+{
+    return (struct ledger_entry){.kind = (uint8_t)kind,
+                                 .proofs = LEDGER_PROOF(PROOF_HANDSHAKES),
+                                 .handshakes = 2,
+                                 .first_seen_s = at_s - 86400,
+                                 .last_seen_s = at_s,
+                                 .used_s = at_s};
+}
+
+static inline struct store *memory_open(void)
+{
+    char path[100];
+    const struct store_settings settings = {.directory = path, .copies = 3};
+    struct store_opened opened;
+    struct store *store;
+    char why[300];
+
+    snprintf(path, sizeof path, "%s/state", directory);
+    mkdir(path, 0750);
+    snprintf(path, sizeof path, "%s/state/memory", directory);
+    ck_assert_msg(store_open(&store, &settings, &opened, why, sizeof why) == 0, "%s", why);
+    return store;
+}
+
+/* --- an engine on it, which asks nobody --- */
+
+static void *configuration;
+static struct option_origin *origin;
+static struct engine *engine;
+
+/* `more`: settings of the test's own. */
+static inline void engine_begin_with(const char *more)
+{
+    char path[100], why[512] = "";
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s/anchor", directory);
+    file = fopen(path, "we");
+    fputs(". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D\n",
+          file);
+    fclose(file);
+    snprintf(path, sizeof path, "%s/mxward.conf", directory);
+    file = fopen(path, "we");
+    fprintf(file,
+            "daemon { run_directory = %s/run state_directory = %s/state shards = 2 resolvers = 1\n"
+            "table_size = %um }\n"
+            "dns { forwarder = '127.0.0.1@9' trust_anchor = %s/anchor }\n%s",
+            directory, directory, table_mib, directory, more);
+    fclose(file);
+    ck_assert_msg(
+        option_load(&configuration_table, path, &configuration, &origin, why, sizeof why) == 0 &&
+            engine_start(&engine, configuration, why, sizeof why) == 0,
+        "%s", why);
+}
+
+static inline void engine_begin(void)
+{
+    engine_begin_with("");
+}
+
+static inline void engine_end(void)
+{
+    engine_drain(engine);
+    engine_stop(engine);
+    option_free(&configuration_table, configuration, origin);
+}
+
+/* Until the keeper has lived so long: its sweep goes once a second. */
+static inline void wait_beats(uint64_t beats_ms)
+{
+    const uint64_t from_ms = clock_boot_ms();
+
+    while (counter_read(&engine_keeper_counts(engine)->heartbeat_ms) < from_ms + beats_ms) {
+        ck_assert_msg(clock_boot_ms() < from_ms + WAIT_MS, "the keeper stands still");
+        usleep(20000);
+    }
+}
+
+/* --- the table --- */
+
+static inline struct publisher *table_open(void)
+{
+    struct publisher *publisher;
+    char path[100], why[300] = "";
+
+    snprintf(path, sizeof path, "%s/run", directory);
+    mkdir(path, 0755);
+    ck_assert_msg(publisher_open(&publisher, path, (uint64_t)table_mib << 20, why, sizeof why) == 0,
+                  "%s", why);
+    return publisher;
+}
+
+static inline struct next_hop hop_of(const char *text)
+{
+    struct next_hop next_hop;
+
+    ck_assert_int_eq(next_hop_parse(&next_hop, text, strlen(text)), NAME_OK);
+    return next_hop;
+}
+
+/* As a daemon before us published it. */
+static inline struct floor floor_seen(int64_t at_s)
+{
+    return (struct floor){
+        .level = LEVEL_ENCRYPT, .proof = PROOF_HANDSHAKES, .seen_at_s = (uint32_t)at_s};
+}
+
+static inline enum level table_level(const char *text)
+{
+    const struct next_hop next_hop = hop_of(text);
+    struct table_reader *reader;
+    struct floor floor;
+
+    ck_assert_int_eq(table_writer_reader(engine_table(engine), &reader), 0);
+    const bool known = publisher_floor(reader, &next_hop, clock_boot_ms(), &floor);
+    table_reader_close(reader);
+    ck_assert_msg(known, "%s", text);
+    return (enum level)floor.level;
+}
+
+/* Is there an alarm that says this? */
+static inline bool alarm_says(const char *words)
+{
+    struct alarm alarms[LIMIT_ALARMS];
+    const size_t count = alarm_recent(alarms, LIMIT_ALARMS);
+
+    for (size_t i = 0; i < count; i++)
+        if (strstr(alarms[i].sentence, words) != NULL)
+            return true;
+    return false;
+}
+
+static inline void directory_make(void)
+{
+    log_quietly();
+    snprintf(directory, sizeof directory, "/dev/shm/mxward-keeper-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+}
+
+static inline void directory_remove(void)
+{
+    char command[100];
+
+    snprintf(command, sizeof command, "rm -rf '%s'", directory);
+    ck_assert_int_eq(system(command), 0);
+}
+
+#endif
