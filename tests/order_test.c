@@ -190,6 +190,119 @@ START_TEST(another_profile_of_who_is_on_is_audited)
 }
 END_TEST
 
+static void profiles_make(void)
+{
+    static const char *const names[] = {"posteo", "mailbox", "strict", "slow"};
+
+    for (size_t i = 0; i < 4; i++)
+        profiles.all[i] = (struct profile_settings){.name = (char *)(uintptr_t)names[i]};
+    profiles.all[0].window_ms = 60000; /* posteo: encrypt, evidence of a minute */
+    profiles.all[0].minimum = 1;
+    profiles.all[1].window_ms = 60000; /* mailbox: nothing of its own */
+    profiles.all[2].minimum = 3;       /* strict: more than all others */
+    profiles.all[3].minimum = 3;       /* slow: more than posteo, on older evidence */
+    profiles.all[3].window_ms = 600000;
+    profiles.count = 4;
+}
+
+static int profile_order(const char *profile)
+{
+    struct order order = order_of(ORDERS_USER_ON, "anna@example.org");
+
+    snprintf(order.profile, sizeof order.profile, "%s", profile);
+    return apply(&order);
+}
+
+START_TEST(what_was_accepted_before_a_weaker_profile_keeps_the_old_one_S2)
+{
+    struct account account;
+
+    profiles_make();
+    ck_assert_int_eq(profile_order("posteo"), ORDER_GOOD);
+    now_s += 60;
+    ck_assert_int_eq(profile_order("mailbox"), ORDER_GOOD);
+    account = account_now("anna@example.org");
+    ck_assert_str_eq(account.profile, "mailbox");
+    ck_assert_str_eq(account.before, "posteo");
+    ck_assert_int_eq(account.before_s, NOW_S + 60);
+    now_s += 60; /* a stronger one covers what is queued, and needs nothing beside it */
+    ck_assert_int_eq(profile_order("strict"), ORDER_GOOD);
+    account = account_now("anna@example.org");
+    ck_assert_str_eq(account.before, "");
+    now_s += 60;
+    ck_assert_int_eq(profile_order("posteo"), ORDER_GOOD);
+    now_s += 60; /* the stronger of two stays, for both */
+    ck_assert_int_eq(profile_order("mailbox"), ORDER_GOOD);
+    account = account_now("anna@example.org");
+    ck_assert_str_eq(account.before, "strict");
+    ck_assert_int_eq(account.before_s, now_s);
+    now_s += LIMIT_QUEUE_LIFE_S; /* nothing of then is queued any more */
+    ck_assert_int_eq(profile_order("posteo"), ORDER_GOOD);
+    ck_assert_str_eq(account_now("anna@example.org").before, "");
+}
+END_TEST
+
+START_TEST(a_way_round_by_switching_off_keeps_the_old_profile_too_S2)
+{
+    const struct order off = order_of(ORDERS_USER_OFF, "anna@example.org");
+
+    profiles_make();
+    ck_assert_int_eq(profile_order("posteo"), ORDER_GOOD);
+    now_s += 60;
+    ck_assert_int_eq(apply(&off), ORDER_GOOD);
+    now_s += 60;
+    ck_assert_int_eq(profile_order("mailbox"), ORDER_GOOD);
+    ck_assert_str_eq(account_now("anna@example.org").before, "posteo");
+    ck_assert_int_eq(account_now("anna@example.org").before_s, now_s);
+}
+END_TEST
+
+START_TEST(two_profiles_that_do_not_cover_each_other_are_not_both_left)
+{
+    profiles_make();
+    ck_assert_int_eq(profile_order("posteo"), ORDER_GOOD);
+    ck_assert_int_eq(profile_order("slow"), ORDER_GOOD);
+    ck_assert_str_eq(account_now("anna@example.org").before, "posteo");
+    ck_assert_int_eq(profile_order("mailbox"), ORDER_INVALID);
+    ck_assert_str_eq(account_now("anna@example.org").profile, "slow");
+    ck_assert_int_eq(profile_order("strict"), ORDER_GOOD);
+}
+END_TEST
+
+START_TEST(an_account_of_its_own_begins_as_what_held_for_its_domain_S2)
+{
+    struct order order = order_of(ORDERS_USER_ON, "@example.org");
+
+    profiles_make();
+    ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    now_s += 60;
+    order = order_of(ORDERS_USER_OFF, "anna@example.org");
+    ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    ck_assert_uint_eq(account_now("anna@example.org").flags, ACCOUNT_ON_BEFORE);
+    ck_assert_int_eq(account_now("anna@example.org").changed_s, now_s);
+    guarantee.delimiter = (char *)"+";
+    order = order_of(ORDERS_USER_ON, "bert+x@example.org");
+    snprintf(order.profile, sizeof order.profile, "mailbox");
+    ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    ck_assert_str_eq(account_now("bert+x@example.org").before, "posteo");
+}
+END_TEST
+
+START_TEST(an_import_of_a_weaker_profile_keeps_the_old_one_S2)
+{
+    const struct order off = order_of(ORDERS_USER_OFF, "anna@example.org");
+    struct order import = order_of(ORDERS_USER_IMPORT, "");
+
+    profiles_make();
+    ck_assert_int_eq(profile_order("posteo"), ORDER_GOOD);
+    ck_assert_int_eq(apply(&off), ORDER_GOOD);
+    snprintf(import.text, sizeof import.text, "anna@example.org profile=mailbox flags=1");
+    ck_assert_int_eq(apply(&import), ORDER_GOOD);
+    ck_assert_str_eq(account_now("anna@example.org").profile, "mailbox");
+    ck_assert_str_eq(account_now("anna@example.org").before, "posteo");
+}
+END_TEST
+
 START_TEST(a_list_of_any_length_is_read_page_by_page)
 {
     static char text[1 << 20];
@@ -375,7 +488,9 @@ START_TEST(accounts_of_any_name_are_read_back_as_they_were_written)
                                     .profile = "posteo",
                                     .changed_s = 253402300799,
                                     .off_since_s = 1,
-                                    .off_until_s = 2};
+                                    .off_until_s = 2,
+                                    .before = "strict",
+                                    .before_s = 3};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char text[ORDER_TEXT_MAX], name[ACCOUNT_NAME_MAX], domain[256];
@@ -388,7 +503,8 @@ START_TEST(accounts_of_any_name_are_read_back_as_they_were_written)
         ck_assert_str_eq(domain, "");
         ck_assert(read.flags == account.flags && read.changed_s == account.changed_s &&
                   read.off_since_s == 1 && read.off_until_s == 2 &&
-                  strcmp(read.profile, account.profile) == 0);
+                  strcmp(read.profile, account.profile) == 0 &&
+                  strcmp(read.before, "strict") == 0 && read.before_s == 3);
         exception_text(text, names[i], "other.example",
                        &(struct account_exception){.since_s = 3, .until_s = 4});
         ck_assert_msg(account_read(name, &read, domain, &exception, text), "%s", text);
@@ -504,6 +620,11 @@ int main(void)
     tcase_add_test(claims, what_was_accepted_before_a_switch_keeps_what_held_then_S2);
     tcase_add_test(claims, off_said_twice_and_a_removal_release_nothing_that_was_accepted_before);
     tcase_add_test(claims, another_profile_of_who_is_on_is_audited);
+    tcase_add_test(claims, what_was_accepted_before_a_weaker_profile_keeps_the_old_one_S2);
+    tcase_add_test(claims, a_way_round_by_switching_off_keeps_the_old_profile_too_S2);
+    tcase_add_test(claims, two_profiles_that_do_not_cover_each_other_are_not_both_left);
+    tcase_add_test(claims, an_account_of_its_own_begins_as_what_held_for_its_domain_S2);
+    tcase_add_test(claims, an_import_of_a_weaker_profile_keeps_the_old_one_S2);
     tcase_add_test(claims, a_list_of_any_length_is_read_page_by_page);
     tcase_add_test(claims, off_for_a_time_leaves_the_account_on_S5);
     tcase_add_test(claims, a_new_account_is_what_it_was_without_a_record);

@@ -174,7 +174,9 @@ START_TEST(accounts_at_their_extremes_come_back_after_a_restart)
          .flags = UINT32_MAX,
          .changed_s = INT64_MAX,
          .off_since_s = INT64_MIN,
-         .off_until_s = INT64_MAX},
+         .off_until_s = INT64_MAX,
+         .before = "0123456789abcdef0123456789abcde",
+         .before_s = INT64_MIN},
         {.profile = "posteo", .flags = ACCOUNT_ON, .changed_s = INT64_MIN, .off_since_s = -1},
     };
     struct store *store = scratch_open(&scratch, NULL);

@@ -104,33 +104,126 @@ static bool name_of_entry(struct applying *a, const char *text)
 
 /* --- accounts --- */
 
-static bool profile_exists(const struct applying *a, const char *name)
+static const struct profile_settings *profile_find(const struct applying *a, const char *name)
 {
     for (size_t i = 0; i < a->profiles->count; i++)
         if (strcmp(a->profiles->all[i].name, name) == 0)
-            return true;
-    return false;
+            return &a->profiles->all[i];
+    return NULL;
 }
 
-/* A new account is what it would be without a record: on, if everybody is. */
+static bool profile_exists(const struct applying *a, const char *name)
+{
+    return profile_find(a, name) != NULL;
+}
+
+/* The names whose records hold for `name` while it has none (shm/account.h): the `turn`th, or "".
+ * Which login name an address belongs to is not known here. */
+static void name_above(const struct applying *a, unsigned turn, char above[ACCOUNT_NAME_MAX])
+{
+    const char *name = a->done->name, *at = strrchr(name, '@');
+    const size_t local = at != NULL ? (size_t)(at - name) : strlen(name);
+    const size_t user =
+        strcspn(name, a->guarantee->delimiter != NULL ? a->guarantee->delimiter : "");
+
+    above[0] = '\0';
+    if (turn == 0 && user > 0 && user < local)
+        snprintf(above, ACCOUNT_NAME_MAX, "%.*s%s", (int)user, name, at != NULL ? at : "");
+    if (turn == 1 && at != NULL && at != name)
+        snprintf(above, ACCOUNT_NAME_MAX, "%s", at);
+    if (turn == 2 && strcmp(name, "@") != 0)
+        snprintf(above, ACCOUNT_NAME_MAX, "@");
+}
+
+/* A new account is what it would be without a record: on, if its domain or everybody is. */
 static bool account_take(struct applying *a, struct account *account)
 {
     const char *standard = a->guarantee->standard;
+    enum store_read read = store_account_get(a->store, a->done->name, account);
+    char above[ACCOUNT_NAME_MAX];
 
-    switch (store_account_get(a->store, a->done->name, account)) {
-    case STORE_FOUND:
-    case STORE_BROKEN: /* reads as on */
+    if (read == STORE_FOUND || read == STORE_BROKEN) /* which reads as on */
         return true;
-    case STORE_ABSENT:
+    for (unsigned turn = 0; turn < 3 && read == STORE_ABSENT; turn++) {
+        name_above(a, turn, above);
+        if (above[0] != '\0')
+            read = store_account_get(a->store, above, account);
+    }
+    if (read == STORE_ERROR) {
+        end(a, ORDER_TROUBLE, "the memory cannot be read");
+        return false;
+    }
+    account->flags &= ACCOUNT_ON | ACCOUNT_ON_BEFORE; /* its exceptions are not ours */
+    if (read == STORE_ABSENT) {
         *account = (struct account){.flags = standard != NULL ? ACCOUNT_ON : 0};
         snprintf(account->profile, sizeof account->profile, "%s", standard != NULL ? standard : "");
-        return true;
-    case STORE_ERROR:
-        break;
     }
-    end(a, ORDER_TROUBLE, "the memory cannot be read");
-    return false;
+    return true;
 }
+
+/* --- profiles --- */
+
+/* Demands of both what `of` does, and exempts no more. False also if one of them is not known. */
+static bool covers(const struct applying *a, const char *name, const char *of)
+{
+    const struct profile_settings *x = profile_find(a, name), *y = profile_find(a, of);
+    struct profile strict, other;
+
+    if (x == NULL || y == NULL)
+        return strcmp(name, of) == 0;
+    profile_of_settings(&strict, x);
+    profile_of_settings(&other, y);
+    return strict.minimum >= other.minimum && strict.window_ms <= other.window_ms &&
+           strict.observe <= other.observe &&
+           strict.exempt_auto_replies <= other.exempt_auto_replies &&
+           strict.exempt_forwards <= other.exempt_forwards &&
+           strict.allow_tls_required_no <= other.allow_tls_required_no &&
+           strict.refuse_at_rcpt >= other.refuse_at_rcpt;
+}
+
+/* Mail may be queued that was accepted with the guarantee. */
+static bool was_guaranteed(const struct applying *a, const struct account *account)
+{
+    return (account->flags & ACCOUNT_ON) != 0 ||
+           ((account->flags & ACCOUNT_ON_BEFORE) != 0 &&
+            a->now_s < account->changed_s + LIMIT_QUEUE_LIFE_S);
+}
+
+/*
+ * `account` gets the profile `name`; what was accepted before keeps the one that held then (S2):
+ * not longer than mail is queued, and not if the new one asks as much. There is room for one.
+ * False: there would be two, neither of which covers the other.
+ */
+static bool profile_change(struct applying *a, struct account *account, const char *name)
+{
+    const char *standard = a->guarantee->standard;
+    const char *had = account->profile[0] != '\0' || standard == NULL ? account->profile : standard;
+    const bool keeps_had = had[0] != '\0' && was_guaranteed(a, account) && !covers(a, name, had);
+    const bool keeps_before = account->before[0] != '\0' &&
+                              a->now_s < account->before_s + LIMIT_QUEUE_LIFE_S &&
+                              !covers(a, name, account->before);
+
+    if (keeps_had && keeps_before && !covers(a, had, account->before) &&
+        !covers(a, account->before, had)) {
+        end(a, ORDER_INVALID,
+            "queued mail keeps the profiles '%s' and '%s', and no more of them: wait %d days, or "
+            "take a profile that demands as much",
+            account->before, had, LIMIT_QUEUE_LIFE_S / 86400);
+        return false;
+    }
+    if (keeps_had && (!keeps_before || covers(a, had, account->before)))
+        snprintf(account->before, sizeof account->before, "%s", had);
+    if (keeps_had)
+        account->before_s = a->now_s;
+    if (!keeps_had && !keeps_before) {
+        account->before[0] = '\0';
+        account->before_s = 0;
+    }
+    snprintf(account->profile, sizeof account->profile, "%s", name);
+    return true;
+}
+
+/* --- switches --- */
 
 static void account_put(struct applying *a, const struct account *account, const char *sentence)
 {
@@ -161,15 +254,15 @@ static void user_on(struct applying *a)
     if (!name_of_account(a) || !account_take(a, &account))
         return;
     memcpy(before, account.profile, sizeof before);
-    if (profile[0] == '\0' && account.profile[0] == '\0')
-        profile = "posteo";
-    if (profile[0] != '\0') /* else it keeps the one it had */
-        snprintf(account.profile, sizeof account.profile, "%s", profile);
-    if (!profile_exists(a, account.profile)) {
-        end(a, ORDER_INVALID, "there is no profile '%s'", account.profile);
+    if (profile[0] == '\0') /* it keeps the one it had */
+        profile = before[0] != '\0' ? before : "posteo";
+    if (!profile_exists(a, profile)) {
+        end(a, ORDER_INVALID, "there is no profile '%.31s'", profile);
         return;
     }
-    const bool changes = (account.flags & ACCOUNT_ON) != 0 && strcmp(before, account.profile) != 0;
+    const bool changes = (account.flags & ACCOUNT_ON) != 0 && strcmp(before, profile) != 0;
+    if (!profile_change(a, &account, profile))
+        return;
     account_switch(a, &account, true);
     account.off_since_s = account.off_until_s = 0;
     if (!changes || audited(a, "user-profile", a->done->name, a->order->reason))
@@ -289,8 +382,7 @@ static void user_remove(struct applying *a)
         return;
     }
     /* Without the record nobody would know what queued mail was accepted under. */
-    if ((account.flags & ACCOUNT_ON) != 0 || ((account.flags & ACCOUNT_ON_BEFORE) != 0 &&
-                                              a->now_s < account.changed_s + LIMIT_QUEUE_LIFE_S)) {
+    if (was_guaranteed(a, &account)) {
         end(a, ORDER_INVALID,
             "switch it off first, and remove it %d days later: its queued mail keeps the guarantee",
             LIMIT_QUEUE_LIFE_S / 86400);
@@ -344,7 +436,41 @@ static void user_list(struct applying *a)
         end(a, ORDER_GOOD, "listed");
 }
 
-/* An import never switches off what is on here: who wants that says so (user off). */
+/* An import never switches off what is on here: who wants that says so (user off). What is on here
+ * stays as it is; what was accepted here keeps what held. */
+static void user_import_account(struct applying *a, const struct account *imported)
+{
+    struct account account;
+
+    if (!account_take(a, &account)) /* what is broken reads as on */
+        return;
+    const bool was_on = (account.flags & ACCOUNT_ON) != 0;
+    if (was_on && (imported->flags & ACCOUNT_ON) == 0) {
+        end(a, ORDER_GOOD, "is on here, and stays on");
+        return;
+    }
+    if (!profile_exists(a, imported->profile) ||
+        (imported->before[0] != '\0' && !profile_exists(a, imported->before))) {
+        end(a, ORDER_INVALID, "there is no profile '%.31s'",
+            !profile_exists(a, imported->profile) ? imported->profile : imported->before);
+        return;
+    }
+    /* Aliases are configured, and whether there are exceptions is known here. */
+    const uint32_t exceptions = account.flags & ACCOUNT_EXCEPTIONS;
+    const uint32_t flags = imported->flags & (ACCOUNT_ON | ACCOUNT_ON_BEFORE);
+    if (was_on) {
+        account.flags |= flags;
+    } else if (was_guaranteed(a, &account)) { /* switched off here not long ago */
+        if (!profile_change(a, &account, imported->profile))
+            return;
+        account_switch(a, &account, (flags & ACCOUNT_ON) != 0);
+    } else {
+        account = *imported;
+        account.flags = flags | exceptions;
+    }
+    account_put(a, &account, "imported");
+}
+
 static void user_import(struct applying *a)
 {
     struct account account, known = {0};
@@ -366,32 +492,7 @@ static void user_import(struct applying *a)
             account_put(a, &known, "imported");
         return;
     }
-    const enum store_read result = store_account_get(a->store, a->done->name, &known);
-    if (result == STORE_ERROR) {
-        end(a, ORDER_TROUBLE, "the memory cannot be read");
-        return;
-    }
-    /* What is broken reads as on. */
-    if (result != STORE_ABSENT && (known.flags & ACCOUNT_ON) != 0 &&
-        (account.flags & ACCOUNT_ON) == 0) {
-        end(a, ORDER_GOOD, "is on here, and stays on");
-        return;
-    }
-    if (!profile_exists(a, account.profile)) {
-        end(a, ORDER_INVALID, "there is no profile '%.31s'", account.profile);
-        return;
-    }
-    /* Aliases are configured, and whether there are exceptions is known here. */
-    account.flags &= ACCOUNT_ON | ACCOUNT_ON_BEFORE;
-    if (result != STORE_ABSENT && (known.flags & ACCOUNT_ON) != 0) { /* stays what it is here */
-        memcpy(account.profile, known.profile, sizeof account.profile);
-        account.off_since_s = known.off_since_s;
-        account.off_until_s = known.off_until_s;
-        account.changed_s = known.changed_s;
-        account.flags |= known.flags & ACCOUNT_ON_BEFORE;
-    }
-    account.flags |= known.flags & ACCOUNT_EXCEPTIONS;
-    account_put(a, &account, "imported");
+    user_import_account(a, &account);
 }
 
 /* --- the memory --- */

@@ -60,6 +60,7 @@ static const struct text_field account_fields[] = {
     FIELD("changed", account, changed_s, TIME_MOST),
     FIELD("off-since", account, off_since_s, TIME_MOST),
     FIELD("off-until", account, off_until_s, TIME_MOST),
+    FIELD("before-until", account, before_s, TIME_MOST),
 };
 
 static const struct text_field exception_fields[] = {
@@ -156,6 +157,8 @@ size_t account_text(char *text, const char *name, const struct account *account)
 
     used += (size_t)snprintf(text + used, ORDER_TEXT_MAX - used, " profile=%s",
                              account->profile[0] != '\0' ? account->profile : "-");
+    if (account->before[0] != '\0')
+        used += (size_t)snprintf(text + used, ORDER_TEXT_MAX - used, " before=%s", account->before);
     return fields_write(text, used, FIELDS(account_fields), account);
 }
 
@@ -272,5 +275,10 @@ bool account_read(char name[ACCOUNT_NAME_MAX], struct account *account, char dom
         return false;
     if (strcmp(words.values[1], "-") != 0)
         snprintf(account->profile, sizeof account->profile, "%s", words.values[1]);
-    return fields_read(&words, 2, FIELDS(account_fields), account);
+    const bool before = words.count > 2 && strcmp(words.names[2], "before") == 0;
+    if (before && strlen(words.values[2]) >= sizeof account->before)
+        return false;
+    if (before)
+        snprintf(account->before, sizeof account->before, "%s", words.values[2]);
+    return fields_read(&words, before ? 3 : 2, FIELDS(account_fields), account);
 }

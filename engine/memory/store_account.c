@@ -37,7 +37,8 @@ int store_account_put(struct store *store, const char *name, const struct accoun
     if (store_change(store) != 0)
         return store->spoiled;
     if (!store_key_account(&key, name) ||
-        memchr(account->profile, '\0', sizeof account->profile) == NULL)
+        memchr(account->profile, '\0', sizeof account->profile) == NULL ||
+        memchr(account->before, '\0', sizeof account->before) == NULL)
         return store_spoil(store, -EINVAL);
     store_value_of_account(&value, &key, account);
     return store_put_value(store, DATABASE_ACCOUNT, &key, &value);
