@@ -108,6 +108,7 @@ bool keeper_batch_begin(struct keeper *keeper)
     }
     keeper->in_batch = true;
     keeper->batch_changes = 0;
+    keeper->batch_pending = 0;
     keeper->batch_until_ms = clock_boot_ms() + LIMIT_KEEPER_BATCH_MS;
     counter_add(&keeper->counts.batches, 1);
     return true;
@@ -145,6 +146,7 @@ static void batch_is_over(struct keeper *keeper, int error)
     if (error != 0)
         store_failed(keeper, error);
     counter_add(&keeper->counts.changes, error == 0 ? keeper->batch_changes : 0);
+    counter_add(&keeper->counts.pending, error == 0 ? (uint64_t)(int64_t)keeper->batch_pending : 0);
     orders_end(keeper, error);
     effects_send(keeper, error);
 }

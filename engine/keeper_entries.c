@@ -93,7 +93,7 @@ static void change_observe(struct change *change, const struct observation *obse
 
 static int audit_lowering(struct keeper *keeper, const struct change *change, unsigned index)
 {
-    struct store_audit audit = {.at_s = clock_wall_s()};
+    struct store_audit audit = {.kind = AUDIT_LEDGER, .at_s = clock_wall_s()};
 
     snprintf(audit.who, sizeof audit.who, "ledger");
     snprintf(audit.what, sizeof audit.what, "%s", ledger_event_name(change->events[index].event));
@@ -170,8 +170,8 @@ static void change_apply(struct keeper *keeper, const struct change *change)
 {
     if (!change_write(keeper, change))
         return;
-    counter_add(&keeper->counts.pending, (uint64_t)ledger_is_pending(&change->after) -
-                                             (uint64_t)ledger_is_pending(&change->before));
+    keeper->batch_pending +=
+        (int)ledger_is_pending(&change->after) - (int)ledger_is_pending(&change->before);
     for (unsigned i = 0; i < change->event_count; i++)
         event_count(keeper, change->events[i].event, change->name, change->events[i].reason);
     if (change->publish)

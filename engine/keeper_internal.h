@@ -40,6 +40,7 @@ struct keeper {
 
     bool in_batch;
     uint32_t batch_changes;
+    int32_t batch_pending; /* so many more are in the review queue when it is durable */
     uint64_t batch_until_ms;
     uint64_t pause_until_ms;                             /* after an error of the store */
     struct order_request *orders_first, **orders_last;   /* of the batch, not yet acknowledged */

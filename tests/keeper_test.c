@@ -100,7 +100,7 @@ START_TEST(rules_end_and_what_nobody_used_for_long_is_forgotten_MEM_05)
     ck_assert_int_eq(ledger_level(&entry), LEVEL_ENCRYPT);
     ck_assert_int_eq(found(store, LEDGER_DOMAIN, "still.example", &entry), STORE_FOUND);
     ck_assert_int_eq(entry.rule, RULE_EXEMPT);
-    ck_assert_int_eq(store_audit_each(store, 1000, audit_count, &audits), 0);
+    ck_assert_int_eq(store_audit_each(store, 0, 1000, audit_count, &audits), 0);
     ck_assert_uint_eq(audits, OLD + 2);
     store_close(store);
 }

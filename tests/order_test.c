@@ -447,6 +447,163 @@ END_TEST
 
 /* --- export and import --- */
 
+static struct {
+    unsigned rows, pages, lines;
+    char line[200][ORDER_TEXT_MAX];
+} exported;
+
+/* Each row's member "line", as it stands in the document. */
+static void lines_take(const char *text)
+{
+    static const char mark[] = "\"line\":\"";
+
+    for (const char *at = text; (at = strstr(at, mark)) != NULL;) {
+        at += sizeof mark - 1;
+        const size_t length = strcspn(at, "\"");
+        snprintf(exported.line[exported.lines++ % 200], ORDER_TEXT_MAX, "%.*s", (int)length, at);
+    }
+}
+
+/* Page by page, to the end. */
+static void list_all(enum order_kind kind, const char *name, uint32_t most)
+{
+    static char text[1 << 20];
+    struct order order = order_of(kind, name);
+    struct order_document document;
+
+    memset(&exported, 0, sizeof exported);
+    order.most = most;
+    do {
+        order_document_begin(&document, text, sizeof text, order.most);
+        order_apply(store, &order, &profiles, &guarantee, &document.rows, now_s, &done);
+        ck_assert_msg(done.result == ORDER_GOOD, "%s", done.sentence);
+        ck_assert_uint_gt(order_document_end(&document), 0);
+        exported.rows += document.count;
+        lines_take(text);
+        memcpy(order.after, document.next, sizeof order.after);
+        ck_assert_uint_lt(exported.pages++, 500);
+    } while (order.after[0] != '\0');
+}
+
+/* One of two accounts has exceptions, and there is an exception at the end of every page size. */
+static void accounts_make(void)
+{
+    struct order order;
+
+    for (unsigned i = 0; i < 3; i++) {
+        char name[40];
+        snprintf(name, sizeof name, "user%u@example.org", i);
+        order = order_of(ORDERS_USER_ON, name);
+        ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    }
+    for (unsigned i = 0; i < 10; i++) {
+        order = order_of(ORDERS_USER_EXCEPT, i % 2 ? "user0@example.org" : "user2@example.org");
+        snprintf(order.domain, sizeof order.domain, "d%u.example", i);
+        order.until_s = NOW_S + 1000 + i;
+        ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    }
+}
+
+START_TEST(an_export_has_the_exceptions_and_is_whole_page_by_page_S5)
+{
+    accounts_make();
+    for (uint32_t most = 1; most < 15; most++) {
+        list_all(ORDERS_USER_EXPORT, "", most);
+        ck_assert_uint_eq(exported.rows, 13);
+        ck_assert_uint_eq(exported.lines, 13);
+        list_all(ORDERS_USER_SHOW, "user2@example.org", most);
+        ck_assert_uint_eq(exported.rows, 6);
+    }
+}
+END_TEST
+
+static unsigned exceptions_of(const char *name)
+{
+    const struct order show = order_of(ORDERS_USER_SHOW, name);
+
+    ck_assert_int_eq(apply(&show), ORDER_GOOD);
+    return seen.exceptions;
+}
+
+static void import_all(void)
+{
+    for (unsigned i = 0; i < exported.lines; i++) {
+        struct order order = order_of(ORDERS_USER_IMPORT, "");
+
+        snprintf(order.text, sizeof order.text, "%s", exported.line[i]);
+        ck_assert_msg(apply(&order) == ORDER_GOOD, "%s: %s", order.text, done.sentence);
+    }
+}
+
+START_TEST(what_was_exported_is_imported_and_twice_is_once_S5)
+{
+    accounts_make();
+    list_all(ORDERS_USER_EXPORT, "", 0);
+    store_close(store);
+    scratch_empty(&scratch);
+    store = scratch_open(&scratch, NULL);
+    now_s += 60;
+    import_all();
+    ck_assert_uint_eq(exceptions_of("user0@example.org"), 5);
+    ck_assert_uint_eq(exceptions_of("user1@example.org"), 0);
+    ck_assert_uint_eq(exceptions_of("user2@example.org"), 5);
+    ck_assert_int_eq(seen.exception.since_s, now_s); /* releases nothing accepted before */
+    const unsigned lines = audits();
+    now_s += 60;
+    import_all();
+    ck_assert_uint_eq(exceptions_of("user2@example.org"), 5);
+    ck_assert_int_eq(seen.exception.since_s, now_s - 60);
+    ck_assert_uint_eq(audits(), lines);
+}
+END_TEST
+
+START_TEST(an_import_makes_no_exception_longer_S5)
+{
+    struct order order = order_of(ORDERS_USER_EXCEPT, "anna@example.org");
+
+    snprintf(order.domain, sizeof order.domain, "d.example");
+    order.until_s = NOW_S + 100;
+    ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    order = order_of(ORDERS_USER_IMPORT, "");
+    snprintf(order.text, sizeof order.text, "anna@example.org except=d.example since=1 until=%d",
+             NOW_S + 1000);
+    ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    ck_assert_uint_eq(exceptions_of("anna@example.org"), 1);
+    ck_assert_int_eq(seen.exception.since_s, NOW_S);
+    ck_assert_int_eq(seen.exception.until_s, NOW_S + 100);
+    order = order_of(ORDERS_USER_IMPORT, "");
+    snprintf(order.text, sizeof order.text, "anna@example.org except=d.example since=1 until=%d",
+             NOW_S + 50);
+    ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    ck_assert_uint_eq(exceptions_of("anna@example.org"), 1);
+    ck_assert_int_eq(seen.exception.until_s, NOW_S + 50);
+}
+END_TEST
+
+START_TEST(audit_and_report_are_whole_page_by_page)
+{
+    struct store_report report = {.day = NOW_S / 86400, .action = 1, .count = 1};
+
+    ck_assert_int_eq(store_begin(store), 0);
+    for (unsigned i = 0; i < 2 * ORDER_ROWS_MOST + 1; i++) {
+        const struct store_audit audit = {.kind = i % AUDIT_KINDS, .at_s = i};
+        snprintf(report.domain, sizeof report.domain, i == 0 ? "" : "d%u.example", i % 500);
+        report.cause = (uint8_t)(i / 500);
+        report.source = (uint8_t)(i / 1000);
+        ck_assert_int_eq(store_audit_add(store, &audit), 0);
+        if (i % 2 == 0)
+            ck_assert_int_eq(store_report_add(store, &report), 0);
+    }
+    ck_assert_int_eq(store_commit(store), 0);
+    for (uint32_t most = 0; most < 100; most += 33) {
+        list_all(ORDERS_MEMORY_AUDIT, "", most);
+        ck_assert_uint_eq(exported.rows, 2 * ORDER_ROWS_MOST + 1);
+        list_all(ORDERS_REPORT, "", most);
+        ck_assert_uint_eq(exported.rows, ORDER_ROWS_MOST + 1);
+    }
+}
+END_TEST
+
 START_TEST(an_import_switches_nobody_off_and_makes_no_alias)
 {
     struct order order = order_of(ORDERS_USER_ON, "anna@example.org");
@@ -632,6 +789,10 @@ int main(void)
     tcase_add_test(claims, orders_that_make_no_sense_change_nothing);
     tcase_add_test(claims, lists_go_on_behind_the_last_that_was_seen);
     tcase_add_test(claims, an_import_switches_nobody_off_and_makes_no_alias);
+    tcase_add_test(claims, an_export_has_the_exceptions_and_is_whole_page_by_page_S5);
+    tcase_add_test(claims, what_was_exported_is_imported_and_twice_is_once_S5);
+    tcase_add_test(claims, an_import_makes_no_exception_longer_S5);
+    tcase_add_test(claims, audit_and_report_are_whole_page_by_page);
     tcase_add_test(claims, accounts_of_any_name_are_read_back_as_they_were_written);
     tcase_add_test(claims, lines_that_nobody_wrote_are_refused);
     tcase_add_test(claims, the_memory_is_merged_by_its_maximum_and_twice_is_once_MEM_05);

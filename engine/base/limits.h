@@ -109,7 +109,9 @@
  * given so many free pages before it begins: 240 MiB of address space, not of disk. */
 #define LIMIT_STORE_CHANGE_PAGES     12
 #define LIMIT_STORE_EXCEPTIONS       1024   /* of one account */
-#define LIMIT_STORE_AUDIT            100000 /* rows; 0.3 KB each, 0.7 KB at most */
+#define LIMIT_STORE_AUDIT            100000 /* rows of administrators; 0.3 KB, 0.7 KB at most */
+#define LIMIT_STORE_AUDIT_USERS      100000 /* rows of users' switches */
+#define LIMIT_STORE_AUDIT_LEDGER     100000 /* rows of what the ledger does by itself */
 #define LIMIT_STORE_REPORT           500000 /* rows; 0.1 KB each */
 #define LIMIT_STORE_REPORT_DAY       10000 /* rows of one day; further domains are counted together */
 #define LIMIT_STORE_REPORT_DAYS      400

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct applying {
@@ -50,7 +51,9 @@ static bool stored(struct applying *a, int status)
 
 static bool audited(struct applying *a, const char *what, const char *name, const char *reason)
 {
-    struct store_audit audit = {.at_s = a->now_s};
+    struct store_audit audit = {.kind = a->order->kind < ORDERS_MEMORY_SHOW ? AUDIT_USER
+                                                                            : AUDIT_ADMINISTRATOR,
+                                .at_s = a->now_s};
 
     snprintf(audit.who, sizeof audit.who, "%s", a->order->who);
     snprintf(audit.what, sizeof audit.what, "%s", what);
@@ -400,7 +403,18 @@ static bool exception_shown(void *context, const char *name, const char *domain,
 {
     struct applying *a = context;
 
-    return a->left-- > 0 && a->rows->exception(a->rows->context, name, domain, exception);
+    if (a->left == 0 || !a->rows->exception(a->rows->context, name, domain, exception))
+        return false;
+    return --a->left > 0;
+}
+
+/* Of the account that is shown. */
+static bool own_exception_shown(void *context, const char *name, const char *domain,
+                                const struct account_exception *exception)
+{
+    const struct applying *a = context;
+
+    return strcmp(name, a->done->name) == 0 && exception_shown(context, name, domain, exception);
 }
 
 static bool account_shown(void *context, const char *name, const struct account *account)
@@ -412,20 +426,62 @@ static bool account_shown(void *context, const char *name, const struct account 
     return --a->left > 0;
 }
 
+/* Behind a row that was shown: the account's own, or an exception's. */
+static void user_show_more(struct applying *a)
+{
+    char name[ACCOUNT_NAME_MAX], domain[256];
+    int status;
+
+    if (strcmp(a->order->after, a->done->name) == 0)
+        status = store_exceptions_each(a->store, a->done->name, exception_shown, a);
+    else if (exception_cursor_read(name, domain, a->order->after) &&
+             strcmp(name, a->done->name) == 0)
+        status = store_exceptions_after(a->store, name, domain, own_exception_shown, a);
+    else {
+        end(a, ORDER_INVALID, "the list does not go on there");
+        return;
+    }
+    if (stored(a, status))
+        end(a, ORDER_GOOD, "shown");
+}
+
 static void user_show(struct applying *a)
 {
     struct account account;
 
     if (!name_of_account(a))
         return;
+    if (a->order->after[0] != '\0') {
+        user_show_more(a);
+        return;
+    }
     if (store_account_get(a->store, a->done->name, &account) == STORE_ABSENT) {
         end(a, ORDER_ABSENT, "the account has no record: %s",
             a->guarantee->standard != NULL ? "it has the standard profile" : "it demands nothing");
         return;
     }
-    a->rows->account(a->rows->context, a->done->name, &account);
+    if (a->rows->account(a->rows->context, a->done->name, &account))
+        a->left--;
     if (stored(a, store_exceptions_each(a->store, a->done->name, exception_shown, a)))
         end(a, ORDER_GOOD, "shown");
+}
+
+/* Accounts, then the exceptions of all: so an import finds the account before them. */
+static void user_export(struct applying *a)
+{
+    const char *after = a->order->after[0] != '\0' ? a->order->after : NULL;
+    char name[ACCOUNT_NAME_MAX], domain[256];
+    int status = 0;
+
+    if (after != NULL && exception_cursor_read(name, domain, after)) {
+        status = store_exceptions_after(a->store, name, domain, exception_shown, a);
+    } else {
+        status = store_accounts_each(a->store, after, account_shown, a);
+        if (status == 0 && a->left > 0)
+            status = store_exceptions_each(a->store, NULL, exception_shown, a);
+    }
+    if (stored(a, status))
+        end(a, ORDER_GOOD, "listed");
 }
 
 static void user_list(struct applying *a)
@@ -471,28 +527,64 @@ static void user_import_account(struct applying *a, const struct account *import
     account_put(a, &account, "imported");
 }
 
+static bool exception_of_domain(void *context, const char *name, const char *domain,
+                                const struct account_exception *exception)
+{
+    struct {
+        const char *domain;
+        struct account_exception found;
+    } *wanted = context;
+
+    (void)name;
+    if (strcmp(domain, wanted->domain) != 0)
+        return true;
+    wanted->found = *exception;
+    return false;
+}
+
+/* Of two exceptions for one domain what both say holds: the later beginning, the earlier end. A new
+ * one begins now: what was accepted before is not released by it. Twice is once. */
+static void user_import_exception(struct applying *a, const char *domain,
+                                  const struct account_exception *imported)
+{
+    struct {
+        const char *domain;
+        struct account_exception found;
+    } known = {.domain = domain};
+    struct account_exception both = *imported;
+    struct account account;
+
+    if (!exception_fits(a, domain) || !account_take(a, &account) ||
+        !stored(a, store_exceptions_each(a->store, a->done->name, exception_of_domain, &known)))
+        return;
+    const bool there = known.found.until_s != 0;
+    if (there && known.found.until_s < both.until_s)
+        both.until_s = known.found.until_s;
+    if (there ? known.found.since_s > both.since_s : a->now_s > both.since_s)
+        both.since_s = there ? known.found.since_s : a->now_s;
+    if ((!there && both.until_s <= a->now_s) ||
+        (there && both.since_s == known.found.since_s && both.until_s == known.found.until_s)) {
+        end(a, ORDER_GOOD, there ? "is so here already" : "is over already");
+        return;
+    }
+    account.flags |= ACCOUNT_EXCEPTIONS;
+    if (audited(a, "user-except", a->done->name, domain) &&
+        stored(a, store_exception_put(a->store, a->done->name, domain, &both)))
+        account_put(a, &account, "imported");
+}
+
 static void user_import(struct applying *a)
 {
-    struct account account, known = {0};
+    struct account account;
     struct account_exception exception;
     char domain[256];
 
-    if (!account_read(a->done->name, &account, domain, &exception, a->order->text)) {
+    if (!account_read(a->done->name, &account, domain, &exception, a->order->text))
         end(a, ORDER_INVALID, "not an account as `user export` writes it");
-        return;
-    }
-    if (domain[0] != '\0') {
-        if (!exception_fits(a, domain) || !account_take(a, &known))
-            return;
-        if (exception.since_s < a->now_s) /* what was accepted before is not released by it */
-            exception.since_s = a->now_s;
-        known.flags |= ACCOUNT_EXCEPTIONS;
-        if (audited(a, "user-except", a->done->name, domain) &&
-            stored(a, store_exception_put(a->store, a->done->name, domain, &exception)))
-            account_put(a, &known, "imported");
-        return;
-    }
-    user_import_account(a, &account);
+    else if (domain[0] != '\0')
+        user_import_exception(a, domain, &exception);
+    else
+        user_import_account(a, &account);
 }
 
 /* --- the memory --- */
@@ -655,7 +747,9 @@ static bool audit_shown(void *context, uint64_t number, const struct store_audit
 
 static void memory_audit(struct applying *a)
 {
-    if (stored(a, store_audit_each(a->store, a->left, audit_shown, a)))
+    const uint64_t before = strtoull(a->order->after, NULL, 10);
+
+    if (stored(a, store_audit_each(a->store, before, a->left, audit_shown, a)))
         end(a, ORDER_GOOD, "listed");
 }
 
@@ -746,8 +840,15 @@ static bool report_shown(void *context, const struct store_report *report)
 static void report_list(struct applying *a)
 {
     const int64_t day = a->order->until_s / 86400;
+    struct store_report after;
+    const bool goes_on = a->order->after[0] != '\0';
 
-    if (stored(a, store_report_each(a->store, day > 0 ? (uint32_t)day : 0, report_shown, a)))
+    if (goes_on && !report_cursor_read(&after, a->order->after)) {
+        end(a, ORDER_INVALID, "the list does not go on there");
+        return;
+    }
+    if (stored(a, store_report_each(a->store, day > 0 ? (uint32_t)day : 0, goes_on ? &after : NULL,
+                                    report_shown, a)))
         end(a, ORDER_GOOD, "listed");
 }
 
@@ -766,6 +867,7 @@ static const struct {
     {ORDERS_USER_RESUME, true, user_resume},
     {ORDERS_USER_REMOVE, true, user_remove},
     {ORDERS_USER_IMPORT, true, user_import},
+    {ORDERS_USER_EXPORT, false, user_export},
     {ORDERS_MEMORY_SHOW, false, memory_show},
     {ORDERS_MEMORY_LIST, false, memory_list},
     {ORDERS_MEMORY_PENDING, false, memory_pending},

@@ -244,3 +244,16 @@ int store_exceptions_each(struct store *store, const char *name, store_each_exce
     all.beginning = store_key_bytes(&key);
     return store_walk(store, DATABASE_EXCEPTION, all.beginning, true, give_exception, &all);
 }
+
+int store_exceptions_after(struct store *store, const char *name, const char *domain,
+                           store_each_exception *each, void *context)
+{
+    struct each_exception all = {.call = each, .context = context};
+    struct store_key key;
+    uint8_t room[STORE_KEY_SHORT];
+
+    if (!store_key_exception(&key, name, domain))
+        return -EINVAL;
+    return store_walk(store, DATABASE_EXCEPTION, store_key_short(store_key_bytes(&key), room),
+                      false, give_exception, &all);
+}
