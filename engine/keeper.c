@@ -26,9 +26,9 @@
 #include <sys/stat.h>
 #include <time.h>
 
-static_assert(LIMIT_KEEPER_BATCH + 128 <= LIMIT_STORE_CHANGES &&
-                  (1 + LIMIT_MX_HOSTS) * (1 + LIMIT_KEEPER_EVENTS) <= 128 &&
-                  LIMIT_EXCEPTIONS + 4 <= 128,
+static_assert(LIMIT_KEEPER_BATCH + 256 <= LIMIT_STORE_CHANGES &&
+                  (1 + LIMIT_MX_HOSTS) * (1 + LIMIT_KEEPER_EVENTS + 2 * KEEPER_ROOMS) <= 256 &&
+                  LIMIT_EXCEPTIONS + 4 <= 256,
               "whatever the last message of a batch brings, the store takes it");
 
 /* --- orders --- */

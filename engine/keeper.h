@@ -73,6 +73,7 @@ struct keeper_counts { /* written by the keeper, read by anyone */
     counter notes, questions, orders, reports;
     counter raised, contradicted, met_again, lowered, waiting, expired;
     counter refused; /* not learned: the registrable domain has its fill */
+    counter evicted; /* made room for others (MEM-07) */
     counter dropped; /* notes that found no room or no store: seen again at the next look */
     counter batches, changes, failed; /* failed: batches that the store did not take */
     counter broken;                   /* values that failed their checksum */

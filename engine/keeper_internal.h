@@ -4,6 +4,7 @@
  *   keeper.c          the thread: messages, orders, copies, settings, start and stop
  *   keeper_batch.c    one commit: what becomes durable, then visible, then acknowledged
  *   keeper_entries.c  the ledger's entries: what is learned, asked for, and grows old
+ *   keeper_room.c     room in the ledger for a name that is new
  *   keeper_load.c     at the start: the tables from the store
  *   keeper_raises.c   at the start: the store from the table, of what was raised last
  */
@@ -16,6 +17,8 @@
 #include "engine/probe/owner.h"
 
 #include <pthread.h>
+
+#define KEEPER_ROOMS 3 /* a new entry needs room in its quotas, and in all */
 
 /* A floor that the table knew first, and the store has not yet. */
 struct raise {
@@ -53,6 +56,9 @@ struct keeper {
 
     uint64_t housekeeping_due_ms;
     int64_t copied_s; /* wall clock: of the last copy, or the start */
+
+    /* Where the next look for what makes room begins, and in which quota that is. */
+    char evict_after[LEDGER_KIND_COUNT][KEEPER_ROOMS][256];
 
     int64_t sweep_due_s;      /* wall clock */
     int64_t wall_less_boot_s; /* at the start: tells a clock that was set since */
@@ -94,10 +100,20 @@ void keeper_account_publish(struct keeper *keeper, const struct order_done *done
 
 /* --- keeper_entries.c --- */
 
+/* Room for one; each new entry of a note may need KEEPER_ROOMS of them. */
+void keeper_entry_evict(struct keeper *keeper, enum ledger_kind kind, const char *name);
+/* The time, if something vouches for it and it was not set since the start; else 0. */
+int64_t keeper_vouched_s(const struct keeper *keeper);
 void keeper_note_take(struct keeper *keeper, struct memory_note *note);
 void keeper_question_take(struct keeper *keeper, struct floors_question *question);
 /* A page of the sweep, if it is time for one. */
 void keeper_sweep(struct keeper *keeper);
+
+/* --- keeper_room.c --- */
+
+/* A name not yet known may be learned while its ancestors, and the ledger, have room, or something
+ * there makes it (MEM-02, MEM-07). */
+bool keeper_make_room(struct keeper *keeper, enum ledger_kind kind, const char *name);
 
 /* --- keeper_load.c --- */
 

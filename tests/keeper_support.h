@@ -7,6 +7,9 @@
 #include "engine/alarm.h"
 #include "engine/base/clock.h"
 #include "engine/keeper.h"
+#include "engine/loop/mailbox.h"
+#include "engine/loop/ring.h"
+#include "engine/probe/owner.h"
 #include "engine/publish.h"
 #include "tests/store_support.h"
 
@@ -15,6 +18,8 @@
 
 static char directory[64];
 static unsigned table_mib = 16;
+static struct mailbox *front;
+static struct ring *front_ring;
 
 /* --- the memory as a daemon before us left it --- */
 
@@ -90,6 +95,9 @@ static inline void engine_end(void)
 {
     engine_drain(engine);
     engine_stop(engine);
+    if (front_ring != NULL)
+        ring_destroy(front_ring);
+    front_ring = NULL;
     option_free(&configuration_table, configuration, origin);
 }
 
@@ -156,6 +164,61 @@ static inline bool alarm_says(const char *words)
         if (strstr(alarms[i].sentence, words) != NULL)
             return true;
     return false;
+}
+
+/* --- the front's place in the exchange is ours --- */
+
+static inline void front_wakes_nobody(void *context, uint16_t to)
+{
+    (void)context, (void)to; /* who sleeps looks up soon */
+}
+
+static inline void front_begin(void)
+{
+    static const struct ring_limits limits = {
+        .submissions = 16, .receive_buffers = 1, .receive_bytes = 64};
+    const struct engine_front place = engine_front(engine);
+
+    ck_assert_int_eq(ring_create(&front_ring, &limits), 0);
+    engine_front_ring(engine, ring_descriptor(front_ring));
+    front = mailbox_open(place.exchange, place.me, front_wakes_nobody, NULL);
+}
+
+static inline void to_keeper(struct message *message, enum message_kind kind)
+{
+    const struct owners owners = engine_owners(engine);
+
+    message->kind = (uint16_t)kind;
+    mailbox_send(front, owner_keeper(&owners), message);
+}
+
+/* Until so many are home. */
+static inline void wait_home(unsigned count)
+{
+    const uint64_t until_ms = clock_boot_ms() + WAIT_MS;
+
+    while (count > 0) {
+        ck_assert_msg(clock_boot_ms() < until_ms, "%u messages did not come home", count);
+        mailbox_flush(front);
+        if (mailbox_receive(front) != NULL)
+            count--;
+        else
+            usleep(2000);
+    }
+}
+
+/* What a round of looking at a domain taught. */
+static inline void note_send(struct memory_note *note, const char *domain, enum observed seen,
+                             int64_t at_s)
+{
+    *note = (struct memory_note){
+        .next_hop = hop_of(domain),
+        .taught = {.at_s = at_s,
+                   .domain = {.seen = seen,
+                              .cause = seen == OBSERVED_BELOW ? CAUSE_NO_STARTTLS : CAUSE_NONE,
+                              .at_s = at_s,
+                              .evidence_s = at_s}}};
+    to_keeper(&note->message, MESSAGE_NOTE_ASK);
 }
 
 static inline void directory_make(void)

@@ -106,6 +106,134 @@ START_TEST(rules_end_and_what_nobody_used_for_long_is_forgotten_MEM_05)
 }
 END_TEST
 
+/* --- a full memory --- */
+
+enum { MANY = 300, ROOM = 100 };
+
+static struct memory_note notes[MANY];
+
+static void flood(const char *below, enum observed seen)
+{
+    char name[64];
+
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "x%u%s", i, below);
+        note_send(&notes[i], name, seen, clock_wall_s());
+    }
+    wait_home(MANY);
+}
+
+/* Real destinations, of which only one was not used for long and demands no more than `encrypt`. */
+static void destinations_make(void)
+{
+    const int64_t now_s = clock_wall_s(), long_ago_s = now_s - 60 * 86400;
+    struct store *store = memory_open();
+    struct ledger_entry entry = seen_at(LEDGER_DOMAIN, now_s - 86400);
+
+    ck_assert_int_eq(store_begin(store), 0);
+    put(store, LEDGER_DOMAIN, "used.example", &entry);
+    entry = seen_at(LEDGER_DOMAIN, long_ago_s);
+    put(store, LEDGER_DOMAIN, "unused.example", &entry);
+    entry.proofs |= LEDGER_PROOF(PROOF_DANE);
+    put(store, LEDGER_DOMAIN, "dane.example", &entry);
+    entry = seen_at(LEDGER_DOMAIN, long_ago_s);
+    entry.rule = RULE_PIN;
+    entry.rule_level = LEVEL_ENCRYPT;
+    entry.rule_epoch = 1;
+    put(store, LEDGER_DOMAIN, "ruled.example", &entry);
+    entry = seen_at(LEDGER_DOMAIN, long_ago_s);
+    entry.contradicted_s = entry.absence_s = long_ago_s;
+    entry.absences = 1;
+    entry.contradiction = CAUSE_NO_STARTTLS;
+    put(store, LEDGER_DOMAIN, "pending.example", &entry);
+    ck_assert_int_eq(store_commit(store), 0);
+    store_close(store);
+}
+
+static void claim_levels(bool unused_is_there)
+{
+    static const char *const stay[] = {"used.example", "dane.example", "ruled.example",
+                                       "pending.example"};
+    struct store *store = memory_open();
+    struct ledger_entry entry;
+
+    for (size_t i = 0; i < sizeof stay / sizeof *stay; i++) {
+        ck_assert_msg(found(store, LEDGER_DOMAIN, stay[i], &entry) == STORE_FOUND, "%s", stay[i]);
+        ck_assert_int_ge(ledger_level(&entry), LEVEL_ENCRYPT);
+    }
+    ck_assert_int_eq(found(store, LEDGER_DOMAIN, "unused.example", &entry),
+                     unused_is_there ? STORE_FOUND : STORE_ABSENT);
+    ck_assert_uint_le(store_rows(store, DATABASE_DOMAIN), ROOM);
+    store_close(store);
+}
+
+/* First sightings, each below a domain of its own: they push out each other. */
+START_TEST(a_flood_of_names_fills_the_memory_and_pushes_out_only_itself_MEM_07)
+{
+    destinations_make();
+    engine_begin_with("memory { entries = 100 }\n");
+    engine_vouch(engine, true);
+    front_begin();
+    flood(".example", OBSERVED_HANDSHAKES);
+    ck_assert_uint_eq(counter_read(&engine_keeper_counts(engine)->evicted), MANY + 5 - ROOM);
+    ck_assert_uint_eq(counter_read(&engine_keeper_counts(engine)->refused), 0);
+    ck_assert_int_eq(table_level("unused.example"), LEVEL_ENCRYPT);
+    engine_end();
+    claim_levels(true);
+}
+END_TEST
+
+/* Names that publish DANE never give way; of the others what was not used for long does, said. */
+START_TEST(what_nobody_used_gives_way_when_nothing_cheaper_is_left_MEM_07)
+{
+    unsigned audits = 0;
+
+    destinations_make();
+    engine_begin_with("memory { entries = 100 }\n");
+    engine_vouch(engine, true);
+    front_begin();
+    flood(".example", OBSERVED_DANE);
+    ck_assert_uint_eq(counter_read(&engine_keeper_counts(engine)->evicted), 1);
+    ck_assert_uint_eq(counter_read(&engine_keeper_counts(engine)->refused), MANY + 5 - ROOM - 1);
+    wait_beats(500);
+    ck_assert_int_eq(table_level("unused.example"), LEVEL_NONE);
+    engine_end();
+    claim_levels(false);
+    struct store *store = memory_open();
+    ck_assert_int_eq(store_audit_each(store, 0, 1000, audit_count, &audits), 0);
+    ck_assert_uint_eq(audits, 1);
+    store_close(store);
+}
+END_TEST
+
+START_TEST(nothing_gives_way_for_age_by_a_clock_that_nothing_vouches_for_MEM_07)
+{
+    destinations_make();
+    engine_begin_with("memory { entries = 100 }\n");
+    front_begin();
+    flood(".example", OBSERVED_DANE);
+    ck_assert_uint_eq(counter_read(&engine_keeper_counts(engine)->evicted), 0);
+    engine_end();
+    claim_levels(true);
+}
+END_TEST
+
+START_TEST(names_of_one_domain_push_out_only_those_of_the_same_MEM_07)
+{
+    destinations_make();
+    engine_begin_with("memory { entries = 100 per_domain = 10 }\n");
+    engine_vouch(engine, true);
+    front_begin();
+    flood(".evil.test", OBSERVED_HANDSHAKES);
+    ck_assert_uint_eq(counter_read(&engine_keeper_counts(engine)->evicted), MANY - 10);
+    engine_end();
+    claim_levels(true);
+    struct store *store = memory_open();
+    ck_assert_uint_eq(store_entry_count(store, LEDGER_DOMAIN, "evil.test", 1000), 10);
+    store_close(store);
+}
+END_TEST
+
 /* --- the start --- */
 
 /* A partition with more raises than one batch of the store takes. */
@@ -168,6 +296,10 @@ int main(void)
     tcase_add_checked_fixture(start, directory_make, directory_remove);
     tcase_add_test(start, as_many_raises_as_the_table_has_are_taken_over_at_the_start_MEM_02);
     tcase_add_test(start, a_setting_that_accepts_loss_is_said_at_each_start_MEM_08);
+    tcase_add_test(start, a_flood_of_names_fills_the_memory_and_pushes_out_only_itself_MEM_07);
+    tcase_add_test(start, what_nobody_used_gives_way_when_nothing_cheaper_is_left_MEM_07);
+    tcase_add_test(start, nothing_gives_way_for_age_by_a_clock_that_nothing_vouches_for_MEM_07);
+    tcase_add_test(start, names_of_one_domain_push_out_only_those_of_the_same_MEM_07);
     tcase_set_timeout(start, 120);
     suite_add_tcase(suite, start);
     SRunner *runner = srunner_create(suite);

@@ -172,14 +172,15 @@
 #define LIMIT_ALARM_COMMAND_MS 60000 /* a command that takes longer is killed */
 #define LIMIT_COPY_APART_S     86400 /* between two copies of the memory */
 #define LIMIT_NOTES            1024  /* of one shard, on their way to the keeper; 4 KiB each */
-/* changes of one commit; the last message of it brings at most 128 more */
-#define LIMIT_KEEPER_BATCH    3968
+/* changes of one commit; the last message of it brings at most 256 more */
+#define LIMIT_KEEPER_BATCH    3840
 #define LIMIT_KEEPER_BATCH_MS 2 /* a batch is open so long at most */
 /* Raised floors that the table had at the start and the disk did not take: 0.3 KiB each. */
 #define LIMIT_KEEPER_RAISES   (16 * LIMIT_KEEPER_BATCH)
 #define LIMIT_KEEPER_EFFECTS  16384 /* floors on their way to the table; 0.4 KiB each */
 #define LIMIT_KEEPER_PAUSE_MS 1000  /* the store is left alone after an error */
 #define LIMIT_KEEPER_EVENTS   8     /* of one entry, from one observation */
+#define LIMIT_EVICT_LOOKS     64    /* entries looked at for one that makes room */
 #define LIMIT_SWEEP_APART_S   86400 /* between two sweeps for what ran out or grew old */
 #define LIMIT_SWEEP_LOOKS     4096  /* entries a second */
 #define LIMIT_SWEEP_CHANGES   64    /* of these, changed */

@@ -96,6 +96,8 @@ enum store_read store_entry_get(struct store *store, enum ledger_kind kind, cons
 int store_entry_put(struct store *store, enum ledger_kind kind, const char *name,
                     const struct ledger_entry *entry);
 int store_entry_remove(struct store *store, enum ledger_kind kind, const char *name);
+/* All of `kind`. */
+uint64_t store_entries(struct store *store, enum ledger_kind kind);
 /* Entries of `kind` at or below the domain `ancestor`, counted up to `most` (ledger_quotas). */
 uint32_t store_entry_count(struct store *store, enum ledger_kind kind, const char *ancestor,
                            uint32_t most);
