@@ -103,6 +103,140 @@ START_TEST(what_it_owes_is_written_when_there_is_room_again_MEM_08)
 }
 END_TEST
 
+/* --- a disk that runs full while the daemon works --- */
+
+static struct order_request request;
+
+static bool no_account(void *context, const char *name, const struct account *account)
+{
+    (void)context, (void)name, (void)account;
+    return true;
+}
+
+static bool no_exception(void *context, const char *name, const char *domain,
+                         const struct account_exception *exception)
+{
+    (void)context, (void)name, (void)domain, (void)exception;
+    return true;
+}
+
+static const struct order_rows no_rows = {.account = no_account, .exception = no_exception};
+
+/* Gives the order, and how it ended when it is home. */
+static int order_give(enum order_kind kind, const char *name)
+{
+    request = (struct order_request){.order = {.kind = (uint8_t)kind,
+                                               .level = LEVEL_VERIFIED,
+                                               .reason = "because",
+                                               .who = "uid 0"},
+                                     .rows = &no_rows};
+    snprintf(request.order.name, sizeof request.order.name, "%s", name);
+    to_keeper(&request.message, MESSAGE_ORDER_ASK);
+    wait_home(1);
+    return request.done.result;
+}
+
+static uint8_t table_rule(const char *text)
+{
+    const struct next_hop next_hop = hop_of(text);
+    struct table_reader *reader;
+    struct floor floor;
+
+    CLAIM(table_writer_reader(engine_table(engine), &reader) == 0);
+    CLAIM(publisher_floor(reader, &next_hop, clock_boot_ms(), &floor));
+    table_reader_close(reader);
+    return floor.rule;
+}
+
+static bool users_has(const char *name)
+{
+    char text[TABLE_KEY_MAX];
+    union record record;
+    struct table_key key;
+
+    CLAIM(account_key(&key, text, name));
+    return table_writer_get_record(engine_users(engine), &key, &record);
+}
+
+static void run_full(void)
+{
+    ballast_remove();
+    engine_begin();
+    front_begin();
+    ck_assert_uint_eq(unsaved(), 0);
+    ballast_add();
+}
+
+START_TEST(what_the_disk_did_not_take_is_neither_visible_nor_acknowledged)
+{
+    run_full();
+    ck_assert_int_eq(order_give(ORDERS_RULE_PIN, "both.example"), ORDER_TROUBLE);
+    ck_assert_uint_eq(table_rule("both.example"), RULE_NONE);
+    usleep(LIMIT_KEEPER_PAUSE_MS * 1000 +
+           100000); /* again a batch that is begun, not turned away */
+    ck_assert_int_eq(order_give(ORDERS_USER_ON, "anna@example.org"), ORDER_TROUBLE);
+    ck_assert(!users_has("anna@example.org"));
+    ck_assert_uint_ge(counter_read(&engine_keeper_counts(engine)->failed), 2);
+    wait_beats(500);
+    ck_assert_uint_eq(table_rule("both.example"), RULE_NONE);
+    ck_assert_int_eq(table_level("both.example"), LEVEL_ENCRYPT);
+    engine_end();
+    struct store *store = memory_open();
+    struct ledger_entry entry;
+    struct account account;
+    CLAIM(store_entry_get(store, LEDGER_DOMAIN, "both.example", &entry) == STORE_FOUND);
+    ck_assert_int_eq(entry.rule, RULE_NONE);
+    CLAIM(store_account_get(store, "anna@example.org", &account) == STORE_ABSENT);
+    store_close(store);
+}
+END_TEST
+
+START_TEST(what_is_acknowledged_is_visible_and_durable)
+{
+    run_full();
+    ballast_remove();
+    ck_assert_int_eq(order_give(ORDERS_RULE_PIN, "both.example"), ORDER_GOOD);
+    ck_assert_uint_eq(table_rule("both.example"), RULE_PIN); /* at once */
+    ck_assert_int_eq(order_give(ORDERS_USER_ON, "anna@example.org"), ORDER_GOOD);
+    ck_assert(users_has("anna@example.org"));
+    engine_end();
+    struct store *store = memory_open();
+    struct ledger_entry entry;
+    CLAIM(store_entry_get(store, LEDGER_DOMAIN, "both.example", &entry) == STORE_FOUND);
+    ck_assert_int_eq(entry.rule, RULE_PIN);
+    store_close(store);
+}
+END_TEST
+
+static uint64_t count_now(const counter *count)
+{
+    return counter_read(count);
+}
+
+/* Seen without TLS on a full disk: the queue of contradictions has what the store has. */
+START_TEST(a_contradiction_that_was_not_written_is_not_counted_as_pending_MEM_05)
+{
+    static struct memory_note note;
+    const struct keeper_counts *counts;
+
+    run_full();
+    counts = engine_keeper_counts(engine);
+    for (unsigned i = 0; i < 3; i++) {
+        note_send(&note, "both.example", OBSERVED_BELOW, clock_wall_s());
+        wait_home(1);
+        usleep(LIMIT_KEEPER_PAUSE_MS * 1000 + 100000);
+    }
+    ck_assert_uint_ge(count_now(&counts->failed), 3);
+    ck_assert_uint_eq(count_now(&counts->pending), 0);
+    ballast_remove();
+    note_send(&note, "both.example", OBSERVED_BELOW, clock_wall_s());
+    wait_home(1);
+    wait_beats(500);
+    ck_assert_uint_eq(count_now(&counts->pending), 1);
+    engine_end();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("keeper on a full disk");
@@ -115,6 +249,9 @@ int main(void)
     tcase_add_checked_fixture(full, set_up, tear_down);
     tcase_add_test(full, a_daemon_starts_on_a_full_disk_says_so_and_lowers_nothing_MEM_08);
     tcase_add_test(full, what_it_owes_is_written_when_there_is_room_again_MEM_08);
+    tcase_add_test(full, what_the_disk_did_not_take_is_neither_visible_nor_acknowledged);
+    tcase_add_test(full, what_is_acknowledged_is_visible_and_durable);
+    tcase_add_test(full, a_contradiction_that_was_not_written_is_not_counted_as_pending_MEM_05);
     tcase_set_timeout(full, 120);
     suite_add_tcase(suite, full);
     SRunner *runner = srunner_create(suite);

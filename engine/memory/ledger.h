@@ -9,7 +9,7 @@
  *
  *   proof          demands        gained by                       taken back by
  *   handshakes     encrypt        host: one completed handshake;  an administrator, long disuse,
- *                                 domain: two, spaced (MEM-02)    the option `give_way`, no room (MEM-07)
+ *                                 domain: two, spaced (MEM-02)    the option `give_way`; no room
  *   DANE           authenticated  signed MX, usable TLSA, met     signed denial of TLSA; a zone
  *                                                                 proved unsigned for a while
  *   STS            authenticated  a policy in force, met          `mode: none`, validly fetched
