@@ -70,7 +70,8 @@ static void entry_effect(struct keeper *keeper, struct order_request *request)
     struct ledger_entry entry = {0};
 
     store_entry_get(keeper->store, request->done.entry_kind, request->done.name, &entry);
-    keeper_effect_add(keeper, request->done.entry_kind, request->done.name, &entry, true, request);
+    keeper_effect_add(keeper, request->done.entry_kind, request->done.name, &entry,
+                      request->done.rulings, true, request);
 }
 
 static void copy_make(struct keeper *keeper);

@@ -47,6 +47,7 @@ struct floor_publish {
     struct next_hop next_hop;
     struct floor floor;
     /* The keeper's: */
+    uint32_t rulings;            /* what becomes of publisher_epoch with it */
     bool durable_first;          /* a lowering: not published when its batch failed */
     struct order_request *order; /* who is told when it is visible */
     struct floor_publish *next;  /* of the batch, until it ends */

@@ -33,7 +33,7 @@ bool keeper_has_room(const struct keeper *keeper, uint32_t effects)
 }
 
 void keeper_effect_add(struct keeper *keeper, enum ledger_kind kind, const char *name,
-                       const struct ledger_entry *entry, bool durable_first,
+                       const struct ledger_entry *entry, uint32_t rulings, bool durable_first,
                        struct order_request *order)
 {
     struct floor_publish *effect = pool_take(keeper->publishes);
@@ -44,6 +44,7 @@ void keeper_effect_add(struct keeper *keeper, enum ledger_kind kind, const char 
     /* Names come from entries that were asked for by a parsed name. */
     CHECK(name_parse(&effect->next_hop.name, name, strlen(name)) == NAME_OK);
     ledger_floor(&effect->floor, entry);
+    effect->rulings = rulings;
     effect->durable_first = durable_first;
     effect->order = order;
     *keeper->effects_last = effect;
@@ -58,6 +59,8 @@ void keeper_order_home(struct keeper *keeper, struct order_request *request)
 
 void keeper_effect_is_visible(struct keeper *keeper, struct floor_publish *publish)
 {
+    if (publish->rulings != 0)
+        publisher_rulings_add(keeper->publisher, publish->rulings);
     if (publish->order != NULL)
         keeper_order_home(keeper, publish->order);
     pool_give(keeper->publishes, publish);

@@ -155,7 +155,10 @@ static void change_apply(struct keeper *keeper, const struct change *change)
     for (unsigned i = 0; i < change->event_count; i++)
         event_count(keeper, change->events[i].event, change->name, change->events[i].reason);
     if (change->publish)
-        keeper_effect_add(keeper, change->kind, change->name, &change->after, change->lowers, NULL);
+        keeper_effect_add(keeper, change->kind, change->name, &change->after,
+                          ledger_ruling(&change->after, change->name) -
+                              ledger_ruling(&change->before, change->name),
+                          change->lowers, NULL);
 }
 
 void keeper_entry_evict(struct keeper *keeper, enum ledger_kind kind, const char *name)

@@ -80,10 +80,11 @@ struct keeper {
 
 /* Room for so many effects; without it a note is dropped and an order turned away. */
 bool keeper_has_room(const struct keeper *keeper, uint32_t effects);
-/* Publishes the floor of an entry when the batch has ended. `durable_first`: not if it failed.
+/* Publishes the floor of an entry when the batch has ended. `rulings`: by how much ledger_ruling of
+ * the entry changed. `durable_first`: not if it failed.
  * `order`: who is told when it is visible; NULL: nobody. There must be room. */
 void keeper_effect_add(struct keeper *keeper, enum ledger_kind kind, const char *name,
-                       const struct ledger_entry *entry, bool durable_first,
+                       const struct ledger_entry *entry, uint32_t rulings, bool durable_first,
                        struct order_request *order);
 void keeper_effect_is_visible(struct keeper *keeper, struct floor_publish *publish);
 void keeper_order_home(struct keeper *keeper, struct order_request *request);

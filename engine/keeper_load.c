@@ -37,6 +37,7 @@ static bool entry_load(void *context, enum ledger_kind kind, const char *name,
                                 .port = 25};
     struct floor floor;
 
+    publisher_rulings_add(loading->keeper->publisher, ledger_ruling(entry, name));
     if (ledger_is_pending(entry))
         counter_add(&loading->keeper->counts.pending, 1);
     /* Also one that demands nothing: the table may hold what was taken back since. */

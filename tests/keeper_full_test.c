@@ -105,37 +105,6 @@ END_TEST
 
 /* --- a disk that runs full while the daemon works --- */
 
-static struct order_request request;
-
-static bool no_account(void *context, const char *name, const struct account *account)
-{
-    (void)context, (void)name, (void)account;
-    return true;
-}
-
-static bool no_exception(void *context, const char *name, const char *domain,
-                         const struct account_exception *exception)
-{
-    (void)context, (void)name, (void)domain, (void)exception;
-    return true;
-}
-
-static const struct order_rows no_rows = {.account = no_account, .exception = no_exception};
-
-/* Gives the order, and how it ended when it is home. */
-static int order_give(enum order_kind kind, const char *name)
-{
-    request = (struct order_request){.order = {.kind = (uint8_t)kind,
-                                               .level = LEVEL_VERIFIED,
-                                               .reason = "because",
-                                               .who = "uid 0"},
-                                     .rows = &no_rows};
-    snprintf(request.order.name, sizeof request.order.name, "%s", name);
-    to_keeper(&request.message, MESSAGE_ORDER_ASK);
-    wait_home(1);
-    return request.done.result;
-}
-
 static uint8_t table_rule(const char *text)
 {
     const struct next_hop next_hop = hop_of(text);

@@ -106,6 +106,34 @@ START_TEST(rules_end_and_what_nobody_used_for_long_is_forgotten_MEM_05)
 }
 END_TEST
 
+/* --- orders about hosts --- */
+
+/* Verdicts bear the epoch that they were made under; one of another epoch is made anew. */
+START_TEST(an_order_about_a_host_is_in_force_when_it_is_acknowledged_S10)
+{
+    uint32_t epochs[4];
+
+    engine_begin();
+    front_begin();
+    epochs[0] = engine_config_epoch(engine);
+    ck_assert_int_eq(order_give(ORDERS_RULE_PIN, "[mx.ruled.example]"), ORDER_GOOD);
+    epochs[1] = engine_config_epoch(engine);
+    ck_assert_int_eq(order_give(ORDERS_MEMORY_SET, "[mx.set.example]"), ORDER_GOOD);
+    epochs[2] = engine_config_epoch(engine);
+    ck_assert_int_eq(order_give(ORDERS_RULE_REMOVE, "[mx.ruled.example]"), ORDER_GOOD);
+    epochs[3] = engine_config_epoch(engine);
+    for (unsigned i = 0; i < 4; i++)
+        for (unsigned j = 0; j < i; j++)
+            ck_assert_msg(epochs[i] != epochs[j], "%u and %u", i, j);
+    ck_assert_int_eq(order_give(ORDERS_RULE_PIN, "domain.example"), ORDER_GOOD);
+    ck_assert_uint_eq(engine_config_epoch(engine), epochs[3]); /* is in its own floor */
+    engine_end();
+    engine_begin(); /* what was made before is good still, or was not */
+    ck_assert_uint_eq(engine_config_epoch(engine), epochs[3]);
+    engine_end();
+}
+END_TEST
+
 /* --- a full memory --- */
 
 enum { MANY = 300, ROOM = 100 };
@@ -300,6 +328,7 @@ int main(void)
     tcase_add_test(start, what_nobody_used_gives_way_when_nothing_cheaper_is_left_MEM_07);
     tcase_add_test(start, nothing_gives_way_for_age_by_a_clock_that_nothing_vouches_for_MEM_07);
     tcase_add_test(start, names_of_one_domain_push_out_only_those_of_the_same_MEM_07);
+    tcase_add_test(start, an_order_about_a_host_is_in_force_when_it_is_acknowledged_S10);
     tcase_set_timeout(start, 120);
     suite_add_tcase(suite, start);
     SRunner *runner = srunner_create(suite);

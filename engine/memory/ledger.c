@@ -638,6 +638,28 @@ void ledger_rule(struct ledger_entry *entry, enum rule rule, enum level level, i
     add_one(&entry->rule_epoch);
 }
 
+/* FNV-1a: nobody gains by a collision, an administrator makes the names. */
+static uint32_t mix(uint32_t hash, const void *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ ((const uint8_t *)bytes)[i]) * 16777619u;
+    return hash;
+}
+
+uint32_t ledger_ruling(const struct ledger_entry *entry, const char *name)
+{
+    uint32_t hash = 2166136261u;
+
+    if (entry->kind != LEDGER_HOST || (entry->rule_epoch == 0 && entry->rule == RULE_NONE &&
+                                       entry->set_level == LEVEL_NONE && entry->epoch == 0))
+        return 0;
+    hash = mix(hash, name, strlen(name));
+    hash = mix(hash, &entry->rule_epoch, sizeof entry->rule_epoch);
+    hash = mix(hash, &entry->epoch, sizeof entry->epoch);
+    hash = mix(hash, &entry->rule_until_s, sizeof entry->rule_until_s);
+    return mix(hash, (const uint8_t[]){entry->set_level, entry->rule, entry->rule_level}, 3);
+}
+
 void ledger_rule_observe(struct ledger_entry *entry, bool observe)
 {
     entry->flags &= (uint8_t)~LEDGER_OBSERVE;

@@ -230,6 +230,14 @@ enum ledger_event ledger_set(struct ledger_entry *entry, enum level level, int64
 void ledger_rule(struct ledger_entry *entry, enum rule rule, enum level level, int64_t until_s);
 void ledger_rule_observe(struct ledger_entry *entry, bool observe);
 
+/*
+ * A number that is another one (but for one in four thousand millions) when what an administrator
+ * said of this host is. Added up over all hosts it says whether verdicts were made with what he
+ * says now: they hold what the floors of their hosts demanded. 0: he said nothing, or it is a
+ * domain.
+ */
+uint32_t ledger_ruling(const struct ledger_entry *entry, const char *name);
+
 /* --- several ledgers --- */
 
 /*

@@ -603,6 +603,7 @@ static bool entry_take(struct applying *a, struct ledger_entry *entry, bool *the
     case STORE_BROKEN:
         *there = true;
         a->done->pending = -(int)ledger_is_pending(entry);
+        a->done->rulings = 0u - ledger_ruling(entry, a->done->name);
         return true;
     case STORE_ABSENT:
         *there = false;
@@ -620,6 +621,7 @@ static void entry_put(struct applying *a, const struct ledger_entry *entry, cons
     if (!stored(a, store_entry_put(a->store, a->done->entry_kind, a->done->name, entry)))
         return;
     a->done->pending += ledger_is_pending(entry);
+    a->done->rulings += ledger_ruling(entry, a->done->name);
     a->done->effect = EFFECT_ENTRY;
     end(a, ORDER_GOOD, "%s", sentence);
 }

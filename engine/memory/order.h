@@ -85,7 +85,8 @@ struct order_done {
     } result;
     char sentence[256];
     enum order_effect effect;
-    int pending; /* EFFECT_ENTRY: 1, it is contradicted now; -1, no more; 0, as it was */
+    int pending;      /* EFFECT_ENTRY: 1, it is contradicted now; -1, no more; 0, as it was */
+    uint32_t rulings; /* EFFECT_ENTRY: by how much its ledger_ruling changed */
     enum ledger_kind entry_kind;
     char name[ACCOUNT_NAME_MAX]; /* canonical: account, or name of the entry */
     /* EFFECT_ACCOUNT: exceptions that are there no more, by recipient domain. */
