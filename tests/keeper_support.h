@@ -62,7 +62,7 @@ static struct option_origin *origin;
 static struct engine *engine;
 
 /* `more`: settings of the test's own. */
-static inline void engine_begin_with(const char *more)
+static inline void configuration_read(const char *more, void **fresh, struct option_origin **from)
 {
     char path[100], why[512] = "";
     FILE *file;
@@ -80,10 +80,29 @@ static inline void engine_begin_with(const char *more)
             "dns { forwarder = '127.0.0.1@9' trust_anchor = %s/anchor }\n%s",
             directory, directory, table_mib, directory, more);
     fclose(file);
-    ck_assert_msg(
-        option_load(&configuration_table, path, &configuration, &origin, why, sizeof why) == 0 &&
-            engine_start(&engine, configuration, why, sizeof why) == 0,
-        "%s", why);
+    ck_assert_msg(option_load(&configuration_table, path, fresh, from, why, sizeof why) == 0, "%s",
+                  why);
+}
+
+static inline void engine_begin_with(const char *more)
+{
+    char why[512] = "";
+
+    configuration_read(more, &configuration, &origin);
+    ck_assert_msg(engine_start(&engine, configuration, why, sizeof why) == 0, "%s", why);
+}
+
+static inline void engine_reload_with(const char *more)
+{
+    struct option_origin *from;
+    char why[512] = "";
+    void *fresh;
+
+    configuration_read(more, &fresh, &from);
+    ck_assert_msg(engine_reload(engine, fresh, why, sizeof why) == 0, "%s", why);
+    option_free(&configuration_table, configuration, origin);
+    configuration = fresh;
+    origin = from;
 }
 
 static inline void engine_begin(void)
