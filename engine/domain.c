@@ -112,7 +112,8 @@ static bool facts_serve(const struct domains *domains, const struct domain_facts
         return false;
     verdict = &facts->verdict;
     if (now_ms >= verdict->valid_until_ms ||
-        verdict->config_epoch != domains->settings.config_epoch)
+        verdict->config_epoch !=
+            publisher_epoch(domains->publisher, domains->settings.config_epoch))
         return false;
     return not_before_ms == 0 ? now_ms < verdict->began_ms + verdict_refresh_ms(verdict)
                               : verdict->began_ms >= not_before_ms;
@@ -135,7 +136,8 @@ static void round_judge(struct domains *domains, struct domain_round *round)
                             facts->ended_wall_s);
     verdict_of_domain(&facts->verdict, &facts->route, facts->hosts, facts->findings,
                       facts->ended_ms);
-    facts->verdict.config_epoch = domains->settings.config_epoch;
+    facts->verdict.config_epoch =
+        publisher_epoch(domains->publisher, domains->settings.config_epoch);
     facts->limited = facts->verdict.began_ms < round->join.not_before_ms;
     if (facts->limited)
         counter_add(&domains->counts.limited, 1);

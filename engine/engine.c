@@ -42,6 +42,11 @@ struct engine {
     struct shard *shards[LIMIT_SHARDS];
 };
 
+static uint32_t settings_epoch(const struct engine *engine)
+{
+    return atomic_load_explicit(&engine->config_epoch, memory_order_relaxed);
+}
+
 static uint16_t count_or_processors(uint64_t wanted, uint64_t limit)
 {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
@@ -207,7 +212,7 @@ static int start_shards(struct engine *engine, const struct configuration *confi
         .certificates = engine->certificates,
         .publisher = engine->publisher,
         .configuration = configuration,
-        .config_epoch = engine_config_epoch(engine),
+        .config_epoch = settings_epoch(engine),
     };
 
     for (uint16_t i = 0; i < engine->owners.shards; i++) {
@@ -274,7 +279,7 @@ int engine_start(struct engine **out, const struct configuration *configuration,
     atomic_init(&engine->config_epoch, configuration_epoch(configuration));
     engine->owners = owners_of(&configuration->daemon);
     error = allow_files(files_needed(&engine->owners, configuration), why, why_size);
-    if (error == 0 && engine_config_epoch(engine) == 0)
+    if (error == 0 && settings_epoch(engine) == 0)
         error = -ENOMEM;
     if (error == 0)
         error = open_stores(engine, configuration, why, why_size);
@@ -434,5 +439,5 @@ const struct table_writer *engine_users(const struct engine *engine)
 
 uint32_t engine_config_epoch(const struct engine *engine)
 {
-    return atomic_load_explicit(&engine->config_epoch, memory_order_relaxed);
+    return publisher_epoch(engine->publisher, settings_epoch(engine));
 }

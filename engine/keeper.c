@@ -26,9 +26,9 @@
 #include <sys/stat.h>
 #include <time.h>
 
-static_assert(LIMIT_KEEPER_BATCH + 128 <= LIMIT_STORE_CHANGES &&
-                  (1 + LIMIT_MX_HOSTS) * (1 + LIMIT_KEEPER_EVENTS) <= 128 &&
-                  LIMIT_EXCEPTIONS + 4 <= 128,
+static_assert(LIMIT_KEEPER_BATCH + 256 <= LIMIT_STORE_CHANGES &&
+                  (1 + LIMIT_MX_HOSTS) * (1 + LIMIT_KEEPER_EVENTS + 2 * KEEPER_ROOMS) <= 256 &&
+                  LIMIT_EXCEPTIONS + 4 <= 256,
               "whatever the last message of a batch brings, the store takes it");
 
 /* --- orders --- */
@@ -70,7 +70,8 @@ static void entry_effect(struct keeper *keeper, struct order_request *request)
     struct ledger_entry entry = {0};
 
     store_entry_get(keeper->store, request->done.entry_kind, request->done.name, &entry);
-    keeper_effect_add(keeper, request->done.entry_kind, request->done.name, &entry, true, request);
+    keeper_effect_add(keeper, request->done.entry_kind, request->done.name, &entry,
+                      request->done.rulings, true, request);
 }
 
 static void copy_make(struct keeper *keeper);
@@ -183,6 +184,19 @@ void keeper_vouch(struct keeper *keeper, bool clock_is_right)
     atomic_store_explicit(&keeper->vouched, clock_is_right, memory_order_release);
 }
 
+/* What the disk did not let us do at the start. While raises wait no batch is open. */
+static void start_finish(struct keeper *keeper)
+{
+    if (keeper->raise_count > 0 && keeper_batch_begin(keeper)) {
+        keeper_batch_end(keeper);
+        log_notice("memory-written", "the floors that stood in the table alone are durable now");
+    }
+    if (keeper->accounts_missing) {
+        keeper_batch_end(keeper);
+        keeper_load_accounts(keeper);
+    }
+}
+
 static void keeper_housekeeping(struct keeper *keeper, uint64_t now_ms)
 {
     if (now_ms < keeper->housekeeping_due_ms)
@@ -193,6 +207,7 @@ static void keeper_housekeeping(struct keeper *keeper, uint64_t now_ms)
     if (clock_wall_s() - keeper->copied_s >= LIMIT_COPY_APART_S ||
         clock_wall_s() < keeper->copied_s)
         copy_make(keeper);
+    start_finish(keeper);
     keeper_sweep(keeper);
 }
 
@@ -219,8 +234,8 @@ static void keeper_look_for_settings(struct keeper *keeper)
     if (fresh == NULL)
         return;
     keeper_batch_end(keeper);
-    if (keeper_take_configuration(keeper, fresh) && keeper_load_accounts(keeper) != 0)
-        log_error("users-table", "the accounts cannot be read; senders are asked to come again");
+    if (keeper_take_configuration(keeper, fresh))
+        keeper_load_accounts(keeper);
     atomic_store_explicit(&keeper->taken, fresh, memory_order_release);
 }
 
@@ -318,6 +333,10 @@ static int keeper_open_stores(struct keeper *keeper, char *why, size_t why_size)
     if (why[0] != '\0') /* mended, or values are broken: TLS is required there */
         alarm_raise(ALARM_STORE, "", "%s", why);
     why[0] = '\0';
+    if (configuration->memory.accept_loss) /* the next damage would pass without a word */
+        alarm_raise(ALARM_STORE, "",
+                    "memory.accept_loss is set: what is lost for good is gone on without; take it "
+                    "out of the settings");
     keeper->copied_s = clock_wall_s();
     return users_open(&keeper->users, configuration->daemon.run_directory,
                       configuration->guarantee.users_group, configuration->daemon.table_bytes, why,
@@ -346,9 +365,7 @@ int keeper_open(struct keeper **out, const struct configuration *configuration,
     if (error == 0) {
         users_clear(keeper->users);
         keeper_take_configuration(keeper, configuration);
-        error = keeper_load_tables(keeper);
-        if (error != 0)
-            snprintf(why, why_size, "cannot load the memory: %s", strerror(-error));
+        keeper_load_tables(keeper);
     }
     if (error != 0) {
         keeper_close(keeper);
@@ -426,6 +443,7 @@ void keeper_stop(struct keeper *keeper)
 
 void keeper_close(struct keeper *keeper)
 {
+    keeper_raises_free(keeper);
     if (keeper->publishes != NULL)
         pool_destroy(keeper->publishes);
     if (keeper->users != NULL)

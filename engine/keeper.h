@@ -47,6 +47,7 @@ struct floor_publish {
     struct next_hop next_hop;
     struct floor floor;
     /* The keeper's: */
+    uint32_t rulings;            /* what becomes of publisher_epoch with it */
     bool durable_first;          /* a lowering: not published when its batch failed */
     struct order_request *order; /* who is told when it is visible */
     struct floor_publish *next;  /* of the batch, until it ends */
@@ -73,11 +74,13 @@ struct keeper_counts { /* written by the keeper, read by anyone */
     counter notes, questions, orders, reports;
     counter raised, contradicted, met_again, lowered, waiting, expired;
     counter refused; /* not learned: the registrable domain has its fill */
+    counter evicted; /* made room for others (MEM-07) */
     counter dropped; /* notes that found no room or no store: seen again at the next look */
     counter batches, changes, failed; /* failed: batches that the store did not take */
     counter broken;                   /* values that failed their checksum */
     counter copies, copy_failures;
     counter pending; /* now in the review queue */
+    counter unsaved; /* now: raised floors that the table has, and the store has not taken yet */
     counter heartbeat_ms;
     struct histogram commit_us;
 };

@@ -33,7 +33,7 @@ bool keeper_has_room(const struct keeper *keeper, uint32_t effects)
 }
 
 void keeper_effect_add(struct keeper *keeper, enum ledger_kind kind, const char *name,
-                       const struct ledger_entry *entry, bool durable_first,
+                       const struct ledger_entry *entry, uint32_t rulings, bool durable_first,
                        struct order_request *order)
 {
     struct floor_publish *effect = pool_take(keeper->publishes);
@@ -44,6 +44,7 @@ void keeper_effect_add(struct keeper *keeper, enum ledger_kind kind, const char 
     /* Names come from entries that were asked for by a parsed name. */
     CHECK(name_from_canonical(&effect->next_hop.name, name));
     ledger_floor(&effect->floor, entry);
+    effect->rulings = rulings;
     effect->durable_first = durable_first;
     effect->order = order;
     *keeper->effects_last = effect;
@@ -58,6 +59,8 @@ void keeper_order_home(struct keeper *keeper, struct order_request *request)
 
 void keeper_effect_is_visible(struct keeper *keeper, struct floor_publish *publish)
 {
+    if (publish->rulings != 0)
+        publisher_rulings_add(keeper->publisher, publish->rulings);
     if (publish->order != NULL)
         keeper_order_home(keeper, publish->order);
     pool_give(keeper->publishes, publish);
@@ -99,13 +102,16 @@ bool keeper_batch_begin(struct keeper *keeper)
         return true;
     if (clock_boot_ms() < keeper->pause_until_ms)
         return false;
-    error = store_begin(keeper->store);
+    error = keeper_raises_write(keeper); /* first: nothing may be made of an entry without them */
+    if (error == 0)
+        error = store_begin(keeper->store);
     if (error != 0) {
         store_failed(keeper, error);
         return false;
     }
     keeper->in_batch = true;
     keeper->batch_changes = 0;
+    keeper->batch_pending = 0;
     keeper->batch_until_ms = clock_boot_ms() + LIMIT_KEEPER_BATCH_MS;
     counter_add(&keeper->counts.batches, 1);
     return true;
@@ -143,6 +149,7 @@ static void batch_is_over(struct keeper *keeper, int error)
     if (error != 0)
         store_failed(keeper, error);
     counter_add(&keeper->counts.changes, error == 0 ? keeper->batch_changes : 0);
+    counter_add(&keeper->counts.pending, error == 0 ? (uint64_t)(int64_t)keeper->batch_pending : 0);
     orders_end(keeper, error);
     effects_send(keeper, error);
 }

@@ -93,7 +93,7 @@ static void change_observe(struct change *change, const struct observation *obse
 
 static int audit_lowering(struct keeper *keeper, const struct change *change, unsigned index)
 {
-    struct store_audit audit = {.at_s = clock_wall_s()};
+    struct store_audit audit = {.kind = AUDIT_LEDGER, .at_s = clock_wall_s()};
 
     snprintf(audit.who, sizeof audit.who, "ledger");
     snprintf(audit.what, sizeof audit.what, "%s", ledger_event_name(change->events[index].event));
@@ -124,26 +124,6 @@ static bool change_write(struct keeper *keeper, const struct change *change)
     return true;
 }
 
-/* A name not yet known may be learned while its ancestors have room (MEM-02, MEM-07). */
-static bool may_learn(struct keeper *keeper, enum ledger_kind kind, const char *text)
-{
-    struct ledger_quota quotas[2];
-    struct name name;
-    unsigned count;
-
-    if (!name_from_canonical(&name, text))
-        return false;
-    count = ledger_quotas(quotas, kind, &name, &keeper->ledger);
-    for (unsigned i = 0; i < count; i++) {
-        if (store_entry_count(keeper->store, kind, quotas[i].ancestor.text, quotas[i].most) <
-            quotas[i].most)
-            continue;
-        counter_add(&keeper->counts.refused, 1);
-        return false;
-    }
-    return true;
-}
-
 /* False: nothing may be learned now. A broken one is said, and reads as "TLS required" (MEM-08). */
 static bool entry_fetch(struct keeper *keeper, struct change *change, bool *there)
 {
@@ -170,12 +150,29 @@ static void change_apply(struct keeper *keeper, const struct change *change)
 {
     if (!change_write(keeper, change))
         return;
-    counter_add(&keeper->counts.pending, (uint64_t)ledger_is_pending(&change->after) -
-                                             (uint64_t)ledger_is_pending(&change->before));
+    keeper->batch_pending +=
+        (int)ledger_is_pending(&change->after) - (int)ledger_is_pending(&change->before);
     for (unsigned i = 0; i < change->event_count; i++)
         event_count(keeper, change->events[i].event, change->name, change->events[i].reason);
     if (change->publish)
-        keeper_effect_add(keeper, change->kind, change->name, &change->after, change->lowers, NULL);
+        keeper_effect_add(keeper, change->kind, change->name, &change->after,
+                          ledger_ruling(&change->after, change->name) -
+                              ledger_ruling(&change->before, change->name),
+                          change->lowers, NULL);
+}
+
+void keeper_entry_evict(struct keeper *keeper, enum ledger_kind kind, const char *name)
+{
+    struct change change = {.kind = kind, .name = name};
+    char reason[LEDGER_REASON] = "";
+    bool there;
+
+    if (!entry_fetch(keeper, &change, &there) || !there)
+        return;
+    change.after = change.before;
+    change_event(&change, ledger_evict(&change.after, reason), reason);
+    counter_add(&keeper->counts.evicted, 1);
+    change_apply(keeper, &change);
 }
 
 static void entry_observe(struct keeper *keeper, enum ledger_kind kind, const char *name,
@@ -189,13 +186,13 @@ static void entry_observe(struct keeper *keeper, enum ledger_kind kind, const ch
     change.after = change.before;
     change_observe(&change, observation, used_s, &keeper->ledger);
     if (change.write &&
-        (there || (!ledger_is_empty(&change.after) && may_learn(keeper, kind, name))))
+        (there || (!ledger_is_empty(&change.after) && keeper_make_room(keeper, kind, name))))
         change_apply(keeper, &change);
 }
 
 void keeper_note_take(struct keeper *keeper, struct memory_note *note)
 {
-    const bool room = keeper_has_room(keeper, 1 + LIMIT_MX_HOSTS);
+    const bool room = keeper_has_room(keeper, (1 + LIMIT_MX_HOSTS) * (1 + KEEPER_ROOMS));
 
     counter_add(&keeper->counts.notes, 1);
     counter_add(&keeper->counts.dropped, !room);
@@ -228,6 +225,7 @@ static void floor_read(struct keeper *keeper, const struct next_hop *next_hop, s
         ledger_unreadable(&entry, kind);
         break;
     }
+    keeper_raise_keep(keeper, kind, next_hop->name.text, &entry);
     ledger_floor(floor, &entry);
 }
 
@@ -285,22 +283,25 @@ static void entry_age(struct keeper *keeper, enum ledger_kind kind, const char *
         change_apply(keeper, &change);
 }
 
-static bool clock_is_vouched_for(const struct keeper *keeper, int64_t now_s)
+int64_t keeper_vouched_s(const struct keeper *keeper)
 {
+    const int64_t now_s = clock_wall_s();
     const int64_t set_s = now_s - (int64_t)(clock_boot_ms() / 1000) - keeper->wall_less_boot_s;
 
     /* Acquire: partner is the store in keeper_vouch. With it come the rings of the shards, which
      * started after the keeper, and to which the sweep is the first to send unasked. */
     return atomic_load_explicit(&keeper->vouched, memory_order_acquire) &&
-           set_s > -LIMIT_SWEEP_CLOCK_S && set_s < LIMIT_SWEEP_CLOCK_S;
+                   set_s > -LIMIT_SWEEP_CLOCK_S && set_s < LIMIT_SWEEP_CLOCK_S
+               ? now_s
+               : 0;
 }
 
 void keeper_sweep(struct keeper *keeper)
 {
-    struct sweep_page page = {.keeper = keeper, .now_s = clock_wall_s()};
+    struct sweep_page page = {.keeper = keeper, .now_s = keeper_vouched_s(keeper)};
     const enum ledger_kind kind = keeper->sweep_kind;
 
-    if (page.now_s < keeper->sweep_due_s || !clock_is_vouched_for(keeper, page.now_s) ||
+    if (page.now_s == 0 || page.now_s < keeper->sweep_due_s ||
         !keeper_has_room(keeper, LIMIT_SWEEP_CHANGES))
         return;
     keeper_batch_end(keeper);

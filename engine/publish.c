@@ -6,11 +6,13 @@
 #include "engine/base/log.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct publisher {
     struct table_writer *writer;
+    _Atomic uint32_t rulings;
 };
 
 int publisher_open(struct publisher **out, const char *directory, uint64_t table_bytes, char *why,
@@ -82,6 +84,19 @@ int publisher_put_floor(struct publisher *publisher, const struct next_hop *next
     if (table_writer_get(publisher->writer, &key, &known))
         fresh.hosts_level = known.floor.hosts_level;
     return table_writer_put_floor(publisher->writer, &key, &fresh);
+}
+
+/* Release: partner is the load in publisher_epoch. Who sees the sum, sees the floors. */
+void publisher_rulings_add(struct publisher *publisher, uint32_t change)
+{
+    atomic_fetch_add_explicit(&publisher->rulings, change, memory_order_release);
+}
+
+uint32_t publisher_epoch(const struct publisher *publisher, uint32_t config_epoch)
+{
+    const uint32_t rulings = atomic_load_explicit(&publisher->rulings, memory_order_acquire);
+
+    return rulings == 0 ? config_epoch : (config_epoch + rulings) | 1;
 }
 
 void publisher_complete(struct publisher *publisher)

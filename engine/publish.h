@@ -29,6 +29,14 @@ bool publisher_get(const struct publisher *publisher, const struct next_hop *nex
  * the verdict stays, and so does what the hosts add. 0, or -ENOSPC. */
 int publisher_put_floor(struct publisher *publisher, const struct next_hop *next_hop,
                         const struct floor *floor);
+/*
+ * What administrators say of mail hosts: the sum of ledger_ruling over all of them, for verdicts,
+ * which hold what the floors of their hosts demanded. Added by the keeper, when the floors are
+ * visible; a verdict that bears another epoch is made anew, from the evidence that is there.
+ */
+void publisher_rulings_add(struct publisher *publisher, uint32_t change);
+/* Any thread. Of a verdict: before the floors of its hosts are read. Never 0. */
+uint32_t publisher_epoch(const struct publisher *publisher, uint32_t config_epoch);
 /* Main thread, before shards run: all floors of the ledger are in the table. */
 void publisher_complete(struct publisher *publisher);
 /* The floor of any next hop, for one thread with a reader of its own. False: not known, ask the

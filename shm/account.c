@@ -181,8 +181,10 @@ struct account_fixed {
     int64_t changed_s, off_since_s, off_until_s;
     uint32_t flags;
     uint8_t profile_bytes;
+    uint8_t before_bytes; /* a record that ends before this has none */
+    int64_t before_s;
 };
-#define ACCOUNT_FIXED_BYTES 29
+#define ACCOUNT_FIXED_LEAST 29
 #define ACCOUNT_FLAGS       (ACCOUNT_ON | ACCOUNT_ON_BEFORE | ACCOUNT_EXCEPTIONS)
 
 struct exception_fixed {
@@ -205,10 +207,11 @@ struct settings_fixed {
     uint8_t observe, delimiter_bytes, standard_bytes, alias_bytes, aliases_known;
 };
 
-static_assert(offsetof(struct account_fixed, profile_bytes) == ACCOUNT_FIXED_BYTES - 1, "the last");
+static_assert(offsetof(struct account_fixed, profile_bytes) == ACCOUNT_FIXED_LEAST - 1,
+              "the least");
 static_assert(offsetof(struct profile_fixed, unmet) == PROFILE_FIXED_BYTES - 2, "flags are last");
 static_assert(RECORD_HEAD_BYTES + sizeof(struct account_fixed) + ACCOUNT_NAME_MAX +
-                          PROFILE_NAME_MAX <=
+                          2 * PROFILE_NAME_MAX <=
                       TABLE_SLOT_MAX &&
                   RECORD_HEAD_BYTES + sizeof(struct exception_fixed) + TABLE_KEY_MAX <=
                       TABLE_SLOT_MAX,
@@ -252,6 +255,7 @@ bool account_pack(union record *record, struct table_key *key, const char *name,
 {
     const bool held = (account->flags & ACCOUNT_ON) != 0;
     const size_t profile_bytes = strnlen(account->profile, PROFILE_NAME_MAX - 1);
+    const size_t before_bytes = strnlen(account->before, PROFILE_NAME_MAX - 1);
     const struct record_about about = {.kind = RECORD_ACCOUNT,
                                        .stamp_ms = now_ms,
                                        .rank = RECORD_RANK_FLOOR,
@@ -263,25 +267,34 @@ bool account_pack(union record *record, struct table_key *key, const char *name,
                                         .off_since_s = account->off_since_s,
                                         .off_until_s = account->off_until_s,
                                         .flags = account->flags,
-                                        .profile_bytes = (uint8_t)profile_bytes};
+                                        .profile_bytes = (uint8_t)profile_bytes,
+                                        .before_bytes = (uint8_t)before_bytes,
+                                        .before_s = account->before_s};
     char text[TABLE_KEY_MAX];
 
     if (!account_key(key, text, name) ||
-        !begin(record, key, &about, &fixed, ACCOUNT_FIXED_BYTES, profile_bytes))
+        !begin(record, key, &about, &fixed, before_bytes > 0 ? sizeof fixed : ACCOUNT_FIXED_LEAST,
+               profile_bytes + before_bytes))
         return false;
     memcpy(record_tail(record), account->profile, profile_bytes);
+    memcpy(record_tail(record) + profile_bytes, account->before, before_bytes);
     return true;
 }
 
 bool account_unpack(const union record *record, struct account *account)
 {
-    struct account_fixed fixed;
+    const size_t bytes = record_fixed_bytes(record) < sizeof(struct account_fixed)
+                             ? ACCOUNT_FIXED_LEAST
+                             : sizeof(struct account_fixed);
+    struct account_fixed fixed = {0};
     size_t at = 0;
 
-    if (!fixed_take(record, RECORD_ACCOUNT, &fixed, ACCOUNT_FIXED_BYTES) ||
+    if (!fixed_take(record, RECORD_ACCOUNT, &fixed, bytes) ||
         (fixed.flags & ~(uint32_t)ACCOUNT_FLAGS) != 0 ||
-        !text_take(record, &at, account->profile, sizeof account->profile, fixed.profile_bytes))
+        !text_take(record, &at, account->profile, sizeof account->profile, fixed.profile_bytes) ||
+        !text_take(record, &at, account->before, sizeof account->before, fixed.before_bytes))
         return false;
+    account->before_s = fixed.before_s;
     account->flags = fixed.flags;
     account->changed_s = fixed.changed_s;
     account->off_since_s = fixed.off_since_s;
@@ -702,6 +715,40 @@ static const char *first_of(const char *name, const char *otherwise)
     return name[0] != '\0' ? name : otherwise;
 }
 
+/* What either of both demands; how it ends when that is not met is the earlier one's. */
+static void add_demand(struct profile *profile, const struct profile *earlier)
+{
+    struct profile both = *earlier;
+
+    if (profile->minimum > both.minimum)
+        both.minimum = profile->minimum;
+    if (profile->window_ms < both.window_ms)
+        both.window_ms = profile->window_ms;
+    both.observe &= profile->observe;
+    both.exempt_auto_replies &= profile->exempt_auto_replies;
+    both.exempt_forwards &= profile->exempt_forwards;
+    both.allow_tls_required_no &= profile->allow_tls_required_no;
+    both.refuse_at_rcpt |= profile->refuse_at_rcpt;
+    *profile = both;
+}
+
+/* False: unknown. */
+static bool fill_profile(struct profile *profile, const struct search *search,
+                         const struct account *account, const struct moment *moment)
+{
+    struct profile earlier;
+
+    if (!read_profile(search, first_of(account->profile, search->settings.standard), profile))
+        return false;
+    if (account->before[0] == '\0' || !moment->accepted_known ||
+        moment->accepted_s > account->before_s)
+        return true;
+    if (!read_profile(search, account->before, &earlier))
+        return false;
+    add_demand(profile, &earlier);
+    return true;
+}
+
 /* One account's guarantee. False: unknown. */
 static bool fill_account(struct account_demand *demand, const struct search *search,
                          const struct found *found, const char *domain, const struct moment *moment)
@@ -713,8 +760,7 @@ static bool fill_account(struct account_demand *demand, const struct search *sea
         return true;
     demand->guaranteed = true;
     demand->switched_off = is_off(account->off_since_s, account->off_until_s, moment);
-    return read_profile(search, first_of(account->profile, search->settings.standard),
-                        &demand->profile) &&
+    return fill_profile(&demand->profile, search, account, moment) &&
            (demand->switched_off ||
             read_exception(search, found, domain, moment, &demand->switched_off));
 }

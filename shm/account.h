@@ -46,9 +46,11 @@ enum {
 struct account {
     char profile[PROFILE_NAME_MAX]; /* "": the standard one */
     uint32_t flags;
-    int64_t changed_s;   /* when ACCOUNT_ON was last set or cleared */
-    int64_t off_since_s; /* off for all recipients, from when … */
-    int64_t off_until_s; /* … until when; 0: not off */
+    int64_t changed_s;             /* when ACCOUNT_ON was last set or cleared */
+    int64_t off_since_s;           /* off for all recipients, from when … */
+    int64_t off_until_s;           /* … until when; 0: not off */
+    char before[PROFILE_NAME_MAX]; /* the profile of what was accepted … */
+    int64_t before_s;              /* … up to then; "": there is none to keep */
 };
 struct account_exception {
     int64_t since_s, until_s;
@@ -157,7 +159,8 @@ struct account_demand {
  *
  * `accepted_s`: when the message was accepted, 0: now. What was accepted under the guarantee keeps
  * it: an exception counts only if it was made before, and of a message from before the last switch
- * the guarantee is on if it was on then or is on now. In the same second: the stricter.
+ * the guarantee is on if it was on then or is on now. Of one from before the last change to a
+ * weaker profile, `profile` demands what either of both does. In the same second: the stricter.
  */
 void account_demand(struct account_demand *demand, const struct table_reader *users,
                     const char *sender, const char *sasl, const char *domain, int64_t accepted_s,

@@ -268,7 +268,7 @@ START_TEST(sending_without_receiving_ends_in_full_and_loses_nothing)
 }
 END_TEST
 
-START_TEST(a_lost_connection_is_told_once_and_forgets_what_was_out)
+START_TEST(a_lost_connection_is_told_once_and_is_never_an_answer_PIT_16)
 {
     struct mxw_question held = question_of("slow-200.example");
     struct mxw_result result = {.size = sizeof result};
@@ -462,7 +462,7 @@ int main(void)
     tcase_add_loop_test(tcase, many_questions_each_get_their_own_answer, 0, 4);
     tcase_add_test(tcase, the_callback_may_stop);
     tcase_add_test(tcase, sending_without_receiving_ends_in_full_and_loses_nothing);
-    tcase_add_test(tcase, a_lost_connection_is_told_once_and_forgets_what_was_out);
+    tcase_add_test(tcase, a_lost_connection_is_told_once_and_is_never_an_answer_PIT_16);
     tcase_add_test(tcase, documents_and_orders);
     tcase_add_test(tcase, servers_that_are_none_are_recognised);
     suite_add_tcase(suite, tcase);

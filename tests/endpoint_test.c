@@ -1027,7 +1027,7 @@ START_TEST(a_421_for_rate_is_inconclusive)
     found(probe_starttls("421 too many connections\r\n"), OUTCOME_RATE_LIMITED);
 }
 END_TEST
-START_TEST(bytes_behind_the_220_are_an_injection_TLS_08)
+START_TEST(bytes_behind_the_220_are_an_injection_TLS_08_PIT_20)
 {
     const struct evidence *e = probe_starttls("220 go\r\n250-evil\r\n250 REQUIRETLS\r\n");
     found(e, OUTCOME_INJECTION);
@@ -1596,7 +1596,7 @@ static Suite *suite(void)
         {"starttls",
          {a_454_is_a_temporary_refusal_even_with_470_TLS_07, a_501_is_a_refusal_TLS_07,
           a_554_is_a_refusal_TLS_07, a_250_is_no_220_TLS_07, a_421_for_rate_is_inconclusive,
-          bytes_behind_the_220_are_an_injection_TLS_08,
+          bytes_behind_the_220_are_an_injection_TLS_08_PIT_20,
           half_a_line_behind_the_220_is_an_injection_TLS_08,
           a_bare_lf_does_not_hide_an_injection_TLS_08}},
         {"handshake",

@@ -207,7 +207,7 @@ static void timers(void)
         endpoints_due(endpoints, timer);
 }
 
-START_TEST(fifty_live_requests_cost_two_probes_FRESH_03)
+START_TEST(fifty_live_requests_cost_two_probes_FRESH_03_PIT_17)
 {
     ask(0, 1, clock_boot_ms(), 1000, PRIORITY_LIVE);
     endpoints_turn(endpoints);
@@ -575,7 +575,7 @@ int main(void)
 
     suite_add_tcase(suite, cases);
     tcase_add_checked_fixture(cases, set_up, tear_down);
-    tcase_add_test(cases, fifty_live_requests_cost_two_probes_FRESH_03);
+    tcase_add_test(cases, fifty_live_requests_cost_two_probes_FRESH_03_PIT_17);
     tcase_add_test(cases, good_evidence_serves_again_without_a_probe_FRESH_02);
     tcase_add_test(cases, after_a_reload_no_look_under_the_old_settings_serves);
     tcase_add_test(cases, our_own_failure_is_no_evidence_and_older_evidence_stays_law_3);

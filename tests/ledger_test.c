@@ -910,6 +910,9 @@ START_TEST(own_subdomains_share_one_quota_and_a_country_is_no_domain_MEM_02)
         {"x1.evil.example.org", LEDGER_DOMAIN, {"example.org", NULL}},
         {"shop.example.co.uk", LEDGER_DOMAIN, {"example.co.uk", "co.uk"}},
         {"example.com.br", LEDGER_DOMAIN, {"example.com.br", "com.br"}},
+        {"x1.firma.info.pl", LEDGER_DOMAIN, {"firma.info.pl", "info.pl"}},
+        {"x1.example.asso.fr", LEDGER_DOMAIN, {"example.asso.fr", "asso.fr"}},
+        {"x1.infos.pl", LEDGER_DOMAIN, {"infos.pl", NULL}},
         {"x1.posteo.de", LEDGER_DOMAIN, {"posteo.de", NULL}},
         {"a.gmx.de", LEDGER_DOMAIN, {"a.gmx.de", "gmx.de"}},
         {"contoso-com.mail.protection.outlook.com", LEDGER_HOST, {"outlook.com", NULL}},
@@ -933,6 +936,82 @@ START_TEST(own_subdomains_share_one_quota_and_a_country_is_no_domain_MEM_02)
         if (count == 2)
             ck_assert_uint_eq(quotas[1].most, standard->per_suffix);
     }
+}
+END_TEST
+
+/* --- what makes room --- */
+
+static enum ledger_worth worth_with(void (*change)(struct ledger_entry *), int64_t unused_s)
+{
+    const int64_t now_s = LIMIT_CLOCK_FIRST_S + INT64_C(1000) * 86400;
+    struct ledger_entry entry = {.kind = LEDGER_DOMAIN,
+                                 .proofs = LEDGER_PROOF(PROOF_HANDSHAKES),
+                                 .handshakes = 2,
+                                 .first_seen_s = now_s - unused_s - 86400,
+                                 .last_seen_s = now_s - unused_s - 60,
+                                 .used_s = now_s - unused_s};
+
+    if (change != NULL)
+        change(&entry);
+    return ledger_worth(&entry, now_s, standard);
+}
+
+static void waits(struct ledger_entry *entry)
+{
+    entry->proofs = 0;
+    entry->handshakes = 1;
+}
+static void has_dane(struct ledger_entry *entry)
+{
+    entry->proofs |= LEDGER_PROOF(PROOF_DANE);
+}
+static void has_sts(struct ledger_entry *entry)
+{
+    entry->proofs |= LEDGER_PROOF(PROOF_STS);
+}
+static void is_set(struct ledger_entry *entry)
+{
+    entry->set_level = LEVEL_ENCRYPT;
+}
+static void is_ruled(struct ledger_entry *entry)
+{
+    ledger_rule(entry, RULE_EXEMPT, LEVEL_NONE, 0);
+}
+static void is_observed(struct ledger_entry *entry)
+{
+    ledger_rule_observe(entry, true);
+}
+static void is_broken(struct ledger_entry *entry)
+{
+    entry->flags |= LEDGER_UNREADABLE;
+}
+static void is_contradicted(struct ledger_entry *entry)
+{
+    entry->contradicted_s = entry->absence_s = entry->used_s;
+    entry->absences = 1;
+}
+
+START_TEST(only_what_demands_little_and_nobody_uses_makes_room_MEM_07)
+{
+    static void (*const kept[])(struct ledger_entry *) = {
+        has_dane, has_sts, is_set, is_ruled, is_observed, is_broken, is_contradicted};
+    const int64_t long_s = standard->spare_s;
+    struct ledger_entry entry = {.kind = LEDGER_DOMAIN, .handshakes = 1, .epoch = 3};
+    char reason[LEDGER_REASON];
+
+    ck_assert_int_eq(worth_with(waits, 0), LEDGER_CHEAP);
+    ck_assert_int_eq(worth_with(NULL, long_s - 1), LEDGER_KEPT);
+    ck_assert_int_eq(worth_with(NULL, long_s), LEDGER_SPARE);
+    for (size_t i = 0; i < COUNT(kept); i++)
+        ck_assert_int_eq(worth_with(kept[i], 10 * long_s), LEDGER_KEPT);
+    ck_assert_int_eq(ledger_evict(&entry, reason), LEDGER_DISMISSED); /* nothing was demanded */
+    ck_assert(ledger_is_empty(&entry));
+    entry.proofs = LEDGER_PROOF(PROOF_HANDSHAKES);
+    ck_assert_int_eq(ledger_evict(&entry, reason), LEDGER_EXPIRED);
+    ck_assert(ledger_is_empty(&entry) && reason[0] != '\0');
+    entry.proofs = LEDGER_PROOF(PROOF_HANDSHAKES);
+    entry.used_s = 1;
+    ck_assert_int_eq(ledger_worth(&entry, 0, standard), LEDGER_KEPT); /* nobody knows the time */
 }
 END_TEST
 
@@ -1517,6 +1596,7 @@ static void add_rules(TCase *single)
     tcase_add_test(single, a_broken_record_demands_encrypt_until_an_administrator_decides_MEM_08);
     tcase_add_test(single, only_what_a_history_can_lead_to_is_sound);
     tcase_add_test(single, own_subdomains_share_one_quota_and_a_country_is_no_domain_MEM_02);
+    tcase_add_test(single, only_what_demands_little_and_nobody_uses_makes_room_MEM_07);
     tcase_add_test(single, the_floor_says_level_proof_rule_and_since_when_and_times_fit_into_it);
     tcase_add_test(single, hosts_demand_encrypt_unless_one_never_could_and_none_has_fallen_S10_S11);
     tcase_add_test(single, a_host_is_exempt_until_the_date_and_not_by_a_clock_that_cannot_be_right);

@@ -191,6 +191,119 @@ START_TEST(another_profile_of_who_is_on_is_audited)
 }
 END_TEST
 
+static void profiles_make(void)
+{
+    static const char *const names[] = {"posteo", "mailbox", "strict", "slow"};
+
+    for (size_t i = 0; i < 4; i++)
+        profiles.all[i] = (struct profile_settings){.name = (char *)(uintptr_t)names[i]};
+    profiles.all[0].window_ms = 60000; /* posteo: encrypt, evidence of a minute */
+    profiles.all[0].minimum = 1;
+    profiles.all[1].window_ms = 60000; /* mailbox: nothing of its own */
+    profiles.all[2].minimum = 3;       /* strict: more than all others */
+    profiles.all[3].minimum = 3;       /* slow: more than posteo, on older evidence */
+    profiles.all[3].window_ms = 600000;
+    profiles.count = 4;
+}
+
+static int profile_order(const char *profile)
+{
+    struct order order = order_of(ORDERS_USER_ON, "anna@example.org");
+
+    snprintf(order.profile, sizeof order.profile, "%s", profile);
+    return apply(&order);
+}
+
+START_TEST(what_was_accepted_before_a_weaker_profile_keeps_the_old_one_S2)
+{
+    struct account account;
+
+    profiles_make();
+    ck_assert_int_eq(profile_order("posteo"), ORDER_GOOD);
+    now_s += 60;
+    ck_assert_int_eq(profile_order("mailbox"), ORDER_GOOD);
+    account = account_now("anna@example.org");
+    ck_assert_str_eq(account.profile, "mailbox");
+    ck_assert_str_eq(account.before, "posteo");
+    ck_assert_int_eq(account.before_s, NOW_S + 60);
+    now_s += 60; /* a stronger one covers what is queued, and needs nothing beside it */
+    ck_assert_int_eq(profile_order("strict"), ORDER_GOOD);
+    account = account_now("anna@example.org");
+    ck_assert_str_eq(account.before, "");
+    now_s += 60;
+    ck_assert_int_eq(profile_order("posteo"), ORDER_GOOD);
+    now_s += 60; /* the stronger of two stays, for both */
+    ck_assert_int_eq(profile_order("mailbox"), ORDER_GOOD);
+    account = account_now("anna@example.org");
+    ck_assert_str_eq(account.before, "strict");
+    ck_assert_int_eq(account.before_s, now_s);
+    now_s += LIMIT_QUEUE_LIFE_S; /* nothing of then is queued any more */
+    ck_assert_int_eq(profile_order("posteo"), ORDER_GOOD);
+    ck_assert_str_eq(account_now("anna@example.org").before, "");
+}
+END_TEST
+
+START_TEST(a_way_round_by_switching_off_keeps_the_old_profile_too_S2)
+{
+    const struct order off = order_of(ORDERS_USER_OFF, "anna@example.org");
+
+    profiles_make();
+    ck_assert_int_eq(profile_order("posteo"), ORDER_GOOD);
+    now_s += 60;
+    ck_assert_int_eq(apply(&off), ORDER_GOOD);
+    now_s += 60;
+    ck_assert_int_eq(profile_order("mailbox"), ORDER_GOOD);
+    ck_assert_str_eq(account_now("anna@example.org").before, "posteo");
+    ck_assert_int_eq(account_now("anna@example.org").before_s, now_s);
+}
+END_TEST
+
+START_TEST(two_profiles_that_do_not_cover_each_other_are_not_both_left)
+{
+    profiles_make();
+    ck_assert_int_eq(profile_order("posteo"), ORDER_GOOD);
+    ck_assert_int_eq(profile_order("slow"), ORDER_GOOD);
+    ck_assert_str_eq(account_now("anna@example.org").before, "posteo");
+    ck_assert_int_eq(profile_order("mailbox"), ORDER_INVALID);
+    ck_assert_str_eq(account_now("anna@example.org").profile, "slow");
+    ck_assert_int_eq(profile_order("strict"), ORDER_GOOD);
+}
+END_TEST
+
+START_TEST(an_account_of_its_own_begins_as_what_held_for_its_domain_S2)
+{
+    struct order order = order_of(ORDERS_USER_ON, "@example.org");
+
+    profiles_make();
+    ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    now_s += 60;
+    order = order_of(ORDERS_USER_OFF, "anna@example.org");
+    ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    ck_assert_uint_eq(account_now("anna@example.org").flags, ACCOUNT_ON_BEFORE);
+    ck_assert_int_eq(account_now("anna@example.org").changed_s, now_s);
+    guarantee.delimiter = (char *)"+";
+    order = order_of(ORDERS_USER_ON, "bert+x@example.org");
+    snprintf(order.profile, sizeof order.profile, "mailbox");
+    ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    ck_assert_str_eq(account_now("bert+x@example.org").before, "posteo");
+}
+END_TEST
+
+START_TEST(an_import_of_a_weaker_profile_keeps_the_old_one_S2)
+{
+    const struct order off = order_of(ORDERS_USER_OFF, "anna@example.org");
+    struct order import = order_of(ORDERS_USER_IMPORT, "");
+
+    profiles_make();
+    ck_assert_int_eq(profile_order("posteo"), ORDER_GOOD);
+    ck_assert_int_eq(apply(&off), ORDER_GOOD);
+    snprintf(import.text, sizeof import.text, "anna@example.org profile=mailbox flags=1");
+    ck_assert_int_eq(apply(&import), ORDER_GOOD);
+    ck_assert_str_eq(account_now("anna@example.org").profile, "mailbox");
+    ck_assert_str_eq(account_now("anna@example.org").before, "posteo");
+}
+END_TEST
+
 START_TEST(a_list_of_any_length_is_read_page_by_page)
 {
     static char text[1 << 20];
@@ -335,6 +448,163 @@ END_TEST
 
 /* --- export and import --- */
 
+static struct {
+    unsigned rows, pages, lines;
+    char line[200][ORDER_TEXT_MAX];
+} exported;
+
+/* Each row's member "line", as it stands in the document. */
+static void lines_take(const char *text)
+{
+    static const char mark[] = "\"line\":\"";
+
+    for (const char *at = text; (at = strstr(at, mark)) != NULL;) {
+        at += sizeof mark - 1;
+        const size_t length = strcspn(at, "\"");
+        snprintf(exported.line[exported.lines++ % 200], ORDER_TEXT_MAX, "%.*s", (int)length, at);
+    }
+}
+
+/* Page by page, to the end. */
+static void list_all(enum order_kind kind, const char *name, uint32_t most)
+{
+    static char text[1 << 20];
+    struct order order = order_of(kind, name);
+    struct order_document document;
+
+    memset(&exported, 0, sizeof exported);
+    order.most = most;
+    do {
+        order_document_begin(&document, text, sizeof text, order.most);
+        order_apply(store, &order, &profiles, &guarantee, &document.rows, now_s, &done);
+        ck_assert_msg(done.result == ORDER_GOOD, "%s", done.sentence);
+        ck_assert_uint_gt(order_document_end(&document), 0);
+        exported.rows += document.count;
+        lines_take(text);
+        memcpy(order.after, document.next, sizeof order.after);
+        ck_assert_uint_lt(exported.pages++, 500);
+    } while (order.after[0] != '\0');
+}
+
+/* One of two accounts has exceptions, and there is an exception at the end of every page size. */
+static void accounts_make(void)
+{
+    struct order order;
+
+    for (unsigned i = 0; i < 3; i++) {
+        char name[40];
+        snprintf(name, sizeof name, "user%u@example.org", i);
+        order = order_of(ORDERS_USER_ON, name);
+        ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    }
+    for (unsigned i = 0; i < 10; i++) {
+        order = order_of(ORDERS_USER_EXCEPT, i % 2 ? "user0@example.org" : "user2@example.org");
+        snprintf(order.domain, sizeof order.domain, "d%u.example", i);
+        order.until_s = NOW_S + 1000 + i;
+        ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    }
+}
+
+START_TEST(an_export_has_the_exceptions_and_is_whole_page_by_page_S5)
+{
+    accounts_make();
+    for (uint32_t most = 1; most < 15; most++) {
+        list_all(ORDERS_USER_EXPORT, "", most);
+        ck_assert_uint_eq(exported.rows, 13);
+        ck_assert_uint_eq(exported.lines, 13);
+        list_all(ORDERS_USER_SHOW, "user2@example.org", most);
+        ck_assert_uint_eq(exported.rows, 6);
+    }
+}
+END_TEST
+
+static unsigned exceptions_of(const char *name)
+{
+    const struct order show = order_of(ORDERS_USER_SHOW, name);
+
+    ck_assert_int_eq(apply(&show), ORDER_GOOD);
+    return seen.exceptions;
+}
+
+static void import_all(void)
+{
+    for (unsigned i = 0; i < exported.lines; i++) {
+        struct order order = order_of(ORDERS_USER_IMPORT, "");
+
+        snprintf(order.text, sizeof order.text, "%s", exported.line[i]);
+        ck_assert_msg(apply(&order) == ORDER_GOOD, "%s: %s", order.text, done.sentence);
+    }
+}
+
+START_TEST(what_was_exported_is_imported_and_twice_is_once_S5)
+{
+    accounts_make();
+    list_all(ORDERS_USER_EXPORT, "", 0);
+    store_close(store);
+    scratch_empty(&scratch);
+    store = scratch_open(&scratch, NULL);
+    now_s += 60;
+    import_all();
+    ck_assert_uint_eq(exceptions_of("user0@example.org"), 5);
+    ck_assert_uint_eq(exceptions_of("user1@example.org"), 0);
+    ck_assert_uint_eq(exceptions_of("user2@example.org"), 5);
+    ck_assert_int_eq(seen.exception.since_s, now_s); /* releases nothing accepted before */
+    const unsigned lines = audits();
+    now_s += 60;
+    import_all();
+    ck_assert_uint_eq(exceptions_of("user2@example.org"), 5);
+    ck_assert_int_eq(seen.exception.since_s, now_s - 60);
+    ck_assert_uint_eq(audits(), lines);
+}
+END_TEST
+
+START_TEST(an_import_makes_no_exception_longer_S5)
+{
+    struct order order = order_of(ORDERS_USER_EXCEPT, "anna@example.org");
+
+    snprintf(order.domain, sizeof order.domain, "d.example");
+    order.until_s = NOW_S + 100;
+    ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    order = order_of(ORDERS_USER_IMPORT, "");
+    snprintf(order.text, sizeof order.text, "anna@example.org except=d.example since=1 until=%d",
+             NOW_S + 1000);
+    ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    ck_assert_uint_eq(exceptions_of("anna@example.org"), 1);
+    ck_assert_int_eq(seen.exception.since_s, NOW_S);
+    ck_assert_int_eq(seen.exception.until_s, NOW_S + 100);
+    order = order_of(ORDERS_USER_IMPORT, "");
+    snprintf(order.text, sizeof order.text, "anna@example.org except=d.example since=1 until=%d",
+             NOW_S + 50);
+    ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    ck_assert_uint_eq(exceptions_of("anna@example.org"), 1);
+    ck_assert_int_eq(seen.exception.until_s, NOW_S + 50);
+}
+END_TEST
+
+START_TEST(audit_and_report_are_whole_page_by_page)
+{
+    struct store_report report = {.day = NOW_S / 86400, .action = 1, .count = 1};
+
+    ck_assert_int_eq(store_begin(store), 0);
+    for (unsigned i = 0; i < 2 * ORDER_ROWS_MOST + 1; i++) {
+        const struct store_audit audit = {.kind = i % AUDIT_KINDS, .at_s = i};
+        snprintf(report.domain, sizeof report.domain, i == 0 ? "" : "d%u.example", i % 500);
+        report.cause = (uint8_t)(i / 500);
+        report.source = (uint8_t)(i / 1000);
+        ck_assert_int_eq(store_audit_add(store, &audit), 0);
+        if (i % 2 == 0)
+            ck_assert_int_eq(store_report_add(store, &report), 0);
+    }
+    ck_assert_int_eq(store_commit(store), 0);
+    for (uint32_t most = 0; most < 100; most += 33) {
+        list_all(ORDERS_MEMORY_AUDIT, "", most);
+        ck_assert_uint_eq(exported.rows, 2 * ORDER_ROWS_MOST + 1);
+        list_all(ORDERS_REPORT, "", most);
+        ck_assert_uint_eq(exported.rows, ORDER_ROWS_MOST + 1);
+    }
+}
+END_TEST
+
 START_TEST(an_import_switches_nobody_off_and_makes_no_alias)
 {
     struct order order = order_of(ORDERS_USER_ON, "anna@example.org");
@@ -376,7 +646,9 @@ START_TEST(accounts_of_any_name_are_read_back_as_they_were_written)
                                     .profile = "posteo",
                                     .changed_s = 253402300799,
                                     .off_since_s = 1,
-                                    .off_until_s = 2};
+                                    .off_until_s = 2,
+                                    .before = "strict",
+                                    .before_s = 3};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char text[ORDER_TEXT_MAX], name[ACCOUNT_NAME_MAX], domain[256];
@@ -389,7 +661,8 @@ START_TEST(accounts_of_any_name_are_read_back_as_they_were_written)
         ck_assert_str_eq(domain, "");
         ck_assert(read.flags == account.flags && read.changed_s == account.changed_s &&
                   read.off_since_s == 1 && read.off_until_s == 2 &&
-                  strcmp(read.profile, account.profile) == 0);
+                  strcmp(read.profile, account.profile) == 0 &&
+                  strcmp(read.before, "strict") == 0 && read.before_s == 3);
         exception_text(text, names[i], "other.example",
                        &(struct account_exception){.since_s = 3, .until_s = 4});
         ck_assert_msg(account_read(name, &read, domain, &exception, text) == NAME_OK, "%s", text);
@@ -533,6 +806,11 @@ int main(void)
     tcase_add_test(claims, what_was_accepted_before_a_switch_keeps_what_held_then_S2);
     tcase_add_test(claims, off_said_twice_and_a_removal_release_nothing_that_was_accepted_before);
     tcase_add_test(claims, another_profile_of_who_is_on_is_audited);
+    tcase_add_test(claims, what_was_accepted_before_a_weaker_profile_keeps_the_old_one_S2);
+    tcase_add_test(claims, a_way_round_by_switching_off_keeps_the_old_profile_too_S2);
+    tcase_add_test(claims, two_profiles_that_do_not_cover_each_other_are_not_both_left);
+    tcase_add_test(claims, an_account_of_its_own_begins_as_what_held_for_its_domain_S2);
+    tcase_add_test(claims, an_import_of_a_weaker_profile_keeps_the_old_one_S2);
     tcase_add_test(claims, a_list_of_any_length_is_read_page_by_page);
     tcase_add_test(claims, off_for_a_time_leaves_the_account_on_S5);
     tcase_add_test(claims, a_new_account_is_what_it_was_without_a_record);
@@ -540,6 +818,10 @@ int main(void)
     tcase_add_test(claims, orders_that_make_no_sense_change_nothing);
     tcase_add_test(claims, lists_go_on_behind_the_last_that_was_seen);
     tcase_add_test(claims, an_import_switches_nobody_off_and_makes_no_alias);
+    tcase_add_test(claims, an_export_has_the_exceptions_and_is_whole_page_by_page_S5);
+    tcase_add_test(claims, what_was_exported_is_imported_and_twice_is_once_S5);
+    tcase_add_test(claims, an_import_makes_no_exception_longer_S5);
+    tcase_add_test(claims, audit_and_report_are_whole_page_by_page);
     tcase_add_test(claims, accounts_of_any_name_are_read_back_as_they_were_written);
     tcase_add_loop_test(
         claims, an_order_whose_name_there_is_no_memory_for_is_trouble_and_not_invalid, 0, 6);

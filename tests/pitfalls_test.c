@@ -1,6 +1,7 @@
 /*
  * pitfalls_test.c - the attacks and mishaps of standards.md section 14 that the memory is about,
- * each told as a story with a clock of its own: PIT-01, 03, 05, 07..11, 13, MEM-05..08, FRESH-05.
+ * each told as a story with a clock of its own: PIT-01, 03, 05, 07..11, 13, 20, 21, MEM-05..08,
+ * FRESH-05.
  *
  * A node of the stories has a ledger (a hash of entries) and looks at domains: hosts in the
  * situations of scenes.h make findings, a verdict, what it teaches, the entries, and the floor, all
@@ -778,6 +779,58 @@ START_TEST(S4_tls_below_1_2_is_a_drop_like_none)
 }
 END_TEST
 
+/* What a look teaches whose one connection ended so. Its keywords claim everything. */
+static struct remembered taught_by(enum outcome outcome, struct verdict *verdict)
+{
+    static struct evidence evidence;
+    struct host_facts host = facts[0][scene_of(false, "encrypted", NULL).which[0]];
+    struct round_facts round = {
+        .route = {.state = ROUTE_MX, .domain = name_of("domain.example"), .host_count = 1}};
+    struct remembered taught;
+
+    memcpy(&evidence, host.endpoints[0].evidence, sizeof evidence);
+    evidence.outcome = outcome;
+    evidence.offered_starttls = true;
+    evidence.keywords = UINT32_MAX;
+    host.endpoints[0].evidence = &evidence;
+    host.port = REMEMBERED_PORT;
+    round.route.hosts[0].name = name_of("mx.provider.example");
+    round.hosts[0] = &host;
+    finding_of_host(&round.findings[0], &round.route, &host, node.now_s);
+    verdict_of_domain(verdict, &round.route, round.hosts, round.findings, NOW_MS);
+    remember_round(&taught, &round.route, round.hosts, round.findings, verdict, NOW_MS, node.now_s);
+    return taught;
+}
+
+START_TEST(PIT_20_what_is_put_in_before_the_handshake_teaches_no_capability)
+{
+    struct verdict verdict;
+    struct remembered taught = taught_by(OUTCOME_TLS_OK, &verdict);
+
+    ck_assert_int_eq(taught.domain.seen, OBSERVED_HANDSHAKES);
+    ck_assert(verdict.flags & VERDICT_REQUIRETLS_ALL);
+    taught = taught_by(OUTCOME_INJECTION, &verdict);
+    ck_assert_int_lt(taught.domain.seen, OBSERVED_HANDSHAKES);
+    ck_assert_int_lt(taught.hosts[0].observation.seen, OBSERVED_HANDSHAKES);
+    ck_assert_uint_lt(verdict.level, LEVEL_ENCRYPT);
+    ck_assert(!(verdict.flags & (VERDICT_REQUIRETLS_ALL | VERDICT_REQUIRETLS_SOME)));
+}
+END_TEST
+
+START_TEST(PIT_21_a_policy_that_is_published_and_not_met_is_no_protection)
+{
+    static const struct world failing = {"domain.example", true, ROUTE_MX, ONE("dane-fails")};
+    const struct effect outcome = look(&failing);
+
+    ck_assert_int_eq(outcome.verdict.class, CLASS_FAILING); /* no mail leaves, and none is "safe" */
+    ck_assert_uint_eq(outcome.verdict.hosts_good, 0);
+    ck_assert_uint_eq(node.events[LEDGER_RAISED] + node.events[LEDGER_WAITING], 0);
+    ck_assert_uint_eq(remembered_of(LEDGER_DOMAIN, "domain.example"), LEVEL_NONE);
+    wait_for(HOUR);
+    ck_assert_uint_eq(look(&dane_domain).demand, LEVEL_AUTHENTICATED); /* met: now it is */
+}
+END_TEST
+
 /* --- many names --- */
 
 START_TEST(MEM_07_a_million_subdomains_of_ones_own_fill_nothing_but_ones_own_quota)
@@ -954,6 +1007,8 @@ static void add_attacks(TCase *attacks)
     tcase_add_test(attacks,
                    PIT_12_hiding_the_tlsa_records_of_one_host_does_not_let_the_other_speak_for_it);
     tcase_add_test(attacks, PIT_13_blocking_the_strong_host_leaves_no_mail_to_the_weak_one);
+    tcase_add_test(attacks, PIT_20_what_is_put_in_before_the_handshake_teaches_no_capability);
+    tcase_add_test(attacks, PIT_21_a_policy_that_is_published_and_not_met_is_no_protection);
     tcase_add_test(
         attacks,
         PIT_03_a_forged_denial_of_a_remembered_host_or_a_forged_host_that_hides_lowers_nothing);

@@ -752,7 +752,7 @@ static void history_end(struct history *history, unsigned host)
         history->refused_until_ms[host] = until_ms;
 }
 
-START_TEST(no_history_breaks_a_budget_a_rate_or_a_back_off)
+START_TEST(no_history_breaks_a_budget_a_rate_or_a_back_off_PIT_17)
 {
     struct history history = {0};
     random_state = (uint64_t)_i;
@@ -814,7 +814,7 @@ int main(void)
     tcase_add_test(tests, the_table_is_bounded_and_forgets_idle_entries_first);
     tcase_add_test(tests, a_table_full_of_connections_says_later_and_recovers);
     tcase_add_test(tests, a_table_full_of_back_offs_says_later_until_they_end);
-    tcase_add_loop_test(tests, no_history_breaks_a_budget_a_rate_or_a_back_off, 1, 5);
+    tcase_add_loop_test(tests, no_history_breaks_a_budget_a_rate_or_a_back_off_PIT_17, 1, 5);
     tcase_set_timeout(tests, 60);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

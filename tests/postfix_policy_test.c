@@ -86,6 +86,27 @@ START_TEST(no_text_promises_more_than_postfix_enforces_and_none_less_than_is_dem
 }
 END_TEST
 
+/* Whatever another resolver tells the MTA: who is claimed to be authenticated is named, or must be
+ * by records that the MTA validates itself, at every host. */
+static void hosts_are_named(const struct scene *scene, const struct verdict *verdict)
+{
+    for (unsigned demand = 0; demand < DEMANDS; demand++) {
+        struct postfix_policy policy;
+
+        postfix_policy(&policy, verdict, (enum level)demand);
+        if (policy.answer == POSTFIX_POLICY && policy.guarantees > LEVEL_ENCRYPT)
+            claim(strncmp(policy.text, "dane-only", 9) == 0 ||
+                      strstr(policy.text, " match=") != NULL,
+                  "%s", case_text(scene, (enum level)demand, &policy));
+    }
+}
+
+START_TEST(what_is_called_authenticated_does_not_hang_on_one_resolver_PIT_06)
+{
+    all_scenes(hosts_are_named);
+}
+END_TEST
+
 /* Who demands nothing gets what they would have got, wherever a host was seen (an MTA that honours
  * TLSA records by itself is the measure). */
 static void nobody_loses_a_host(const struct scene *scene, const struct verdict *verdict)
@@ -738,6 +759,7 @@ int main(void)
     makings_make();
     tcase_add_test(all, every_text_is_of_postfix_37s_grammar_DEC_09_PIT_23);
     tcase_add_test(all, no_text_promises_more_than_postfix_enforces_and_none_less_than_is_demanded);
+    tcase_add_test(all, what_is_called_authenticated_does_not_hang_on_one_resolver_PIT_06);
     tcase_add_test(all, who_demands_nothing_loses_no_host);
     tcase_add_test(all, dane_is_never_replaced_by_less_behind_a_signed_mx_DANE_11);
     tcase_add_test(

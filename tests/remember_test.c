@@ -151,7 +151,7 @@ static void nothing_from_the_inconclusive(const struct scene *scene, const struc
               scene_text(scene));
 }
 
-START_TEST(the_inconclusive_teaches_nothing_and_a_failing_policy_raises_nothing_law_2_MEM_09)
+START_TEST(the_inconclusive_teaches_nothing_and_a_failing_policy_raises_nothing_MEM_09_PIT_21)
 {
     all_scenes(nothing_from_the_inconclusive);
 }
@@ -389,7 +389,7 @@ int main(void)
     tcase_add_test(all, a_domain_teaches_what_mail_would_have_met_there_MEM_01_MEM_02);
     tcase_add_test(all, a_host_teaches_what_was_conclusively_seen_there_whatever_the_others_MEM_01);
     tcase_add_test(
-        all, the_inconclusive_teaches_nothing_and_a_failing_policy_raises_nothing_law_2_MEM_09);
+        all, the_inconclusive_teaches_nothing_and_a_failing_policy_raises_nothing_MEM_09_PIT_21);
     tcase_add_test(all, hiding_a_host_from_the_probe_teaches_nothing_PIT_03);
     tcase_add_test(all, what_is_stale_or_seen_by_a_wrong_clock_teaches_nothing_FRESH_01_FRESH_06);
     tcase_add_test(all, every_host_there_may_be_must_deny_tlsa_by_signed_answers_MEM_04_MEM_06);

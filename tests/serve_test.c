@@ -1456,7 +1456,7 @@ START_TEST(the_last_connections_are_kept_for_administrators)
 }
 END_TEST
 
-START_TEST(the_kernel_says_who_asks_and_the_lists_what_they_may)
+START_TEST(the_kernel_says_who_asks_and_the_lists_what_they_may_know_PIT_18)
 {
     const char *query[] = {"64001"}, *both[] = {"64001", "64002"};
     struct configuration changed;
@@ -1530,7 +1530,7 @@ static void add_bounds(Suite *suite)
     if (geteuid() == 0) {
         tcase_add_test(tcase, users_who_read_nothing_never_keep_an_administrator_from_the_status);
         tcase_add_test(tcase, the_last_connections_are_kept_for_administrators);
-        tcase_add_test(tcase, the_kernel_says_who_asks_and_the_lists_what_they_may);
+        tcase_add_test(tcase, the_kernel_says_who_asks_and_the_lists_what_they_may_know_PIT_18);
     } else { /* rights_of is tested for anybody below */
         fputs("NOT TESTED HERE: what the daemon answers to other users; playing them needs root\n",
               stderr);

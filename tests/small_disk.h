@@ -43,17 +43,17 @@ static inline bool small_disk_allow(void)
            mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
 }
 
-static inline bool small_disk_mount(const char *directory, const char *size)
+static inline bool small_disk_mount(const char *place, const char *size)
 {
     char options[64];
 
     snprintf(options, sizeof options, "size=%s,mode=0700", size);
-    return mount("tmpfs", directory, "tmpfs", 0, options) == 0;
+    return mount("tmpfs", place, "tmpfs", 0, options) == 0;
 }
 
-static inline bool small_disk_unmount(const char *directory)
+static inline bool small_disk_unmount(const char *place)
 {
-    return umount2(directory, MNT_DETACH) == 0;
+    return umount2(place, MNT_DETACH) == 0;
 }
 
 #endif

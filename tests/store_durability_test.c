@@ -143,7 +143,7 @@ static bool model_holds(const struct model *model, struct store *store)
         if (account.changed_s != model->accounts[i])
             return false;
     }
-    CLAIM(store_audit_each(store, 1, hear_last, &last_switch) == 0);
+    CLAIM(store_audit_each(store, 0, 1, hear_last, &last_switch) == 0);
     return last_switch == model->last_switch;
 }
 

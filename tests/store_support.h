@@ -217,7 +217,8 @@ static inline bool account_same(const struct account *a, const struct account *b
 {
     return strcmp(a->profile, b->profile) == 0 && a->flags == b->flags &&
            a->changed_s == b->changed_s && a->off_since_s == b->off_since_s &&
-           a->off_until_s == b->off_until_s;
+           a->off_until_s == b->off_until_s && a->before_s == b->before_s &&
+           strcmp(a->before, b->before) == 0;
 }
 
 static inline bool account_is_of(const struct account *account, uint64_t number)

@@ -174,7 +174,9 @@ START_TEST(accounts_at_their_extremes_come_back_after_a_restart)
          .flags = UINT32_MAX,
          .changed_s = INT64_MAX,
          .off_since_s = INT64_MIN,
-         .off_until_s = INT64_MAX},
+         .off_until_s = INT64_MAX,
+         .before = "0123456789abcdef0123456789abcde",
+         .before_s = INT64_MIN},
         {.profile = "posteo", .flags = ACCOUNT_ON, .changed_s = INT64_MIN, .off_since_s = -1},
     };
     struct store *store = scratch_open(&scratch, NULL);
@@ -646,7 +648,7 @@ START_TEST(the_audit_is_read_newest_first_and_is_whole)
     }
     store_close(store);
     store = scratch_open(&scratch, NULL);
-    CLAIM(store_audit_each(store, 3, hear_audit, &heard) == 0);
+    CLAIM(store_audit_each(store, 0, 3, hear_audit, &heard) == 0);
     ck_assert_uint_eq(heard.count, 3);
     ck_assert_uint_eq(heard.first, 5);
     CLAIM(heard.audit.at_s == INT64_MIN && strcmp(heard.audit.who, audit.who) == 0 &&
@@ -668,10 +670,66 @@ START_TEST(the_audit_is_bounded_and_forgets_the_oldest)
             CLAIM(store_audit_add(store, &(struct store_audit){.at_s = i, .what = "lowered"}) == 0);
         CLAIM(store_commit(store) == 0);
     }
-    CLAIM(store_audit_each(store, UINT64_MAX, hear_audit, &heard) == 0);
+    CLAIM(store_audit_each(store, 0, UINT64_MAX, hear_audit, &heard) == 0);
     ck_assert_uint_eq(heard.count, LIMIT_STORE_AUDIT);
     ck_assert_uint_eq(heard.first, LIMIT_STORE_AUDIT + more);
     ck_assert_uint_eq(heard.last, more + 1);
+    store_close(store);
+}
+END_TEST
+
+static void audit_fill(struct store *store, enum audit_kind kind, unsigned count)
+{
+    for (unsigned i = 0; i < count;) {
+        CLAIM(store_begin(store) == 0);
+        for (unsigned n = 0; n < LIMIT_STORE_CHANGES && i < count; n++, i++)
+            CLAIM(store_audit_add(store, &(struct store_audit){.kind = kind, .at_s = i}) == 0);
+        CLAIM(store_commit(store) == 0);
+    }
+}
+
+struct heard_kinds {
+    unsigned count[AUDIT_KINDS];
+    uint64_t last;
+};
+
+static bool hear_kind(void *context, uint64_t number, const struct store_audit *audit)
+{
+    struct heard_kinds *heard = context;
+
+    CLAIM(heard->last == 0 || number < heard->last);
+    heard->last = number;
+    heard->count[audit->kind]++;
+    return true;
+}
+
+START_TEST(no_kind_of_audit_rows_pushes_out_another_MEM_05)
+{
+    struct store *store = scratch_open(&scratch, NULL);
+    struct heard_kinds heard = {0}, page = {0};
+    uint64_t before = 0;
+
+    audit_fill(store, AUDIT_ADMINISTRATOR, 3);
+    audit_fill(store, AUDIT_LEDGER, LIMIT_STORE_AUDIT_LEDGER + 10);
+    store_close(store); /* what it knew of the numbers of rows is gone */
+    store = scratch_open(&scratch, NULL);
+    audit_fill(store, AUDIT_USER, LIMIT_STORE_AUDIT_USERS + 10);
+    audit_fill(store, AUDIT_ADMINISTRATOR, 2);
+    audit_fill(store, AUDIT_LEDGER, 5);
+    CLAIM(store_audit_each(store, 0, UINT64_MAX, hear_kind, &heard) == 0);
+    ck_assert_uint_eq(heard.count[AUDIT_ADMINISTRATOR], 5);
+    ck_assert_uint_eq(heard.count[AUDIT_USER], LIMIT_STORE_AUDIT_USERS);
+    ck_assert_uint_eq(heard.count[AUDIT_LEDGER], LIMIT_STORE_AUDIT_LEDGER);
+    ck_assert_uint_eq(heard.last, 1);
+    for (unsigned pages = 0; pages < 1000; pages++) { /* page by page it is the same */
+        CLAIM(store_audit_each(store, before, 999, hear_kind, &page) == 0);
+        if (page.last == before)
+            break;
+        before = page.last;
+    }
+    ck_assert_uint_eq(page.last, heard.last);
+    for (unsigned i = 0; i < AUDIT_KINDS; i++)
+        ck_assert_uint_eq(page.count[i], heard.count[i]);
     store_close(store);
 }
 END_TEST
@@ -702,7 +760,7 @@ static struct heard_report report_of(struct store *store, uint32_t from_day)
 {
     struct heard_report heard = {0};
 
-    CLAIM(store_report_each(store, from_day, hear_report, &heard) == 0);
+    CLAIM(store_report_each(store, from_day, NULL, hear_report, &heard) == 0);
     return heard;
 }
 
@@ -979,7 +1037,7 @@ START_TEST(broken_values_go_into_the_quarantine_and_are_not_absent)
         CLAIM(account_is_strict(&account));
         ck_assert_uint_eq(exceptions_of(store, "a@example.org"), 0);
     }
-    CLAIM(store_audit_each(store, 9, hear_audit, &audit) == 0);
+    CLAIM(store_audit_each(store, 0, 9, hear_audit, &audit) == 0);
     ck_assert_uint_eq(audit.count, 0);
     CLAIM(store_quarantine_each(store, hear_quarantined, &heard) == 0);
     ck_assert_uint_eq(heard.count, 4);
@@ -1192,6 +1250,7 @@ int main(void)
     tcase_add_test(values, a_second_writer_is_kept_out);
     tcase_add_test(values, the_audit_is_read_newest_first_and_is_whole);
     tcase_add_test(values, the_audit_is_bounded_and_forgets_the_oldest);
+    tcase_add_test(values, no_kind_of_audit_rows_pushes_out_another_MEM_05);
     tcase_add_test(values, reports_are_counted_by_day_domain_and_cause);
     tcase_add_test(values, the_report_of_a_day_is_bounded_and_loses_no_count);
     tcase_add_test(values, rows_of_days_long_past_go);

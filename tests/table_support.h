@@ -240,13 +240,19 @@ static inline void account_of(struct account *account, uint64_t number, uint32_t
                                 .off_since_s = (int64_t)(salt >> 30),
                                 .off_until_s = (int64_t)scramble(salt)};
     memset(account->profile, (int)('a' + salt / 16 % 26), salt / 512 % PROFILE_NAME_MAX);
+    if (salt >> 60 == 0) {
+        memset(account->before, (int)('a' + salt / 32 % 26),
+               1 + salt / 1024 % (PROFILE_NAME_MAX - 1));
+        account->before_s = version;
+    }
 }
 
 static inline bool account_same(const struct account *a, const struct account *b)
 {
     return strcmp(a->profile, b->profile) == 0 && a->flags == b->flags &&
            a->changed_s == b->changed_s && a->off_since_s == b->off_since_s &&
-           a->off_until_s == b->off_until_s;
+           a->off_until_s == b->off_until_s && a->before_s == b->before_s &&
+           strcmp(a->before, b->before) == 0;
 }
 
 static inline int value_put(struct table_writer *writer, uint64_t number, uint32_t version)

@@ -115,7 +115,9 @@
  * given so many free pages before it begins: 240 MiB of address space, not of disk. */
 #define LIMIT_STORE_CHANGE_PAGES     12
 #define LIMIT_STORE_EXCEPTIONS       1024   /* of one account */
-#define LIMIT_STORE_AUDIT            100000 /* rows; 0.3 KB each, 0.7 KB at most */
+#define LIMIT_STORE_AUDIT            100000 /* rows of administrators; 0.3 KB, 0.7 KB at most */
+#define LIMIT_STORE_AUDIT_USERS      100000 /* rows of users' switches */
+#define LIMIT_STORE_AUDIT_LEDGER     100000 /* rows of what the ledger does by itself */
 #define LIMIT_STORE_REPORT           500000 /* rows; 0.1 KB each */
 #define LIMIT_STORE_REPORT_DAY       10000 /* rows of one day; further domains are counted together */
 #define LIMIT_STORE_REPORT_DAYS      400
@@ -176,12 +178,15 @@
 #define LIMIT_ALARM_COMMAND_MS 60000 /* a command that takes longer is killed */
 #define LIMIT_COPY_APART_S     86400 /* between two copies of the memory */
 #define LIMIT_NOTES            1024  /* of one shard, on their way to the keeper; 4 KiB each */
-/* changes of one commit; the last message of it brings at most 128 more */
-#define LIMIT_KEEPER_BATCH    3968
-#define LIMIT_KEEPER_BATCH_MS 2     /* a batch is open so long at most */
+/* changes of one commit; the last message of it brings at most 256 more */
+#define LIMIT_KEEPER_BATCH    3840
+#define LIMIT_KEEPER_BATCH_MS 2 /* a batch is open so long at most */
+/* Raised floors that the table had at the start and the disk did not take: 0.3 KiB each. */
+#define LIMIT_KEEPER_RAISES   (16 * LIMIT_KEEPER_BATCH)
 #define LIMIT_KEEPER_EFFECTS  16384 /* floors on their way to the table; 0.4 KiB each */
 #define LIMIT_KEEPER_PAUSE_MS 1000  /* the store is left alone after an error */
 #define LIMIT_KEEPER_EVENTS   8     /* of one entry, from one observation */
+#define LIMIT_EVICT_LOOKS     64    /* entries looked at for one that makes room */
 #define LIMIT_SWEEP_APART_S   86400 /* between two sweeps for what ran out or grew old */
 #define LIMIT_SWEEP_LOOKS     4096  /* entries a second */
 #define LIMIT_SWEEP_CHANGES   64    /* of these, changed */

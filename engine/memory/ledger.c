@@ -4,7 +4,8 @@
  * The way through it: ledger_observe goes through `rules` in their order; each function there is
  * one rule, changes the entry or leaves it alone, and says what happened. Everything that lowers
  * ends in entry_lowered, and is called from four places: statement_lowers, gives_way, forget
- * (disuse), and ledger_set (the administrator).
+ * (disuse), and ledger_set (the administrator); ledger_evict empties an entry where there is no
+ * room.
  */
 #include "engine/memory/ledger.h"
 
@@ -26,6 +27,8 @@ const struct ledger_settings ledger_standard = {
     .cool_down_s = 86400,
     .disuse_s = INT64_C(365) * 86400,
     .give_way_s = 0,
+    .spare_s = INT64_C(30) * 86400,
+    .entries = 2000000,
     .per_registrable = 256,
     .per_suffix = 65536,
 };
@@ -470,7 +473,7 @@ static bool rule_is_over(const struct ledger_entry *entry, int64_t now_s)
 }
 
 /* Lowered entries grow old too: their epoch is only for those who still have the old one. */
-static int64_t last_use_s(const struct ledger_entry *entry)
+int64_t ledger_last_use_s(const struct ledger_entry *entry)
 {
     int64_t last_s = entry->last_seen_s > entry->used_s ? entry->last_seen_s : entry->used_s;
 
@@ -480,7 +483,7 @@ static int64_t last_use_s(const struct ledger_entry *entry)
 /* Never what is contradicted, what cannot be read, and what an administrator set (MEM-05). */
 static bool is_disused(const struct ledger_entry *entry, int64_t now_s, int64_t disuse_s)
 {
-    return last_use_s(entry) != 0 && now_s - last_use_s(entry) >= disuse_s &&
+    return ledger_last_use_s(entry) != 0 && now_s - ledger_last_use_s(entry) >= disuse_s &&
            !ledger_is_pending(entry) && entry->set_level == LEVEL_NONE &&
            (entry->flags & LEDGER_UNREADABLE) == 0;
 }
@@ -538,15 +541,52 @@ enum ledger_event ledger_use(struct ledger_entry *entry, int64_t now_s)
     return LEDGER_CONFIRMED;
 }
 
+/* --- what makes room --- */
+
+enum ledger_worth ledger_worth(const struct ledger_entry *entry, int64_t now_s,
+                               const struct ledger_settings *settings)
+{
+    if (entry->rule != RULE_NONE || entry->flags != 0 || entry->set_level != LEVEL_NONE ||
+        ledger_is_pending(entry))
+        return LEDGER_KEPT;
+    if (entry->proofs == 0)
+        return LEDGER_CHEAP;
+    return entry->proofs == HANDSHAKES && clock_is_sane(now_s) &&
+                   is_disused(entry, now_s, settings->spare_s)
+               ? LEDGER_SPARE
+               : LEDGER_KEPT;
+}
+
+enum ledger_event ledger_evict(struct ledger_entry *entry, char *reason)
+{
+    const struct turn turn = {entry, NULL, NULL, reason};
+    const enum level before = ledger_level(entry);
+
+    if (reason != NULL)
+        reason[0] = '\0';
+    *entry = (struct ledger_entry){.kind = entry->kind};
+    say(&turn, "the memory is full, and nobody has asked about it for long");
+    return before > LEVEL_NONE ? LEDGER_EXPIRED : LEDGER_DISMISSED;
+}
+
 /* --- quotas: nobody fills the memory with names of his own (MEM-02, MEM-07) --- */
 
-/* "co.uk", and whatever else is two letters after at most three. There is no list of suffixes here:
- * who owns such a name himself may fill a larger quota, which is bounded too. */
+/* "co.uk", and whatever else is two letters after at most three, or after one of the words that
+ * countries sell names below. Who owns such a name himself may fill a larger quota. */
 static bool looks_like_suffix(const struct name *registrable)
 {
+    static const char *const words[] = {"info",  "name", "asso", "firm",  "gouv",
+                                        "mobi",  "coop", "aero", "press", "priv",
+                                        "store", "arts", "shop", "tour",  "school"};
     const char *dot = strchr(registrable->text, '.');
+    const size_t letters = dot != NULL ? (size_t)(dot - registrable->text) : 0;
 
-    return dot != NULL && dot - registrable->text <= SUFFIX_LETTERS && strlen(dot + 1) == 2;
+    if (dot == NULL || strlen(dot + 1) != 2)
+        return false;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strlen(words[i]) == letters && memcmp(registrable->text, words[i], letters) == 0)
+            return true;
+    return letters <= SUFFIX_LETTERS;
 }
 
 unsigned ledger_quotas(struct ledger_quota quotas[2], enum ledger_kind kind,
@@ -596,6 +636,28 @@ void ledger_rule(struct ledger_entry *entry, enum rule rule, enum level level, i
     entry->rule_level = (uint8_t)(rule == RULE_PIN ? level : LEVEL_NONE);
     entry->rule_until_s = rule == RULE_NONE ? 0 : until_s;
     add_one(&entry->rule_epoch);
+}
+
+/* FNV-1a: nobody gains by a collision, an administrator makes the names. */
+static uint32_t mix(uint32_t hash, const void *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ ((const uint8_t *)bytes)[i]) * 16777619u;
+    return hash;
+}
+
+uint32_t ledger_ruling(const struct ledger_entry *entry, const char *name)
+{
+    uint32_t hash = 2166136261u;
+
+    if (entry->kind != LEDGER_HOST || (entry->rule_epoch == 0 && entry->rule == RULE_NONE &&
+                                       entry->set_level == LEVEL_NONE && entry->epoch == 0))
+        return 0;
+    hash = mix(hash, name, strlen(name));
+    hash = mix(hash, &entry->rule_epoch, sizeof entry->rule_epoch);
+    hash = mix(hash, &entry->epoch, sizeof entry->epoch);
+    hash = mix(hash, &entry->rule_until_s, sizeof entry->rule_until_s);
+    return mix(hash, (const uint8_t[]){entry->set_level, entry->rule, entry->rule_level}, 3);
 }
 
 void ledger_rule_observe(struct ledger_entry *entry, bool observe)

@@ -9,7 +9,7 @@
  *
  *   proof          demands        gained by                       taken back by
  *   handshakes     encrypt        host: one completed handshake;  an administrator, long disuse,
- *                                 domain: two, spaced (MEM-02)    the option `give_way`
+ *                                 domain: two, spaced (MEM-02)    the option `give_way`; no room
  *   DANE           authenticated  signed MX, usable TLSA, met     signed denial of TLSA; a zone
  *                                                                 proved unsigned for a while
  *   STS            authenticated  a policy in force, met          `mode: none`, validly fetched
@@ -153,6 +153,8 @@ struct ledger_settings {
     int64_t cool_down_s;       /* MEM-06: 24 h, the longest TTL believed */
     int64_t disuse_s;          /* MEM-05: 1 year */
     int64_t give_way_s; /* lower plain `encrypt` after so long of consistent absence; 0: never */
+    int64_t spare_s;    /* where there is no room: plain `encrypt` that nobody used for so long */
+    uint32_t entries;   /* of each kind, in all */
     uint32_t per_registrable; /* learned domains below one registrable domain */
     uint32_t per_suffix;      /* the same below a suffix like co.uk; hosts below one registrable
                                  domain (a large provider has one for each customer) */
@@ -182,8 +184,36 @@ enum ledger_event ledger_age(struct ledger_entry *entry, int64_t now_s,
  * (PIT-03). CONFIRMED: to be written, once a day. */
 enum ledger_event ledger_use(struct ledger_entry *entry, int64_t now_s);
 
-/* Where a new entry counts. At most two; beginning one needs fewer than `most` entries of its kind
- * at or below `ancestor` in each. Entries that are there stay, however many there are. */
+/*
+ * MEM-07: what may make room for a new entry, where the memory or a quota is full. Who fills it
+ * with names of his own loses those first: what demands nothing, and of what demands plain
+ * `encrypt`, what nobody used for `spare_s`. Never what is more: what DANE, STS or an administrator
+ * said, what is contradicted, ruled or unreadable. So a full memory learns less, and forgets
+ * nothing that is used.
+ */
+enum ledger_worth {
+    LEDGER_CHEAP, /* demands nothing: a first sighting, or what was lowered */
+    LEDGER_SPARE,
+    LEDGER_KEPT,
+};
+/* `now_s` as ledger_age: of a clock that nothing vouches for (0) nothing is SPARE. */
+enum ledger_worth ledger_worth(const struct ledger_entry *entry, int64_t now_s,
+                               const struct ledger_settings *settings);
+/* The last time that it was used or seen. Of equal worth the oldest goes. */
+int64_t ledger_last_use_s(const struct ledger_entry *entry);
+/* Of what is not KEPT nothing is left. EXPIRED, or DISMISSED if it demanded nothing. */
+enum ledger_event ledger_evict(struct ledger_entry *entry, char *reason);
+
+/*
+ * Where a new entry counts. At most two; beginning one needs fewer than `most` entries of its kind
+ * at or below `ancestor` in each, or one there that may make room.
+ *
+ * What is a public suffix, and what somebody's domain, is guessed from its form (ledger.c): there
+ * is no list of suffixes here that could be old. A wrong guess bounds what is learned, and lowers
+ * nothing: below a suffix that is taken for a domain `per_registrable` names are learned, below a
+ * domain that is taken for a suffix `per_suffix`. Either fills a part of `entries`, and what nobody
+ * uses any more gives way in it.
+ */
 struct ledger_quota {
     struct name ancestor;
     uint32_t most;
@@ -199,6 +229,14 @@ enum ledger_event ledger_set(struct ledger_entry *entry, enum level level, int64
 /* `until_s` 0: without end. RULE_NONE takes the rule back. `level` counts for RULE_PIN only. */
 void ledger_rule(struct ledger_entry *entry, enum rule rule, enum level level, int64_t until_s);
 void ledger_rule_observe(struct ledger_entry *entry, bool observe);
+
+/*
+ * A number that is another one (but for one in four thousand millions) when what an administrator
+ * said of this host is. Added up over all hosts it says whether verdicts were made with what he
+ * says now: they hold what the floors of their hosts demanded. 0: he said nothing, or it is a
+ * domain.
+ */
+uint32_t ledger_ruling(const struct ledger_entry *entry, const char *name);
 
 /* --- several ledgers --- */
 

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct applying {
@@ -50,7 +51,9 @@ static bool stored(struct applying *a, int status)
 
 static bool audited(struct applying *a, const char *what, const char *name, const char *reason)
 {
-    struct store_audit audit = {.at_s = a->now_s};
+    struct store_audit audit = {.kind = a->order->kind < ORDERS_MEMORY_SHOW ? AUDIT_USER
+                                                                            : AUDIT_ADMINISTRATOR,
+                                .at_s = a->now_s};
 
     snprintf(audit.who, sizeof audit.who, "%s", a->order->who);
     snprintf(audit.what, sizeof audit.what, "%s", what);
@@ -113,33 +116,126 @@ static bool name_of_entry(struct applying *a, const char *text)
 
 /* --- accounts --- */
 
-static bool profile_exists(const struct applying *a, const char *name)
+static const struct profile_settings *profile_find(const struct applying *a, const char *name)
 {
     for (size_t i = 0; i < a->profiles->count; i++)
         if (strcmp(a->profiles->all[i].name, name) == 0)
-            return true;
-    return false;
+            return &a->profiles->all[i];
+    return NULL;
 }
 
-/* A new account is what it would be without a record: on, if everybody is. */
+static bool profile_exists(const struct applying *a, const char *name)
+{
+    return profile_find(a, name) != NULL;
+}
+
+/* The names whose records hold for `name` while it has none (shm/account.h): the `turn`th, or "".
+ * Which login name an address belongs to is not known here. */
+static void name_above(const struct applying *a, unsigned turn, char above[ACCOUNT_NAME_MAX])
+{
+    const char *name = a->done->name, *at = strrchr(name, '@');
+    const size_t local = at != NULL ? (size_t)(at - name) : strlen(name);
+    const size_t user =
+        strcspn(name, a->guarantee->delimiter != NULL ? a->guarantee->delimiter : "");
+
+    above[0] = '\0';
+    if (turn == 0 && user > 0 && user < local)
+        snprintf(above, ACCOUNT_NAME_MAX, "%.*s%s", (int)user, name, at != NULL ? at : "");
+    if (turn == 1 && at != NULL && at != name)
+        snprintf(above, ACCOUNT_NAME_MAX, "%s", at);
+    if (turn == 2 && strcmp(name, "@") != 0)
+        snprintf(above, ACCOUNT_NAME_MAX, "@");
+}
+
+/* A new account is what it would be without a record: on, if its domain or everybody is. */
 static bool account_take(struct applying *a, struct account *account)
 {
     const char *standard = a->guarantee->standard;
+    enum store_read read = store_account_get(a->store, a->done->name, account);
+    char above[ACCOUNT_NAME_MAX];
 
-    switch (store_account_get(a->store, a->done->name, account)) {
-    case STORE_FOUND:
-    case STORE_BROKEN: /* reads as on */
+    if (read == STORE_FOUND || read == STORE_BROKEN) /* which reads as on */
         return true;
-    case STORE_ABSENT:
+    for (unsigned turn = 0; turn < 3 && read == STORE_ABSENT; turn++) {
+        name_above(a, turn, above);
+        if (above[0] != '\0')
+            read = store_account_get(a->store, above, account);
+    }
+    if (read == STORE_ERROR) {
+        end(a, ORDER_TROUBLE, "the memory cannot be read");
+        return false;
+    }
+    account->flags &= ACCOUNT_ON | ACCOUNT_ON_BEFORE; /* its exceptions are not ours */
+    if (read == STORE_ABSENT) {
         *account = (struct account){.flags = standard != NULL ? ACCOUNT_ON : 0};
         snprintf(account->profile, sizeof account->profile, "%s", standard != NULL ? standard : "");
-        return true;
-    case STORE_ERROR:
-        break;
     }
-    end(a, ORDER_TROUBLE, "the memory cannot be read");
-    return false;
+    return true;
 }
+
+/* --- profiles --- */
+
+/* Demands of both what `of` does, and exempts no more. False also if one of them is not known. */
+static bool covers(const struct applying *a, const char *name, const char *of)
+{
+    const struct profile_settings *x = profile_find(a, name), *y = profile_find(a, of);
+    struct profile strict, other;
+
+    if (x == NULL || y == NULL)
+        return strcmp(name, of) == 0;
+    profile_of_settings(&strict, x);
+    profile_of_settings(&other, y);
+    return strict.minimum >= other.minimum && strict.window_ms <= other.window_ms &&
+           strict.observe <= other.observe &&
+           strict.exempt_auto_replies <= other.exempt_auto_replies &&
+           strict.exempt_forwards <= other.exempt_forwards &&
+           strict.allow_tls_required_no <= other.allow_tls_required_no &&
+           strict.refuse_at_rcpt >= other.refuse_at_rcpt;
+}
+
+/* Mail may be queued that was accepted with the guarantee. */
+static bool was_guaranteed(const struct applying *a, const struct account *account)
+{
+    return (account->flags & ACCOUNT_ON) != 0 ||
+           ((account->flags & ACCOUNT_ON_BEFORE) != 0 &&
+            a->now_s < account->changed_s + LIMIT_QUEUE_LIFE_S);
+}
+
+/*
+ * `account` gets the profile `name`; what was accepted before keeps the one that held then (S2):
+ * not longer than mail is queued, and not if the new one asks as much. There is room for one.
+ * False: there would be two, neither of which covers the other.
+ */
+static bool profile_change(struct applying *a, struct account *account, const char *name)
+{
+    const char *standard = a->guarantee->standard;
+    const char *had = account->profile[0] != '\0' || standard == NULL ? account->profile : standard;
+    const bool keeps_had = had[0] != '\0' && was_guaranteed(a, account) && !covers(a, name, had);
+    const bool keeps_before = account->before[0] != '\0' &&
+                              a->now_s < account->before_s + LIMIT_QUEUE_LIFE_S &&
+                              !covers(a, name, account->before);
+
+    if (keeps_had && keeps_before && !covers(a, had, account->before) &&
+        !covers(a, account->before, had)) {
+        end(a, ORDER_INVALID,
+            "queued mail keeps the profiles '%s' and '%s', and no more of them: wait %d days, or "
+            "take a profile that demands as much",
+            account->before, had, LIMIT_QUEUE_LIFE_S / 86400);
+        return false;
+    }
+    if (keeps_had && (!keeps_before || covers(a, had, account->before)))
+        snprintf(account->before, sizeof account->before, "%s", had);
+    if (keeps_had)
+        account->before_s = a->now_s;
+    if (!keeps_had && !keeps_before) {
+        account->before[0] = '\0';
+        account->before_s = 0;
+    }
+    snprintf(account->profile, sizeof account->profile, "%s", name);
+    return true;
+}
+
+/* --- switches --- */
 
 static void account_put(struct applying *a, const struct account *account, const char *sentence)
 {
@@ -170,15 +266,15 @@ static void user_on(struct applying *a)
     if (!name_of_account(a) || !account_take(a, &account))
         return;
     memcpy(before, account.profile, sizeof before);
-    if (profile[0] == '\0' && account.profile[0] == '\0')
-        profile = "posteo";
-    if (profile[0] != '\0') /* else it keeps the one it had */
-        snprintf(account.profile, sizeof account.profile, "%s", profile);
-    if (!profile_exists(a, account.profile)) {
-        end(a, ORDER_INVALID, "there is no profile '%s'", account.profile);
+    if (profile[0] == '\0') /* it keeps the one it had */
+        profile = before[0] != '\0' ? before : "posteo";
+    if (!profile_exists(a, profile)) {
+        end(a, ORDER_INVALID, "there is no profile '%.31s'", profile);
         return;
     }
-    const bool changes = (account.flags & ACCOUNT_ON) != 0 && strcmp(before, account.profile) != 0;
+    const bool changes = (account.flags & ACCOUNT_ON) != 0 && strcmp(before, profile) != 0;
+    if (!profile_change(a, &account, profile))
+        return;
     account_switch(a, &account, true);
     account.off_since_s = account.off_until_s = 0;
     if (!changes || audited(a, "user-profile", a->done->name, a->order->reason))
@@ -298,8 +394,7 @@ static void user_remove(struct applying *a)
         return;
     }
     /* Without the record nobody would know what queued mail was accepted under. */
-    if ((account.flags & ACCOUNT_ON) != 0 || ((account.flags & ACCOUNT_ON_BEFORE) != 0 &&
-                                              a->now_s < account.changed_s + LIMIT_QUEUE_LIFE_S)) {
+    if (was_guaranteed(a, &account)) {
         end(a, ORDER_INVALID,
             "switch it off first, and remove it %d days later: its queued mail keeps the guarantee",
             LIMIT_QUEUE_LIFE_S / 86400);
@@ -317,7 +412,18 @@ static bool exception_shown(void *context, const char *name, const char *domain,
 {
     struct applying *a = context;
 
-    return a->left-- > 0 && a->rows->exception(a->rows->context, name, domain, exception);
+    if (a->left == 0 || !a->rows->exception(a->rows->context, name, domain, exception))
+        return false;
+    return --a->left > 0;
+}
+
+/* Of the account that is shown. */
+static bool own_exception_shown(void *context, const char *name, const char *domain,
+                                const struct account_exception *exception)
+{
+    const struct applying *a = context;
+
+    return strcmp(name, a->done->name) == 0 && exception_shown(context, name, domain, exception);
 }
 
 static bool account_shown(void *context, const char *name, const struct account *account)
@@ -329,20 +435,62 @@ static bool account_shown(void *context, const char *name, const struct account 
     return --a->left > 0;
 }
 
+/* Behind a row that was shown: the account's own, or an exception's. */
+static void user_show_more(struct applying *a)
+{
+    char name[ACCOUNT_NAME_MAX], domain[256];
+    int status;
+
+    if (strcmp(a->order->after, a->done->name) == 0)
+        status = store_exceptions_each(a->store, a->done->name, exception_shown, a);
+    else if (exception_cursor_read(name, domain, a->order->after) &&
+             strcmp(name, a->done->name) == 0)
+        status = store_exceptions_after(a->store, name, domain, own_exception_shown, a);
+    else {
+        end(a, ORDER_INVALID, "the list does not go on there");
+        return;
+    }
+    if (stored(a, status))
+        end(a, ORDER_GOOD, "shown");
+}
+
 static void user_show(struct applying *a)
 {
     struct account account;
 
     if (!name_of_account(a))
         return;
+    if (a->order->after[0] != '\0') {
+        user_show_more(a);
+        return;
+    }
     if (store_account_get(a->store, a->done->name, &account) == STORE_ABSENT) {
         end(a, ORDER_ABSENT, "the account has no record: %s",
             a->guarantee->standard != NULL ? "it has the standard profile" : "it demands nothing");
         return;
     }
-    a->rows->account(a->rows->context, a->done->name, &account);
+    if (a->rows->account(a->rows->context, a->done->name, &account))
+        a->left--;
     if (stored(a, store_exceptions_each(a->store, a->done->name, exception_shown, a)))
         end(a, ORDER_GOOD, "shown");
+}
+
+/* Accounts, then the exceptions of all: so an import finds the account before them. */
+static void user_export(struct applying *a)
+{
+    const char *after = a->order->after[0] != '\0' ? a->order->after : NULL;
+    char name[ACCOUNT_NAME_MAX], domain[256];
+    int status = 0;
+
+    if (after != NULL && exception_cursor_read(name, domain, after)) {
+        status = store_exceptions_after(a->store, name, domain, exception_shown, a);
+    } else {
+        status = store_accounts_each(a->store, after, account_shown, a);
+        if (status == 0 && a->left > 0)
+            status = store_exceptions_each(a->store, NULL, exception_shown, a);
+    }
+    if (stored(a, status))
+        end(a, ORDER_GOOD, "listed");
 }
 
 static void user_list(struct applying *a)
@@ -353,56 +501,101 @@ static void user_list(struct applying *a)
         end(a, ORDER_GOOD, "listed");
 }
 
-/* An import never switches off what is on here: who wants that says so (user off). */
+/* An import never switches off what is on here: who wants that says so (user off). What is on here
+ * stays as it is; what was accepted here keeps what held. */
+static void user_import_account(struct applying *a, const struct account *imported)
+{
+    struct account account;
+
+    if (!account_take(a, &account)) /* what is broken reads as on */
+        return;
+    const bool was_on = (account.flags & ACCOUNT_ON) != 0;
+    if (was_on && (imported->flags & ACCOUNT_ON) == 0) {
+        end(a, ORDER_GOOD, "is on here, and stays on");
+        return;
+    }
+    if (!profile_exists(a, imported->profile) ||
+        (imported->before[0] != '\0' && !profile_exists(a, imported->before))) {
+        end(a, ORDER_INVALID, "there is no profile '%.31s'",
+            !profile_exists(a, imported->profile) ? imported->profile : imported->before);
+        return;
+    }
+    /* Aliases are configured, and whether there are exceptions is known here. */
+    const uint32_t exceptions = account.flags & ACCOUNT_EXCEPTIONS;
+    const uint32_t flags = imported->flags & (ACCOUNT_ON | ACCOUNT_ON_BEFORE);
+    if (was_on) {
+        account.flags |= flags;
+    } else if (was_guaranteed(a, &account)) { /* switched off here not long ago */
+        if (!profile_change(a, &account, imported->profile))
+            return;
+        account_switch(a, &account, (flags & ACCOUNT_ON) != 0);
+    } else {
+        account = *imported;
+        account.flags = flags | exceptions;
+    }
+    account_put(a, &account, "imported");
+}
+
+static bool exception_of_domain(void *context, const char *name, const char *domain,
+                                const struct account_exception *exception)
+{
+    struct {
+        const char *domain;
+        struct account_exception found;
+    } *wanted = context;
+
+    (void)name;
+    if (strcmp(domain, wanted->domain) != 0)
+        return true;
+    wanted->found = *exception;
+    return false;
+}
+
+/* Of two exceptions for one domain what both say holds: the later beginning, the earlier end. A new
+ * one begins now: what was accepted before is not released by it. Twice is once. */
+static void user_import_exception(struct applying *a, const char *domain,
+                                  const struct account_exception *imported)
+{
+    struct {
+        const char *domain;
+        struct account_exception found;
+    } known = {.domain = domain};
+    struct account_exception both = *imported;
+    struct account account;
+
+    if (!exception_fits(a, domain) || !account_take(a, &account) ||
+        !stored(a, store_exceptions_each(a->store, a->done->name, exception_of_domain, &known)))
+        return;
+    const bool there = known.found.until_s != 0;
+    if (there && known.found.until_s < both.until_s)
+        both.until_s = known.found.until_s;
+    if (there ? known.found.since_s > both.since_s : a->now_s > both.since_s)
+        both.since_s = there ? known.found.since_s : a->now_s;
+    if ((!there && both.until_s <= a->now_s) ||
+        (there && both.since_s == known.found.since_s && both.until_s == known.found.until_s)) {
+        end(a, ORDER_GOOD, there ? "is so here already" : "is over already");
+        return;
+    }
+    account.flags |= ACCOUNT_EXCEPTIONS;
+    if (audited(a, "user-except", a->done->name, domain) &&
+        stored(a, store_exception_put(a->store, a->done->name, domain, &both)))
+        account_put(a, &account, "imported");
+}
+
 static void user_import(struct applying *a)
 {
-    struct account account, known = {0};
+    struct account account;
     struct account_exception exception;
     char domain[256];
 
     const enum name_status status =
         account_read(a->done->name, &account, domain, &exception, a->order->text);
-    if (status != NAME_OK) {
+    if (status != NAME_OK)
         misnamed(a, status, "not an account as `user export` writes it");
-        return;
-    }
-    if (domain[0] != '\0') {
-        if (!exception_fits(a, domain) || !account_take(a, &known))
-            return;
-        if (exception.since_s < a->now_s) /* what was accepted before is not released by it */
-            exception.since_s = a->now_s;
-        known.flags |= ACCOUNT_EXCEPTIONS;
-        if (audited(a, "user-except", a->done->name, domain) &&
-            stored(a, store_exception_put(a->store, a->done->name, domain, &exception)))
-            account_put(a, &known, "imported");
-        return;
-    }
-    const enum store_read result = store_account_get(a->store, a->done->name, &known);
-    if (result == STORE_ERROR) {
-        end(a, ORDER_TROUBLE, "the memory cannot be read");
-        return;
-    }
-    /* What is broken reads as on. */
-    if (result != STORE_ABSENT && (known.flags & ACCOUNT_ON) != 0 &&
-        (account.flags & ACCOUNT_ON) == 0) {
-        end(a, ORDER_GOOD, "is on here, and stays on");
-        return;
-    }
-    if (!profile_exists(a, account.profile)) {
-        end(a, ORDER_INVALID, "there is no profile '%.31s'", account.profile);
-        return;
-    }
-    /* Aliases are configured, and whether there are exceptions is known here. */
-    account.flags &= ACCOUNT_ON | ACCOUNT_ON_BEFORE;
-    if (result != STORE_ABSENT && (known.flags & ACCOUNT_ON) != 0) { /* stays what it is here */
-        memcpy(account.profile, known.profile, sizeof account.profile);
-        account.off_since_s = known.off_since_s;
-        account.off_until_s = known.off_until_s;
-        account.changed_s = known.changed_s;
-        account.flags |= known.flags & ACCOUNT_ON_BEFORE;
-    }
-    account.flags |= known.flags & ACCOUNT_EXCEPTIONS;
-    account_put(a, &account, "imported");
+    else if (domain[0] != '\0')
+        user_import_exception(a, domain, &exception);
+    else
+        user_import_account(a, &account);
 }
 
 /* --- the memory --- */
@@ -421,6 +614,7 @@ static bool entry_take(struct applying *a, struct ledger_entry *entry, bool *the
     case STORE_BROKEN:
         *there = true;
         a->done->pending = -(int)ledger_is_pending(entry);
+        a->done->rulings = 0u - ledger_ruling(entry, a->done->name);
         return true;
     case STORE_ABSENT:
         *there = false;
@@ -438,6 +632,7 @@ static void entry_put(struct applying *a, const struct ledger_entry *entry, cons
     if (!stored(a, store_entry_put(a->store, a->done->entry_kind, a->done->name, entry)))
         return;
     a->done->pending += ledger_is_pending(entry);
+    a->done->rulings += ledger_ruling(entry, a->done->name);
     a->done->effect = EFFECT_ENTRY;
     end(a, ORDER_GOOD, "%s", sentence);
 }
@@ -566,7 +761,9 @@ static bool audit_shown(void *context, uint64_t number, const struct store_audit
 
 static void memory_audit(struct applying *a)
 {
-    if (stored(a, store_audit_each(a->store, a->left, audit_shown, a)))
+    const uint64_t before = strtoull(a->order->after, NULL, 10);
+
+    if (stored(a, store_audit_each(a->store, before, a->left, audit_shown, a)))
         end(a, ORDER_GOOD, "listed");
 }
 
@@ -657,8 +854,15 @@ static bool report_shown(void *context, const struct store_report *report)
 static void report_list(struct applying *a)
 {
     const int64_t day = a->order->until_s / 86400;
+    struct store_report after;
+    const bool goes_on = a->order->after[0] != '\0';
 
-    if (stored(a, store_report_each(a->store, day > 0 ? (uint32_t)day : 0, report_shown, a)))
+    if (goes_on && !report_cursor_read(&after, a->order->after)) {
+        end(a, ORDER_INVALID, "the list does not go on there");
+        return;
+    }
+    if (stored(a, store_report_each(a->store, day > 0 ? (uint32_t)day : 0, goes_on ? &after : NULL,
+                                    report_shown, a)))
         end(a, ORDER_GOOD, "listed");
 }
 
@@ -677,6 +881,7 @@ static const struct {
     {ORDERS_USER_RESUME, true, user_resume},
     {ORDERS_USER_REMOVE, true, user_remove},
     {ORDERS_USER_IMPORT, true, user_import},
+    {ORDERS_USER_EXPORT, false, user_export},
     {ORDERS_MEMORY_SHOW, false, memory_show},
     {ORDERS_MEMORY_LIST, false, memory_list},
     {ORDERS_MEMORY_PENDING, false, memory_pending},

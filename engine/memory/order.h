@@ -23,6 +23,7 @@ enum order_kind {
     ORDERS_USER_RESUME = 6,
     ORDERS_USER_REMOVE = 7,
     ORDERS_USER_IMPORT = 8,
+    ORDERS_USER_EXPORT = 9, /* accounts, then exceptions */
     ORDERS_MEMORY_SHOW = 16,
     ORDERS_MEMORY_LIST = 17,
     ORDERS_MEMORY_PENDING = 18,
@@ -44,13 +45,17 @@ enum order_kind {
     768 /* bytes with NUL: an account and a domain of full length, and numbers \
          */
 
+/* Bytes, with NUL, of what says where a list goes on: the name of an account or an entry, what
+ * exception_cursor and report_cursor write, or the number of a row of the audit. */
+#define ORDER_AFTER_MAX 608
+
 struct order {
     uint8_t kind;                /* enum order_kind */
     char name[512], domain[256]; /* as they came */
     char profile[64];
     uint8_t level; /* enum level */
     int64_t until_s;
-    char after[512];
+    char after[ORDER_AFTER_MAX];
     uint32_t most;
     char reason[256];
     char text[ORDER_TEXT_MAX];
@@ -80,7 +85,8 @@ struct order_done {
     } result;
     char sentence[256];
     enum order_effect effect;
-    int pending; /* EFFECT_ENTRY: 1, it is contradicted now; -1, no more; 0, as it was */
+    int pending;      /* EFFECT_ENTRY: 1, it is contradicted now; -1, no more; 0, as it was */
+    uint32_t rulings; /* EFFECT_ENTRY: by how much its ledger_ruling changed */
     enum ledger_kind entry_kind;
     char name[ACCOUNT_NAME_MAX]; /* canonical: account, or name of the entry */
     /* EFFECT_ACCOUNT: exceptions that are there no more, by recipient domain. */
@@ -106,6 +112,11 @@ enum name_status entry_read(enum ledger_kind *kind, char name[256], struct ledge
 size_t account_text(char *text, const char *name, const struct account *account);
 size_t exception_text(char *text, const char *name, const char *domain,
                       const struct account_exception *exception);
+/* Where a list goes on behind this row; and back again, false: it is none of these. */
+void exception_cursor(char after[ORDER_AFTER_MAX], const char *name, const char *domain);
+bool exception_cursor_read(char name[ACCOUNT_NAME_MAX], char domain[256], const char *after);
+void report_cursor(char after[ORDER_AFTER_MAX], const struct store_report *report);
+bool report_cursor_read(struct store_report *report, const char *after);
 /* `domain` is "" for an account, else `exception` is filled. */
 enum name_status account_read(char name[ACCOUNT_NAME_MAX], struct account *account,
                               char domain[256], struct account_exception *exception,

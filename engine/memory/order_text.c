@@ -9,6 +9,7 @@
 #include "engine/names/mail_address.h"
 #include "engine/names/nexthop.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stddef.h>
@@ -59,6 +60,7 @@ static const struct text_field account_fields[] = {
     FIELD("changed", account, changed_s, TIME_MOST),
     FIELD("off-since", account, off_since_s, TIME_MOST),
     FIELD("off-until", account, off_until_s, TIME_MOST),
+    FIELD("before-until", account, before_s, TIME_MOST),
 };
 
 static const struct text_field exception_fields[] = {
@@ -161,6 +163,8 @@ size_t account_text(char *text, const char *name, const struct account *account)
 
     used += (size_t)snprintf(text + used, ORDER_TEXT_MAX - used, " profile=%s",
                              account->profile[0] != '\0' ? account->profile : "-");
+    if (account->before[0] != '\0')
+        used += (size_t)snprintf(text + used, ORDER_TEXT_MAX - used, " before=%s", account->before);
     return fields_write(text, used, FIELDS(account_fields), account);
 }
 
@@ -288,5 +292,61 @@ enum name_status account_read(char name[ACCOUNT_NAME_MAX], struct account *accou
         return NAME_CHARACTER;
     if (strcmp(words.values[1], "-") != 0)
         snprintf(account->profile, sizeof account->profile, "%s", words.values[1]);
-    return fields_are(fields_read(&words, 2, FIELDS(account_fields), account));
+    const bool before = words.count > 2 && strcmp(words.names[2], "before") == 0;
+    if (before && strlen(words.values[2]) >= sizeof account->before)
+        return NAME_CHARACTER;
+    if (before)
+        snprintf(account->before, sizeof account->before, "%s", words.values[2]);
+    return fields_are(fields_read(&words, before ? 3 : 2, FIELDS(account_fields), account));
+}
+
+/* --- where lists go on --- */
+
+/* No name has a control character. */
+void exception_cursor(char after[ORDER_AFTER_MAX], const char *name, const char *domain)
+{
+    static_assert(ACCOUNT_NAME_MAX + 256 <= ORDER_AFTER_MAX, "both fit");
+    snprintf(after, ORDER_AFTER_MAX, "%.*s\t%.255s", ACCOUNT_NAME_MAX - 1, name, domain);
+}
+
+bool exception_cursor_read(char name[ACCOUNT_NAME_MAX], char domain[256], const char *after)
+{
+    const char *tab = strchr(after, '\t');
+
+    if (tab == NULL || tab == after || tab - after >= ACCOUNT_NAME_MAX || strlen(tab + 1) >= 256)
+        return false;
+    memcpy(name, after, (size_t)(tab - after));
+    name[tab - after] = '\0';
+    snprintf(domain, 256, "%s", tab + 1);
+    return true;
+}
+
+void report_cursor(char after[ORDER_AFTER_MAX], const struct store_report *report)
+{
+    snprintf(after, ORDER_AFTER_MAX, "%" PRIu32 " %u %u %u %u %s", report->day, report->action,
+             report->observed, report->cause, report->source, report->domain);
+}
+
+bool report_cursor_read(struct store_report *report, const char *after)
+{
+    unsigned long numbers[5];
+    char *end;
+
+    for (size_t i = 0; i < 5; i++) {
+        if (*after < '0' || *after > '9')
+            return false;
+        numbers[i] = strtoul(after, &end, 10);
+        if (*end != ' ' || numbers[i] > (i == 0 ? UINT32_MAX : UINT8_MAX))
+            return false;
+        after = end + 1;
+    }
+    if (strlen(after) >= sizeof report->domain)
+        return false;
+    *report = (struct store_report){.day = (uint32_t)numbers[0],
+                                    .action = (uint8_t)numbers[1],
+                                    .observed = (uint8_t)numbers[2],
+                                    .cause = (uint8_t)numbers[3],
+                                    .source = (uint8_t)numbers[4]};
+    snprintf(report->domain, sizeof report->domain, "%s", after);
+    return true;
 }

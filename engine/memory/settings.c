@@ -179,6 +179,26 @@ static const struct option_row memory_rows[] = {
      .standard = "365d",
      .help = "What was neither used nor contradicted for so long is forgotten.",
      .live = true},
+    {.name = "entries",
+     .type = OPTION_NUMBER,
+     .offset = offsetof(struct memory_settings, entries),
+     .minimum = 100,
+     .maximum = 100000000,
+     .standard = "2000000",
+     .help =
+         "Mail domains remembered at most, and mail hosts. When there are so many, what demands "
+         "nothing gives way to new names, then plain encryption that nobody used for `spare`; "
+         "if nothing does, no more is learned.",
+     .live = true},
+    {.name = "spare",
+     .type = OPTION_DURATION,
+     .offset = offsetof(struct memory_settings, spare_ms),
+     .minimum = 86400000,
+     .maximum = UINT64_C(3650) * 86400000,
+     .standard = "30d",
+     .help = "Where there is no room for new names, plain encryption that nobody used for so long "
+             "gives way. What DANE, MTA-STS or an administrator said never does.",
+     .live = true},
     {.name = "give_way",
      .type = OPTION_DURATION,
      .offset = offsetof(struct memory_settings, give_way_ms),
@@ -446,6 +466,8 @@ void ledger_of_settings(struct ledger_settings *ledger, const struct memory_sett
         .cool_down_s = (int64_t)(settings->cool_down_ms / 1000),
         .disuse_s = (int64_t)(settings->disuse_ms / 1000),
         .give_way_s = (int64_t)(settings->give_way_ms / 1000),
+        .spare_s = (int64_t)(settings->spare_ms / 1000),
+        .entries = (uint32_t)settings->entries,
         .per_registrable = (uint32_t)settings->per_registrable,
         .per_suffix = (uint32_t)settings->per_suffix,
     };

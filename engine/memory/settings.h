@@ -34,8 +34,8 @@ struct profiles_settings {
 };
 
 struct memory_settings {
-    uint64_t apart_ms, cool_down_ms, disuse_ms, give_way_ms;
-    uint64_t per_registrable, per_suffix;
+    uint64_t apart_ms, cool_down_ms, disuse_ms, give_way_ms, spare_ms;
+    uint64_t entries, per_registrable, per_suffix;
     uint64_t copies;
     uint64_t map_bytes;
     bool accept_loss;

@@ -143,7 +143,7 @@ void store_environment_close(struct store *store)
         mdb_env_close(store->env);
     store->batch = store->reader = NULL;
     store->env = NULL;
-    store->report_known = false;
+    store->report_known = store->audit_known = false;
 }
 
 /* --- batches --- */
@@ -229,7 +229,7 @@ void store_abort(struct store *store)
     CHECK(store->batch != NULL && store->reading == 0);
     mdb_txn_abort(store->batch);
     store->batch = NULL;
-    store->report_known = false;
+    store->report_known = store->audit_known = false;
 }
 
 /* LMDB says EIO of a write that came short, which is how a full disk begins. */
@@ -268,7 +268,7 @@ int store_commit(struct store *store)
         store->trouble[0] = '\0';
         return 0;
     }
-    store->report_known = false;
+    store->report_known = store->audit_known = false;
     store->grow |= store->spoiled == -EAGAIN;
     store->damaged |= store->spoiled == -EBADMSG;
     if (store->spoiled != -EAGAIN)
@@ -349,55 +349,61 @@ enum store_read store_find(struct store *store, enum store_database database,
                                                                                 : STORE_BROKEN;
 }
 
-static int walk(struct store *store, MDB_cursor *cursor, MDB_cursor_op first, MDB_cursor_op next,
-                struct store_bytes from, bool inclusive, store_item *item, void *context)
-{
-    MDB_val key = store_lmdb(from), value;
-    int status = store_status(mdb_cursor_get(cursor, &key, &value, first));
+/* Where a walk begins. */
+struct walk_from {
+    struct store_bytes key;
+    bool inclusive, back;
+};
 
-    if (status == 0 && !inclusive && store_bytes_equal(store_ours(&key), from))
-        status = store_status(mdb_cursor_get(cursor, &key, &value, next));
-    while (status == 0 && item(context, store_ours(&key), store_ours(&value)))
-        status = store_status(mdb_cursor_get(cursor, &key, &value, next));
-    return status == 0 || status == -ENOENT ? 0 : cannot_read(store, status);
+static int walk_first(MDB_cursor *cursor, const struct walk_from *from, MDB_val *key,
+                      MDB_val *value)
+{
+    int status;
+
+    if (from->key.length == 0)
+        return store_status(mdb_cursor_get(cursor, key, value, from->back ? MDB_LAST : MDB_FIRST));
+    *key = store_lmdb(from->key);
+    status = store_status(mdb_cursor_get(cursor, key, value, MDB_SET_RANGE));
+    if (from->back && (status == 0 || status == -ENOENT))
+        return store_status(mdb_cursor_get(cursor, key, value, status == 0 ? MDB_PREV : MDB_LAST));
+    if (status == 0 && !from->inclusive && store_bytes_equal(store_ours(key), from->key))
+        status = store_status(mdb_cursor_get(cursor, key, value, MDB_NEXT));
+    return status;
+}
+
+static int walk(struct store *store, enum store_database database, const struct walk_from *from,
+                store_item *item, void *context)
+{
+    MDB_txn *transaction;
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    int status = store_read_begin(store, &transaction);
+
+    if (status != 0)
+        return status;
+    status = store_status(mdb_cursor_open(transaction, store->databases[database], &cursor));
+    if (status == 0) {
+        status = walk_first(cursor, from, &key, &value);
+        while (status == 0 && item(context, store_ours(&key), store_ours(&value)))
+            status = store_status(
+                mdb_cursor_get(cursor, &key, &value, from->back ? MDB_PREV : MDB_NEXT));
+        status = status == 0 || status == -ENOENT ? 0 : cannot_read(store, status);
+        mdb_cursor_close(cursor);
+    }
+    store_read_end(store);
+    return status;
 }
 
 int store_walk(struct store *store, enum store_database database, struct store_bytes from,
                bool inclusive, store_item *item, void *context)
 {
-    MDB_txn *transaction;
-    MDB_cursor *cursor;
-    int status = store_read_begin(store, &transaction);
-
-    if (status != 0)
-        return status;
-    status = store_status(mdb_cursor_open(transaction, store->databases[database], &cursor));
-    if (status == 0) {
-        status = walk(store, cursor, from.length > 0 ? MDB_SET_RANGE : MDB_FIRST, MDB_NEXT, from,
-                      inclusive, item, context);
-        mdb_cursor_close(cursor);
-    }
-    store_read_end(store);
-    return status;
+    return walk(store, database, &(struct walk_from){from, inclusive, false}, item, context);
 }
 
-int store_walk_back(struct store *store, enum store_database database, store_item *item,
-                    void *context)
+int store_walk_back(struct store *store, enum store_database database, struct store_bytes below,
+                    store_item *item, void *context)
 {
-    MDB_txn *transaction;
-    MDB_cursor *cursor;
-    int status = store_read_begin(store, &transaction);
-
-    if (status != 0)
-        return status;
-    status = store_status(mdb_cursor_open(transaction, store->databases[database], &cursor));
-    if (status == 0) {
-        status =
-            walk(store, cursor, MDB_LAST, MDB_PREV, (struct store_bytes){0}, true, item, context);
-        mdb_cursor_close(cursor);
-    }
-    store_read_end(store);
-    return status;
+    return walk(store, database, &(struct walk_from){below, false, true}, item, context);
 }
 
 uint64_t store_rows(struct store *store, enum store_database database)

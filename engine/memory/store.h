@@ -96,6 +96,8 @@ enum store_read store_entry_get(struct store *store, enum ledger_kind kind, cons
 int store_entry_put(struct store *store, enum ledger_kind kind, const char *name,
                     const struct ledger_entry *entry);
 int store_entry_remove(struct store *store, enum ledger_kind kind, const char *name);
+/* All of `kind`. */
+uint64_t store_entries(struct store *store, enum ledger_kind kind);
 /* Entries of `kind` at or below the domain `ancestor`, counted up to `most` (ledger_quotas). */
 uint32_t store_entry_count(struct store *store, enum ledger_kind kind, const char *ancestor,
                            uint32_t most);
@@ -122,12 +124,18 @@ typedef bool store_each_exception(void *context, const char *name, const char *d
                                   const struct account_exception *exception);
 int store_accounts_each(struct store *store, const char *after, store_each_account *each,
                         void *context);
+/* Those of all accounts, behind this one. */
+int store_exceptions_after(struct store *store, const char *name, const char *domain,
+                           store_each_exception *each, void *context);
 /* Of one account, or of all (`name` NULL). */
 int store_exceptions_each(struct store *store, const char *name, store_each_exception *each,
                           void *context);
 
 /* --- audit: who lowered what, and why (MEM-05) --- */
+/* Each kind has a quota of its own, so that none pushes out another's rows. */
+enum audit_kind { AUDIT_ADMINISTRATOR, AUDIT_USER, AUDIT_LEDGER, AUDIT_KINDS };
 struct store_audit {
+    enum audit_kind kind;
     int64_t at_s;
     char who[64];  /* "uid 1000", "ledger" */
     char what[32]; /* "lowered", "rule", "user-off", … */
@@ -136,8 +144,9 @@ struct store_audit {
 };
 int store_audit_add(struct store *store, const struct store_audit *audit);
 typedef bool store_each_audit(void *context, uint64_t number, const struct store_audit *audit);
-/* The newest first, at most `most`. */
-int store_audit_each(struct store *store, uint64_t most, store_each_audit *each, void *context);
+/* Of all kinds together, the newest first: numbers below `before` (0: all), at most `most`. */
+int store_audit_each(struct store *store, uint64_t before, uint64_t most, store_each_audit *each,
+                     void *context);
 
 /* --- report: what was, or would have been, stopped or held --- */
 struct store_report {
@@ -152,8 +161,9 @@ struct store_report {
 /* Adds `count` to the row; rows over a bound, and of days long past, go. */
 int store_report_add(struct store *store, const struct store_report *report);
 typedef bool store_each_report(void *context, const struct store_report *report);
-int store_report_each(struct store *store, uint32_t from_day, store_each_report *each,
-                      void *context);
+/* From a day on, behind the row `after` (NULL: from the first). */
+int store_report_each(struct store *store, uint32_t from_day, const struct store_report *after,
+                      store_each_report *each, void *context);
 
 /* --- the quarantine: values that failed their checksum when the store was opened --- */
 struct store_quarantined {

@@ -37,7 +37,8 @@ int store_account_put(struct store *store, const char *name, const struct accoun
     if (store_change(store) != 0)
         return store->spoiled;
     if (!store_key_account(&key, name) ||
-        memchr(account->profile, '\0', sizeof account->profile) == NULL)
+        memchr(account->profile, '\0', sizeof account->profile) == NULL ||
+        memchr(account->before, '\0', sizeof account->before) == NULL)
         return store_spoil(store, -EINVAL);
     store_value_of_account(&value, &key, account);
     return store_put_value(store, DATABASE_ACCOUNT, &key, &value);
@@ -242,4 +243,17 @@ int store_exceptions_each(struct store *store, const char *name, store_each_exce
         return -EINVAL;
     all.beginning = store_key_bytes(&key);
     return store_walk(store, DATABASE_EXCEPTION, all.beginning, true, give_exception, &all);
+}
+
+int store_exceptions_after(struct store *store, const char *name, const char *domain,
+                           store_each_exception *each, void *context)
+{
+    struct each_exception all = {.call = each, .context = context};
+    struct store_key key;
+    uint8_t room[STORE_KEY_SHORT];
+
+    if (!store_key_exception(&key, name, domain))
+        return -EINVAL;
+    return store_walk(store, DATABASE_EXCEPTION, store_key_short(store_key_bytes(&key), room),
+                      false, give_exception, &all);
 }

@@ -41,6 +41,9 @@ struct store {
     /* Rows of `report_day`, while `report_known`. */
     uint32_t report_day, report_rows;
     bool report_known;
+    /* Rows of each kind, while `audit_known`. */
+    uint64_t audit_rows[AUDIT_KINDS];
+    bool audit_known;
     char trouble[256];
 };
 
@@ -68,9 +71,9 @@ int store_get(struct store *store, enum store_database database, struct store_by
 typedef bool store_item(void *context, struct store_bytes key, struct store_bytes value);
 int store_walk(struct store *store, enum store_database database, struct store_bytes from,
                bool inclusive, store_item *item, void *context);
-/* From the last one on, backwards. */
-int store_walk_back(struct store *store, enum store_database database, store_item *item,
-                    void *context);
+/* From the last one below `below` on (empty: of all), backwards. */
+int store_walk_back(struct store *store, enum store_database database, struct store_bytes below,
+                    store_item *item, void *context);
 /* Inside a batch. What fails spoils it. `flags`: 0 or MDB_NOOVERWRITE, which then gives -EEXIST
  * and spoils nothing. */
 int store_put(struct store *store, enum store_database database, struct store_bytes key,

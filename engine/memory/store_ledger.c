@@ -63,6 +63,11 @@ int store_entry_remove(struct store *store, enum ledger_kind kind, const char *n
 
 /* --- counting --- */
 
+uint64_t store_entries(struct store *store, enum ledger_kind kind)
+{
+    return store_rows(store, database_of(kind));
+}
+
 struct counting {
     struct store_bytes beginning;
     uint32_t count, most;

@@ -16,7 +16,7 @@
 
 /* A new field must be packed here, in a new version of the layout. */
 _Static_assert(sizeof(struct ledger_entry) == 88, "all of an entry is packed");
-_Static_assert(sizeof(struct account) == 64, "all of an account is packed");
+_Static_assert(sizeof(struct account) == 104, "all of an account is packed");
 _Static_assert(sizeof(struct account_exception) == 16, "all of an exception is packed");
 
 /* --- packing --- */
@@ -114,6 +114,10 @@ void store_value_of_account(struct store_value *value, const struct store_key *k
     put_64(value, (uint64_t)account->changed_s);
     put_64(value, (uint64_t)account->off_since_s);
     put_64(value, (uint64_t)account->off_until_s);
+    if (account->before[0] != '\0') { /* else it is not there, as it was not at first */
+        put_text(value, account->before, sizeof account->before);
+        put_64(value, (uint64_t)account->before_s);
+    }
     seal(value);
 }
 
@@ -315,6 +319,10 @@ enum store_value_state store_value_to_account(struct store_bytes payload, struct
     read.changed_s = (int64_t)take_64(&taker);
     read.off_since_s = (int64_t)take_64(&taker);
     read.off_until_s = (int64_t)take_64(&taker);
+    if (!taker.ran_short && taker.left > 0) {
+        take_text(&taker, read.before, sizeof read.before);
+        read.before_s = (int64_t)take_64(&taker);
+    }
     const enum store_value_state state = state_of(&taker, true);
     if (state == VALUE_SOUND)
         *account = read;

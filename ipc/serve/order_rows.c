@@ -66,9 +66,10 @@ static bool row_exception(void *context, const char *name, const char *domain,
 {
     struct order_document *document = context;
     struct json *json = &document->json;
-    char text[ORDER_TEXT_MAX];
+    char text[ORDER_TEXT_MAX], cursor[ORDER_AFTER_MAX];
 
-    if (!row_begin(document, name))
+    exception_cursor(cursor, name, domain);
+    if (!row_begin(document, cursor))
         return false;
     json_put_text(json, "account", name);
     json_put_text(json, "except", domain);
@@ -76,7 +77,7 @@ static bool row_exception(void *context, const char *name, const char *domain,
     put_time(json, "until_s", exception->until_s);
     exception_text(text, name, domain, exception);
     json_put_text(json, "line", text);
-    json_end(json);
+    row_end(document);
     return true;
 }
 
@@ -123,7 +124,10 @@ static bool row_audit(void *context, uint64_t number, const struct store_audit *
     struct order_document *document = context;
     struct json *json = &document->json;
 
-    if (!row_begin(document, audit->name))
+    char cursor[ORDER_AFTER_MAX];
+
+    snprintf(cursor, sizeof cursor, "%llu", (unsigned long long)number);
+    if (!row_begin(document, cursor))
         return false;
     json_put_unsigned(json, "number", number);
     json_put_number(json, "at_s", audit->at_s);
@@ -131,7 +135,7 @@ static bool row_audit(void *context, uint64_t number, const struct store_audit *
     json_put_text(json, "what", audit->what);
     json_put_text(json, "name", audit->name);
     json_put_text(json, "reason", audit->reason);
-    json_end(json);
+    row_end(document);
     return true;
 }
 
@@ -140,7 +144,10 @@ static bool row_report(void *context, const struct store_report *report)
     struct order_document *document = context;
     struct json *json = &document->json;
 
-    if (!row_begin(document, report->domain))
+    char cursor[ORDER_AFTER_MAX];
+
+    report_cursor(cursor, report);
+    if (!row_begin(document, cursor))
         return false;
     json_put_unsigned(json, "day", report->day);
     json_put_text(json, "domain", report->domain);
@@ -149,7 +156,7 @@ static bool row_report(void *context, const struct store_report *report)
     json_put_text(json, "cause", cause_name((enum cause)report->cause));
     json_put_text(json, "source", demand_source_name((enum demand_source)report->source));
     json_put_unsigned(json, "count", report->count);
-    json_end(json);
+    row_end(document);
     return true;
 }
 

@@ -16,9 +16,10 @@ struct order_document {
     struct json json;
     size_t size; /* of `out` */
     char *out;
-    uint32_t count, most; /* rows; a page has no more than `most` */
-    char next[512]; /* the last name written, if there was no room for more; "": all was written */
-    char last[512];
+    uint32_t count, most;       /* rows; a page has no more than `most` */
+    char next[ORDER_AFTER_MAX]; /* the last name written, if there was no room for more; "": all was
+                                   written */
+    char last[ORDER_AFTER_MAX];
 };
 
 /* `most` as in the order: 0, or more than ORDER_ROWS_MOST: so many. */

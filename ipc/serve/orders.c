@@ -15,7 +15,7 @@
 #include <string.h>
 
 static_assert((int)ORDERS_USER_SHOW == (int)ORDER_USER_SHOW &&
-                  (int)ORDERS_USER_IMPORT == (int)ORDER_USER_IMPORT &&
+                  (int)ORDERS_USER_EXPORT == (int)ORDER_USER_EXPORT &&
                   (int)ORDERS_MEMORY_SHOW == (int)ORDER_MEMORY_SHOW &&
                   (int)ORDERS_MEMORY_COPY == (int)ORDER_MEMORY_COPY &&
                   (int)ORDERS_RULE_LIST == (int)ORDER_RULE_LIST &&

@@ -43,7 +43,7 @@ static const struct row memory_rows[] = {
     ROW(keeper_counts, expired),       ROW(keeper_counts, pending),   ROW(keeper_counts, refused),
     ROW(keeper_counts, dropped),       ROW(keeper_counts, broken),    ROW(keeper_counts, batches),
     ROW(keeper_counts, changes),       ROW(keeper_counts, failed),    ROW(keeper_counts, copies),
-    ROW(keeper_counts, copy_failures),
+    ROW(keeper_counts, copy_failures), ROW(keeper_counts, unsaved),   ROW(keeper_counts, evicted),
 };
 static const struct row host_rows[] = {
     ROW(hosts_counts, rounds),

@@ -43,6 +43,7 @@
 #define FRAME_PATH_MAX      256    /* bytes with NUL */
 #define FRAME_WORD_MAX      64     /* bytes with NUL: a version, a program's name, a cause */
 #define FRAME_ADDRESS_MAX   512    /* bytes with NUL: a mail address or account */
+#define FRAME_AFTER_MAX     608    /* where a list goes on: an account and a domain */
 #define FRAME_ENTRY_MAX     768    /* bytes with NUL: an entry of the memory as text */
 #define FRAME_TAG_CRITICAL  0x8000 /* an unknown tag from here on is a fault */
 
@@ -196,12 +197,13 @@ enum frame_order {
     ORDER_USER_RESUME = 6,  /* name, domain (""; all exceptions end) */
     ORDER_USER_REMOVE = 7,  /* name */
     ORDER_USER_IMPORT = 8,  /* text */
+    ORDER_USER_EXPORT = 9,  /* after, most: accounts, then exceptions */
     ORDER_MEMORY_SHOW = 16, /* name */
     ORDER_MEMORY_LIST = 17, /* after, most */
     ORDER_MEMORY_PENDING = 18,
     ORDER_MEMORY_SET = 19,    /* name, level, reason */
     ORDER_MEMORY_IMPORT = 20, /* text */
-    ORDER_MEMORY_AUDIT = 21,  /* most */
+    ORDER_MEMORY_AUDIT = 21,  /* after, most */
     ORDER_MEMORY_COPY = 22,
     ORDER_RULE_LIST = 32,
     ORDER_RULE_PIN = 33,     /* name, level, until_s, reason */
@@ -209,7 +211,7 @@ enum frame_order {
     ORDER_RULE_REFUSE = 35,  /* name, until_s, reason */
     ORDER_RULE_OBSERVE = 36, /* name, until_s, reason */
     ORDER_RULE_REMOVE = 37,  /* name, reason */
-    ORDER_REPORT = 48,       /* until_s: from that day on; most */
+    ORDER_REPORT = 48,       /* until_s: from that day on; after, most */
 };
 struct frame_order_request {
     uint8_t order; /* enum frame_order */
@@ -218,7 +220,7 @@ struct frame_order_request {
     char profile[FRAME_WORD_MAX];
     uint8_t level; /* enum level */
     int64_t until_s;
-    char after[FRAME_ADDRESS_MAX];
+    char after[FRAME_AFTER_MAX];
     uint32_t most;
     char reason[256];
     char text[FRAME_ENTRY_MAX];

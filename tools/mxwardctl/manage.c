@@ -62,7 +62,8 @@ static void rows_print(const struct manage *manage, const json_t *rows)
 }
 
 /* One page; `next` is where the following one begins ("": it was the last). */
-static int page(const struct manage *manage, const struct mxw_order *order, char next[512])
+static int page(const struct manage *manage, const struct mxw_order *order,
+                char next[FRAME_AFTER_MAX])
 {
     const char *text;
     size_t length;
@@ -82,14 +83,14 @@ static int page(const struct manage *manage, const struct mxw_order *order, char
         return INTERNAL;
     if (manage->action->print)
         rows_print(manage, json_object_get(root, "rows"));
-    snprintf(next, 512, "%s", text_or(root, "next", ""));
+    snprintf(next, FRAME_AFTER_MAX, "%s", text_or(root, "next", ""));
     json_decref(root);
     return DONE;
 }
 
 int manage_order(const struct manage *manage, struct mxw_order *order)
 {
-    char next[512] = "", after[512];
+    char next[FRAME_AFTER_MAX] = "", after[FRAME_AFTER_MAX];
     int code;
 
     do {

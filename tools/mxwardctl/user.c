@@ -46,7 +46,7 @@ static const struct manage_action actions[] = {
     {"off", ORDER_USER_OFF, 1, NULL, off},
     {"resume", ORDER_USER_RESUME, 1, NULL, NULL},
     {"remove", ORDER_USER_REMOVE, 1, NULL, NULL},
-    {"export", ORDER_USER_LIST, 0, manage_print_line, NULL},
+    {"export", ORDER_USER_EXPORT, 0, manage_print_line, NULL},
     {"import", ORDER_USER_IMPORT, 1, NULL, import},
     {NULL, 0, 0, NULL, NULL},
 };

@@ -1,0 +1,170 @@
+/*
+ * keeper_raises.c - floors that are in the table and not in the store: raises that were visible
+ * before they were durable (keeper.h), left by a daemon that died or whose disk was full.
+ *
+ * Looked for at the start, by the main thread; written a batch at a time. What the store does not
+ * take then is kept, and stays above whatever the store says: nothing is written before it
+ * (keeper_batch_begin), and questions are answered with it. Written when the store takes it again.
+ *
+ * Memory: at most LIMIT_KEEPER_RAISES of them, taken at the start when there are any. More stay in
+ * the table, and are looked for again at the next start.
+ */
+#include "engine/keeper_internal.h"
+
+#include "engine/alarm.h"
+#include "engine/base/check.h"
+#include "shm/verdict_record.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static_assert(LIMIT_KEEPER_RAISES % LIMIT_KEEPER_BATCH == 0, "a look ends with a full batch");
+
+static int by_name(const void *left, const void *right)
+{
+    const struct raise *a = left, *b = right;
+
+    return a->kind != b->kind ? (a->kind > b->kind) - (a->kind < b->kind)
+                              : strcmp(a->name, b->name);
+}
+
+/* --- writing --- */
+
+/* The first `count` in one batch. */
+static int raises_commit(struct keeper *keeper, uint32_t count)
+{
+    int error = store_begin(keeper->store);
+
+    if (error != 0)
+        return error;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct raise *raise = &keeper->raises[i];
+        const enum ledger_kind kind = (enum ledger_kind)raise->kind;
+        struct ledger_entry entry;
+
+        store_entry_get(keeper->store, kind, raise->name, &entry);
+        if (ledger_take_over(&entry, &raise->floor))
+            store_entry_put(keeper->store, kind, raise->name, &entry); /* else the commit says it */
+    }
+    return store_commit(keeper->store);
+}
+
+int keeper_raises_write(struct keeper *keeper)
+{
+    while (keeper->raise_count > 0) {
+        const uint32_t count =
+            keeper->raise_count < LIMIT_KEEPER_BATCH ? keeper->raise_count : LIMIT_KEEPER_BATCH;
+        int error = raises_commit(keeper, count);
+
+        if (error == -EAGAIN) /* the map has grown */
+            error = raises_commit(keeper, count);
+        if (error != 0)
+            return error;
+        keeper->raise_count -= count;
+        memmove(keeper->raises, keeper->raises + count,
+                keeper->raise_count * sizeof *keeper->raises);
+        counter_add(&keeper->counts.raised, count);
+        atomic_store_explicit(&keeper->counts.unsaved, keeper->raise_count, memory_order_relaxed);
+    }
+    return 0;
+}
+
+void keeper_raise_keep(const struct keeper *keeper, enum ledger_kind kind, const char *name,
+                       struct ledger_entry *entry)
+{
+    struct raise wanted = {.kind = (uint8_t)kind};
+
+    if (keeper->raise_count == 0 || strlen(name) >= sizeof wanted.name)
+        return;
+    memcpy(wanted.name, name, strlen(name) + 1);
+    const struct raise *raise =
+        bsearch(&wanted, keeper->raises, keeper->raise_count, sizeof *keeper->raises, by_name);
+    if (raise != NULL)
+        ledger_take_over(entry, &raise->floor);
+}
+
+/* --- looking --- */
+
+struct looking {
+    struct keeper *keeper;
+    int error;       /* the store's first; then nothing more is written here */
+    uint64_t beyond; /* for which there was no room, or no memory */
+};
+
+/* Room for one more; false: there is none. */
+static bool raise_room(struct looking *looking)
+{
+    struct keeper *keeper = looking->keeper;
+
+    if (keeper->raise_count == LIMIT_KEEPER_BATCH && looking->error == 0)
+        looking->error = keeper_raises_write(keeper);
+    if (keeper->raise_count < keeper->raise_room)
+        return true;
+    if (keeper->raise_room == LIMIT_KEEPER_RAISES)
+        return false;
+    struct raise *more =
+        realloc(keeper->raises, (keeper->raise_room + LIMIT_KEEPER_BATCH) * sizeof *keeper->raises);
+    if (more == NULL)
+        return false;
+    keeper->raises = more;
+    keeper->raise_room += LIMIT_KEEPER_BATCH;
+    return true;
+}
+
+/* One of an earlier epoch was lowered since (ledger_take_over). */
+static void raise_look(void *context, const union record *record)
+{
+    struct looking *looking = context;
+    struct table_key key;
+    struct verdict verdict;
+    struct next_hop next_hop;
+    struct ledger_entry entry;
+
+    if (!record_key(record, &key) || !verdict_unpack(record, &verdict) ||
+        verdict.floor.level == LEVEL_NONE)
+        return;
+    const enum name_status status = next_hop_parse(&next_hop, key.text, key.length);
+    looking->beyond += status == NAME_NO_MEMORY; /* libidn2's: it stays in the table (law 2) */
+    if (status != NAME_OK || next_hop.port != 25 || next_hop.kind == NEXT_HOP_ADDRESS)
+        return;
+    struct raise raise = {.kind = next_hop.kind == NEXT_HOP_HOST ? LEDGER_HOST : LEDGER_DOMAIN,
+                          .floor = verdict.floor};
+    store_entry_get(looking->keeper->store, (enum ledger_kind)raise.kind, next_hop.name.text,
+                    &entry);
+    if (!ledger_take_over(&entry, &verdict.floor))
+        return;
+    if (!raise_room(looking)) {
+        looking->beyond++;
+        return;
+    }
+    memcpy(raise.name, next_hop.name.text, strlen(next_hop.name.text) + 1);
+    looking->keeper->raises[looking->keeper->raise_count++] = raise;
+}
+
+void keeper_raises_look(struct keeper *keeper)
+{
+    struct looking looking = {.keeper = keeper};
+
+    for (unsigned partition = 0; partition < TABLE_PARTITIONS; partition++)
+        table_writer_for_each(publisher_table(keeper->publisher), (uint16_t)partition, raise_look,
+                              &looking);
+    if (looking.error == 0)
+        looking.error = keeper_raises_write(keeper);
+    atomic_store_explicit(&keeper->counts.unsaved, keeper->raise_count, memory_order_relaxed);
+    if (keeper->raise_count == 0) {
+        keeper_raises_free(keeper);
+        return;
+    }
+    qsort(keeper->raises, keeper->raise_count, sizeof *keeper->raises, by_name);
+    alarm_raise(ALARM_STORE, "",
+                "the memory cannot be written: %s; %llu raised floors stand in the table alone",
+                strerror(-looking.error), keeper->raise_count + (unsigned long long)looking.beyond);
+}
+
+void keeper_raises_free(struct keeper *keeper)
+{
+    free(keeper->raises);
+    keeper->raises = NULL;
+    keeper->raise_count = keeper->raise_room = 0;
+}
