@@ -79,7 +79,13 @@ static void verdict_of(struct verdict *verdict, unsigned number)
 
 static void account_of(struct account *account, unsigned number)
 {
-    *account = (struct account){.flags = number % 16, .changed_s = number};
+    *account = (struct account){.changed_s = number, .before_s = number};
+    account->flags = (number & 1 ? ACCOUNT_ON : 0) | (number & 2 ? ACCOUNT_ON_BEFORE : 0) |
+                     (number & 4 ? ACCOUNT_EXCEPTIONS : 0);
+    if (number & 8)
+        snprintf(account->before, sizeof account->before, "before-%u", number);
+    else
+        account->before_s = 0;
     snprintf(account->profile, sizeof account->profile, "profile-%u", number);
 }
 
@@ -105,7 +111,8 @@ static bool is_value(const union record *record, unsigned number)
         return is_verdict_of(record, number);
     account_of(&expected, number);
     return account_unpack(record, &account) && account.flags == expected.flags &&
-           account.changed_s == number && strcmp(account.profile, expected.profile) == 0;
+           account.changed_s == number && strcmp(account.profile, expected.profile) == 0 &&
+           account.before_s == expected.before_s && strcmp(account.before, expected.before) == 0;
 }
 
 /* Whatever it is and says: no unpacking looks beyond it. */
@@ -123,7 +130,8 @@ static void unpack_all(const union record *record)
         MUST(strlen(verdict.host) < sizeof verdict.host &&
              strlen(verdict.match) < sizeof verdict.match);
     if (account_unpack(record, &account))
-        MUST(strlen(account.profile) < sizeof account.profile);
+        MUST(strlen(account.profile) < sizeof account.profile &&
+             strlen(account.before) < sizeof account.before);
     if (account_settings_unpack(record, &settings))
         MUST(strlen(settings.alias_profile) < sizeof settings.alias_profile);
     if (account_alias_unpack(record, &alias))
