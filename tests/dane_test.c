@@ -762,6 +762,13 @@ START_TEST(so_many_paths_are_verified_and_one_more_says_nothing)
     ck_assert_int_eq(outcome.results[2].fate, TLSA_MATCH);
     ck_assert_int_eq(outcome.results[3].fate, TLSA_NO_MATCH);
     ck_assert_int_eq(outcome.results[LIMIT_TLSA - 1].fate, TLSA_MATCH);
+    set_begin(&set); /* ... wherever it stands: canonical order has authorities first */
+    for (unsigned i = 0; i < LIMIT_TLSA - 1; i++)
+        set_add_about(&set, 2, 0, 0, fails->parts[ROOT], false);
+    set_add_about(&set, 3, 1, 1, fails->parts[LEAF], false);
+    ours(fails, &set, &outcome);
+    ck_assert_int_eq(outcome.count, LIMIT_TLSA);
+    ck_assert_int_eq(outcome.results[LIMIT_TLSA - 1].fate, TLSA_MATCH);
     set_begin(&set); /* strangers cost nothing */
     for (unsigned i = 0; i < LIMIT_TLSA - 1; i++)
         set_add_about(&set, 2, 0, 0, other, false);

@@ -390,13 +390,34 @@ static int match_authority(struct matching *matching, const struct dns_tlsa *rec
                : match_bare_key(matching, record, result);
 }
 
+/* All records of one usage. */
+static int match_usage(struct matching *matching, const struct dns_answer *tlsa, uint8_t usage,
+                       struct tlsa_result *results)
+{
+    unsigned count = tlsa_count(tlsa);
+    int error = 0;
+
+    for (unsigned i = 0; i < count && error == 0; i++) {
+        if (results[i].usage != usage || results[i].fate == TLSA_UNUSABLE)
+            continue;
+        if (outclassed(tlsa, results, i))
+            results[i].fate = TLSA_OUTCLASSED;
+        else if (usage == USAGE_EE)
+            error = match_leaf(matching, &tlsa->tlsa[i], &results[i]);
+        else
+            error = match_authority(matching, &tlsa->tlsa[i], &results[i]);
+        matching->matched |= results[i].fate == TLSA_MATCH;
+    }
+    return error;
+}
+
 int dane_match(const struct dns_answer *tlsa, const struct certificate *const *chain,
                uint8_t chain_count, int64_t now_s, struct tlsa_result *results)
 {
     struct matching matching = {
         .chain = chain, .chain_count = chain_count, .now_s = now_s, .topmost = -1};
     unsigned count = tlsa_count(tlsa);
-    int error = 0;
+    int error;
 
     CHECK(chain_count > 0 && chain_count <= LIMIT_CHAIN);
     for (unsigned i = 0; i < count; i++)
@@ -407,17 +428,10 @@ int dane_match(const struct dns_answer *tlsa, const struct certificate *const *c
             .matching_type = tlsa->tlsa[i].matching_type,
         };
     x509_begin();
-    for (unsigned i = 0; i < count && error == 0; i++) {
-        if (results[i].fate == TLSA_UNUSABLE)
-            continue;
-        if (outclassed(tlsa, results, i))
-            results[i].fate = TLSA_OUTCLASSED;
-        else if (tlsa->tlsa[i].usage == USAGE_EE)
-            error = match_leaf(&matching, &tlsa->tlsa[i], &results[i]);
-        else
-            error = match_authority(&matching, &tlsa->tlsa[i], &results[i]);
-        matching.matched |= results[i].fate == TLSA_MATCH;
-    }
+    /* Leaves first: they ask for no path, so no number of paths keeps one from being met. */
+    error = match_usage(&matching, tlsa, USAGE_EE, results);
+    if (error == 0)
+        error = match_usage(&matching, tlsa, USAGE_TA, results);
     sk_X509_pop_free(matching.sent, X509_free);
     if (x509_out_of_memory() && error == 0) /* what did not match may only have lacked memory */
         error = -ENOMEM;
