@@ -513,11 +513,16 @@ START_TEST(a_group_that_costs_a_second_is_not_computed_with)
     ck_assert_str_eq(facts.why, "a Diffie-Hellman prime of its own, of 4104 bits");
     facts = met_with_group(group_of_its_own(3072), TLS_DONE);
     ck_assert_str_eq(facts.group, "DH 3072");
-    /* Well known, and gone about with a short exponent. */
-    facts = met_with_group(known_group("ffdhe8192"), TLS_DONE);
-    ck_assert_int_eq(facts.failure, TLS_FAILURE_NONE);
-    facts = met_with_group(known_group("modp_8192"), TLS_DONE);
-    ck_assert_int_eq(facts.failure, TLS_FAILURE_NONE);
+    /* Well known, and gone about with a short exponent; but checked with one of full length. */
+    static const char *const fine[] = {"ffdhe6144", "modp_6144"};
+    static const char *const costly[] = {"ffdhe8192", "modp_8192"};
+    for (size_t i = 0; i < 2; i++) {
+        facts = met_with_group(known_group(fine[i]), TLS_DONE);
+        ck_assert_int_eq(facts.failure, TLS_FAILURE_NONE);
+        facts = met_with_group(known_group(costly[i]), TLS_BROKEN);
+        ck_assert_int_eq(facts.failure, TLS_FAILURE_COSTLY);
+        ck_assert_str_eq(facts.why, "a Diffie-Hellman prime of 8192 bits");
+    }
 }
 END_TEST
 

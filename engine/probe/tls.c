@@ -130,16 +130,17 @@ static BIO_METHOD *memory_method(void)
 
 /* --- the context --- */
 
-/* A prime of anybody's choice comes with an exponent of its length, and both are computed with in
- * one call of ours. */
-static bool is_costly(const EVP_PKEY *key)
+/* A prime of anybody's choice comes with an exponent of its length. With a known group ours is
+ * short, but OpenSSL checks the peer's number with one of full length, twice: once before it asks
+ * here. All of it is one call of ours. */
+static bool is_costly(const EVP_PKEY *key, bool *known)
 {
     char group[64];
     size_t size = 0;
 
-    return EVP_PKEY_get_bits(key) > LIMIT_DH_BITS &&
-           EVP_PKEY_get_utf8_string_param(key, OSSL_PKEY_PARAM_GROUP_NAME, group, sizeof group,
-                                          &size) != 1;
+    *known = EVP_PKEY_get_utf8_string_param(key, OSSL_PKEY_PARAM_GROUP_NAME, group, sizeof group,
+                                            &size) == 1;
+    return EVP_PKEY_get_bits(key) > (*known ? LIMIT_DH_GROUP_BITS : LIMIT_DH_BITS);
 }
 
 static int may_be_used(const SSL *ssl, const SSL_CTX *context, int operation, int bits, int nid,
@@ -147,10 +148,11 @@ static int may_be_used(const SSL *ssl, const SSL_CTX *context, int operation, in
 {
     struct tls *tls = argument;
     char why[80];
+    bool known;
 
-    if (operation == SSL_SECOP_TMP_DH && other != NULL && is_costly(other)) {
-        snprintf(why, sizeof why, "a Diffie-Hellman prime of its own, of %d bits",
-                 EVP_PKEY_get_bits(other));
+    if (operation == SSL_SECOP_TMP_DH && other != NULL && is_costly(other, &known)) {
+        snprintf(why, sizeof why, "a Diffie-Hellman prime of %s%d bits",
+                 known ? "" : "its own, of ", EVP_PKEY_get_bits(other));
         fail(tls, TLS_FAILURE_COSTLY, why);
         return 0;
     }
