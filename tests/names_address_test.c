@@ -217,11 +217,13 @@ static const char *const public_addresses[] = {
 
 START_TEST(private_are_the_addresses_of_somebodys_own_network)
 {
-    static const char *const are[] = {"10.0.0.0",    "10.255.255.255", "100.64.0.1",  "172.16.0.1",
-                                      "192.168.0.1", "fc00::1",        "fdff:ffff::1"};
-    static const char *const others[] = {"127.0.0.1",  "0.0.0.0",   "9.255.255.255",
-                                         "172.32.0.1", "224.0.0.1", "192.0.2.10",
-                                         "fe80::1",    "::1",       "2606:4700::1111"};
+    static const char *const are[] = {
+        "10.0.0.0", "10.255.255.255", "100.64.0.1",   "172.16.0.1",      "192.168.0.1",
+        "fc00::1",  "fdff:ffff::1",   "64:ff9b:1::1", "::ffff:10.0.0.1", "::ffff:8.8.8.8"};
+    static const char *const others[] = {
+        "127.0.0.1",       "0.0.0.0",      "9.255.255.255",    "172.32.0.1",
+        "224.0.0.1",       "192.0.2.10",   "fe80::1",          "::1",
+        "2606:4700::1111", "64:ff9b:2::1", "::ffff:127.0.0.1", "::fffe:8.8.8.8"};
     for (size_t i = 0; i < sizeof are / sizeof *are; i++) {
         struct address address = parsed(are[i]);
         ck_assert_msg(address_is_private(&address) && address_is_reserved(&address), "%s", are[i]);

@@ -43,7 +43,10 @@ static const struct prefix reserved_ipv4[] = {
 /* Of them, those of somebody's own network. */
 static const struct prefix private_ipv4[] = {
     {{10}, 8}, {{100, 64}, 10}, {{172, 16}, 12}, {{192, 168}, 16}};
-static const struct prefix private_ipv6 = {{0xfc}, 7}; /* RFC 4193 */
+static const struct prefix private_ipv6[] = {
+    {{0xfc}, 7},                         /* unique local (RFC 4193) */
+    {{0x00, 0x64, 0xff, 0x9b, 0, 1}, 48} /* translation to IPv4 of the local kind (RFC 8215) */
+};
 
 /* IANA IPv6 Special-Purpose Address Registry within 2000::/3. Everything outside of 2000::/3 is not
  * global unicast: loopback, unspecified, v4-mapped, 64:ff9b:1::/48, 100::/64, 100:0:0:1::/64,
@@ -54,6 +57,9 @@ static const struct prefix reserved_ipv6[] = {
     {{0x20, 0x01, 0x0d, 0xb8}, 32}, /* documentation (RFC 3849) */
     {{0x3f, 0xff}, 20},             /* documentation (RFC 9637) */
 };
+
+/* Nobody should publish such an address, but Linux connects to the IPv4 address in it. */
+static const struct prefix ipv4_mapped = {{[10] = 0xff, 0xff}, 96}; /* RFC 4291 section 2.5.5.2 */
 
 /* Addresses that stand for an IPv4 address: judged by it. */
 static const struct prefix nat64 = {{0x00, 0x64, 0xff, 0x9b}, 96}; /* RFC 6052: last four bytes */
@@ -147,11 +153,22 @@ bool address_is_reserved(const struct address *address)
     return true; /* none at all */
 }
 
+static bool is_private_ipv4(const uint8_t *bytes)
+{
+    return in_any(bytes, private_ipv4, sizeof(private_ipv4) / sizeof(private_ipv4[0]));
+}
+
 bool address_is_private(const struct address *address)
 {
+    const uint8_t *bytes = address->bytes;
+
     if (address->family == 4)
-        return in_any(address->bytes, private_ipv4, sizeof(private_ipv4) / sizeof(private_ipv4[0]));
-    return address->family == 6 && has_prefix(address->bytes, &private_ipv6);
+        return is_private_ipv4(bytes);
+    if (address->family != 6)
+        return false;
+    if (has_prefix(bytes, &ipv4_mapped))
+        return is_private_ipv4(bytes + 12) || !is_reserved_ipv4(bytes + 12);
+    return in_any(bytes, private_ipv6, sizeof(private_ipv6) / sizeof(private_ipv6[0]));
 }
 
 socklen_t address_to_socket(const struct address *address, uint16_t port,

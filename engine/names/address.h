@@ -26,7 +26,8 @@ uint64_t address_hash(const struct address *address);
 /* Loopback, private, link-local, multicast, documentation, unspecified, 0/8, 240/4 … : never probed
  * unless the configuration allows it (the lab). */
 bool address_is_reserved(const struct address *address);
-/* Of those, the ones that a mail program in the same network may reach: RFC 1918, 6598 and 4193. */
+/* Of those, the ones that a mail program in the same network may reach: RFC 1918, 6598, 4193 and
+ * 8215, and IPv4 addresses in the form of IPv6 that are such, or not reserved. */
 bool address_is_private(const struct address *address);
 socklen_t address_to_socket(const struct address *address, uint16_t port,
                             struct sockaddr_storage *out);
