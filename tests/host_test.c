@@ -35,10 +35,11 @@ static unsigned probed_count;
 static enum outcome outcome_of_probes;
 static enum dns_trouble trouble_of_errors; /* set by a test */
 static uint64_t evidence_began_ms;
-static bool reserved;         /* all addresses are such that nobody is connected to … */
-static bool in_our_network;   /* … but those who live there */
-static uint8_t tlsa_usage;    /* of the one record that is read; 1 is of no use (DANE-23) */
-static uint16_t tlsa_dropped; /* records beside it that are not */
+static bool reserved;            /* all addresses are such that nobody is connected to … */
+static bool in_our_network;      /* … but those who live there */
+static bool ipv4_in_our_network; /* … only of that family */
+static uint8_t tlsa_usage;       /* of the one record that is read; 1 is of no use (DANE-23) */
+static uint16_t tlsa_dropped;    /* records beside it that are not */
 static uint32_t data_ttl_s, absence_ttl_s; /* of records, of denials */
 static bool hold_endpoints;                /* endpoint requests stay where they are */
 static struct endpoint_request *held[64];
@@ -63,7 +64,7 @@ static void set_up(void)
     asked_count = probed_count = held_count = 0;
     outcome_of_probes = OUTCOME_TLS_OK;
     evidence_began_ms = 0;
-    hold_endpoints = reserved = in_our_network = false;
+    hold_endpoints = reserved = in_our_network = ipv4_in_our_network = false;
     tlsa_usage = 3;
     tlsa_dropped = 0;
     data_ttl_s = absence_ttl_s = 60;
@@ -83,9 +84,9 @@ static const struct address *addresses_of(uint8_t family)
     for (unsigned i = 0; i < 64; i++)
         of[i] =
             (struct address){.family = family,
-                             .bytes = {family == 4      ? in_our_network ? 10
-                                                          : reserved     ? 127
-                                                                         : 192
+                             .bytes = {family == 4      ? in_our_network || ipv4_in_our_network ? 10
+                                                          : reserved                            ? 127
+                                                                                                : 192
                                        : in_our_network ? 0xfd
                                        : reserved       ? 0xfe
                                                         : 0x20,
@@ -636,6 +637,25 @@ START_TEST(reserved_addresses_say_nothing_about_a_family_that_is_not_known_MX_07
 }
 END_TEST
 
+/* Others in the same network may deliver there: what was seen of the host is not all of it. */
+START_TEST(a_private_address_beside_a_public_one_is_counted_as_not_looked_at)
+{
+    static const struct line lines[] = {{"mixed.s.lab", DNS_A, DNS_SECURE_DATA, NULL, 2},
+                                        {"mixed.s.lab", DNS_AAAA, DNS_SECURE_DATA, NULL, 1},
+                                        {0}};
+    struct host_settings settings = {.ipv4 = true, .ipv6 = true, .dns_ms = 1000};
+    const struct host_facts *facts;
+
+    ipv4_in_our_network = true;
+    hosts_reload(hosts, &settings);
+    facts = facts_by(lines, "mixed.s.lab");
+    ck_assert_int_eq(facts->state, HOST_RESOLVED);
+    ck_assert_uint_eq(facts->endpoint_count, 1);
+    ck_assert_uint_eq(facts->endpoints_dropped, 2);
+    host_facts_drop(facts);
+}
+END_TEST
+
 START_TEST(facts_found_under_other_settings_do_not_serve)
 {
     static const struct line lines[] = {{"mx.u.lab", DNS_A, DNS_INSECURE_DATA, NULL, 1}, {0}};
@@ -801,6 +821,7 @@ int main(void)
     tcase_add_test(cases, a_family_that_is_not_probed_is_asked_for_and_is_not_absence);
     tcase_add_loop_test(
         cases, reserved_addresses_say_nothing_about_a_family_that_is_not_known_MX_07_MX_11, 0, 7);
+    tcase_add_test(cases, a_private_address_beside_a_public_one_is_counted_as_not_looked_at);
     tcase_add_test(cases, facts_found_under_other_settings_do_not_serve);
     tcase_add_test(cases, a_stopping_daemon_ends_its_rounds_after_the_present_step);
     tcase_add_test(cases, families_are_balanced_when_the_cap_cuts_MX_04);

@@ -60,7 +60,7 @@ struct host_facts {
      * endpoints; and whether it failed for reasons of our own. */
     bool addresses_unseen, addresses_unseen_ours;
     uint8_t endpoint_count;
-    uint8_t endpoints_dropped; /* addresses over LIMIT_ADDRESSES: not probed */
+    uint8_t endpoints_dropped; /* addresses over LIMIT_ADDRESSES, or private: not probed */
     struct host_endpoint endpoints[LIMIT_ADDRESSES];
 };
 

@@ -359,7 +359,8 @@ static enum tls_report report_of_pkix(int result)
     return REPORT_CERTIFICATE_NOT_TRUSTED;
 }
 
-/* Addresses that nobody looked at, over the limit or of a family whose look-up failed (DANE-16). */
+/* Addresses that nobody looked at: over the limit, private, or of a family whose look-up failed
+ * (DANE-16). */
 static bool has_more_addresses(const struct host_facts *host)
 {
     return host->endpoints_dropped > 0 || host->addresses_unseen;

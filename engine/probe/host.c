@@ -368,6 +368,13 @@ static enum host_turn tlsa_original_resume(struct hosts *hosts, struct host_roun
 
 /* --- ENDPOINTS: one request for each address, families balanced (MX-03, MX-04) --- */
 
+static void endpoints_missed(struct host_facts *facts, unsigned count)
+{
+    unsigned missed = facts->endpoints_dropped + count;
+
+    facts->endpoints_dropped = (uint8_t)(missed > UINT8_MAX ? UINT8_MAX : missed);
+}
+
 static void endpoint_add(struct hosts *hosts, struct host_round *round,
                          const struct dns_answer *found, const struct address *address)
 {
@@ -375,8 +382,11 @@ static void endpoint_add(struct hosts *hosts, struct host_round *round,
     unsigned index = round->request_count;
     struct endpoint_request *request = &round->requests[index];
 
-    if (!hosts->settings.allow_reserved && address_is_reserved(address))
+    if (!hosts->settings.allow_reserved && address_is_reserved(address)) {
+        if (address_is_private(address)) /* mail may go there */
+            endpoints_missed(facts, 1);
         return;
+    }
     *request = (struct endpoint_request){
         .message.kind = MESSAGE_ENDPOINT_ASK,
         .token = {.operation = (uint8_t)index,
@@ -418,11 +428,8 @@ static void endpoints_choose(struct hosts *hosts, struct host_round *round)
         for (unsigned family = 0; family < 2; family++)
             if (i < count[family] && round->request_count < LIMIT_ADDRESSES)
                 endpoint_add(hosts, round, of[family], &of[family]->addresses[i]);
-    if (total > LIMIT_ADDRESSES) {
-        unsigned dropped = total - LIMIT_ADDRESSES;
-
-        round->facts->endpoints_dropped = (uint8_t)(dropped > UINT8_MAX ? UINT8_MAX : dropped);
-    }
+    if (total > LIMIT_ADDRESSES)
+        endpoints_missed(round->facts, total - LIMIT_ADDRESSES);
 }
 
 static bool any_is_private(const struct dns_answer *answer)
