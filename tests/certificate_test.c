@@ -951,9 +951,36 @@ static EVP_PKEY *key_dsa(void)
     return key;
 }
 
-/* By OpenSSL's default library context, from the same bytes. */
-static int whole_library_judges(X509 *leaf, X509 *authority)
+static EVP_PKEY *key_with_explicit_curve(void)
 {
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+    EVP_PKEY *key = NULL;
+
+    PKI_NEEDS(context != NULL && EVP_PKEY_keygen_init(context) == 1 &&
+              EVP_PKEY_CTX_set_group_name(context, "P-256") == 1 &&
+              EVP_PKEY_CTX_set_ec_param_enc(context, OPENSSL_EC_EXPLICIT_CURVE) == 1 &&
+              EVP_PKEY_generate(context, &key) == 1);
+    EVP_PKEY_CTX_free(context);
+    return key;
+}
+
+/* What was made knows more of its keys than its bytes say. */
+static X509 *read_again(X509 *made)
+{
+    uint8_t *der = NULL;
+    int size = i2d_X509(made, &der);
+    const uint8_t *at = der;
+    X509 *read = d2i_X509(NULL, &at, size);
+
+    PKI_NEEDS(read != NULL);
+    OPENSSL_free(der);
+    return read;
+}
+
+/* By OpenSSL's default library context, from the same bytes. */
+static int whole_library_judges(X509 *made_leaf, X509 *made_authority)
+{
+    X509 *leaf = read_again(made_leaf), *authority = read_again(made_authority);
     X509_STORE *trusted = X509_STORE_new();
     X509_STORE_CTX *context = X509_STORE_CTX_new();
     STACK_OF(X509) *untrusted = sk_X509_new_null();
@@ -969,21 +996,21 @@ static int whole_library_judges(X509 *leaf, X509 *authority)
     sk_X509_free(untrusted);
     X509_STORE_CTX_free(context);
     X509_STORE_free(trusted);
+    X509_free(authority);
+    X509_free(leaf);
     return result;
 }
 
-enum { KINDS = 13, SIGNING_KINDS = 9 };
+enum { KINDS = 14, SIGNING_KINDS = 10 };
 
 static void kinds_make(EVP_PKEY *kinds[KINDS])
 {
     EVP_PKEY *const made[KINDS] = {
-        key_of("EC", 0, "P-256"),      key_of("EC", 0, "brainpoolP384r1"),
-        key_of("RSA", 2048, NULL),     key_of("RSA", 1024, NULL),
-        key_of("RSA-PSS", 2048, NULL), key_dsa(),
-        key_of("ED25519", 0, NULL),    key_of("ED448", 0, NULL),
-        key_of("SM2", 0, NULL),        key_of("X25519", 0, NULL),
-        key_of("X448", 0, NULL),       key_of("DH", 0, "ffdhe2048"),
-        key_of("EC", 0, "secp256k1"),
+        key_of("EC", 0, "P-256"),     key_of("EC", 0, "brainpoolP384r1"), key_of("RSA", 2048, NULL),
+        key_of("RSA", 1024, NULL),    key_of("RSA-PSS", 2048, NULL),      key_dsa(),
+        key_of("ED25519", 0, NULL),   key_of("ED448", 0, NULL),           key_of("SM2", 0, NULL),
+        key_with_explicit_curve(),    key_of("X25519", 0, NULL),          key_of("X448", 0, NULL),
+        key_of("DH", 0, "ffdhe2048"), key_of("EC", 0, "secp256k1"),
     };
 
     memcpy(kinds, made, sizeof made);
@@ -1029,8 +1056,8 @@ static void judged_alike(EVP_PKEY *key, EVP_PKEY *authority_key, const EVP_MD *d
 /* The library contexts of OpenSSL are cut down (openssl_library.c); that must not be seen. */
 START_TEST(keys_and_signatures_of_all_kinds_are_judged_as_the_whole_library_does_TLS_25)
 {
-    static const char *const digests[] = {"SHA1",   "SHA224",     "SHA256",  "SHA384",
-                                          "SHA512", "SHA512-256", "SHA3-256"};
+    static const char *const digests[] = {"MD5",    "SHA1",   "SHA224",     "SHA256",
+                                          "SHA384", "SHA512", "SHA512-256", "SHA3-256"};
     EVP_PKEY *kinds[KINDS];
     unsigned judged = 0;
 
