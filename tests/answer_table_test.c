@@ -203,17 +203,26 @@ static const char *row_text(const struct row *row, const struct answer *answer)
 typedef void (*check)(const struct row *row, const struct answer_question *question,
                       const struct answer *answer);
 
+/* A sanitizer looks for wrong accesses, and is slow: a seventh of the rows is enough for it. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { ROW_STEP = 7 };
+#else
+enum { ROW_STEP = 1 };
+#endif
+
 static unsigned long rows_tried;
 
 static void try_row(const struct row *row, check check_)
 {
     struct verdict verdict;
+
+    if (rows_tried++ % ROW_STEP != 0)
+        return;
     struct answer_question question = question_of(row, &verdict);
     struct answer answer;
 
     answer_decide(&answer, &question);
     check_(row, &question, &answer);
-    rows_tried++;
 }
 
 /* Everything that differs but for what is known. */
