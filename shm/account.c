@@ -620,11 +620,25 @@ static bool search_sasl(struct search *search, const struct who *sasl)
            search_account_of(search, &search->submitter, name, ACCOUNT_BY_SUBMITTER);
 }
 
+/* Who is in no record of his own has that of his domain, whatever address he sends by. */
+static bool search_sasl_domain(struct search *search, const struct who *sasl)
+{
+    const struct who domain = domain_of(sasl);
+    char name[ACCOUNT_NAME_MAX];
+
+    if (account_name(name, domain.text, domain.length) <= 1 ||
+        (search->sender.there &&
+         (search->sender.by == ACCOUNT_BY_SENDER || strcmp(search->sender.name, name) == 0)))
+        return true;
+    return search_account_of(search, &search->submitter, name, ACCOUNT_BY_DOMAIN);
+}
+
 /* The order of account.h. False: unknown. */
 static bool search_account(struct search *search, const struct who *sender, const struct who *sasl)
 {
     return search_sender(search, sender) && search_sasl(search, sasl) &&
-           search_domain(search, sender) && search_many(search, "@");
+           search_domain(search, sender) && search_sasl_domain(search, sasl) &&
+           search_many(search, "@");
 }
 
 /* Only engine/names can make A-labels of it. */

@@ -13,8 +13,9 @@
  *
  * Two accounts can be a message's: the sender's (its address, or the address without its
  * sub-address) and the submitter's (the SASL name). If both are in a record, the stricter guarantee
- * of the two holds: nobody sheds his by another sender address. If neither is, the account is "@"
- * and the address's domain, then "@"; if none is there, it is one of the standard profile.
+ * of the two holds: nobody sheds his by another sender address. If neither is, it is the same with
+ * "@" and the domain of each, then the account is "@"; if none is there, it is one of the standard
+ * profile.
  *
  * Whether the sender is a secure alias, and how it works, is asked besides: the first that is there
  * of address, address without its sub-address, "@" and its domain.

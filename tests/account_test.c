@@ -567,6 +567,32 @@ START_TEST(of_the_address_and_the_submitter_the_stricter_holds_S1)
 }
 END_TEST
 
+/* Nor that of his domain, if he has no record of his own. */
+START_TEST(nobody_sheds_his_domains_guarantee_by_another_sender_S1)
+{
+    put_graded("mild", LEVEL_ENCRYPT, 5000, false);
+    put_graded("hard", LEVEL_VERIFIED, 60000, false);
+    put_on("@example.org", "hard");
+    put_on("@example.com", "mild");
+    expect("alice@elsewhere.example", "alice@example.org", "hard");
+    expect("<>", "alice@example.org", "hard");
+    expect("alice@example.com", "alice@example.org", "hard");
+    expect("alice@example.org", "alice@example.com", "hard");
+    ck_assert_int_eq(ask("alice@example.org", "alice@example.org").by, ACCOUNT_BY_DOMAIN);
+    put_on("@", "standard");
+    expect("alice@elsewhere.example", "alice@example.org", "hard");
+    expect("alice@elsewhere.example", "alice@elsewhere.example", "standard");
+    /* His own record, of either name, goes before that of many. */
+    put_account("alice@example.org", &(struct account){0});
+    expect("alice@elsewhere.example", "alice@example.org", "");
+    expect("alice@example.org", "login@example.org", "");
+    /* The domain's record must be known, too. */
+    expect("alice@example.com", "carol@example.net", "mild");
+    table_writer_set_complete(writer, table_key_partition("a@example.net", 13), false);
+    expect_unknown("alice@example.com", "carol@example.net");
+}
+END_TEST
+
 START_TEST(an_exception_of_one_account_leaves_the_others_guarantee_S5)
 {
     struct account except = {.flags = ACCOUNT_ON | ACCOUNT_EXCEPTIONS, .profile = "strict"},
@@ -1100,6 +1126,7 @@ static void add_tests(Suite *suite)
     tcase_add_test(cases, no_spelling_of_the_sender_escapes_the_guarantee_PIT_22);
     tcase_add_test(cases, records_of_many_are_not_found_as_a_persons);
     tcase_add_test(cases, of_the_address_and_the_submitter_the_stricter_holds_S1);
+    tcase_add_test(cases, nobody_sheds_his_domains_guarantee_by_another_sender_S1);
     tcase_add_test(cases, an_exception_of_one_account_leaves_the_others_guarantee_S5);
     tcase_add_test(cases, by_which_record_the_guarantee_holds_is_told);
     tcase_add_test(cases, a_domain_that_is_not_ascii_is_unknown);
