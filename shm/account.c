@@ -903,6 +903,37 @@ void account_demand(struct account_demand *demand, const struct table_reader *us
         *demand = (struct account_demand){0};
 }
 
+/* The order of account.h, of aliases alone. False: unknown. */
+static bool fill_inbound(struct account_demand *demand, struct search *search,
+                         const struct who *recipient)
+{
+    const struct who domain = domain_of(recipient);
+    char name[ACCOUNT_NAME_MAX];
+
+    if (search->users == NULL || table_reader_is_over(search->users) || !read_settings(search) ||
+        !domain_is_ascii(recipient))
+        return false;
+    demand->observe = search->settings.observe;
+    if (person_name(name, recipient) &&
+        (!search_alias_of(search, name) ||
+         (cut_sub_address(name, search->settings.delimiter) && !search_alias_of(search, name))))
+        return false;
+    return (account_name(name, domain.text, domain.length) <= 1 || search_alias_of(search, name)) &&
+           fill_alias(demand, search);
+}
+
+void account_demand_inbound(struct account_demand *demand, const struct table_reader *users,
+                            const char *recipient, uint64_t now_ms)
+{
+    struct search search = {.users = users, .now_ms = now_ms};
+    const struct who to = sender_of(recipient);
+
+    *demand = (struct account_demand){0};
+    demand->known = fill_inbound(demand, &search, &to);
+    if (!demand->known)
+        *demand = (struct account_demand){0};
+}
+
 void account_demand_of_profile(struct account_demand *demand, const struct table_reader *users,
                                const char *name, uint64_t now_ms, bool *there)
 {

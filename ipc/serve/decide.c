@@ -277,7 +277,7 @@ static void inbound_say(struct frame_answer *reply, bool observe, uint16_t smtp_
 
 enum frame_error decide_inbound(struct frame_answer *reply, const struct frame_decide *asked,
                                 const struct table_reader *users, const struct places *trusted,
-                                uint64_t now_ms, int64_t now_s, const char **why)
+                                uint64_t now_ms, const char **why)
 {
     char recipient[FRAME_ADDRESS_MAX];
     struct account_demand demand = {0};
@@ -288,7 +288,7 @@ enum frame_error decide_inbound(struct frame_answer *reply, const struct frame_d
     reply->now_ms = now_ms;
     reply->class = CLASS_UNKNOWN;
     if (address_for_table(recipient, asked->recipient))
-        account_demand(&demand, users, recipient, NULL, "", 0, now_ms, now_s);
+        account_demand_inbound(&demand, users, recipient, now_ms);
     if (!demand.known) {
         *why = "whether the recipient is a secure alias is not known now; ask again in a moment";
         return FRAME_ERROR_OURS;

@@ -74,6 +74,6 @@ bool decide_report(struct store_report *report, const struct decision *decision,
 /* Mail that comes in for a recipient here (S13): answered at once. */
 enum frame_error decide_inbound(struct frame_answer *reply, const struct frame_decide *asked,
                                 const struct table_reader *users, const struct places *trusted,
-                                uint64_t now_ms, int64_t now_s, const char **why);
+                                uint64_t now_ms, const char **why);
 
 #endif

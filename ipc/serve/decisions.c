@@ -209,8 +209,8 @@ static enum native_taken take_inbound(struct front *front, struct native_client 
 {
     struct frame_answer reply;
     const char *why = "";
-    enum frame_error error = decide_inbound(&reply, asked, front->users, front->terms->trusted,
-                                            arrived_ms, clock_wall_s(), &why);
+    enum frame_error error =
+        decide_inbound(&reply, asked, front->users, front->terms->trusted, arrived_ms, &why);
 
     if (error)
         put_fault(front, client, frame, error, why);
