@@ -115,8 +115,7 @@ static bool facts_serve(const struct domains *domains, const struct domain_facts
         verdict->config_epoch !=
             publisher_epoch(domains->publisher, domains->settings.config_epoch))
         return false;
-    return not_before_ms == 0 ? now_ms < verdict->began_ms + verdict_refresh_ms(verdict)
-                              : verdict->began_ms >= not_before_ms;
+    return verdict_serves(verdict, not_before_ms, now_ms);
 }
 
 /* --- the end of a round: finding of each host, verdict, publish, answer --- */

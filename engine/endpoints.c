@@ -98,8 +98,9 @@ static bool evidence_serves(const struct endpoints *endpoints, const struct evid
 {
     if (evidence == NULL || !is_of_these_settings(endpoints, evidence))
         return false;
-    return not_before_ms == 0 ? now_ms < evidence_good_until_ms(evidence)
-                              : evidence->began_ms >= not_before_ms;
+    return not_before_ms == 0
+               ? now_ms < evidence_good_until_ms(evidence)
+               : evidence->began_ms >= not_before_ms && now_ms < evidence_failed_until_ms(evidence);
 }
 
 /* Answers the waiters for whom `serves` holds; the others keep waiting, in order. */

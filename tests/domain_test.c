@@ -79,10 +79,9 @@ void verdict_of_domain(struct verdict *verdict, const struct route *route,
             verdict->began_ms = hosts[i]->began_ms;
 }
 
-uint64_t verdict_refresh_ms(const struct verdict *verdict)
+bool verdict_serves(const struct verdict *verdict, uint64_t not_before_ms, uint64_t now_ms)
 {
-    (void)verdict;
-    return 30000;
+    return verdict->began_ms >= not_before_ms && now_ms < verdict->began_ms + 30000;
 }
 
 void publisher_put(struct publisher *publisher, const struct next_hop *next_hop,

@@ -3,6 +3,7 @@
  * shares a probe, who gets older evidence, who is told that there is none.
  */
 #include "engine/base/clock.h"
+#include "engine/facts/age.h"
 #include "engine/base/container.h"
 #include "engine/endpoints.h"
 
@@ -315,6 +316,42 @@ START_TEST(a_spent_budget_answers_a_live_request_with_older_evidence_and_its_age
 }
 END_TEST
 
+/* Who lets evidence be old gets an old success, never an old failure. */
+START_TEST(a_failure_serves_for_minutes_however_old_evidence_may_be_FRESH_02)
+{
+    static const struct {
+        enum outcome outcome;
+        uint64_t age_ms;
+        bool serves;
+    } rows[] = {{OUTCOME_TLS_OK, AGE_BAD_MS + 1, true},
+                {OUTCOME_NO_STARTTLS, AGE_BAD_MS - 10000, true},
+                {OUTCOME_NO_STARTTLS, AGE_BAD_MS + 1, false},
+                {OUTCOME_GREETING_TIMEOUT, AGE_BAD_MS + 1, false}};
+
+    if (clock_boot_ms() <= AGE_BAD_MS + 1)
+        return; /* nothing can be so old on a machine that has just been started */
+    for (uint8_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const unsigned before = started;
+
+        ask(0, (uint8_t)(10 + i), 0, 1000, PRIORITY_ASKED);
+        endpoints_turn(endpoints);
+        ck_assert_uint_eq(started, before + 1);
+        probe_ends(before, rows[i].outcome);
+        endpoints_turn(endpoints);
+        came_home(rows[i].outcome);
+        probes[before].evidence->began_ms -= rows[i].age_ms;
+        ask(1, (uint8_t)(10 + i), 1, 1000, PRIORITY_ASKED);
+        endpoints_turn(endpoints);
+        ck_assert_msg((started == before + 1) == rows[i].serves, "row %u", i);
+        if (!rows[i].serves) {
+            probe_ends(before + 1, rows[i].outcome);
+            endpoints_turn(endpoints);
+        }
+        came_home(rows[i].outcome);
+    }
+}
+END_TEST
+
 START_TEST(a_patient_request_waits_for_politeness_and_is_then_probed)
 {
     permission = PERMIT_LATER;
@@ -581,6 +618,7 @@ int main(void)
     tcase_add_test(cases, our_own_failure_is_no_evidence_and_older_evidence_stays_law_3);
     tcase_add_test(cases, a_spent_budget_answers_limited_at_once_when_patience_is_shorter);
     tcase_add_test(cases, a_spent_budget_answers_a_live_request_with_older_evidence_and_its_age);
+    tcase_add_test(cases, a_failure_serves_for_minutes_however_old_evidence_may_be_FRESH_02);
     tcase_add_test(cases, a_patient_request_waits_for_politeness_and_is_then_probed);
     tcase_add_test(cases, who_opted_out_is_never_probed);
     tcase_add_test(cases, of_two_hosts_at_one_endpoint_each_opts_out_for_itself_only);

@@ -531,6 +531,27 @@ START_TEST(success_is_looked_at_again_later_than_failure_FRESH_02)
 }
 END_TEST
 
+/* Also where evidence may be hours old: an old failure would stop mail of now. */
+START_TEST(an_old_success_serves_who_lets_it_be_old_an_old_failure_nobody_FRESH_02)
+{
+    static const char *const failures[] = {"clear", "unknown", "weak", "dane-fails"};
+    const struct verdict good = verdict_for(true, "dane", NULL);
+    const uint64_t day_ms = 86400000, began_ms = good.began_ms;
+
+    ck_assert(verdict_serves(&good, 1, began_ms + day_ms));
+    ck_assert(!verdict_serves(&good, began_ms + 1, began_ms + 1));
+    ck_assert(!verdict_serves(&good, 0, began_ms + day_ms));
+    for (size_t i = 0; i < sizeof failures / sizeof *failures; i++) {
+        const struct verdict bad = verdict_for(true, failures[i], NULL);
+
+        ck_assert(verdict_serves(&bad, 1, bad.began_ms + 299999));
+        ck_assert_msg(!verdict_serves(&bad, 1, bad.began_ms + 300000), "%s", failures[i]);
+        ck_assert(!verdict_serves(&bad, 0, bad.began_ms + 300000));
+        ck_assert(!verdict_serves(&bad, bad.began_ms + 1, bad.began_ms + 1));
+    }
+}
+END_TEST
+
 /* --- words --- */
 
 static const char *sentence(enum cause cause, const char *host, const char *address)
@@ -649,6 +670,7 @@ int main(void)
     tcase_add_test(single, routes_without_hosts_have_their_own_ends_MX_08_MX_11_MX_12);
     tcase_add_test(single, a_verdict_ends_with_the_first_record_it_rests_on_MX_17_FRESH_01);
     tcase_add_test(single, success_is_looked_at_again_later_than_failure_FRESH_02);
+    tcase_add_test(single, an_old_success_serves_who_lets_it_be_old_an_old_failure_nobody_FRESH_02);
     tcase_add_test(words, where_postfix_has_words_they_are_used_CODE_01_to_07);
     tcase_add_test(words, every_cause_has_words_and_a_code_that_fit_together_CODE_12);
     tcase_add_test(words, a_small_buffer_gets_a_cut_sentence);

@@ -44,4 +44,13 @@ static inline uint64_t evidence_good_until_ms(const struct evidence *evidence)
     return 0;
 }
 
+/* Whoever lets evidence be old means what was seen to work: that something failed is evidence of
+ * now alone, and would stop mail of hours later (FRESH-02). What is ours says nothing of a peer. */
+static inline uint64_t evidence_failed_until_ms(const struct evidence *evidence)
+{
+    const uint64_t until_ms = evidence_good_until_ms(evidence);
+
+    return until_ms == evidence->began_ms + AGE_BAD_MS ? until_ms : UINT64_MAX;
+}
+
 #endif

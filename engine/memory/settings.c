@@ -102,7 +102,8 @@ static const struct option_row profile_rows[] = {
      .offset = offsetof(struct profile_settings, window_ms),
      .maximum = 86400000,
      .standard = "60s",
-     .help = "Evidence may be so old when a message is decided. 0s asks for a live look each time.",
+     .help = "Evidence may be so old when a message is decided; of what failed, five minutes at "
+             "most. 0s asks for a live look each time.",
      .live = true},
     {.name = "observe",
      .type = OPTION_BOOLEAN,

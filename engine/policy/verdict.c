@@ -537,3 +537,12 @@ uint64_t verdict_refresh_ms(const struct verdict *verdict)
         return AGE_GOOD_MS;
     return AGE_BAD_MS;
 }
+
+bool verdict_serves(const struct verdict *verdict, uint64_t not_before_ms, uint64_t now_ms)
+{
+    const uint64_t refresh_ms = verdict_refresh_ms(verdict);
+
+    if (not_before_ms != 0 && refresh_ms == AGE_GOOD_MS)
+        return verdict->began_ms >= not_before_ms;
+    return verdict->began_ms >= not_before_ms && now_ms < verdict->began_ms + refresh_ms;
+}

@@ -39,6 +39,7 @@ struct host_job {
     uint32_t epoch;                 /* of the settings under which it was made */
     uint64_t dns_until_ms;          /* end of the TTLs behind `facts` */
     uint64_t good_until_ms;         /* for requests that do not ask for freshness */
+    uint64_t failed_until_ms;       /* for all: some endpoint failed (FRESH-02) */
 };
 
 struct host_round {
@@ -641,11 +642,15 @@ static void job_learns(struct host_job *job, const struct host_facts *facts, uin
         good_until_ms = facts->ended_ms + LIMIT_DNS_FAILURE_TTL_S * UINT64_C(1000);
     if (dns_until_ms < good_until_ms)
         good_until_ms = dns_until_ms;
+    job->failed_until_ms = UINT64_MAX;
     for (unsigned i = 0; i < facts->endpoint_count; i++) {
         uint64_t until_ms = evidence_good_until_ms(facts->endpoints[i].evidence);
 
         if (until_ms < good_until_ms)
             good_until_ms = until_ms;
+        until_ms = evidence_failed_until_ms(facts->endpoints[i].evidence);
+        if (until_ms < job->failed_until_ms)
+            job->failed_until_ms = until_ms;
     }
     host_facts_drop(job->facts);
     job->facts = host_facts_hold(facts);
@@ -681,7 +686,9 @@ static bool job_serves(const struct hosts *hosts, const struct host_job *job,
 {
     if (job->facts == NULL || job->epoch != hosts->epoch || now_ms >= job->dns_until_ms)
         return false;
-    return not_before_ms == 0 ? now_ms < job->good_until_ms : job->facts->began_ms >= not_before_ms;
+    return not_before_ms == 0
+               ? now_ms < job->good_until_ms
+               : job->facts->began_ms >= not_before_ms && now_ms < job->failed_until_ms;
 }
 
 static uint64_t job_hash(const struct host_request *request)

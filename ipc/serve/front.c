@@ -72,8 +72,7 @@ bool serves(const struct verdict *verdict, uint32_t epoch, uint64_t not_before_m
 {
     if (now_ms >= verdict->valid_until_ms || verdict->config_epoch != epoch)
         return false;
-    return not_before_ms == 0 ? now_ms < verdict->began_ms + verdict_refresh_ms(verdict)
-                              : verdict->began_ms >= not_before_ms;
+    return verdict_serves(verdict, not_before_ms, now_ms);
 }
 
 /* A hit in the table is answered on the spot. False: ask the shard. */
