@@ -451,6 +451,32 @@ static void answer_observe_profiles(struct answer *answer, const struct answer_q
     answer->policy = enforced.policy;
 }
 
+/* Refused by nothing but a rule for the recipient's domain, which is only observed. */
+static bool is_refusal_observed(const struct matter *matter, const struct decision *decision)
+{
+    const struct floor *recipient = matter->question->recipient_floor;
+
+    return decision->why == WHY_REFUSED && !rule_is(matter, RULE_REFUSE) &&
+           (recipient->flags & FLOOR_OBSERVE) != 0;
+}
+
+/* What the way demands that the mail goes is enforced all the same. */
+static void answer_observe_refusal(struct answer *answer, const struct answer_question *question)
+{
+    struct answer_question others = *question;
+    struct answer enforced;
+
+    others.recipient_floor = NULL; /* so this goes no deeper */
+    answer_decide(&enforced, &others);
+    if (enforced.action != ACTION_SEND) {
+        *answer = enforced;
+        return;
+    }
+    answer->observed = true;
+    answer->action = ACTION_SEND;
+    answer->policy = enforced.policy;
+}
+
 /* A look-up that failed, or a domain that takes no mail, is nobody's demand. */
 static enum demand_source decider_of(const struct decision *decision)
 {
@@ -497,6 +523,8 @@ void answer_decide(struct answer *answer, const struct answer_question *question
     answer_words(answer, &matter, &decision);
     if (is_observed(&matter))
         answer_observe(answer);
+    else if (is_refusal_observed(&matter, &decision))
+        answer_observe_refusal(answer, question);
     else if (profiles_observe(question))
         answer_observe_profiles(answer, question);
 }

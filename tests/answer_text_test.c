@@ -534,6 +534,29 @@ START_TEST(a_refusal_of_the_recipients_domain_holds_whatever_the_next_hop_PIT_14
 }
 END_TEST
 
+/* A domain that is only observed is refused nothing, by whatever way its mail goes. */
+START_TEST(a_refusal_of_a_domain_that_is_only_observed_is_only_told_PIT_14)
+{
+    struct floor recipient = {.rule = RULE_REFUSE, .flags = FLOOR_OBSERVE};
+
+    about(true, "dane", NULL, NULL);
+    question.recipient_floor = &recipient;
+    answer_decide(&answer, &question);
+    ck_assert_int_eq(answer.action, ACTION_SEND);
+    ck_assert_int_eq(answer.would, ACTION_STOP);
+    ck_assert(answer.observed);
+    ck_assert_ptr_eq(strstr(answer.policy.text, "dane-only"), answer.policy.text);
+    about(true, "clear", NULL, &posteo); /* the next hop is not only observed */
+    question.recipient_floor = &recipient;
+    decided(ACTION_STOP, "5.7.4", "TLS is required");
+    ck_assert(!answer.observed);
+    about(true, "dane", NULL, NULL);
+    question.recipient_floor = &recipient;
+    verdict.floor.rule = RULE_REFUSE; /* nor is this rule */
+    decided(ACTION_STOP, "5.7.1", "mail to this domain is refused by a rule");
+}
+END_TEST
+
 START_TEST(a_clock_that_cannot_be_right_ends_no_rule_and_keeps_no_exemption_FRESH_06)
 {
     static const int64_t wrong[] = {0, 86400, INT64_C(4000000000)};
@@ -811,6 +834,7 @@ int main(void)
     tcase_add_test(ends, what_a_message_looks_like_exempts_nothing_MSG_03_MSG_04_MSG_05_MSG_06);
     tcase_add_test(ends, a_bounce_goes_where_requiretls_is_not_offered_RTLS_06);
     tcase_add_test(ends, a_refusal_of_the_recipients_domain_holds_whatever_the_next_hop_PIT_14);
+    tcase_add_test(ends, a_refusal_of_a_domain_that_is_only_observed_is_only_told_PIT_14);
     tcase_add_test(ends, a_clock_that_cannot_be_right_ends_no_rule_and_keeps_no_exemption_FRESH_06);
     tcase_add_test(words, ages_are_said_in_units_for_people);
     tcase_add_test(words, a_key_of_the_recipient_is_told_with_what_is_not_sent_S14_DANE_44);
