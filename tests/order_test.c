@@ -421,6 +421,35 @@ START_TEST(orders_that_make_no_sense_change_nothing)
 }
 END_TEST
 
+/* Who reads "off until that time" takes it for on again then (S5). */
+START_TEST(what_is_off_for_good_is_not_said_to_be_off_for_a_time_S5)
+{
+    struct order order = order_of(ORDERS_USER_ON, "anna@example.org");
+
+    snprintf(order.profile, sizeof order.profile, "posteo");
+    ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    order = order_of(ORDERS_USER_OFF, "anna@example.org");
+    ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    order.until_s = NOW_S + 3600;
+    ck_assert_int_eq(apply(&order), ORDER_INVALID);
+    ck_assert_ptr_nonnull(strstr(done.sentence, "off already"));
+}
+END_TEST
+
+START_TEST(what_a_host_cannot_be_set_to_is_not_said_to_be_set_PIT_05)
+{
+    struct order order = order_of(ORDERS_MEMORY_SET, "[mx.example.org]");
+
+    order.level = LEVEL_AUTHENTICATED;
+    snprintf(order.reason, sizeof order.reason, "because");
+    ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    ck_assert_ptr_nonnull(strstr(done.sentence, "set to encrypt"));
+    order.level = LEVEL_ENCRYPT;
+    ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    ck_assert_str_eq(done.sentence, "set");
+}
+END_TEST
+
 START_TEST(lists_go_on_behind_the_last_that_was_seen)
 {
     struct order order;
@@ -816,6 +845,8 @@ int main(void)
     tcase_add_test(claims, a_new_account_is_what_it_was_without_a_record);
     tcase_add_test(claims, exceptions_are_bounded_and_need_an_end);
     tcase_add_test(claims, orders_that_make_no_sense_change_nothing);
+    tcase_add_test(claims, what_is_off_for_good_is_not_said_to_be_off_for_a_time_S5);
+    tcase_add_test(claims, what_a_host_cannot_be_set_to_is_not_said_to_be_set_PIT_05);
     tcase_add_test(claims, lists_go_on_behind_the_last_that_was_seen);
     tcase_add_test(claims, an_import_switches_nobody_off_and_makes_no_alias);
     tcase_add_test(claims, an_export_has_the_exceptions_and_is_whole_page_by_page_S5);

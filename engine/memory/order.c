@@ -292,6 +292,10 @@ static void user_off(struct applying *a)
         end(a, ORDER_INVALID, "that time has passed already");
         return;
     }
+    if (until_s != 0 && (account.flags & ACCOUNT_ON) == 0) { /* nothing would switch it on then */
+        end(a, ORDER_INVALID, "it is off already, without an end; switch it on first");
+        return;
+    }
     if (until_s != 0) { /* on again by itself (S5) */
         account.off_since_s = a->now_s;
         account.off_until_s = until_s;
@@ -722,7 +726,10 @@ static void memory_set(struct applying *a)
         return;
     ledger_set(&entry, (enum level)a->order->level, a->now_s);
     if (audited(a, "memory-set", a->done->name, a->order->reason))
-        entry_put(a, &entry, "set");
+        entry_put(a, &entry,
+                  entry.set_level == a->order->level
+                      ? "set"
+                      : "set to encrypt: of a mail host no more than that is remembered");
 }
 
 /* By maximum, and twice is once; but what was taken back elsewhere, later than it was learned here,
