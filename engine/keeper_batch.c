@@ -67,8 +67,9 @@ void keeper_effect_is_visible(struct keeper *keeper, struct floor_publish *publi
 }
 
 /* The batch has ended. After an error only raises are published: they may be visible before they
- * are durable, and are taken over from the table at the next start. And only if nothing else was in
- * the batch: a raise may have been made of an entry that an order had lowered. */
+ * are durable, and are written as soon as the store takes something again, before anything else is
+ * made of their entries. And only if nothing else was in the batch: a raise may have been made of
+ * an entry that an order had lowered. */
 static void effects_send(struct keeper *keeper, int error)
 {
     struct floor_publish *effect, *next;
@@ -81,7 +82,8 @@ static void effects_send(struct keeper *keeper, int error)
     keeper->effects_last = &keeper->effects_first;
     for (; effect != NULL; effect = next) {
         next = effect->next;
-        if (error != 0 && !all_raise) {
+        if (error != 0 &&
+            (!all_raise || !keeper_raise_add(keeper, &effect->next_hop, &effect->floor))) {
             pool_give(keeper->publishes, effect);
             continue;
         }
@@ -89,6 +91,8 @@ static void effects_send(struct keeper *keeper, int error)
         mailbox_send(keeper->mailbox, owner_of_next_hop(&keeper->owners, &effect->next_hop),
                      &effect->message);
     }
+    if (error != 0)
+        keeper_raises_sort(keeper);
 }
 
 /* --- batches --- */

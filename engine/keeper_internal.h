@@ -6,7 +6,7 @@
  *   keeper_entries.c  the ledger's entries: what is learned, asked for, and grows old
  *   keeper_room.c     room in the ledger for a name that is new
  *   keeper_load.c     at the start: the tables from the store
- *   keeper_raises.c   at the start: the store from the table, of what was raised last
+ *   keeper_raises.c   the store from the table, of what was raised while the store did not take it
  */
 #ifndef MXWARD_KEEPER_INTERNAL_H
 #define MXWARD_KEEPER_INTERNAL_H
@@ -126,6 +126,10 @@ void keeper_load_accounts(struct keeper *keeper);
 
 /* Main thread, at the start: finds them, and writes them if the store takes them. */
 void keeper_raises_look(struct keeper *keeper);
+/* One more that is about to be visible alone; false: no room. Then, once: sort. */
+bool keeper_raise_add(struct keeper *keeper, const struct next_hop *next_hop,
+                      const struct floor *floor);
+void keeper_raises_sort(struct keeper *keeper);
 /* Outside of a batch. 0: all are durable now. */
 int keeper_raises_write(struct keeper *keeper);
 /* What the store says of it, and what is not written yet. */

@@ -1,13 +1,15 @@
 /*
  * keeper_raises.c - floors that are in the table and not in the store: raises that were visible
- * before they were durable (keeper.h), left by a daemon that died or whose disk was full.
+ * before they were durable (keeper.h), left by a daemon that died or whose disk was full, or made
+ * while the disk is full.
  *
  * Looked for at the start, by the main thread; written a batch at a time. What the store does not
- * take then is kept, and stays above whatever the store says: nothing is written before it
- * (keeper_batch_begin), and questions are answered with it. Written when the store takes it again.
+ * take then is kept, and so is what it does not take later; it stays above whatever the store says:
+ * nothing is written before it (keeper_batch_begin), and questions are answered with it. Written
+ * when the store takes it again.
  *
- * Memory: at most LIMIT_KEEPER_RAISES of them, taken at the start when there are any. More stay in
- * the table, and are looked for again at the next start.
+ * Memory: at most LIMIT_KEEPER_RAISES of them, taken when there are any. More stay in the table,
+ * and are looked for again at the next start; made later, they are not published.
  */
 #include "engine/keeper_internal.h"
 
@@ -80,8 +82,49 @@ void keeper_raise_keep(const struct keeper *keeper, enum ledger_kind kind, const
     memcpy(wanted.name, name, strlen(name) + 1);
     const struct raise *raise =
         bsearch(&wanted, keeper->raises, keeper->raise_count, sizeof *keeper->raises, by_name);
-    if (raise != NULL)
+    if (raise == NULL)
+        return;
+    while (raise > keeper->raises && by_name(raise - 1, &wanted) == 0)
+        raise--;
+    for (; raise < keeper->raises + keeper->raise_count && by_name(raise, &wanted) == 0; raise++)
         ledger_take_over(entry, &raise->floor);
+}
+
+/* --- room --- */
+
+static bool raises_grow(struct keeper *keeper)
+{
+    if (keeper->raise_count < keeper->raise_room)
+        return true;
+    if (keeper->raise_room == LIMIT_KEEPER_RAISES)
+        return false;
+    struct raise *more =
+        realloc(keeper->raises, (keeper->raise_room + LIMIT_KEEPER_BATCH) * sizeof *keeper->raises);
+    if (more == NULL)
+        return false;
+    keeper->raises = more;
+    keeper->raise_room += LIMIT_KEEPER_BATCH;
+    return true;
+}
+
+bool keeper_raise_add(struct keeper *keeper, const struct next_hop *next_hop,
+                      const struct floor *floor)
+{
+    struct raise raise = {.kind = next_hop->kind == NEXT_HOP_HOST ? LEDGER_HOST : LEDGER_DOMAIN,
+                          .floor = *floor};
+
+    if (!raises_grow(keeper))
+        return false;
+    memcpy(raise.name, next_hop->name.text, strlen(next_hop->name.text) + 1);
+    keeper->raises[keeper->raise_count++] = raise;
+    return true;
+}
+
+void keeper_raises_sort(struct keeper *keeper)
+{
+    if (keeper->raise_count > 0)
+        qsort(keeper->raises, keeper->raise_count, sizeof *keeper->raises, by_name);
+    atomic_store_explicit(&keeper->counts.unsaved, keeper->raise_count, memory_order_relaxed);
 }
 
 /* --- looking --- */
@@ -99,17 +142,7 @@ static bool raise_room(struct looking *looking)
 
     if (keeper->raise_count == LIMIT_KEEPER_BATCH && looking->error == 0)
         looking->error = keeper_raises_write(keeper);
-    if (keeper->raise_count < keeper->raise_room)
-        return true;
-    if (keeper->raise_room == LIMIT_KEEPER_RAISES)
-        return false;
-    struct raise *more =
-        realloc(keeper->raises, (keeper->raise_room + LIMIT_KEEPER_BATCH) * sizeof *keeper->raises);
-    if (more == NULL)
-        return false;
-    keeper->raises = more;
-    keeper->raise_room += LIMIT_KEEPER_BATCH;
-    return true;
+    return raises_grow(keeper);
 }
 
 /* One of an earlier epoch was lowered since (ledger_take_over). */
@@ -128,18 +161,12 @@ static void raise_look(void *context, const union record *record)
     looking->beyond += status == NAME_NO_MEMORY; /* libidn2's: it stays in the table (law 2) */
     if (status != NAME_OK || next_hop.port != 25 || next_hop.kind == NEXT_HOP_ADDRESS)
         return;
-    struct raise raise = {.kind = next_hop.kind == NEXT_HOP_HOST ? LEDGER_HOST : LEDGER_DOMAIN,
-                          .floor = verdict.floor};
-    store_entry_get(looking->keeper->store, (enum ledger_kind)raise.kind, next_hop.name.text,
-                    &entry);
+    const enum ledger_kind kind = next_hop.kind == NEXT_HOP_HOST ? LEDGER_HOST : LEDGER_DOMAIN;
+    store_entry_get(looking->keeper->store, kind, next_hop.name.text, &entry);
     if (!ledger_take_over(&entry, &verdict.floor))
         return;
-    if (!raise_room(looking)) {
+    if (!raise_room(looking) || !keeper_raise_add(looking->keeper, &next_hop, &verdict.floor))
         looking->beyond++;
-        return;
-    }
-    memcpy(raise.name, next_hop.name.text, strlen(next_hop.name.text) + 1);
-    looking->keeper->raises[looking->keeper->raise_count++] = raise;
 }
 
 void keeper_raises_look(struct keeper *keeper)
@@ -151,12 +178,11 @@ void keeper_raises_look(struct keeper *keeper)
                               &looking);
     if (looking.error == 0)
         looking.error = keeper_raises_write(keeper);
-    atomic_store_explicit(&keeper->counts.unsaved, keeper->raise_count, memory_order_relaxed);
+    keeper_raises_sort(keeper);
     if (keeper->raise_count == 0) {
         keeper_raises_free(keeper);
         return;
     }
-    qsort(keeper->raises, keeper->raise_count, sizeof *keeper->raises, by_name);
     alarm_raise(ALARM_STORE, "",
                 "the memory cannot be written: %s; %llu raised floors stand in the table alone",
                 strerror(-looking.error), keeper->raise_count + (unsigned long long)looking.beyond);

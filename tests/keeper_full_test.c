@@ -45,6 +45,7 @@ static void set_up(void)
     entry.first_seen_s = entry.last_seen_s;
     CLAIM(store_begin(store) == 0);
     put(store, LEDGER_DOMAIN, "both.example", &entry);
+    put(store, LEDGER_DOMAIN, "later.example", &entry);
     CLAIM(store_commit(store) == 0);
     store_close(store);
     struct publisher *publisher = table_open();
@@ -206,6 +207,33 @@ START_TEST(a_contradiction_that_was_not_written_is_not_counted_as_pending_MEM_05
 }
 END_TEST
 
+/* Seen on a full disk for the second time: what it demands then is not lost when an order about it
+ * is taken later. */
+START_TEST(a_raise_that_was_not_written_is_written_before_anything_else_MEM_08)
+{
+    static struct memory_note note;
+
+    run_full();
+    ck_assert_int_eq(table_level("later.example"), LEVEL_NONE);
+    note_send(&note, "later.example", OBSERVED_HANDSHAKES, clock_wall_s());
+    wait_home(1);
+    wait_beats(500);
+    ck_assert_int_eq(table_level("later.example"), LEVEL_ENCRYPT);
+    ck_assert_uint_eq(unsaved(), 1);
+    ballast_remove();
+    usleep(LIMIT_KEEPER_PAUSE_MS * 1000 + 100000);
+    ck_assert_int_eq(order_give(ORDERS_RULE_PIN, "later.example"), ORDER_GOOD);
+    ck_assert_int_eq(table_level("later.example"), LEVEL_ENCRYPT);
+    ck_assert_uint_eq(unsaved(), 0);
+    engine_end();
+    struct store *store = memory_open();
+    struct ledger_entry entry;
+    CLAIM(store_entry_get(store, LEDGER_DOMAIN, "later.example", &entry) == STORE_FOUND);
+    ck_assert_int_eq(ledger_level(&entry), LEVEL_ENCRYPT);
+    store_close(store);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("keeper on a full disk");
@@ -221,6 +249,7 @@ int main(void)
     tcase_add_test(full, what_the_disk_did_not_take_is_neither_visible_nor_acknowledged);
     tcase_add_test(full, what_is_acknowledged_is_visible_and_durable);
     tcase_add_test(full, a_contradiction_that_was_not_written_is_not_counted_as_pending_MEM_05);
+    tcase_add_test(full, a_raise_that_was_not_written_is_written_before_anything_else_MEM_08);
     tcase_set_timeout(full, 120);
     suite_add_tcase(suite, full);
     SRunner *runner = srunner_create(suite);
