@@ -392,6 +392,31 @@ START_TEST(exceptions_are_bounded_and_need_an_end)
 }
 END_TEST
 
+/* What has ended by itself is in nobody's way. */
+START_TEST(an_exception_that_is_over_makes_room_for_another_S5)
+{
+    struct order order = order_of(ORDERS_USER_EXCEPT, "anna@example.org");
+
+    for (unsigned i = 0; i < LIMIT_EXCEPTIONS; i++) {
+        snprintf(order.domain, sizeof order.domain, "d%u.example", i);
+        order.until_s = NOW_S + (i == 3 ? 60 : 3600);
+        ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    }
+    snprintf(order.domain, sizeof order.domain, "more.example");
+    ck_assert_int_eq(apply(&order), ORDER_INVALID);
+    now_s = NOW_S + 60;
+    ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    ck_assert_uint_eq(done.gone_count, 1);
+    ck_assert_str_eq(done.gone[0], "d3.example");
+    snprintf(order.domain, sizeof order.domain, "another.example");
+    ck_assert_int_eq(apply(&order), ORDER_INVALID);
+    ck_assert_uint_eq(done.gone_count, 0);
+    order = order_of(ORDERS_USER_SHOW, "anna@example.org");
+    ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    ck_assert_uint_eq(seen.exceptions, LIMIT_EXCEPTIONS);
+}
+END_TEST
+
 START_TEST(orders_that_make_no_sense_change_nothing)
 {
     struct order order = order_of(ORDERS_USER_ON, "anna@example.org");
@@ -844,6 +869,7 @@ int main(void)
     tcase_add_test(claims, off_for_a_time_leaves_the_account_on_S5);
     tcase_add_test(claims, a_new_account_is_what_it_was_without_a_record);
     tcase_add_test(claims, exceptions_are_bounded_and_need_an_end);
+    tcase_add_test(claims, an_exception_that_is_over_makes_room_for_another_S5);
     tcase_add_test(claims, orders_that_make_no_sense_change_nothing);
     tcase_add_test(claims, what_is_off_for_good_is_not_said_to_be_off_for_a_time_S5);
     tcase_add_test(claims, what_a_host_cannot_be_set_to_is_not_said_to_be_set_PIT_05);

@@ -326,20 +326,52 @@ static bool exceptions_gather(struct applying *a)
     return stored(a, store_exceptions_each(a->store, a->done->name, exception_gather, a->done));
 }
 
+struct fitting {
+    const char *domain;
+    int64_t now_s;
+    unsigned count;
+    bool there;
+    char over[256]; /* one that is over: it makes room; "": none */
+};
+
+static bool exception_count(void *context, const char *name, const char *domain,
+                            const struct account_exception *exception)
+{
+    struct fitting *fitting = context;
+
+    (void)name;
+    fitting->count++;
+    fitting->there |= strcmp(domain, fitting->domain) == 0;
+    if (exception->until_s <= fitting->now_s)
+        snprintf(fitting->over, sizeof fitting->over, "%s", domain);
+    return true; /* there are never many more than LIMIT_EXCEPTIONS */
+}
+
+/* Is there room for one for `domain`? One that has ended by itself gives its own. */
 static bool exception_fits(struct applying *a, const char *domain)
 {
-    bool fits;
+    struct fitting fitting = {.domain = domain, .now_s = a->now_s};
 
-    if (!exceptions_gather(a))
+    if (!stored(a, store_exceptions_each(a->store, a->done->name, exception_count, &fitting)))
         return false;
-    fits = a->done->gone_count < LIMIT_EXCEPTIONS;
-    for (unsigned i = 0; i < a->done->gone_count; i++)
-        fits |= strcmp(a->done->gone[i], domain) == 0;
-    a->done->gone_count = 0; /* nothing of it is gone */
-    if (!fits)
+    if (fitting.there || fitting.count < LIMIT_EXCEPTIONS)
+        return true;
+    if (fitting.over[0] == '\0') {
         end(a, ORDER_INVALID, "the account has %d exceptions already; end some first",
             LIMIT_EXCEPTIONS);
-    return fits;
+        return false;
+    }
+    snprintf(a->done->gone[0], sizeof a->done->gone[0], "%s", fitting.over);
+    a->done->gone_count = 1;
+    return true;
+}
+
+static bool exception_put(struct applying *a, const char *domain,
+                          const struct account_exception *exception)
+{
+    return (a->done->gone_count == 0 ||
+            stored(a, store_exception_remove(a->store, a->done->name, a->done->gone[0]))) &&
+           stored(a, store_exception_put(a->store, a->done->name, domain, exception));
 }
 
 static void user_except(struct applying *a)
@@ -357,8 +389,7 @@ static void user_except(struct applying *a)
     }
     account.flags |= ACCOUNT_EXCEPTIONS;
     snprintf(sentence, sizeof sentence, "off for mail to %.230s until that time", domain);
-    if (audited(a, "user-except", a->done->name, domain) &&
-        stored(a, store_exception_put(a->store, a->done->name, domain, &exception)))
+    if (audited(a, "user-except", a->done->name, domain) && exception_put(a, domain, &exception))
         account_put(a, &account, sentence);
 }
 
@@ -581,8 +612,7 @@ static void user_import_exception(struct applying *a, const char *domain,
         return;
     }
     account.flags |= ACCOUNT_EXCEPTIONS;
-    if (audited(a, "user-except", a->done->name, domain) &&
-        stored(a, store_exception_put(a->store, a->done->name, domain, &both)))
+    if (audited(a, "user-except", a->done->name, domain) && exception_put(a, domain, &both))
         account_put(a, &account, "imported");
 }
 
