@@ -298,16 +298,18 @@ START_TEST(a_route_that_leads_nowhere_teaches_nothing_MX_08_MX_11_MX_12)
                                               ROUTE_LOOP};
 
     for (size_t i = 0; i < COUNT(states); i++)
-        for (unsigned secure = 0; secure < 2; secure++) {
+        for (unsigned proved = 0; proved < 4; proved++) {
+            const bool secure = (proved & 1) != 0, cut = (proved & 2) != 0;
             struct round_facts round = {
-                .route = {.state = states[i], .secure = secure != 0, .domain = domain}};
+                .route = {
+                    .state = states[i], .secure = secure, .hosts_cut = cut, .domain = domain}};
             struct remembered taught;
             struct verdict verdict;
 
             verdict_of_domain(&verdict, &round.route, round.hosts, round.findings, NOW_MS);
             taught = taught_by(&round, &verdict);
             ck_assert_msg(teaches_nothing(&taught), "%s", route_state_name(states[i]));
-            ck_assert_int_eq(taught.hosts_unknown, secure == 0);
+            ck_assert_int_eq(taught.hosts_unknown, !secure || cut);
         }
 }
 END_TEST

@@ -460,6 +460,24 @@ START_TEST(names_that_do_not_fit_are_not_claimed)
 }
 END_TEST
 
+/* An address that nobody signed makes a loop of a signed MX record: that may be forged. */
+START_TEST(a_loop_by_an_unsigned_address_is_not_signed_MX_15_PIT_04)
+{
+    for (unsigned cut = 0; cut < 2; cut++) {
+        const struct route route = {.state = ROUTE_LOOP,
+                                    .domain = domain,
+                                    .until_ms = NOW_MS + 500000,
+                                    .secure = true,
+                                    .hosts_cut = cut != 0};
+        struct verdict verdict;
+
+        verdict_of_domain(&verdict, &route, NULL, NULL, NOW_MS);
+        ck_assert_int_eq(verdict.cause, CAUSE_LOOP);
+        ck_assert_int_eq((verdict.flags & VERDICT_MX_SECURE) != 0, cut == 0);
+    }
+}
+END_TEST
+
 START_TEST(routes_without_hosts_have_their_own_ends_MX_08_MX_11_MX_12)
 {
     static const struct {
@@ -667,6 +685,7 @@ int main(void)
     tcase_add_test(
         single, the_names_for_secure_are_the_hosts_of_a_signed_mx_and_else_only_the_domain_PIT_23);
     tcase_add_test(single, names_that_do_not_fit_are_not_claimed);
+    tcase_add_test(single, a_loop_by_an_unsigned_address_is_not_signed_MX_15_PIT_04);
     tcase_add_test(single, routes_without_hosts_have_their_own_ends_MX_08_MX_11_MX_12);
     tcase_add_test(single, a_verdict_ends_with_the_first_record_it_rests_on_MX_17_FRESH_01);
     tcase_add_test(single, success_is_looked_at_again_later_than_failure_FRESH_02);

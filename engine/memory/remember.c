@@ -230,7 +230,7 @@ void remember_round(struct remembered *remembered, const struct route *route,
 
     CHECK(route->host_count <= LIMIT_MX_HOSTS);
     memset(remembered, 0, sizeof *remembered);
-    remembered->hosts_unknown = route->host_count == 0 && !route->secure;
+    remembered->hosts_unknown = route->host_count == 0 && (!route->secure || route->hosts_cut);
     if (is_of_another_port(&round))
         return;
     remembered->host_count = route->host_count;

@@ -490,7 +490,9 @@ static void verdict_without_hosts(struct verdict *verdict, const struct route *r
     verdict->class = CLASS_UNKNOWN;
     verdict->conclusion = by_route[route->state].conclusion;
     verdict->cause = route->ours ? CAUSE_OURS : by_route[route->state].cause;
-    flag_if(verdict, route->secure, VERDICT_MX_SECURE);
+    /* An address of our own that nobody signed may be forged, whoever signed the MX record: then
+     * the end is no better proved than by an unsigned one (PIT-04). */
+    flag_if(verdict, route->secure && !route->hosts_cut, VERDICT_MX_SECURE);
 }
 
 static void verdict_from_census(struct verdict *verdict, const struct census *census)
