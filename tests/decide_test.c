@@ -376,6 +376,43 @@ START_TEST(the_derivation_has_every_demand_the_evidence_the_row_and_what_would_c
 }
 END_TEST
 
+/* A line for what was stopped or held, or would have been, by whom it was, and for nothing else. */
+START_TEST(the_report_says_whose_demand_stopped_it)
+{
+    struct verdict verdict = {.conclusion = CONCLUSION_DEFINITE,
+                              .cause = CAUSE_NO_STARTTLS,
+                              .began_ms = NOW_MS - 1,
+                              .valid_until_ms = NOW_MS + 1000,
+                              .floor = {.level = LEVEL_AUTHENTICATED, .proof = PROOF_DANE}};
+    const struct frame_decide asked = request("anna@example.org", "");
+    struct store_report report;
+    struct decision decision;
+    struct answer answer;
+
+    ck_assert_int_eq(begin(&decision, &asked), FRAME_ERROR_NONE);
+    decide_answer(&answer, &decision, &verdict, false, NOW_MS);
+    ck_assert(decide_report(&report, &decision, &answer, &verdict));
+    ck_assert_int_eq(report.action, ACTION_STOP);
+    ck_assert_int_eq(answer.source, DEMAND_MEMORY); /* demands more, and would only hold it */
+    ck_assert_int_eq(report.source, DEMAND_PROFILE);
+    ck_assert_int_eq(report.cause, CAUSE_NO_STARTTLS);
+    ck_assert_str_eq(report.domain, "example.com");
+    ck_assert_uint_eq(report.count, 1);
+    ck_assert(!report.observed);
+    decision.observe = true;
+    decide_answer(&answer, &decision, &verdict, false, NOW_MS);
+    ck_assert(decide_report(&report, &decision, &answer, &verdict));
+    ck_assert(report.action == ACTION_STOP && report.observed);
+    verdict.conclusion = CONCLUSION_TEMPORARY;
+    decide_answer(&answer, &decision, &verdict, false, NOW_MS);
+    ck_assert(decide_report(&report, &decision, &answer, &verdict));
+    ck_assert_int_eq(report.source, DEMAND_NOBODY);
+    verdict = (struct verdict){.conclusion = CONCLUSION_INCONCLUSIVE};
+    decide_answer(&answer, &decision, &verdict, false, NOW_MS);
+    ck_assert(!decide_report(&report, &decision, &answer, &verdict));
+}
+END_TEST
+
 START_TEST(a_secure_alias_takes_mail_over_encrypted_connections_only)
 {
     static const char *const hops[] = {"10.1.0.0/16"};
@@ -477,6 +514,7 @@ int main(void)
         claims, reply_codes_are_those_of_the_standards_and_agree_CODE_01_CODE_09_CODE_12_RTLS_04);
     tcase_add_test(claims,
                    the_derivation_has_every_demand_the_evidence_the_row_and_what_would_change_it);
+    tcase_add_test(claims, the_report_says_whose_demand_stopped_it);
     tcase_add_test(claims, a_secure_alias_takes_mail_over_encrypted_connections_only);
     tcase_add_test(claims, an_alias_that_is_only_observed_takes_all_mail_and_says_so);
     tcase_add_test(claims, mail_that_comes_in_needs_no_accounts_S13);

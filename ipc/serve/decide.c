@@ -250,7 +250,7 @@ bool decide_report(struct store_report *report, const struct decision *decision,
         .action = (uint8_t)answer->would,
         .observed = answer->observed,
         .cause = (uint8_t)(verdict != NULL ? verdict->cause : CAUSE_NONE),
-        .source = (uint8_t)answer->source,
+        .source = (uint8_t)answer->decided_by, /* not the strictest: who is looked for */
         .count = 1,
     };
     snprintf(report->domain, sizeof report->domain, "%s",
