@@ -911,6 +911,98 @@ START_TEST(a_message_from_before_a_weaker_profile_has_the_demands_of_both_S2)
 }
 END_TEST
 
+/* --- two profiles: each thing by itself --- */
+
+static void put_open(const char *name, const struct profile *profile)
+{
+    struct profile named = *profile;
+    struct table_key key;
+    union record record;
+
+    snprintf(named.name, sizeof named.name, "%s", name);
+    CLAIM(account_profile_pack(&record, &key, &named, 1));
+    put(&key, &record);
+}
+
+static void put_before(const char *profile, const char *before)
+{
+    struct account account = {.flags = ACCOUNT_ON, .before_s = NOW_S};
+
+    snprintf(account.profile, sizeof account.profile, "%s", profile);
+    snprintf(account.before, sizeof account.before, "%s", before);
+    put_account("changed@example.org", &account);
+}
+
+static void both_grant_nothing_more(const struct profile *both)
+{
+    CLAIM(both->minimum == LEVEL_VERIFIED && both->window_ms == 1000 && !both->observe);
+    CLAIM(!both->exempt_auto_replies && !both->exempt_forwards && !both->allow_tls_required_no);
+    CLAIM(both->refuse_at_rcpt);
+}
+
+/* `shut` differs from `open` in one thing, and is the stricter; whichever of the two it is. */
+START_TEST(what_either_of_two_profiles_does_not_grant_is_not_granted_S1_S2)
+{
+    const struct profile shut = {
+        .minimum = LEVEL_VERIFIED, .unmet = UNMET_STOP, .window_ms = 1000, .refuse_at_rcpt = true};
+
+    for (unsigned way = 0; way < 7; way++) {
+        struct profile open = shut;
+        struct account_demand demand;
+
+        open.minimum = way == 0 ? LEVEL_ENCRYPT : open.minimum;
+        open.window_ms = way == 1 ? 60000 : open.window_ms;
+        open.observe = way == 2;
+        open.exempt_auto_replies = way == 3;
+        open.exempt_forwards = way == 4;
+        open.allow_tls_required_no = way == 5;
+        open.refuse_at_rcpt = way != 6;
+        put_open("open", &open);
+        put_open("shut", &shut);
+        put_on("open@example.org", "open");
+        put_on("shut@example.org", "shut");
+        for (unsigned turned = 0; turned < 2; turned++) {
+            demand = ask(turned ? "open@example.org" : "shut@example.org",
+                         turned ? "shut@example.org" : "open@example.org");
+            CLAIM(demand.guaranteed && demand.by == ACCOUNT_BY_BOTH);
+            demand.profile.refuse_at_rcpt |= way == 6; /* where, and not what is demanded */
+            both_grant_nothing_more(&demand.profile);
+            put_before(turned ? "open" : "shut", turned ? "shut" : "open");
+            demand = ask_at("changed@example.org", NULL, "example.net", NOW_S - 1, NOW_S);
+            CLAIM(demand.guaranteed);
+            both_grant_nothing_more(&demand.profile);
+        }
+    }
+}
+END_TEST
+
+/* A profile that is only tried out takes nothing from one in force, and adds nothing to it. */
+START_TEST(a_profile_that_only_observes_changes_nothing_of_one_in_force_S1)
+{
+    const struct profile tried = {.minimum = LEVEL_AUTHENTICATED, .observe = true},
+                         force = {.minimum = LEVEL_ENCRYPT,
+                                  .unmet = UNMET_STOP,
+                                  .window_ms = 60000,
+                                  .exempt_auto_replies = true,
+                                  .exempt_forwards = true,
+                                  .allow_tls_required_no = true};
+
+    put_open("tried", &tried);
+    put_open("force", &force);
+    put_on("tried@example.org", "tried");
+    put_on("force@example.org", "force");
+    for (unsigned turned = 0; turned < 2; turned++) {
+        const struct profile both = ask(turned ? "tried@example.org" : "force@example.org",
+                                        turned ? "force@example.org" : "tried@example.org")
+                                        .profile;
+
+        ck_assert_str_eq(both.name, "force");
+        CLAIM(both.minimum == LEVEL_ENCRYPT && both.window_ms == 60000 && !both.observe);
+        CLAIM(both.exempt_auto_replies && both.exempt_forwards && both.allow_tls_required_no);
+    }
+}
+END_TEST
+
 /* --- unknown never lowers --- */
 
 static void put_everything(void)
@@ -1143,6 +1235,8 @@ static void add_tests(Suite *suite)
     tcase_add_test(cases, what_was_accepted_before_an_exception_keeps_the_guarantee_S5);
     tcase_add_test(cases, a_message_from_before_the_switch_has_the_guarantee_that_was_or_is_on_S1);
     tcase_add_test(cases, a_message_from_before_a_weaker_profile_has_the_demands_of_both_S2);
+    tcase_add_test(cases, what_either_of_two_profiles_does_not_grant_is_not_granted_S1_S2);
+    tcase_add_test(cases, a_profile_that_only_observes_changes_nothing_of_one_in_force_S1);
     cases = cases_of(suite, "unknown", true);
     tcase_add_test(cases, a_miss_where_not_everything_is_there_is_unknown);
     tcase_add_test(cases, a_missing_exception_where_not_everything_is_there_is_unknown);
