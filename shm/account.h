@@ -167,13 +167,13 @@ void account_demand(struct account_demand *demand, const struct table_reader *us
                     const char *sender, const char *sasl, const char *domain, int64_t accepted_s,
                     uint64_t now_ms, int64_t now_s);
 
-/* Of a recipient here: whether he is a secure alias, and what of it is observed. Nobody's account is
- * looked for, so that a table without room for all of them turns no mail away (law 3). */
+/* Of a recipient here: whether he is a secure alias, and what of it is observed. Nobody's account
+ * is looked for, so that a table without room for all of them turns no mail away (law 3). */
 void account_demand_inbound(struct account_demand *demand, const struct table_reader *users,
                             const char *recipient, uint64_t now_ms);
 
-/* The same as account_demand for a profile that the MTA itself names, whoever sends. `*there`: false if it is certain
- * that there is none of this name. */
+/* The same as account_demand for a profile that the MTA itself names, whoever sends. `*there`:
+ * false if it is certain that there is none of this name. */
 void account_demand_of_profile(struct account_demand *demand, const struct table_reader *users,
                                const char *name, uint64_t now_ms, bool *there);
 

@@ -330,7 +330,7 @@ START_TEST(a_failure_serves_for_minutes_however_old_evidence_may_be_FRESH_02)
 
     if (clock_boot_ms() <= AGE_BAD_MS + 1)
         return; /* nothing can be so old on a machine that has just been started */
-    for (uint8_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
         const unsigned before = started;
 
         ask(0, (uint8_t)(10 + i), 0, 1000, PRIORITY_ASKED);
