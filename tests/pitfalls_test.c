@@ -7,9 +7,11 @@
  * situations of scenes.h make findings, a verdict, what it teaches, the entries, and the floor, all
  * by the daemon's own functions. What becomes of mail is stated here once more, in a few lines: it
  * is held if what is remembered is definitely not met; else it leaves under a policy that enforces
- * what is remembered, and only without any such demand can it leave in clear.
+ * what is remembered, and only without any such demand can it leave in clear. Each look holds the
+ * daemon's own answer, to a sender who demands nothing, against that.
  */
 #include "engine/memory/remember.h"
+#include "shm/answer.h"
 
 #include "tests/scenes.h"
 
@@ -198,6 +200,28 @@ static void floor_of(struct floor *floor, const struct remembered *taught, const
     floor->hosts_level = (uint8_t)node.hosts_level;
 }
 
+static void answer_is_as_stated(const struct effect *outcome, const struct floor *floor)
+{
+    struct verdict verdict = outcome->verdict;
+    const struct answer_question question = {
+        .verdict = &verdict, .now_ms = NOW_MS, .now_s = node.now_s};
+    struct answer answer;
+
+    verdict.floor = *floor;
+    answer_decide(&answer, &question);
+    ck_assert_int_ne(answer.action, ACTION_STOP); /* the memory holds, and stops nobody at once */
+    if (outcome->held)
+        ck_assert_int_eq(answer.action, ACTION_DEFER);
+    if (outcome->demand < LEVEL_ENCRYPT)
+        return;
+    ck_assert_int_ge(answer.demand, (int)outcome->demand);
+    if (answer.action == ACTION_SEND)
+        ck_assert_msg(answer.policy.answer == POSTFIX_POLICY &&
+                          answer.policy.guarantees >= outcome->demand,
+                      "%s", answer.policy.text);
+    ck_assert(answer.alarm || !outcome->held);
+}
+
 /* One look at a domain, by the clock of the node. */
 static struct effect look(const struct world *world)
 {
@@ -227,6 +251,7 @@ static struct effect look(const struct world *world)
     outcome.held =
         outcome.verdict.conclusion == CONCLUSION_DEFINITE && outcome.verdict.level < outcome.demand;
     outcome.alarm = (floor.flags & FLOOR_CONTRADICTED) != 0;
+    answer_is_as_stated(&outcome, &floor);
     return outcome;
 }
 
