@@ -262,22 +262,31 @@ static void million_make(unsigned count)
     store_close(store);
 }
 
-/* Two seconds are what is promised on a machine of our own; here it is processor time, with the
- * checks of every page and value, and room for a build that is not optimised and a busy machine. */
+/* Loading them is promised in two seconds. Here it is the whole start, with the checks of every
+ * page and value, in processor time (2.0 s to 2.5 s were measured), and there is room for a busy
+ * machine. A sanitizer has a tenth of them, and its own time. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { MILLION = 100000, MILLION_S = 60 };
+#else
+enum { MILLION = 1000000, MILLION_S = 6 };
+#endif
+
 START_TEST(a_million_entries_are_in_force_a_few_seconds_after_the_start_MEM_01)
 {
-    const unsigned million = 1000000;
+    char last[64], beyond[64];
 
-    million_make(million);
+    snprintf(last, sizeof last, "d%07u.example", MILLION - 1);
+    snprintf(beyond, sizeof beyond, "d%07u.example", MILLION);
+    million_make(MILLION);
     table_mib = 1024;
     const double began_s = processor_s();
     engine_begin();
     const double took_s = processor_s() - began_s;
     printf("a million entries: started in %.1f s of processor time\n", took_s);
     ck_assert_int_eq(table_level("d0000000.example"), LEVEL_ENCRYPT);
-    ck_assert_int_eq(table_level("d0999999.example"), LEVEL_ENCRYPT);
-    ck_assert_int_eq(table_level("d1000000.example"), LEVEL_NONE); /* and complete */
-    ck_assert_msg(took_s < 30, "%.1f s", took_s);
+    ck_assert_int_eq(table_level(last), LEVEL_ENCRYPT);
+    ck_assert_int_eq(table_level(beyond), LEVEL_NONE); /* and complete */
+    ck_assert_msg(took_s < MILLION_S, "%.1f s", took_s);
     engine_end();
 }
 END_TEST
