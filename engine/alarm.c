@@ -37,10 +37,9 @@ static uint64_t next_ms, give_up_ms;
 const char *alarm_name(enum alarm_kind kind)
 {
     static const char *const names[] = {
-        [ALARM_HELD] = "held",
-        [ALARM_CONTRADICTED] = "contradicted",
-        [ALARM_SELF_TEST] = "self-test",
-        [ALARM_STORE] = "store",
+        [ALARM_HELD] = "held",           [ALARM_CONTRADICTED] = "contradicted",
+        [ALARM_SELF_TEST] = "self-test", [ALARM_STORE] = "store",
+        [ALARM_PROFILE] = "profile",
     };
 
     CHECK((size_t)kind < ALARM_KINDS);
@@ -65,10 +64,9 @@ static bool is_repeated(enum alarm_kind kind, const char *domain, int64_t now_s)
 static const char *event_word(enum alarm_kind kind)
 {
     static const char *const words[] = {
-        [ALARM_HELD] = "alarm-held",
-        [ALARM_CONTRADICTED] = "alarm-contradicted",
-        [ALARM_SELF_TEST] = "alarm-self-test",
-        [ALARM_STORE] = "alarm-store",
+        [ALARM_HELD] = "alarm-held",           [ALARM_CONTRADICTED] = "alarm-contradicted",
+        [ALARM_SELF_TEST] = "alarm-self-test", [ALARM_STORE] = "alarm-store",
+        [ALARM_PROFILE] = "alarm-profile",
     };
 
     return words[kind];

@@ -1,6 +1,6 @@
 /*
  * alarm.h - what an administrator must look at: held mail, a contradicted memory, a failing
- * self-test, a store that cannot be written.
+ * self-test, a store that cannot be written, a profile that is missing.
  *
  * Each alarm raises a counter of its kind, one log event with a message id of its own, a line in
  * `mxwardctl status`, and (section `alarm`) runs a command. Any thread raises; nobody waits. Only
@@ -21,6 +21,7 @@ enum alarm_kind {
     ALARM_CONTRADICTED, /* evidence below what is remembered: the review queue has one more */
     ALARM_SELF_TEST,
     ALARM_STORE,
+    ALARM_PROFILE, /* accounts have one that is not configured: their mail is deferred */
     ALARM_KINDS
 };
 

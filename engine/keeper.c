@@ -236,6 +236,8 @@ static void keeper_look_for_settings(struct keeper *keeper)
     keeper_batch_end(keeper);
     if (keeper_take_configuration(keeper, fresh))
         keeper_load_accounts(keeper);
+    else
+        keeper_profiles_check(keeper);
     atomic_store_explicit(&keeper->taken, fresh, memory_order_release);
 }
 

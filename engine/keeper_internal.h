@@ -6,6 +6,7 @@
  *   keeper_entries.c  the ledger's entries: what is learned, asked for, and grows old
  *   keeper_room.c     room in the ledger for a name that is new
  *   keeper_load.c     at the start: the tables from the store
+ *   keeper_profiles.c profiles that accounts have, and the configuration lacks
  *   keeper_raises.c   the store from the table, of what was raised while the store did not take it
  */
 #ifndef MXWARD_KEEPER_INTERNAL_H
@@ -121,6 +122,25 @@ bool keeper_make_room(struct keeper *keeper, enum ledger_kind kind, const char *
 void keeper_load_tables(struct keeper *keeper);
 /* Accounts and exceptions alone: the table lacked something (users.h), or it failed before. */
 void keeper_load_accounts(struct keeper *keeper);
+
+/* --- keeper_profiles.c --- */
+
+struct missing_profiles {
+    unsigned count;
+    struct {
+        char name[PROFILE_NAME_MAX];
+        uint64_t accounts;
+    } named[LIMIT_PROFILES_NAMED];
+    uint64_t others; /* accounts of those that are not named */
+};
+
+/* Adds the account, if the configuration lacks a profile it needs. */
+void keeper_profiles_look(struct missing_profiles *missing, const struct keeper *keeper,
+                          const struct account *account);
+/* To the log and by an alarm, if there are any. */
+void keeper_profiles_tell(const struct missing_profiles *missing);
+/* All accounts of the store, after a reload: blocks for a second or so for each million. */
+void keeper_profiles_check(struct keeper *keeper);
 
 /* --- keeper_raises.c --- */
 

@@ -15,6 +15,7 @@
 struct loading {
     struct keeper *keeper;
     uint64_t floors, refused;
+    struct missing_profiles missing;
 };
 
 /* While raises are not written, the table may know more than the store: that stays. */
@@ -53,6 +54,7 @@ static bool account_load(void *context, const char *name, const struct account *
 {
     struct loading *loading = context;
 
+    keeper_profiles_look(&loading->missing, loading->keeper, account);
     if (users_put(loading->keeper->users, name, account) != 0)
         loading->refused++;
     return true;
@@ -78,6 +80,7 @@ void keeper_load_accounts(struct keeper *keeper)
         error = store_accounts_each(keeper->store, NULL, account_load, &loading);
     users_complete(keeper->users, error == 0 && loading.refused == 0);
     keeper->accounts_missing = error != 0;
+    keeper_profiles_tell(&loading.missing);
     if (error != 0)
         alarm_raise(ALARM_STORE, "",
                     "the accounts cannot be read: %s; senders are asked to come again",

@@ -505,6 +505,7 @@ struct search {
     struct account_settings settings;
     struct found sender, submitter;
     bool alias_found;
+    bool profile_absent; /* one was looked for that certainly is not there */
     struct account_alias alias;
 };
 
@@ -663,14 +664,17 @@ static bool read_settings(struct search *search)
            account_settings_unpack(&record, &search->settings);
 }
 
-static bool read_profile(const struct search *search, const char *name, struct profile *profile)
+static bool read_profile(struct search *search, const char *name, struct profile *profile)
 {
     char text[TABLE_KEY_MAX];
     union record record;
     struct table_key key;
 
-    return account_profile_key(&key, text, name) && find(search, &key, &record) == TABLE_HIT &&
-           account_profile_unpack(&record, profile);
+    if (!account_profile_key(&key, text, name))
+        return false;
+    const enum table_outcome outcome = find(search, &key, &record);
+    search->profile_absent |= outcome == TABLE_ABSENT;
+    return outcome == TABLE_HIT && account_profile_unpack(&record, profile);
 }
 
 /* --- time: in the same second the stricter holds --- */
@@ -747,7 +751,7 @@ static void add_demand(struct profile *profile, const struct profile *earlier)
 }
 
 /* False: unknown. */
-static bool fill_profile(struct profile *profile, const struct search *search,
+static bool fill_profile(struct profile *profile, struct search *search,
                          const struct account *account, const struct moment *moment)
 {
     struct profile earlier;
@@ -764,7 +768,7 @@ static bool fill_profile(struct profile *profile, const struct search *search,
 }
 
 /* One account's guarantee. False: unknown. */
-static bool fill_account(struct account_demand *demand, const struct search *search,
+static bool fill_account(struct account_demand *demand, struct search *search,
                          const struct found *found, const char *domain, const struct moment *moment)
 {
     const struct account *account = &found->account;
@@ -830,7 +834,7 @@ static void join(struct account_demand *demand, const struct account_demand *sub
     profile_narrow(&demand->profile, &milder);
 }
 
-static bool fill_standard(struct account_demand *demand, const struct search *search)
+static bool fill_standard(struct account_demand *demand, struct search *search)
 {
     demand->by = ACCOUNT_BY_STANDARD;
     if (search->settings.standard[0] == '\0')
@@ -839,8 +843,8 @@ static bool fill_standard(struct account_demand *demand, const struct search *se
     return read_profile(search, search->settings.standard, &demand->profile);
 }
 
-static bool fill_guarantee(struct account_demand *demand, const struct search *search,
-                           const char *domain, const struct moment *moment)
+static bool fill_guarantee(struct account_demand *demand, struct search *search, const char *domain,
+                           const struct moment *moment)
 {
     struct account_demand sender = {0}, submitter = {0};
 
@@ -862,7 +866,7 @@ static bool fill_guarantee(struct account_demand *demand, const struct search *s
     return true;
 }
 
-static bool fill_alias(struct account_demand *demand, const struct search *search)
+static bool fill_alias(struct account_demand *demand, struct search *search)
 {
     if (!search->alias_found)
         return true;
@@ -900,7 +904,7 @@ void account_demand(struct account_demand *demand, const struct table_reader *us
     *demand = (struct account_demand){0};
     demand->known = fill(demand, &search, &from, &submitter, domain, &moment);
     if (!demand->known)
-        *demand = (struct account_demand){0};
+        *demand = (struct account_demand){.profile_absent = search.profile_absent};
 }
 
 /* The order of account.h, of aliases alone. False: unknown. */

@@ -133,8 +133,9 @@ const char *account_by_name(enum account_by by);
 
 /* What the table says of a sender and a recipient domain. */
 struct account_demand {
-    bool
-        known; /* false: could not be read, or not everything is there; all the rest is zero then */
+    /* False: could not be read, or not everything is there. All the rest is zero then, but for: */
+    bool known;
+    bool profile_absent;   /* unknown because a profile that is needed is certainly not there */
     bool guaranteed;       /* the guarantee is on; `profile` is filled */
     enum alias_mode alias; /* of the sender; ALIAS_NONE: it is no secure alias */
     bool alias_sends;      /* it demands as sender; `alias_profile` is filled */

@@ -183,6 +183,29 @@ START_TEST(what_cannot_be_known_of_the_sender_is_temporary_and_never_no_demand)
 }
 END_TEST
 
+/* An administrator's mistake: to ask again helps only when it is mended, and who asks is told. */
+START_TEST(a_profile_that_is_not_configured_is_said_and_temporary)
+{
+    const struct frame_decide dora = request("dora@example.org", "");
+    struct frame_decide emil = request("anna@example.org", "emil@example.org");
+    struct decision decision;
+    const char *why = "";
+
+    put_account("dora@example.org", &(struct account){.flags = ACCOUNT_ON, .profile = "gone"});
+    put_account("emil@example.org",
+                &(struct account){
+                    .flags = ACCOUNT_ON, .profile = "posteo", .before = "gone", .before_s = NOW_S});
+    ck_assert_int_eq(decide_begin(&decision, &dora, users, NOW_MS, NOW_S, &why), FRAME_ERROR_OURS);
+    ck_assert_ptr_nonnull(strstr(why, "profile is not configured"));
+    emil.accepted_s = NOW_S - 60;
+    ck_assert_int_eq(decide_begin(&decision, &emil, users, NOW_MS, NOW_S, &why), FRAME_ERROR_OURS);
+    ck_assert_ptr_nonnull(strstr(why, "profile is not configured"));
+    complete(false); /* then it may only not be there yet */
+    ck_assert_int_eq(decide_begin(&decision, &dora, users, NOW_MS, NOW_S, &why), FRAME_ERROR_OURS);
+    ck_assert_ptr_null(strstr(why, "configured"));
+}
+END_TEST
+
 START_TEST(a_profile_that_the_mta_names_holds_whoever_sends)
 {
     struct frame_decide asked = request("bert@example.org", "");
@@ -505,6 +528,7 @@ int main(void)
     tcase_add_checked_fixture(claims, set_up, tear_down);
     tcase_add_test(claims, the_account_then_the_login_name_then_the_standard_says_what_is_demanded);
     tcase_add_test(claims, what_cannot_be_known_of_the_sender_is_temporary_and_never_no_demand);
+    tcase_add_test(claims, a_profile_that_is_not_configured_is_said_and_temporary);
     tcase_add_test(claims, a_profile_that_the_mta_names_holds_whoever_sends);
     tcase_add_test(claims, the_profile_says_how_fresh_unless_the_request_does);
     tcase_add_test(claims,

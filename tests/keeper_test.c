@@ -235,6 +235,99 @@ START_TEST(an_alias_that_a_reload_takes_away_leaves_the_account_of_its_name_S13)
 }
 END_TEST
 
+/* --- profiles that accounts have, and nobody configured --- */
+
+static void account_add(struct store *store, const char *name, const struct account *account)
+{
+    ck_assert_int_eq(store_account_put(store, name, account), 0);
+}
+
+/* Three need "gone", of whom one only for queued mail; of who is off for long, and of "lost", which
+ * no queued mail can need any more, nothing is to be said. */
+static void accounts_of_gone_make(void)
+{
+    const int64_t now_s = clock_wall_s();
+    struct store *store = memory_open();
+
+    ck_assert_int_eq(store_begin(store), 0);
+    account_add(store, "anna@example.org",
+                &(struct account){.profile = "gone", .flags = ACCOUNT_ON});
+    account_add(store, "bert@example.org",
+                &(struct account){.profile = "gone", .flags = ACCOUNT_ON});
+    account_add(
+        store, "carl@example.org",
+        &(struct account){
+            .profile = "posteo", .flags = ACCOUNT_ON, .before = "gone", .before_s = now_s - 60});
+    account_add(store, "dora@example.org",
+                &(struct account){.profile = "gone", .changed_s = now_s - LIMIT_QUEUE_LIFE_S - 60});
+    account_add(store, "emil@example.org",
+                &(struct account){.profile = "posteo",
+                                  .flags = ACCOUNT_ON,
+                                  .before = "lost",
+                                  .before_s = now_s - LIMIT_QUEUE_LIFE_S - 60});
+    account_add(store, "@everybody.example",
+                &(struct account){.profile = "posteo", .flags = ACCOUNT_ON});
+    ck_assert_int_eq(store_commit(store), 0);
+    store_close(store);
+}
+
+/* Their mail is deferred until it is mended: an administrator must learn of it. */
+START_TEST(a_start_without_a_profile_that_accounts_have_is_said)
+{
+    accounts_of_gone_make();
+    engine_begin();
+    ck_assert(alarm_says("'gone' (3 accounts)"));
+    ck_assert(!alarm_says("lost"));
+    ck_assert(!alarm_says("posteo"));
+    ck_assert_uint_eq(alarm_count(ALARM_PROFILE), 1);
+    engine_end();
+}
+END_TEST
+
+START_TEST(a_reload_without_a_profile_that_accounts_have_is_said)
+{
+    static const char both[] = "profile gone { }\nprofile lost { }\n";
+
+    accounts_of_gone_make();
+    engine_begin_with(both);
+    ck_assert_uint_eq(alarm_count(ALARM_PROFILE), 0);
+    engine_reload_with(both);
+    ck_assert_uint_eq(alarm_count(ALARM_PROFILE), 0);
+    ck_assert(demand_known("anna@example.org", false).guaranteed);
+    engine_reload_with("profile lost { }\n");
+    ck_assert_uint_eq(alarm_count(ALARM_PROFILE), 1);
+    ck_assert(alarm_says("'gone' (3 accounts)"));
+    ck_assert(!demand_of("anna@example.org").known);
+    ck_assert(demand_of("anna@example.org").profile_absent);
+    engine_reload_with(both);
+    ck_assert_uint_eq(alarm_count(ALARM_PROFILE), 1);
+    ck_assert(demand_known("anna@example.org", false).guaranteed);
+    engine_end();
+}
+END_TEST
+
+/* However many there are: what is said has an end. */
+START_TEST(of_many_profiles_that_are_missing_some_are_named)
+{
+    struct store *store = memory_open();
+    struct account account = {.flags = ACCOUNT_ON};
+    char name[64];
+
+    ck_assert_int_eq(store_begin(store), 0);
+    for (unsigned i = 0; i < 100; i++) {
+        snprintf(name, sizeof name, "user%02u@example.org", i);
+        snprintf(account.profile, sizeof account.profile, "gone%02u-with-a-name-of-full-len", i);
+        account_add(store, name, &account);
+    }
+    ck_assert_int_eq(store_commit(store), 0);
+    store_close(store);
+    engine_begin();
+    ck_assert(alarm_says("'gone00-with-a-name-of-full-len' (1 account)"));
+    ck_assert(alarm_says("97 accounts of others"));
+    engine_end();
+}
+END_TEST
+
 /* --- a million --- */
 
 static double processor_s(void)
@@ -488,6 +581,9 @@ int main(void)
     tcase_add_test(start, names_of_one_domain_push_out_only_those_of_the_same_MEM_07);
     tcase_add_test(start, an_order_about_a_host_is_in_force_when_it_is_acknowledged_S10);
     tcase_add_test(start, an_alias_that_a_reload_takes_away_leaves_the_account_of_its_name_S13);
+    tcase_add_test(start, a_start_without_a_profile_that_accounts_have_is_said);
+    tcase_add_test(start, a_reload_without_a_profile_that_accounts_have_is_said);
+    tcase_add_test(start, of_many_profiles_that_are_missing_some_are_named);
     tcase_add_test(start, a_million_entries_are_in_force_a_few_seconds_after_the_start_MEM_01);
     tcase_set_timeout(start, 120);
     suite_add_tcase(suite, start);

@@ -176,6 +176,7 @@
 #define LIMIT_QUEUE_LIFE_S   604800 /* longer than a mail server keeps a message in its queue */
 #define LIMIT_EXCEPTIONS     32     /* of one account: recipient domains for which it is off */
 
+#define LIMIT_PROFILES_NAMED   3     /* of those that are missing; the others are counted */
 #define LIMIT_ALARMS           32    /* kept for `status` */
 #define LIMIT_ALARM_COMMAND_MS 60000 /* a command that takes longer is killed */
 #define LIMIT_COPY_APART_S     86400 /* between two copies of the memory */

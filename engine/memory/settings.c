@@ -255,8 +255,9 @@ static const struct option_row alarm_rows[] = {
      .type = OPTION_TEXT,
      .offset = offsetof(struct alarm_settings, command),
      .maximum = 4000,
-     .help = "Program to run when mail is held, a memory is contradicted or a self-test fails. It "
-             "gets the kind, the domain and a sentence as arguments.",
+     .help = "Program to run when mail is held, a memory is contradicted, a self-test fails, the "
+             "memory cannot be written or a profile is missing. It gets the kind, the domain and a "
+             "sentence as arguments.",
      .live = true},
     {.name = "pause",
      .type = OPTION_DURATION,

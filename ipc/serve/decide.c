@@ -89,7 +89,9 @@ static enum frame_error sender_read(struct decision *decision, const struct fram
         return FRAME_ERROR_NAME;
     }
     if (!demand.known) {
-        *why = "what the sender demands is not known now; ask again in a moment";
+        *why = demand.profile_absent
+                   ? "the sender's profile is not configured here; see mxwardctl status"
+                   : "what the sender demands is not known now; ask again in a moment";
         return FRAME_ERROR_OURS;
     }
     decision->has_profile = demand.guaranteed;
