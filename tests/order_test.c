@@ -289,6 +289,57 @@ START_TEST(an_account_of_its_own_begins_as_what_held_for_its_domain_S2)
 }
 END_TEST
 
+static void except_one(const char *name)
+{
+    struct order order = order_of(ORDERS_USER_EXCEPT, name);
+
+    snprintf(order.domain, sizeof order.domain, "old.example");
+    order.until_s = now_s + 60;
+    ck_assert_int_eq(apply(&order), ORDER_GOOD);
+}
+
+static void switch_it(enum order_kind kind, const char *name)
+{
+    const struct order order = order_of(kind, name);
+
+    ck_assert_int_eq(apply(&order), ORDER_GOOD);
+}
+
+/* The domain's absence ends with the domain's order; a copy of it in an account would not. */
+START_TEST(an_account_of_its_own_takes_no_absence_from_its_domain_S5)
+{
+    struct order order = order_of(ORDERS_USER_OFF, "@example.org");
+
+    switch_it(ORDERS_USER_ON, "@example.org");
+    order.until_s = now_s + 3600;
+    ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    except_one("anna@example.org");
+    ck_assert_ptr_nonnull(strstr(done.sentence, "on for all others"));
+    switch_it(ORDERS_USER_RESUME, "@example.org");
+    const struct account account = account_now("anna@example.org");
+    ck_assert_uint_eq(account.flags, ACCOUNT_ON | ACCOUNT_EXCEPTIONS);
+    ck_assert_str_eq(account.profile, "posteo");
+    ck_assert_int_eq(account.off_since_s, 0);
+    ck_assert_int_eq(account.off_until_s, 0);
+    except_one("bert@example.org"); /* nothing was ended by this one, and nothing is said */
+    ck_assert_ptr_null(strstr(done.sentence, "on for all others"));
+}
+END_TEST
+
+/* Its own absence is its own. */
+START_TEST(an_exception_ends_no_absence_of_the_account_itself_S5)
+{
+    struct order order = order_of(ORDERS_USER_OFF, "anna@example.org");
+
+    switch_it(ORDERS_USER_ON, "anna@example.org");
+    order.until_s = now_s + 3600;
+    ck_assert_int_eq(apply(&order), ORDER_GOOD);
+    except_one("anna@example.org");
+    ck_assert_int_eq(account_now("anna@example.org").off_until_s, now_s + 3600);
+    ck_assert_ptr_null(strstr(done.sentence, "on for all others"));
+}
+END_TEST
+
 START_TEST(an_import_of_a_weaker_profile_keeps_the_old_one_S2)
 {
     const struct order off = order_of(ORDERS_USER_OFF, "anna@example.org");
@@ -864,6 +915,8 @@ int main(void)
     tcase_add_test(claims, a_way_round_by_switching_off_keeps_the_old_profile_too_S2);
     tcase_add_test(claims, two_profiles_that_do_not_cover_each_other_are_not_both_left);
     tcase_add_test(claims, an_account_of_its_own_begins_as_what_held_for_its_domain_S2);
+    tcase_add_test(claims, an_account_of_its_own_takes_no_absence_from_its_domain_S5);
+    tcase_add_test(claims, an_exception_ends_no_absence_of_the_account_itself_S5);
     tcase_add_test(claims, an_import_of_a_weaker_profile_keeps_the_old_one_S2);
     tcase_add_test(claims, a_list_of_any_length_is_read_page_by_page);
     tcase_add_test(claims, off_for_a_time_leaves_the_account_on_S5);

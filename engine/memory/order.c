@@ -24,7 +24,8 @@ struct applying {
     const struct order_rows *rows;
     int64_t now_s;
     struct order_done *done;
-    uint32_t left; /* rows that may still be given */
+    uint32_t left;     /* rows that may still be given */
+    bool left_absence; /* the new account was off with its domain, and is not so any more */
 };
 
 /* --- how it ends --- */
@@ -147,30 +148,40 @@ static void name_above(const struct applying *a, unsigned turn, char above[ACCOU
         snprintf(above, ACCOUNT_NAME_MAX, "@");
 }
 
-/* A new account is what it would be without a record: on, if its domain or everybody is. */
-static bool account_take(struct applying *a, struct account *account)
+/* The guarantee that holds for a name without a record: on, if its domain or everybody is. An
+ * absence of theirs stays theirs: a copy of it would not end when they are switched on again. */
+static enum store_read account_inherit(struct applying *a, struct account *account)
 {
     const char *standard = a->guarantee->standard;
-    enum store_read read = store_account_get(a->store, a->done->name, account);
+    enum store_read read = STORE_ABSENT;
     char above[ACCOUNT_NAME_MAX];
 
-    if (read == STORE_FOUND || read == STORE_BROKEN) /* which reads as on */
-        return true;
     for (unsigned turn = 0; turn < 3 && read == STORE_ABSENT; turn++) {
         name_above(a, turn, above);
         if (above[0] != '\0')
             read = store_account_get(a->store, above, account);
     }
-    if (read == STORE_ERROR) {
-        end(a, ORDER_TROUBLE, "the memory cannot be read");
-        return false;
-    }
-    account->flags &= ACCOUNT_ON | ACCOUNT_ON_BEFORE; /* its exceptions are not ours */
     if (read == STORE_ABSENT) {
         *account = (struct account){.flags = standard != NULL ? ACCOUNT_ON : 0};
         snprintf(account->profile, sizeof account->profile, "%s", standard != NULL ? standard : "");
     }
-    return true;
+    a->left_absence = (account->flags & ACCOUNT_ON) != 0 && a->now_s < account->off_until_s;
+    account->off_since_s = account->off_until_s = 0;
+    account->flags &= ACCOUNT_ON | ACCOUNT_ON_BEFORE; /* its exceptions are not ours */
+    return read;
+}
+
+/* A new account is what it would be without a record; a broken one reads as on. */
+static bool account_take(struct applying *a, struct account *account)
+{
+    enum store_read read = store_account_get(a->store, a->done->name, account);
+
+    if (read == STORE_ABSENT)
+        read = account_inherit(a, account);
+    if (read != STORE_ERROR)
+        return true;
+    end(a, ORDER_TROUBLE, "the memory cannot be read");
+    return false;
 }
 
 /* --- profiles --- */
@@ -388,7 +399,8 @@ static void user_except(struct applying *a)
         return;
     }
     account.flags |= ACCOUNT_EXCEPTIONS;
-    snprintf(sentence, sizeof sentence, "off for mail to %.230s until that time", domain);
+    snprintf(sentence, sizeof sentence, "off for mail to %.170s until that time%s", domain,
+             a->left_absence ? "; on for all others, also while its domain is off" : "");
     if (audited(a, "user-except", a->done->name, domain) && exception_put(a, domain, &exception))
         account_put(a, &account, sentence);
 }
