@@ -289,6 +289,50 @@ START_TEST(an_account_of_its_own_begins_as_what_held_for_its_domain_S2)
 }
 END_TEST
 
+/* Whatever it is in which the new one lets more through: what is queued keeps the old one. */
+START_TEST(a_profile_that_is_milder_in_anything_is_no_cover_for_what_is_queued_S2)
+{
+    struct profile_settings *strict = &profiles.all[0], *mild = &profiles.all[1];
+
+    profiles_make();
+    for (unsigned way = 0; way < 8; way++) {
+        *strict = (struct profile_settings){
+            .name = strict->name, .minimum = 1, .window_ms = 60000, .refuse_at_rcpt = true};
+        *mild = *strict;
+        mild->name = (char *)"mailbox";
+        mild->minimum -= way == 1;
+        mild->window_ms += way == 2;
+        mild->observe = way == 3;
+        mild->exempt_auto_replies = way == 4;
+        mild->exempt_forwards = way == 5;
+        mild->allow_tls_required_no = way == 6;
+        mild->refuse_at_rcpt = way != 7;
+        ck_assert_int_eq(profile_order("posteo"), ORDER_GOOD);
+        ck_assert_str_eq(account_now("anna@example.org").before, "");
+        ck_assert_int_eq(profile_order("mailbox"), ORDER_GOOD);
+        ck_assert_msg(strcmp(account_now("anna@example.org").before, way == 0 ? "" : "posteo") == 0,
+                      "way %u", way);
+        now_s += LIMIT_QUEUE_LIFE_S + 1;
+    }
+}
+END_TEST
+
+/* As a bit that fell on the disk leaves it. */
+static void record_break(const char *name)
+{
+    struct store_key key;
+    struct store_value value;
+
+    ck_assert(store_key_account(&key, name));
+    ck_assert_int_eq(store_begin(store), 0);
+    ck_assert_int_eq(store_get(store, DATABASE_ACCOUNT, store_key_bytes(&key), &value), 1);
+    value.bytes[value.length - 1] ^= 1;
+    ck_assert_int_eq(store_change(store), 0);
+    ck_assert_int_eq(
+        store_put(store, DATABASE_ACCOUNT, store_key_bytes(&key), store_value_bytes(&value), 0), 0);
+    ck_assert_int_eq(store_commit(store), 0);
+}
+
 static void except_one(const char *name)
 {
     struct order order = order_of(ORDERS_USER_EXCEPT, name);
@@ -304,6 +348,26 @@ static void switch_it(enum order_kind kind, const char *name)
 
     ck_assert_int_eq(apply(&order), ORDER_GOOD);
 }
+
+/* What a broken one said is not known; that it was on must be assumed, whatever holds above it. */
+START_TEST(a_broken_record_is_on_also_where_another_is_made_of_it_MEM_08)
+{
+    switch_it(ORDERS_USER_ON, "anna@example.org");
+    switch_it(ORDERS_USER_ON, "@example.org");
+    switch_it(ORDERS_USER_OFF, "@example.org");
+    now_s += LIMIT_QUEUE_LIFE_S + 1;
+    record_break("anna@example.org");
+    except_one("anna@example.org");
+    ck_assert_str_eq(account_now("anna@example.org").profile, "strict");
+    ck_assert_uint_ne(account_now("anna@example.org").flags & ACCOUNT_ON, 0);
+    switch_it(ORDERS_USER_ON, "@");
+    switch_it(ORDERS_USER_OFF, "@");
+    record_break("@example.org");
+    except_one("bert@example.org"); /* below the broken one, and not below who is off */
+    ck_assert_str_eq(account_now("bert@example.org").profile, "strict");
+    ck_assert_uint_ne(account_now("bert@example.org").flags & ACCOUNT_ON, 0);
+}
+END_TEST
 
 /* The domain's absence ends with the domain's order; a copy of it in an account would not. */
 START_TEST(an_account_of_its_own_takes_no_absence_from_its_domain_S5)
@@ -915,6 +979,8 @@ int main(void)
     tcase_add_test(claims, a_way_round_by_switching_off_keeps_the_old_profile_too_S2);
     tcase_add_test(claims, two_profiles_that_do_not_cover_each_other_are_not_both_left);
     tcase_add_test(claims, an_account_of_its_own_begins_as_what_held_for_its_domain_S2);
+    tcase_add_test(claims, a_profile_that_is_milder_in_anything_is_no_cover_for_what_is_queued_S2);
+    tcase_add_test(claims, a_broken_record_is_on_also_where_another_is_made_of_it_MEM_08);
     tcase_add_test(claims, an_account_of_its_own_takes_no_absence_from_its_domain_S5);
     tcase_add_test(claims, an_exception_ends_no_absence_of_the_account_itself_S5);
     tcase_add_test(claims, an_import_of_a_weaker_profile_keeps_the_old_one_S2);
