@@ -153,6 +153,7 @@ static void batch_is_over(struct keeper *keeper, int error)
     if (error != 0)
         store_failed(keeper, error);
     counter_add(&keeper->counts.changes, error == 0 ? keeper->batch_changes : 0);
+    keeper->batch_changes = 0; /* else a full one would keep the keeper from the next message */
     counter_add(&keeper->counts.pending, error == 0 ? (uint64_t)(int64_t)keeper->batch_pending : 0);
     orders_end(keeper, error);
     effects_send(keeper, error);

@@ -328,6 +328,30 @@ START_TEST(of_many_profiles_that_are_missing_some_are_named)
 }
 END_TEST
 
+/* --- a batch that is full --- */
+
+/* More than one batch takes: what is over goes into the next one. */
+START_TEST(orders_beyond_a_full_batch_are_taken_in_the_next)
+{
+    enum { ORDERS = LIMIT_KEEPER_BATCH / LIMIT_EXCEPTIONS + 10 };
+    static struct order_request many[ORDERS];
+    static const struct order_rows no_rows = {.account = no_account, .exception = no_exception};
+
+    engine_begin();
+    front_begin();
+    for (unsigned i = 0; i < ORDERS; i++) {
+        many[i] = (struct order_request){.order = {.kind = ORDERS_USER_ON, .who = "uid 0"},
+                                         .rows = &no_rows};
+        snprintf(many[i].order.name, sizeof many[i].order.name, "user%u@example.org", i);
+        to_keeper(&many[i].message, MESSAGE_ORDER_ASK);
+    }
+    wait_home(ORDERS);
+    for (unsigned i = 0; i < ORDERS; i++)
+        ck_assert_int_eq(many[i].done.result, ORDER_GOOD);
+    engine_end();
+}
+END_TEST
+
 /* --- a million --- */
 
 static double processor_s(void)
@@ -584,6 +608,7 @@ int main(void)
     tcase_add_test(start, a_start_without_a_profile_that_accounts_have_is_said);
     tcase_add_test(start, a_reload_without_a_profile_that_accounts_have_is_said);
     tcase_add_test(start, of_many_profiles_that_are_missing_some_are_named);
+    tcase_add_test(start, orders_beyond_a_full_batch_are_taken_in_the_next);
     tcase_add_test(start, a_million_entries_are_in_force_a_few_seconds_after_the_start_MEM_01);
     tcase_set_timeout(start, 120);
     suite_add_tcase(suite, start);
