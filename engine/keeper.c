@@ -8,7 +8,8 @@
  *
  * Failure: an error of the store ends the batch; what it held is lost, said (counter, alarm), and
  * the store is left alone for LIMIT_KEEPER_PAUSE_MS. Notes of that time are dropped: what they
- * teach is seen again with the next look.
+ * teach is seen again with the next look. A map that was full is no error: it grows, and the orders
+ * of the batch are taken once more.
  */
 #include "engine/keeper_internal.h"
 
@@ -133,6 +134,7 @@ static void keeper_message(struct keeper *keeper, struct message *message)
         keeper_question_take(keeper, container_of(message, struct floors_question, message));
         return;
     case MESSAGE_ORDER_ASK:
+        container_of(message, struct order_request, message)->again = false;
         order_take(keeper, container_of(message, struct order_request, message));
         return;
     case MESSAGE_REPORT_ASK:
@@ -265,22 +267,38 @@ static void keeper_completed(void *context, const struct ring_completion *comple
 
 static uint64_t keeper_sleep_until(struct keeper *keeper, bool more, uint64_t now_ms)
 {
-    if (more || !mailbox_may_sleep(keeper->mailbox))
+    if (more || keeper->again_first != NULL || !mailbox_may_sleep(keeper->mailbox))
         return 0;
     return keeper->in_batch ? keeper->batch_until_ms : now_ms + LIMIT_SLEEP_MS;
+}
+
+/* An order that is to be taken once more, else a message; false: there is neither. */
+static bool keeper_take_one(struct keeper *keeper)
+{
+    struct order_request *again = keeper->again_first;
+    struct message *message;
+
+    if (again != NULL) {
+        keeper->again_first = again->next;
+        if (keeper->again_first == NULL)
+            keeper->again_last = &keeper->again_first;
+        order_take(keeper, again);
+        return true;
+    }
+    message = mailbox_receive(keeper->mailbox);
+    if (message != NULL)
+        keeper_message(keeper, message);
+    return message != NULL;
 }
 
 /* Messages until the batch is full; returns how many. */
 static unsigned keeper_take(struct keeper *keeper)
 {
-    struct message *message;
     unsigned taken = 0;
 
     while (taken < LIMIT_KEEPER_BATCH && keeper->batch_changes < LIMIT_KEEPER_BATCH &&
-           (message = mailbox_receive(keeper->mailbox)) != NULL) {
-        keeper_message(keeper, message);
+           keeper_take_one(keeper))
         taken++;
-    }
     return taken;
 }
 
@@ -297,7 +315,7 @@ static bool keeper_turn(struct keeper *keeper)
     keeper_look_for_settings(keeper);
     keeper_housekeeping(keeper, now_ms);
     mailbox_flush(keeper->mailbox);
-    if (stop && taken == 0 && pool_used(keeper->publishes) == 0)
+    if (stop && taken == 0 && keeper->again_first == NULL && pool_used(keeper->publishes) == 0)
         return false;
     CHECK(ring_turn(keeper->ring, keeper_sleep_until(keeper, taken > 0 || stop, now_ms),
                     keeper_completed, keeper) >= 0);
@@ -356,6 +374,7 @@ int keeper_open(struct keeper **out, const struct configuration *configuration,
     keeper->configuration = configuration;
     keeper->publisher = publisher;
     keeper->orders_last = &keeper->orders_first;
+    keeper->again_last = &keeper->again_first;
     keeper->effects_last = &keeper->effects_first;
     keeper->wall_less_boot_s = clock_wall_s() - (int64_t)(clock_boot_ms() / 1000);
     pthread_mutex_init(&keeper->lock, NULL);

@@ -60,7 +60,9 @@ struct order_request {
     struct order order;
     const struct order_rows *rows; /* called in the keeper's thread */
     struct order_done done;
-    struct order_request *next; /* the keeper's */
+    /* The keeper's: */
+    struct order_request *next;
+    bool again; /* taken for the second time */
 };
 
 /* Front → keeper: something was stopped or held, or would have been. */

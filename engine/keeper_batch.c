@@ -121,6 +121,18 @@ bool keeper_batch_begin(struct keeper *keeper)
     return true;
 }
 
+/* The map was full, and grows for the next batch: there it is taken once more. False: it was. */
+static bool order_waits(struct keeper *keeper, struct order_request *request)
+{
+    if (request->again)
+        return false;
+    request->again = true;
+    request->next = NULL;
+    *keeper->again_last = request;
+    keeper->again_last = &request->next;
+    return true;
+}
+
 /* The orders of a batch: visible first, then acknowledged. Those whose effect travels to a shard
  * are acknowledged when it is back. */
 static void orders_end(struct keeper *keeper, int error)
@@ -131,6 +143,8 @@ static void orders_end(struct keeper *keeper, int error)
     keeper->orders_last = &keeper->orders_first;
     for (; request != NULL; request = next) {
         next = request->next;
+        if (error == -EAGAIN && order_waits(keeper, request))
+            continue;
         if (error != 0) {
             request->done.result = ORDER_TROUBLE;
             snprintf(request->done.sentence, sizeof request->done.sentence,
@@ -174,6 +188,7 @@ void keeper_batch_end(struct keeper *keeper)
 /* A change that the store did not take may be there in part: the whole batch goes. */
 void keeper_batch_abort(struct keeper *keeper, int error)
 {
-    store_abort(keeper->store);
-    batch_is_over(keeper, error);
+    const int spoiled = store_abort(keeper->store); /* the first that went wrong says why */
+
+    batch_is_over(keeper, spoiled != 0 ? spoiled : error);
 }

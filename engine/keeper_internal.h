@@ -48,6 +48,7 @@ struct keeper {
     uint64_t batch_until_ms;
     uint64_t pause_until_ms;                             /* after an error of the store */
     struct order_request *orders_first, **orders_last;   /* of the batch, not yet acknowledged */
+    struct order_request *again_first, **again_last;     /* to be taken once more */
     struct pool *publishes;                              /* struct floor_publish */
     struct floor_publish *effects_first, **effects_last; /* of the batch */
 

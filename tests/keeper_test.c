@@ -5,6 +5,7 @@
  */
 #include "tests/idn_memory.h"
 #include "tests/keeper_support.h"
+#include "tests/map_full.h"
 
 #include <time.h>
 
@@ -352,6 +353,71 @@ START_TEST(orders_beyond_a_full_batch_are_taken_in_the_next)
 }
 END_TEST
 
+/* --- a map that is full --- */
+
+static void order_send(struct order_request *sent, enum order_kind kind, const char *name)
+{
+    static const struct order_rows no_rows = {.account = no_account, .exception = no_exception};
+
+    *sent = (struct order_request){.order = {.kind = (uint8_t)kind,
+                                             .level = LEVEL_VERIFIED,
+                                             .reason = "because",
+                                             .who = "uid 0"},
+                                   .rows = &no_rows};
+    snprintf(sent->order.name, sizeof sent->order.name, "%s", name);
+    to_keeper(&sent->message, MESSAGE_ORDER_ASK);
+}
+
+/* Two of one batch, of which one meets the full map in any of its writes, or the batch's end does:
+ * both are done when the map has grown, and nobody hears of it. */
+START_TEST(orders_that_meet_a_full_map_are_done_when_it_has_grown)
+{
+    static struct order_request two[2];
+    const struct keeper_counts *counts;
+    unsigned met = 0;
+    char name[64];
+
+    engine_begin();
+    front_begin();
+    counts = engine_keeper_counts(engine);
+    for (int nth = 1; nth < 10; nth++) {
+        const unsigned grown = atomic_load(&map_grown), full = atomic_load(&map_full);
+
+        map_fill(nth, 1);
+        snprintf(name, sizeof name, "user%d@example.org", nth);
+        order_send(&two[0], ORDERS_USER_ON, name);
+        snprintf(name, sizeof name, "d%d.example", nth);
+        order_send(&two[1], ORDERS_MEMORY_SET, name);
+        wait_home(2);
+        ck_assert_msg(two[0].done.result == ORDER_GOOD, "%d: %s", nth, two[0].done.sentence);
+        ck_assert_msg(two[1].done.result == ORDER_GOOD, "%d: %s", nth, two[1].done.sentence);
+        ck_assert_uint_eq(atomic_load(&map_grown) - grown, atomic_load(&map_full) - full);
+        ck_assert(demand_of(two[0].done.name).guaranteed);
+        ck_assert_int_eq(table_level(name), LEVEL_VERIFIED);
+        met += atomic_load(&map_full) - full;
+        map_fill(0, 0);
+    }
+    ck_assert_uint_ge(met, 3);
+    ck_assert_uint_eq(counter_read(&counts->failed), met);
+    ck_assert_uint_eq(alarm_count(ALARM_STORE), 0);
+    engine_end();
+}
+END_TEST
+
+/* Once: what does not help is said. */
+START_TEST(an_order_that_meets_a_full_map_again_is_told)
+{
+    engine_begin();
+    front_begin();
+    map_fill(1, 1000);
+    ck_assert_int_eq(order_give(ORDERS_USER_ON, "anna@example.org"), ORDER_TROUBLE);
+    ck_assert_uint_eq(atomic_load(&map_full), 2);
+    map_fill(0, 0);
+    ck_assert_int_eq(order_give(ORDERS_USER_ON, "anna@example.org"), ORDER_GOOD);
+    engine_end();
+}
+END_TEST
+
 /* --- a million --- */
 
 static double processor_s(void)
@@ -609,6 +675,8 @@ int main(void)
     tcase_add_test(start, a_reload_without_a_profile_that_accounts_have_is_said);
     tcase_add_test(start, of_many_profiles_that_are_missing_some_are_named);
     tcase_add_test(start, orders_beyond_a_full_batch_are_taken_in_the_next);
+    tcase_add_test(start, orders_that_meet_a_full_map_are_done_when_it_has_grown);
+    tcase_add_test(start, an_order_that_meets_a_full_map_again_is_told);
     tcase_add_test(start, a_million_entries_are_in_force_a_few_seconds_after_the_start_MEM_01);
     tcase_set_timeout(start, 120);
     suite_add_tcase(suite, start);

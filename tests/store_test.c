@@ -592,6 +592,34 @@ START_TEST(a_batch_that_filled_the_map_is_done_again)
 }
 END_TEST
 
+/* Also of one that was given up before its end. */
+START_TEST(a_batch_that_filled_the_map_and_was_aborted_has_room_the_next_time)
+{
+    const struct store_settings settings = {
+        .directory = scratch.directory, .map_bytes = 256 << 10, .copies = 1};
+    struct store_opened opened;
+    struct store *store;
+    char why[256];
+    int status = 0;
+
+    CLAIM(store_open(&store, &settings, &opened, why, sizeof why) == 0);
+    store->room_bytes = 4096;
+    CLAIM(store_begin(store) == 0);
+    for (uint32_t i = 0; i < LIMIT_STORE_CHANGES && status == 0; i++) {
+        struct numbered numbered;
+        const struct ledger_entry entry = entry_of(i, 1);
+        status = store_entry_put(store, LEDGER_DOMAIN, numbered_domain(&numbered, i), &entry);
+    }
+    CLAIM(status == -EAGAIN);
+    const uint64_t before = store->map_bytes;
+    CLAIM(store_abort(store) == -EAGAIN);
+    CLAIM(store_begin(store) == 0);
+    ck_assert_uint_gt(store->map_bytes, before);
+    CLAIM(store_abort(store) == 0);
+    store_close(store);
+}
+END_TEST
+
 START_TEST(a_second_writer_is_kept_out)
 {
     struct store *store = scratch_open(&scratch, NULL), *second;
@@ -1247,6 +1275,7 @@ int main(void)
     tcase_add_test(values, a_batch_over_its_bound_is_refused_whole);
     tcase_add_test(values, the_map_grows_before_a_batch_of_the_largest_kind);
     tcase_add_test(values, a_batch_that_filled_the_map_is_done_again);
+    tcase_add_test(values, a_batch_that_filled_the_map_and_was_aborted_has_room_the_next_time);
     tcase_add_test(values, a_second_writer_is_kept_out);
     tcase_add_test(values, the_audit_is_read_newest_first_and_is_whole);
     tcase_add_test(values, the_audit_is_bounded_and_forgets_the_oldest);

@@ -224,12 +224,21 @@ int store_change(struct store *store)
     return store->spoiled;
 }
 
-void store_abort(struct store *store)
+/* What the next batch does about it. */
+static void batch_failed(struct store *store)
+{
+    store->report_known = store->audit_known = false;
+    store->grow |= store->spoiled == -EAGAIN;
+    store->damaged |= store->spoiled == -EBADMSG;
+}
+
+int store_abort(struct store *store)
 {
     CHECK(store->batch != NULL && store->reading == 0);
     mdb_txn_abort(store->batch);
     store->batch = NULL;
-    store->report_known = store->audit_known = false;
+    batch_failed(store);
+    return store->spoiled;
 }
 
 /* LMDB says EIO of a write that came short, which is how a full disk begins. */
@@ -268,9 +277,7 @@ int store_commit(struct store *store)
         store->trouble[0] = '\0';
         return 0;
     }
-    store->report_known = store->audit_known = false;
-    store->grow |= store->spoiled == -EAGAIN;
-    store->damaged |= store->spoiled == -EBADMSG;
+    batch_failed(store);
     if (store->spoiled != -EAGAIN)
         store_say(store, "a batch of %u changes is not written: %s", store->changes,
                   strerror(-store->spoiled));

@@ -85,7 +85,7 @@ const char *store_trouble(const struct store *store);
  */
 int store_begin(struct store *store);
 int store_commit(struct store *store);
-void store_abort(struct store *store);
+int store_abort(struct store *store); /* what had spoiled it; 0: nothing had */
 
 enum store_read { STORE_FOUND, STORE_ABSENT, STORE_BROKEN, STORE_ERROR };
 
