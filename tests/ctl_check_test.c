@@ -2,6 +2,7 @@
  * ctl_check_test.c - the real mxwardctl: check, explain, status, reload, config, help, completion,
  * exit codes, and what it says when something is wrong.
  */
+#include "engine/memory/users.h"
 #include "tests/ctl_run.h"
 #include "tests/idn_memory.h"
 
@@ -345,10 +346,97 @@ START_TEST(what_cannot_be_written_is_an_error)
 }
 END_TEST
 
+/* --- check --forward --- */
+
+static struct users *users;
+
+/* The daemon knows some profiles, of which "posteo" lets forwards pass that the mail server says
+ * are some. */
+static void set_up_profiles(void)
+{
+    static const struct guarantee_settings guarantee = {.alias_profile = (char *)"posteo"};
+    static const struct profiles_settings profiles = {
+        .all = {{.name = (char *)"posteo",
+                 .minimum = 1,
+                 .unmet = UNMET_STOP,
+                 .window_ms = 3600000,
+                 .exempt_forwards = true},
+                {.name = (char *)"mailbox", .window_ms = 3600000},
+                {.name = (char *)"patient", .minimum = 1, .window_ms = 3600000}},
+        .count = 3};
+    char why[256] = "";
+    bool accounts_wanted;
+
+    unsetenv("NO_COLOR");
+    setenv("TERM", "xterm", 1);
+    setenv("LC_ALL", "C.UTF-8", 1);
+    standin_prepare(&standin);
+    setenv("MXWARD_SOCKET", standin.socket, 1);
+    standin.engine = standin_start(64);
+    ck_assert_msg(users_open(&users, standin.directory, NULL, 16 << 20, why, sizeof why) == 0, "%s",
+                  why);
+    ck_assert_int_eq(users_configure(users, &guarantee, &profiles, &accounts_wanted), 0);
+    users_heartbeat(users);
+    users_complete(users, true);
+    standin.engine->users = (struct table_writer *)(uintptr_t)users_table(users); /* only read */
+    standin_open(&standin, 64);
+}
+
+static void tear_down_profiles(void)
+{
+    char command[100];
+
+    ran_free(&ran);
+    standin_close(&standin);
+    users_close(users);
+    snprintf(command, sizeof command, "rm -rf '%s'", standin.directory);
+    ck_assert_int_eq(system(command), 0);
+}
+
+/* Each word is a recipient, nobody is the sender, and the profile is "posteo": all of it holds,
+ * since it is not yet a forward. */
+START_TEST(check_forward_tells_whether_forwarded_mail_would_arrive_S8)
+{
+    ran = ctl(standin.directory, "check", "--forward", "anna@dane.example", "bert@none.example");
+    expect_code(&ran, 1);
+    ck_assert_uint_eq(count_of(ran.out, "\n"), 2);
+    ck_assert_ptr_eq(strstr(ran.out, "send "), ran.out);
+    expect_in(ran.out, " anna@dane.example ");
+    expect_in(ran.out, "\nstop ");
+    expect_in(ran.out, " bert@none.example ");
+    again();
+    ran = ctl(standin.directory, "check", "--forward", "--json", "bert@none.example");
+    expect_code(&ran, 1);
+    expect_in(ran.out,
+              "{\"recipient\":\"bert@none.example\",\"status\":\"ok\",\"action\":\"stop\"");
+    expect_in(ran.out, "\"demand\":\"encrypt\"");
+    expect_in(ran.out, "\"profile\":\"posteo\"");
+    again();
+    ran = ctl(standin.directory, "check", "--forward", "anna@dane.example");
+    expect_code(&ran, 0);
+}
+END_TEST
+
+START_TEST(check_forward_asks_for_the_profile_that_is_named)
+{
+    ran = ctl(standin.directory, "check", "--forward", "--profile", "mailbox", "bert@none.example");
+    expect_code(&ran, 0);
+    ck_assert_ptr_eq(strstr(ran.out, "send "), ran.out);
+    again();
+    ran = ctl(standin.directory, "check", "--forward", "--profile", "patient", "bert@none.example");
+    expect_code(&ran, 75);
+    ck_assert_ptr_eq(strstr(ran.out, "defer "), ran.out);
+    again();
+    ran = ctl(standin.directory, "check", "--forward", "--profile=none", "bert@none.example");
+    expect_code(&ran, 64);
+    expect_in(ran.out, "there is no such profile");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("ctl_check");
-    TCase *tcase = tcase_create("ctl");
+    TCase *tcase = tcase_create("ctl"), *profiles;
     SRunner *runner;
     int failed;
 
@@ -369,6 +457,11 @@ int main(void)
     tcase_add_test(tcase, without_a_daemon_it_says_what_to_do);
     tcase_add_test(tcase, what_cannot_be_written_is_an_error);
     suite_add_tcase(suite, tcase);
+    profiles = tcase_create("profiles");
+    tcase_add_checked_fixture(profiles, set_up_profiles, tear_down_profiles);
+    tcase_add_test(profiles, check_forward_tells_whether_forwarded_mail_would_arrive_S8);
+    tcase_add_test(profiles, check_forward_asks_for_the_profile_that_is_named);
+    suite_add_tcase(suite, profiles);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);
