@@ -33,19 +33,51 @@
 static const struct verdict nothing_known = {
     .class = CLASS_UNKNOWN, .conclusion = CONCLUSION_INCONCLUSIVE, .cause = CAUSE_NONE};
 
-/* Past its time a verdict is no evidence any more, and its keys are nobody's (FRESH-01, MEM-03). */
+/* Is the next hop's own name one of the names, which ':' joins? */
+static bool names_hold(const char *names, const char *own)
+{
+    const size_t length = strlen(own);
+
+    while (*names != '\0') {
+        const size_t next = strcspn(names, ":");
+
+        if (next == length && memcmp(names, own, length) == 0)
+            return true;
+        names += next + (names[next] == ':');
+    }
+    return false;
+}
+
+/* The names of mail hosts (and of an alias's target) are vouched for by signed records that have
+ * run out, and the MTA does not look at them again: it would take an old host for a new one
+ * (DEC-08). The name of the domain itself stands for it whatever the DNS says, and an unsigned MX
+ * record gave no other (DANE-31, TLS-21). */
+static void expire_names(struct verdict *verdict, const char *own)
+{
+    const bool stays = own != NULL && own[0] != '\0' && names_hold(verdict->match, own);
+
+    if ((verdict->flags & VERDICT_MX_SECURE) == 0)
+        return;
+    memset(verdict->match, 0, sizeof verdict->match);
+    if (stays) /* it was there, so it fits */
+        memcpy(verdict->match, own, strlen(own));
+}
+
+/* Past its time a verdict is no evidence any more, and its keys are nobody's (FRESH-01, MEM-03). A
+ * policy that the MTA checks against the DNS of the delivery still holds: DANE, encryption. */
 static void matter_make(struct matter *matter, const struct answer_question *question)
 {
     const struct verdict *verdict = question->verdict;
 
     matter->question = question;
     matter->verdict = verdict != NULL ? verdict : &nothing_known;
-    matter->fresh =
-        verdict != NULL && !question->stale && question->now_ms < verdict->valid_until_ms;
-    if (verdict != NULL && question->now_ms >= verdict->valid_until_ms && verdict->pins.count > 0) {
-        matter->without_pins = *verdict;
-        matter->without_pins.pins.count = 0;
-        matter->verdict = &matter->without_pins;
+    matter->expired = verdict != NULL && question->now_ms >= verdict->valid_until_ms;
+    matter->fresh = verdict != NULL && !question->stale && !matter->expired;
+    if (matter->expired && (verdict->pins.count > 0 || verdict->match[0] != '\0')) {
+        matter->remains = *verdict;
+        matter->remains.pins.count = 0;
+        expire_names(&matter->remains, question->next_hop);
+        matter->verdict = &matter->remains;
     }
 }
 
@@ -119,13 +151,15 @@ static void raise_rule(const struct matter *matter, struct demand *demand)
         demand->level = level_of(matter->verdict->floor.rule_level);
 }
 
-/* RTLS-02: a host named by a signed MX record and verified, or the domain authenticated. */
+/* RTLS-02: a host named by a signed MX record (of now) and verified, or the domain authenticated.
+ */
 static void raise_requiretls(const struct matter *matter, struct demand *demand)
 {
+    const bool is_signed = (matter->verdict->flags & VERDICT_MX_SECURE) != 0 && !matter->expired;
+
     if (!facts_are(matter, FACT_REQUIRETLS))
         return;
-    demand->level =
-        (matter->verdict->flags & VERDICT_MX_SECURE) != 0 ? LEVEL_VERIFIED : LEVEL_AUTHENTICATED;
+    demand->level = is_signed ? LEVEL_VERIFIED : LEVEL_AUTHENTICATED;
     demand->unmet = UNMET_STOP;
 }
 

@@ -179,6 +179,7 @@ static struct answer_question question_of(const struct row *row, struct verdict 
         .switched_off = row->switched_off,
         .facts = row->facts,
         .verdict = row->known->nothing ? NULL : verdict,
+        .next_hop = domain.text,
         .stale = row->stale,
         .now_ms = NOW_MS,
         .now_s = NOW_S,
@@ -501,6 +502,40 @@ static void unknown_vetoes_nothing(const struct row *row, const struct answer_qu
 START_TEST(what_is_unknown_or_old_vetoes_nothing_DEC_05_PIT_03_PIT_04_S3)
 {
     every_row(unknown_vetoes_nothing);
+}
+END_TEST
+
+/* What the DNS said has run out: nothing is stopped by it, no key and no host's name is kept, and
+ * what is sent is enforced as before, by what the MTA itself looks up (FRESH-01, DEC-08). */
+static void what_has_expired_is_not_used(const struct row *row,
+                                         const struct answer_question *question,
+                                         const struct answer *answer)
+{
+    struct answer_question later = *question;
+    struct answer seen;
+    struct reading reading;
+
+    if (question->verdict == NULL || row->stale)
+        return;
+    later.now_ms = question->verdict->valid_until_ms;
+    answer_decide(&seen, &later);
+    claim(seen.action != ACTION_STOP || rule_holds(row, RULE_REFUSE), "%s", row_text(row, &seen));
+    claim(seen.demand >= answer->demand, "%s", row_text(row, &seen));
+    for (unsigned i = 0; i < seen.demand_count; i++)
+        claim(!seen.demands[i].met && !seen.demands[i].failed, "%s", row_text(row, &seen));
+    if (seen.policy.answer != POSTFIX_POLICY)
+        return;
+    claim(read_answer(&reading, &seen), "%s", row_text(row, &seen));
+    claim(reading.policy != PLAY_KEYS, "%s", row_text(row, &seen));
+    claim(reading.policy != ENFORCE_SECURE_MATCH || strcmp(reading.match, domain.text) == 0, "%s",
+          row_text(row, &seen));
+    if (seen.action == ACTION_SEND && seen.demand >= LEVEL_ENCRYPT)
+        claim(seen.policy.guarantees >= seen.demand, "%s", row_text(row, &seen));
+}
+
+START_TEST(what_has_expired_names_no_host_and_no_key_and_stops_nothing_FRESH_01_DEC_08_MEM_03)
+{
+    every_row(what_has_expired_is_not_used);
 }
 END_TEST
 
@@ -970,6 +1005,8 @@ int main(void)
     tcase_add_test(laws,
                    send_under_a_demand_carries_a_policy_that_fails_closed_at_delivery_PIT_01_S4);
     tcase_add_test(laws, what_is_unknown_or_old_vetoes_nothing_DEC_05_PIT_03_PIT_04_S3);
+    tcase_add_test(
+        laws, what_has_expired_names_no_host_and_no_key_and_stops_nothing_FRESH_01_DEC_08_MEM_03);
     tcase_add_test(
         laws,
         only_definite_fresh_evidence_stops_and_nobody_who_cannot_be_told_PIT_04_RTLS_05_MSG_01);
