@@ -112,6 +112,11 @@ static bool is_refused(const struct matter *matter)
            (recipient != NULL && floor_rules(recipient, RULE_REFUSE, matter->question->now_s));
 }
 
+static bool memory_is_unknown(const struct matter *matter)
+{
+    return (matter->verdict->floor.flags & FLOOR_UNKNOWN) != 0;
+}
+
 /* --- the sources of demands --- */
 
 /* A number of a later build is held for the strictest. */
@@ -126,8 +131,8 @@ static void raise_memory(const struct matter *matter, struct demand *demand)
     enum level domain = level_of(floor->level), hosts = level_of(floor->hosts_level);
 
     demand->level = domain > hosts ? domain : hosts;
-    if ((floor->flags & FLOOR_UNREADABLE) != 0 && demand->level < LEVEL_ENCRYPT)
-        demand->level = LEVEL_ENCRYPT; /* MEM-08 */
+    if ((floor->flags & (FLOOR_UNREADABLE | FLOOR_UNKNOWN)) != 0 && demand->level < LEVEL_ENCRYPT)
+        demand->level = LEVEL_ENCRYPT; /* MEM-08; see memory_may_ask_more */
 }
 
 static void raise_sts(const struct matter *matter, struct demand *demand)
@@ -295,6 +300,8 @@ static bool is_known(const struct matter *matter, const struct demand *demand)
 {
     const struct verdict *verdict = matter->verdict;
 
+    if (demand->source == DEMAND_MEMORY && memory_is_unknown(matter))
+        return false;
     if (verdict->conclusion == CONCLUSION_UNDELIVERABLE)
         return true;
     if (verdict->conclusion != CONCLUSION_DEFINITE || is_only_unsaid(verdict, demand))
@@ -521,6 +528,37 @@ static enum demand_source decider_of(const struct decision *decision)
     return decision->demand->source;
 }
 
+/*
+ * Nobody could tell in time what is remembered and ruled (the ledger is not in memory, and its
+ * reading late): it may be the strictest there is, which a text for less would pass over (law 2).
+ * So who demands anything gets nothing less than that, or waits until it can be told (DEC-05,
+ * MEM-08). Who demands nothing is not held for our failure (law 3): such mail goes under
+ * encryption, the most that can be asked for everywhere, which nobody who strips TLS meanwhile gets
+ * around. A record that was read and is broken (FLOOR_UNREADABLE) is another matter: waiting mends
+ * nothing there, and encryption is what is left.
+ */
+static bool memory_may_ask_more(const struct answer *answer, const struct matter *matter)
+{
+    bool counts = false, others = false;
+
+    for (unsigned i = 0; i < answer->demand_count; i++) {
+        counts |= answer->demands[i].exemption == EXEMPTION_NONE &&
+                  answer->demands[i].source == DEMAND_MEMORY;
+        others |= answer->demands[i].exemption == EXEMPTION_NONE &&
+                  answer->demands[i].source != DEMAND_MEMORY;
+    }
+    return memory_is_unknown(matter) && counts && others;
+}
+
+static void answer_policy(struct answer *answer, const struct matter *matter, bool released)
+{
+    if (released)
+        postfix_policy_released(&answer->policy);
+    else
+        postfix_policy(&answer->policy, matter->verdict,
+                       memory_may_ask_more(answer, matter) ? LEVEL_AUTHENTICATED : answer->demand);
+}
+
 static bool memory_is_contradicted(const struct answer *answer, const struct matter *matter)
 {
     bool flagged = (matter->verdict->floor.flags & FLOOR_CONTRADICTED) != 0;
@@ -545,10 +583,7 @@ void answer_decide(struct answer *answer, const struct answer_question *question
     if (released && answer->exemption == EXEMPTION_NONE)
         answer->exemption =
             is_tls_report(&matter) ? EXEMPTION_TLS_REPORT : EXEMPTION_TLS_REQUIRED_NO;
-    if (released)
-        postfix_policy_released(&answer->policy);
-    else
-        postfix_policy(&answer->policy, matter.verdict, answer->demand);
+    answer_policy(answer, &matter, released);
     decision = decide(answer, &matter, released);
     answer->action = answer->would = decision.action;
     answer->decided_by = decider_of(&decision);

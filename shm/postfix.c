@@ -128,6 +128,7 @@ enum {
     SEEN = 1 << 15,            /* nothing that matters stayed unseen */
     RELEASED = 1 << 16,        /* not of the verdict: the mail must arrive */
     SOME_TLSA = 1 << 17,       /* as SOME_DANE, unusable records included */
+    MEMORY_UNKNOWN = 1 << 18,  /* nobody could tell in time what is remembered */
 };
 
 #define NO_DEMAND  LEVEL_NONE, LEVEL_OPPORTUNISTIC
@@ -231,6 +232,8 @@ static const struct row {
      "hosts with usable TLSA records, and no others (DANE-17)"},
     {"domain-remembered", THE_DOMAIN, REMEMBERED_DANE, POSTFIX_POLICY, DANE_ONLY, LEVEL_AUTHENTICATED,
      "the domain is remembered as authenticated by DANE: that, or no mail (MEM-05, law 2)"},
+    {"memory-unknown", THE_DOMAIN, MEMORY_UNKNOWN, POSTFIX_HOLD, NO_TEXT, LEVEL_NONE,
+     "what is remembered of the domain could not be read in time, and may demand more (MEM-08, law 2)"},
     {"inexpressible", ANYTHING, 0, POSTFIX_HOLD, NO_TEXT, LEVEL_NONE,
      "no policy text can express the demand for this domain"},
 };
@@ -270,6 +273,8 @@ static uint32_t conditions(const struct verdict *verdict)
         all |= MATCH;
     if (verdict->pins.count > 0 && verdict->pins.count <= VERDICT_PINS_MAX)
         all |= PINS;
+    if ((verdict->floor.flags & FLOOR_UNKNOWN) != 0)
+        all |= MEMORY_UNKNOWN;
     if (verdict->floor.level >= LEVEL_AUTHENTICATED && verdict->floor.proof == PROOF_DANE)
         all |= REMEMBERED_DANE;
     return all;

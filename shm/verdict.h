@@ -124,6 +124,8 @@ enum {
     FLOOR_UNREADABLE = 1 << 1,   /* the ledger's record was broken: TLS required, level unknown
                                     (MEM-08) */
     FLOOR_OBSERVE = 1 << 2,      /* this domain is only observed */
+    FLOOR_UNKNOWN = 1 << 3,      /* never in a record: nobody could tell in time what is remembered
+                                    and ruled; the rest is empty */
 };
 
 /* All zero: nothing remembered, nothing ruled. */

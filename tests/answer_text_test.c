@@ -279,6 +279,42 @@ START_TEST(without_a_record_encryption_can_be_asked_for_and_names_cannot_DEC_05)
 }
 END_TEST
 
+/* The ledger was not read in time (MEM-08): it may hold more than encryption (law 2). */
+START_TEST(what_nobody_can_tell_of_memory_holds_who_demands_something_MEM_08_DEC_05)
+{
+    char change[512];
+
+    about(true, "unknown", NULL, &posteo);
+    verdict = (struct verdict){.class = CLASS_UNKNOWN,
+                               .conclusion = CONCLUSION_INCONCLUSIVE,
+                               .floor.flags = FLOOR_UNKNOWN};
+    question.stale = true;
+    decided(ACTION_DEFER, "4.3.0",
+            "nothing is known yet; what is remembered of the domain could not be read");
+    says("; the sender's guarantee (posteo) demands encryption");
+    ck_assert_int_eq(answer.decided_by, DEMAND_PROFILE);
+    ck_assert_uint_gt(answer_change(&answer, &question, change, sizeof change), 0);
+    ck_assert_str_eq(change, "It would go if what is remembered of the domain could be read: it is "
+                             "tried again.");
+    question.facts = FACT_REQUIRETLS;
+    question.profile = NULL;
+    decided(ACTION_DEFER, "4.3.0",
+            "nothing is known yet; what is remembered of the domain could not be read");
+
+    question.facts = 0; /* who demands nothing does not wait (law 3), nor go in clear (law 2) */
+    decided(ACTION_SEND, "2.0.0", "enforced at the delivery");
+    says("; what may be remembered of the domain demands encryption");
+    ck_assert_str_eq(answer.policy.text, "encrypt protocols=>=TLSv1.2 servername=hostname");
+    question.profile = &posteo;
+    question.switched_off = true;
+    decided(ACTION_SEND, "2.0.0", "exempt: the sender has switched");
+    question.switched_off = false;
+    question.facts = FACT_TLS_REPORT | FACT_LOCAL_ORIGIN;
+    decided(ACTION_SEND, "2.0.0", "exempt: a TLS report");
+    ck_assert_str_eq(answer.policy.text, "may");
+}
+END_TEST
+
 /* --- ends of routes --- */
 
 START_TEST(domains_that_take_no_mail_end_at_their_own_code_MX_08_CODE_08_CODE_09)
@@ -873,6 +909,8 @@ int main(void)
     tcase_add_test(promises, keys_end_with_the_verdict_FRESH_01_MEM_03);
     tcase_add_test(promises, names_of_a_signed_mx_record_end_with_the_verdict_FRESH_01_DEC_08);
     tcase_add_test(promises, requiretls_rests_on_no_signature_that_has_run_out_RTLS_02_FRESH_01);
+    tcase_add_test(promises,
+                   what_nobody_can_tell_of_memory_holds_who_demands_something_MEM_08_DEC_05);
     tcase_add_test(promises, without_a_record_encryption_can_be_asked_for_and_names_cannot_DEC_05);
     tcase_add_test(ends, domains_that_take_no_mail_end_at_their_own_code_MX_08_CODE_08_CODE_09);
     tcase_add_test(ends, a_tlsa_look_up_that_failed_is_temporary_for_everybody_CODE_05_DANE_15);

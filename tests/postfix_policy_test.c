@@ -719,14 +719,16 @@ static unsigned row_number(const char *name)
 static void count_rows(const struct scene *scene, const struct verdict *verdict)
 {
     (void)scene;
-    for (unsigned variant = 0; variant < 4; variant++)
+    for (unsigned variant = 0; variant < 6; variant++)
         for (unsigned demand = 0; demand < DEMANDS; demand++) {
             struct verdict changed = *verdict;
             struct postfix_policy policy;
 
             if (variant % 2 != 0)
                 changed.flags |= VERDICT_POSTFIX_UNSAFE_TLSA;
-            if (variant / 2 != 0)
+            if (variant / 2 == 2)
+                changed.floor.flags = FLOOR_UNKNOWN;
+            if (variant / 2 == 1)
                 changed.floor = (struct floor){.level = LEVEL_AUTHENTICATED, .proof = PROOF_DANE};
             postfix_policy(&policy, &changed, (enum level)demand);
             decided[row_number(policy.row)]++;
