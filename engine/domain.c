@@ -548,7 +548,11 @@ int domains_create(struct domains **out, struct mailbox *mailbox, const struct o
         return error;
     }
     domains->exhausted->verdict = (struct verdict){
-        .class = CLASS_UNKNOWN, .conclusion = CONCLUSION_TEMPORARY, .cause = CAUSE_OURS};
+        .class = CLASS_UNKNOWN,
+        .conclusion = CONCLUSION_TEMPORARY,
+        .cause = CAUSE_OURS,
+        .floor.flags = FLOOR_UNKNOWN, /* nobody asked */
+    };
     *out = domains;
     return 0;
 }

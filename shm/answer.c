@@ -33,19 +33,51 @@
 static const struct verdict nothing_known = {
     .class = CLASS_UNKNOWN, .conclusion = CONCLUSION_INCONCLUSIVE, .cause = CAUSE_NONE};
 
-/* Past its time a verdict is no evidence any more, and its keys are nobody's (FRESH-01, MEM-03). */
+/* Is the next hop's own name one of the names, which ':' joins? */
+static bool names_hold(const char *names, const char *own)
+{
+    const size_t length = strlen(own);
+
+    while (*names != '\0') {
+        const size_t next = strcspn(names, ":");
+
+        if (next == length && memcmp(names, own, length) == 0)
+            return true;
+        names += next + (names[next] == ':');
+    }
+    return false;
+}
+
+/* The names of mail hosts (and of an alias's target) are vouched for by signed records that have
+ * run out, and the MTA does not look at them again: it would take an old host for a new one
+ * (DEC-08). The name of the domain itself stands for it whatever the DNS says, and an unsigned MX
+ * record gave no other (DANE-31, TLS-21). */
+static void expire_names(struct verdict *verdict, const char *own)
+{
+    const bool stays = own != NULL && own[0] != '\0' && names_hold(verdict->match, own);
+
+    if ((verdict->flags & VERDICT_MX_SECURE) == 0)
+        return;
+    memset(verdict->match, 0, sizeof verdict->match);
+    if (stays) /* it was there, so it fits */
+        memcpy(verdict->match, own, strlen(own));
+}
+
+/* Past its time a verdict is no evidence any more, and its keys are nobody's (FRESH-01, MEM-03). A
+ * policy that the MTA checks against the DNS of the delivery still holds: DANE, encryption. */
 static void matter_make(struct matter *matter, const struct answer_question *question)
 {
     const struct verdict *verdict = question->verdict;
 
     matter->question = question;
     matter->verdict = verdict != NULL ? verdict : &nothing_known;
-    matter->fresh =
-        verdict != NULL && !question->stale && question->now_ms < verdict->valid_until_ms;
-    if (verdict != NULL && question->now_ms >= verdict->valid_until_ms && verdict->pins.count > 0) {
-        matter->without_pins = *verdict;
-        matter->without_pins.pins.count = 0;
-        matter->verdict = &matter->without_pins;
+    matter->expired = verdict != NULL && question->now_ms >= verdict->valid_until_ms;
+    matter->fresh = verdict != NULL && !question->stale && !matter->expired;
+    if (matter->expired && (verdict->pins.count > 0 || verdict->match[0] != '\0')) {
+        matter->remains = *verdict;
+        matter->remains.pins.count = 0;
+        expire_names(&matter->remains, question->next_hop);
+        matter->verdict = &matter->remains;
     }
 }
 
@@ -80,6 +112,11 @@ static bool is_refused(const struct matter *matter)
            (recipient != NULL && floor_rules(recipient, RULE_REFUSE, matter->question->now_s));
 }
 
+static bool memory_is_unknown(const struct matter *matter)
+{
+    return (matter->verdict->floor.flags & FLOOR_UNKNOWN) != 0;
+}
+
 /* --- the sources of demands --- */
 
 /* A number of a later build is held for the strictest. */
@@ -94,8 +131,8 @@ static void raise_memory(const struct matter *matter, struct demand *demand)
     enum level domain = level_of(floor->level), hosts = level_of(floor->hosts_level);
 
     demand->level = domain > hosts ? domain : hosts;
-    if ((floor->flags & FLOOR_UNREADABLE) != 0 && demand->level < LEVEL_ENCRYPT)
-        demand->level = LEVEL_ENCRYPT; /* MEM-08 */
+    if ((floor->flags & (FLOOR_UNREADABLE | FLOOR_UNKNOWN)) != 0 && demand->level < LEVEL_ENCRYPT)
+        demand->level = LEVEL_ENCRYPT; /* MEM-08; see memory_may_ask_more */
 }
 
 static void raise_sts(const struct matter *matter, struct demand *demand)
@@ -119,13 +156,15 @@ static void raise_rule(const struct matter *matter, struct demand *demand)
         demand->level = level_of(matter->verdict->floor.rule_level);
 }
 
-/* RTLS-02: a host named by a signed MX record and verified, or the domain authenticated. */
+/* RTLS-02: a host named by a signed MX record (of now) and verified, or the domain authenticated.
+ */
 static void raise_requiretls(const struct matter *matter, struct demand *demand)
 {
+    const bool is_signed = (matter->verdict->flags & VERDICT_MX_SECURE) != 0 && !matter->expired;
+
     if (!facts_are(matter, FACT_REQUIRETLS))
         return;
-    demand->level =
-        (matter->verdict->flags & VERDICT_MX_SECURE) != 0 ? LEVEL_VERIFIED : LEVEL_AUTHENTICATED;
+    demand->level = is_signed ? LEVEL_VERIFIED : LEVEL_AUTHENTICATED;
     demand->unmet = UNMET_STOP;
 }
 
@@ -261,6 +300,8 @@ static bool is_known(const struct matter *matter, const struct demand *demand)
 {
     const struct verdict *verdict = matter->verdict;
 
+    if (demand->source == DEMAND_MEMORY && memory_is_unknown(matter))
+        return false;
     if (verdict->conclusion == CONCLUSION_UNDELIVERABLE)
         return true;
     if (verdict->conclusion != CONCLUSION_DEFINITE || is_only_unsaid(verdict, demand))
@@ -487,6 +528,37 @@ static enum demand_source decider_of(const struct decision *decision)
     return decision->demand->source;
 }
 
+/*
+ * Nobody could tell in time what is remembered and ruled (the ledger is not in memory, and its
+ * reading late): it may be the strictest there is, which a text for less would pass over (law 2).
+ * So who demands anything gets nothing less than that, or waits until it can be told (DEC-05,
+ * MEM-08). Who demands nothing is not held for our failure (law 3): such mail goes under
+ * encryption, the most that can be asked for everywhere, which nobody who strips TLS meanwhile gets
+ * around. A record that was read and is broken (FLOOR_UNREADABLE) is another matter: waiting mends
+ * nothing there, and encryption is what is left.
+ */
+static bool memory_may_ask_more(const struct answer *answer, const struct matter *matter)
+{
+    bool counts = false, others = false;
+
+    for (unsigned i = 0; i < answer->demand_count; i++) {
+        counts |= answer->demands[i].exemption == EXEMPTION_NONE &&
+                  answer->demands[i].source == DEMAND_MEMORY;
+        others |= answer->demands[i].exemption == EXEMPTION_NONE &&
+                  answer->demands[i].source != DEMAND_MEMORY;
+    }
+    return memory_is_unknown(matter) && counts && others;
+}
+
+static void answer_policy(struct answer *answer, const struct matter *matter, bool released)
+{
+    if (released)
+        postfix_policy_released(&answer->policy);
+    else
+        postfix_policy(&answer->policy, matter->verdict,
+                       memory_may_ask_more(answer, matter) ? LEVEL_AUTHENTICATED : answer->demand);
+}
+
 static bool memory_is_contradicted(const struct answer *answer, const struct matter *matter)
 {
     bool flagged = (matter->verdict->floor.flags & FLOOR_CONTRADICTED) != 0;
@@ -511,10 +583,7 @@ void answer_decide(struct answer *answer, const struct answer_question *question
     if (released && answer->exemption == EXEMPTION_NONE)
         answer->exemption =
             is_tls_report(&matter) ? EXEMPTION_TLS_REPORT : EXEMPTION_TLS_REQUIRED_NO;
-    if (released)
-        postfix_policy_released(&answer->policy);
-    else
-        postfix_policy(&answer->policy, matter.verdict, answer->demand);
+    answer_policy(answer, &matter, released);
     decision = decide(answer, &matter, released);
     answer->action = answer->would = decision.action;
     answer->decided_by = decider_of(&decision);

@@ -80,6 +80,7 @@ struct answer_question {
     bool observe;      /* everything is only observed */
     uint32_t facts;
     const struct verdict *verdict; /* NULL: nothing is known of the next hop */
+    const char *next_hop; /* its name, canonical; NULL or "": it has none, or it does not matter */
     /* What is ruled of the recipient's domain, where the next hop is another (a transport map);
      * else NULL. A refusal holds whatever the way; levels are demanded of the next hop alone
      * (PIT-14). */

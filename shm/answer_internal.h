@@ -11,7 +11,8 @@ struct matter {
     const struct answer_question *question;
     const struct verdict *verdict; /* never NULL */
     bool fresh;                    /* it may stop a mail, if it is conclusive */
-    struct verdict without_pins;   /* the verdict, when its time is over; else not set */
+    bool expired;                  /* what the DNS said has run out */
+    struct verdict remains;        /* of the verdict, when it has expired; else not set */
 };
 
 /* What the decision rests on, and so the text. */

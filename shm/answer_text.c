@@ -152,7 +152,10 @@ static void say_who(struct words *words, enum demand_source source, const struct
                                     : source == DEMAND_ALIAS ? matter->question->alias
                                                              : NULL;
 
-    say(words, "%s", sources[source].who);
+    if (source == DEMAND_MEMORY && (matter->verdict->floor.flags & FLOOR_UNKNOWN) != 0)
+        say(words, "what may be remembered of the domain");
+    else
+        say(words, "%s", sources[source].who);
     if (profile != NULL && profile->name[0] != '\0')
         say(words, " (%.*s)", PROFILE_NAME_MAX - 1, profile->name);
 }
@@ -435,6 +438,11 @@ static bool lacks_offer_alone(const struct answer *answer, const struct verdict 
     return false;
 }
 
+static bool memory_is_unknown(const struct answer_question *question)
+{
+    return question->verdict != NULL && (question->verdict->floor.flags & FLOOR_UNKNOWN) != 0;
+}
+
 static void change_of_kept(struct words *words, const struct answer *answer,
                            const struct answer_question *question)
 {
@@ -447,6 +455,9 @@ static void change_of_kept(struct words *words, const struct answer *answer,
         say(words, "It would go if the domain took mail.");
     else if (lacks_offer_alone(answer, question->verdict))
         say(words, "It would go if a mail host offered REQUIRETLS, or without it.");
+    else if (!answer->insecure && memory_is_unknown(question))
+        say(words, "It would go if what is remembered of the domain could be read: it is tried"
+                   " again.");
     else if (!answer->insecure)
         say(words, "It would go if a policy text could say what is demanded%s%s%s, %s.",
             answer->observed ? "" : " (", answer->observed ? "" : answer->policy.rule,

@@ -2,8 +2,9 @@
  * postfix.c - the table of policy texts (see postfix.h). The first row that fits decides; the last
  * holds the mail, so that no verdict is without an answer.
  *
- * Why there is no `protocols` where `dane` leaves some host to the MTA's own opportunistic level:
- * it would turn TLS 1.0 there into clear text, which is less than without us. Why `servername`:
+ * Why there is no `protocols` beside `dane`, and no promise: it leaves a host without TLSA records
+ * to the MTA's own opportunistic level, also one that had some when we looked (DEC-10), and there
+ * `protocols` would turn TLS 1.0 into clear text, which is less than without us. Why `servername`:
  * Postfix sends no SNI otherwise, and our probe did; where DANE is in use Postfix sends the TLSA
  * base domain whatever this says.
  *
@@ -75,7 +76,6 @@ enum text {
     MAY,
     ENCRYPT,
     DANE,
-    DANE_TLS12,
     DANE_ONLY,
     SECURE,      /* the names stand between the halves */
     FINGERPRINT, /* the keys do */
@@ -94,9 +94,6 @@ static const struct text_row {
               " unusable",
               "hosts that fail their TLSA records get nothing; behind an unsigned MX record it is"
               " DANE only with smtp_tls_dane_insecure_mx_policy = dane"},
-    [DANE_TLS12] = {"dane " TLS12, "", "DANE",
-                    "TLS 1.2 or later, whoever answers, if it has TLSA records that are unusable",
-                    "hosts that fail their TLSA records, or do no TLS, get nothing"},
     [DANE_ONLY] = {"dane-only " TLS12, "", "DANE", "nothing goes there",
                    "hosts without usable TLSA records get nothing"},
     [SECURE] =
@@ -131,6 +128,7 @@ enum {
     SEEN = 1 << 15,            /* nothing that matters stayed unseen */
     RELEASED = 1 << 16,        /* not of the verdict: the mail must arrive */
     SOME_TLSA = 1 << 17,       /* as SOME_DANE, unusable records included */
+    MEMORY_UNKNOWN = 1 << 18,  /* nobody could tell in time what is remembered */
 };
 
 #define NO_DEMAND  LEVEL_NONE, LEVEL_OPPORTUNISTIC
@@ -179,16 +177,13 @@ static const struct row {
      "a TLSA record without data: DANE would end Postfix 3.7"},
     {"all-dane", NO_DEMAND, MX_SECURE | ALL_DANE, POSTFIX_POLICY, DANE_ONLY, LEVEL_AUTHENTICATED,
      "every host has usable TLSA records: DANE is mandatory anyway (DANE-11)"},
-    {"some-dane-all-tlsa", NO_DEMAND, MX_SECURE | SOME_DANE | ALL_TLSA, POSTFIX_POLICY, DANE_TLS12,
-     LEVEL_ENCRYPT,
-     "every host has TLSA records, not all usable: TLS is mandatory anyway (DANE-12)"},
     {"some-dane-fails", NO_DEMAND, SOME_DANE | FAILS_DANE, POSTFIX_POLICY, DANE, LEVEL_OPPORTUNISTIC,
      "a host fails its TLSA records: it must get nothing, and the others what they ever got (DANE-11)"},
     {"some-dane-keys", NO_DEMAND, SEEN | SOME_DANE | ENCRYPTS | PINS, POSTFIX_POLICY, FINGERPRINT,
      LEVEL_ENCRYPT,
      "DANE where it is published, encryption elsewhere: by the keys of the TLSA records, and those seen (DANE-11, MX-13)"},
     {"some-dane", NO_DEMAND, MX_SECURE | SOME_DANE, POSTFIX_POLICY, DANE, LEVEL_OPPORTUNISTIC,
-     "some hosts have usable TLSA records: DANE there, and the others as ever (DANE-17)"},
+     "some hosts have usable TLSA records: DANE there, TLS where there are unusable ones, and the others as ever (DANE-12, DANE-17)"},
     {"unsigned-mx-encrypts", NO_DEMAND, MX_INSECURE | SOME_DANE | ENCRYPTS, POSTFIX_POLICY, ENCRYPT,
      LEVEL_ENCRYPT,
      "an unsigned MX record: dane-only would stop all mail, dane would promise nothing (MX-13, DEC-10)"},
@@ -237,6 +232,8 @@ static const struct row {
      "hosts with usable TLSA records, and no others (DANE-17)"},
     {"domain-remembered", THE_DOMAIN, REMEMBERED_DANE, POSTFIX_POLICY, DANE_ONLY, LEVEL_AUTHENTICATED,
      "the domain is remembered as authenticated by DANE: that, or no mail (MEM-05, law 2)"},
+    {"memory-unknown", THE_DOMAIN, MEMORY_UNKNOWN, POSTFIX_HOLD, NO_TEXT, LEVEL_NONE,
+     "what is remembered of the domain could not be read in time, and may demand more (MEM-08, law 2)"},
     {"inexpressible", ANYTHING, 0, POSTFIX_HOLD, NO_TEXT, LEVEL_NONE,
      "no policy text can express the demand for this domain"},
 };
@@ -276,6 +273,8 @@ static uint32_t conditions(const struct verdict *verdict)
         all |= MATCH;
     if (verdict->pins.count > 0 && verdict->pins.count <= VERDICT_PINS_MAX)
         all |= PINS;
+    if ((verdict->floor.flags & FLOOR_UNKNOWN) != 0)
+        all |= MEMORY_UNKNOWN;
     if (verdict->floor.level >= LEVEL_AUTHENTICATED && verdict->floor.proof == PROOF_DANE)
         all |= REMEMBERED_DANE;
     return all;

@@ -86,7 +86,7 @@ enum {
     VERDICT_TLS13_ALL = 1 << 9,
     VERDICT_TLS12_ONLY_SOME = 1 << 10,
     VERDICT_SOME_HOSTS_FAIL_DANE = 1 << 11, /* usable TLSA, and seen not to meet it */
-    VERDICT_TLSA_UNKNOWN_SOME = 1 << 12,    /* a host whose TLSA could not be looked up */
+    VERDICT_TLSA_UNKNOWN_SOME = 1 << 12,    /* a host's TLSA look-up failed, or was not made */
     VERDICT_ALL_HOSTS_TLSA = 1 << 13, /* as ALL_HOSTS_DANE, unusable TLSA counted: TLS everywhere */
     VERDICT_SOME_HOSTS_TLSA = 1 << 14, /* as SOME_HOSTS_DANE, unusable TLSA counted */
 };
@@ -124,6 +124,8 @@ enum {
     FLOOR_UNREADABLE = 1 << 1,   /* the ledger's record was broken: TLS required, level unknown
                                     (MEM-08) */
     FLOOR_OBSERVE = 1 << 2,      /* this domain is only observed */
+    FLOOR_UNKNOWN = 1 << 3,      /* never in a record: nobody could tell in time what is remembered
+                                    and ruled; the rest is empty */
 };
 
 /* All zero: nothing remembered, nothing ruled. */

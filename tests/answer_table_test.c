@@ -131,6 +131,7 @@ static const struct floor floors[] = {
     {.level = LEVEL_AUTHENTICATED, .proof = PROOF_STS},
     {.hosts_level = LEVEL_ENCRYPT},
     {.flags = FLOOR_UNREADABLE},
+    {.flags = FLOOR_UNKNOWN},
     {.level = LEVEL_ENCRYPT, .proof = PROOF_HANDSHAKES, .flags = FLOOR_CONTRADICTED},
     {.level = LEVEL_AUTHENTICATED, .proof = PROOF_DANE, .rule = RULE_EXEMPT},
     {.level = LEVEL_ENCRYPT, .rule = RULE_EXEMPT, .rule_until_s = NOW_S - 1},
@@ -179,6 +180,7 @@ static struct answer_question question_of(const struct row *row, struct verdict 
         .switched_off = row->switched_off,
         .facts = row->facts,
         .verdict = row->known->nothing ? NULL : verdict,
+        .next_hop = domain.text,
         .stale = row->stale,
         .now_ms = NOW_MS,
         .now_s = NOW_S,
@@ -307,7 +309,7 @@ static void expect_demands(struct expected *e, const struct row *row)
         e->demand[DEMAND_RULE] = (enum level)floor->rule_level;
     e->demand[DEMAND_MEMORY] =
         (enum level)(floor->level > floor->hosts_level ? floor->level : floor->hosts_level);
-    if ((floor->flags & FLOOR_UNREADABLE) != 0)
+    if ((floor->flags & (FLOOR_UNREADABLE | FLOOR_UNKNOWN)) != 0)
         e->demand[DEMAND_MEMORY] = LEVEL_ENCRYPT;
     if (strcmp(row->known->name, "MTA-STS") == 0)
         e->demand[DEMAND_STS] = LEVEL_AUTHENTICATED;
@@ -352,12 +354,20 @@ static void expect_exemptions(struct expected *e, const struct row *row)
         e->must_arrive &= e->demand[s] == LEVEL_NONE;
 }
 
+/* Nobody could tell what is remembered: then no evidence is for or against it. */
+static bool is_forgotten(const struct row *row)
+{
+    return (row->floor->flags & FLOOR_UNKNOWN) != 0;
+}
+
 /* Fresh and conclusive evidence says that it is less. */
 static bool expect_failure(const struct row *row, unsigned source, enum level level)
 {
     const struct verdict *verdict = &row->known->verdict;
 
     if (row->known->nothing || row->stale || verdict->conclusion != CONCLUSION_DEFINITE)
+        return false;
+    if (source == DEMAND_MEMORY && is_forgotten(row))
         return false;
     if (verdict->class == CLASS_VERIFIED && verdict->level < level && level <= LEVEL_VERIFIED)
         return false; /* it is there, and only cannot be said */
@@ -433,7 +443,7 @@ static void answer_is_expected(const struct row *row, const struct answer_questi
     claim(answer->action == expect_action(&e, row, answer) && answer->would == answer->action,
           "expected %s: %s", action_name(expect_action(&e, row, answer)), row_text(row, answer));
     claim((strcmp(answer->policy.text, "may") == 0) == e.must_arrive, "%s", row_text(row, answer));
-    contradicted = e.demand[DEMAND_MEMORY] > LEVEL_NONE &&
+    contradicted = e.demand[DEMAND_MEMORY] > LEVEL_NONE && !is_forgotten(row) &&
                    ((row->floor->flags & FLOOR_CONTRADICTED) != 0 ||
                     (row->known->verdict.conclusion == CONCLUSION_UNDELIVERABLE && !row->stale) ||
                     expect_failure(row, DEMAND_MEMORY, e.demand[DEMAND_MEMORY]));
@@ -504,6 +514,40 @@ START_TEST(what_is_unknown_or_old_vetoes_nothing_DEC_05_PIT_03_PIT_04_S3)
 }
 END_TEST
 
+/* What the DNS said has run out: nothing is stopped by it, no key and no host's name is kept, and
+ * what is sent is enforced as before, by what the MTA itself looks up (FRESH-01, DEC-08). */
+static void what_has_expired_is_not_used(const struct row *row,
+                                         const struct answer_question *question,
+                                         const struct answer *answer)
+{
+    struct answer_question later = *question;
+    struct answer seen;
+    struct reading reading;
+
+    if (question->verdict == NULL || row->stale)
+        return;
+    later.now_ms = question->verdict->valid_until_ms;
+    answer_decide(&seen, &later);
+    claim(seen.action != ACTION_STOP || rule_holds(row, RULE_REFUSE), "%s", row_text(row, &seen));
+    claim(seen.demand >= answer->demand, "%s", row_text(row, &seen));
+    for (unsigned i = 0; i < seen.demand_count; i++)
+        claim(!seen.demands[i].met && !seen.demands[i].failed, "%s", row_text(row, &seen));
+    if (seen.policy.answer != POSTFIX_POLICY)
+        return;
+    claim(read_answer(&reading, &seen), "%s", row_text(row, &seen));
+    claim(reading.policy != PLAY_KEYS, "%s", row_text(row, &seen));
+    claim(reading.policy != ENFORCE_SECURE_MATCH || strcmp(reading.match, domain.text) == 0, "%s",
+          row_text(row, &seen));
+    if (seen.action == ACTION_SEND && seen.demand >= LEVEL_ENCRYPT)
+        claim(seen.policy.guarantees >= seen.demand, "%s", row_text(row, &seen));
+}
+
+START_TEST(what_has_expired_names_no_host_and_no_key_and_stops_nothing_FRESH_01_DEC_08_MEM_03)
+{
+    every_row(what_has_expired_is_not_used);
+}
+END_TEST
+
 /* A stop has a definite cause (PIT-04), and temporary trouble is never more than that (RTLS-05). */
 /* And nobody is stopped who cannot be told, but where signed records say that the domain takes no
  * mail (MSG-01, RTLS-06). */
@@ -537,6 +581,38 @@ START_TEST(only_definite_fresh_evidence_stops_and_nobody_who_cannot_be_told_PIT_
 }
 END_TEST
 
+static bool memory_counts(const struct answer *answer)
+{
+    return answer->demand_count > 0 && answer->demands[0].source == DEMAND_MEMORY &&
+           answer->demands[0].exemption == EXEMPTION_NONE;
+}
+
+/* Law 2: what is remembered may be the strictest, so who demands anything gets that, or waits; law
+ * 3: who demands nothing does not wait for what we cannot tell. */
+static void what_is_forgotten_is_feared(const struct row *row,
+                                        const struct answer_question *question,
+                                        const struct answer *answer)
+{
+    const enum conclusion conclusion =
+        question->verdict != NULL ? question->verdict->conclusion : CONCLUSION_INCONCLUSIVE;
+
+    if (!is_forgotten(row) || !memory_counts(answer) || answer->action == ACTION_STOP)
+        return;
+    if (answer->source > DEMAND_MEMORY && answer->action == ACTION_SEND)
+        claim(answer->policy.guarantees == LEVEL_AUTHENTICATED, "%s", row_text(row, answer));
+    if (answer->source == DEMAND_MEMORY && conclusion == CONCLUSION_INCONCLUSIVE &&
+        (question->verdict->flags & (VERDICT_MX_SECURE | VERDICT_SOME_HOSTS_FAIL_DANE)) == 0)
+        claim(answer->action == ACTION_SEND && answer->policy.guarantees >= LEVEL_ENCRYPT, "%s",
+              row_text(row, answer));
+    claim(!answer->alarm, "%s", row_text(row, answer));
+}
+
+START_TEST(what_cannot_be_told_of_memory_holds_only_who_demands_something_MEM_08_DEC_05)
+{
+    every_row(what_is_forgotten_is_feared);
+}
+END_TEST
+
 /* The policy is there whatever the action: an MTA that tries all the same is not less safe. */
 static void the_policy_is_always_there(const struct row *row,
                                        const struct answer_question *question,
@@ -546,7 +622,10 @@ static void the_policy_is_always_there(const struct row *row,
 
     if (question->verdict == NULL || strcmp(answer->policy.text, "may") == 0)
         return;
-    postfix_policy(&policy, question->verdict, answer->demand);
+    postfix_policy(&policy, question->verdict,
+                   is_forgotten(row) && answer->source > DEMAND_MEMORY && memory_counts(answer)
+                       ? LEVEL_AUTHENTICATED
+                       : answer->demand);
     claim(policy.answer == answer->policy.answer && strcmp(policy.text, answer->policy.text) == 0,
           "%s", row_text(row, answer));
     if (answer->demand >= LEVEL_ENCRYPT)
@@ -959,6 +1038,8 @@ int main(void)
     tcase_add_checked_fixture(laws, known_make, NULL);
     tcase_add_test(rows, every_answer_is_as_the_rules_say_DEC_01_to_06_S1_S9_S10_S11_S13);
     tcase_add_test(rows, the_policy_stands_beside_every_action);
+    tcase_add_test(rows,
+                   what_cannot_be_told_of_memory_holds_only_who_demands_something_MEM_08_DEC_05);
     tcase_add_test(rows, observe_enforces_nothing_and_records_what_would_have_been);
     tcase_add_test(rows, an_observing_profile_enforces_what_a_sender_without_one_gets);
     tcase_add_test(rows, an_alias_in_force_is_not_observed_because_the_account_is);
@@ -970,6 +1051,8 @@ int main(void)
     tcase_add_test(laws,
                    send_under_a_demand_carries_a_policy_that_fails_closed_at_delivery_PIT_01_S4);
     tcase_add_test(laws, what_is_unknown_or_old_vetoes_nothing_DEC_05_PIT_03_PIT_04_S3);
+    tcase_add_test(
+        laws, what_has_expired_names_no_host_and_no_key_and_stops_nothing_FRESH_01_DEC_08_MEM_03);
     tcase_add_test(
         laws,
         only_definite_fresh_evidence_stops_and_nobody_who_cannot_be_told_PIT_04_RTLS_05_MSG_01);

@@ -213,6 +213,58 @@ START_TEST(keys_end_with_the_verdict_FRESH_01_MEM_03)
 }
 END_TEST
 
+/* Names that a signed MX record gave are vouched for as long as it is (DEC-08); the domain's own
+ * name stands for it whatever the DNS says. */
+START_TEST(names_of_a_signed_mx_record_end_with_the_verdict_FRESH_01_DEC_08)
+{
+    static const char both[] = "secure match=mx1.host.example:domain.example "
+                               "protocols=>=TLSv1.2 servername=hostname",
+                      own[] = "secure match=domain.example "
+                              "protocols=>=TLSv1.2 servername=hostname";
+    const struct profile verified = {.minimum = LEVEL_VERIFIED, .unmet = UNMET_STOP};
+
+    about(true, "verified", NULL, &verified);
+    question.next_hop = "domain.example";
+    question.stale = true;
+    question.now_ms = verdict.valid_until_ms - 1;
+    decided(ACTION_SEND, "2.0.0", "enforced at the delivery");
+    ck_assert_str_eq(answer.policy.text, both);
+    question.now_ms = verdict.valid_until_ms;
+    decided(ACTION_SEND, "2.0.0", "enforced at the delivery");
+    ck_assert_str_eq(answer.policy.text, own);
+    question.next_hop = "main.example"; /* ends as one of them does, and is none */
+    decided(ACTION_DEFER, "4.7.5", "client TLS configuration problem");
+    question.next_hop = ""; /* an address */
+    decided(ACTION_DEFER, "4.7.5", "client TLS configuration problem");
+    question.next_hop = NULL;
+    decided(ACTION_DEFER, "4.7.5", "client TLS configuration problem");
+
+    about(false, "verified", NULL, &verified); /* its names are the domain's own */
+    question.now_ms = verdict.valid_until_ms;
+    decided(ACTION_SEND, "2.0.0", "enforced at the delivery");
+    ck_assert_str_eq(answer.policy.text, own);
+}
+END_TEST
+
+START_TEST(requiretls_rests_on_no_signature_that_has_run_out_RTLS_02_FRESH_01)
+{
+    about(true, "verified", NULL, NULL);
+    verdict.flags |= VERDICT_REQUIRETLS_SOME;
+    question.facts = FACT_REQUIRETLS;
+    question.next_hop = "domain.example";
+    decided(ACTION_SEND, "2.0.0", "enforced at the delivery");
+    question.now_ms = verdict.valid_until_ms;
+    decided(ACTION_DEFER, "4.7.5", "client TLS configuration problem");
+    ck_assert_int_eq(answer.demand, LEVEL_AUTHENTICATED);
+
+    about(true, "dane", NULL, NULL); /* what the mail program asks for again */
+    question.facts = FACT_REQUIRETLS;
+    question.now_ms = verdict.valid_until_ms;
+    decided(ACTION_SEND, "2.0.0", "enforced at the delivery");
+    ck_assert_str_eq(answer.policy.text, "dane-only protocols=>=TLSv1.2");
+}
+END_TEST
+
 START_TEST(without_a_record_encryption_can_be_asked_for_and_names_cannot_DEC_05)
 {
     about(true, "clear", NULL, &posteo);
@@ -224,6 +276,42 @@ START_TEST(without_a_record_encryption_can_be_asked_for_and_names_cannot_DEC_05)
     ck_assert_ptr_null(strstr(answer.text, "ago"));
     question.profile = &mailbox;
     decided(ACTION_SEND, "2.0.0", "the mail program does");
+}
+END_TEST
+
+/* The ledger was not read in time (MEM-08): it may hold more than encryption (law 2). */
+START_TEST(what_nobody_can_tell_of_memory_holds_who_demands_something_MEM_08_DEC_05)
+{
+    char change[512];
+
+    about(true, "unknown", NULL, &posteo);
+    verdict = (struct verdict){.class = CLASS_UNKNOWN,
+                               .conclusion = CONCLUSION_INCONCLUSIVE,
+                               .floor.flags = FLOOR_UNKNOWN};
+    question.stale = true;
+    decided(ACTION_DEFER, "4.3.0",
+            "nothing is known yet; what is remembered of the domain could not be read");
+    says("; the sender's guarantee (posteo) demands encryption");
+    ck_assert_int_eq(answer.decided_by, DEMAND_PROFILE);
+    ck_assert_uint_gt(answer_change(&answer, &question, change, sizeof change), 0);
+    ck_assert_str_eq(change, "It would go if what is remembered of the domain could be read: it is "
+                             "tried again.");
+    question.facts = FACT_REQUIRETLS;
+    question.profile = NULL;
+    decided(ACTION_DEFER, "4.3.0",
+            "nothing is known yet; what is remembered of the domain could not be read");
+
+    question.facts = 0; /* who demands nothing does not wait (law 3), nor go in clear (law 2) */
+    decided(ACTION_SEND, "2.0.0", "enforced at the delivery");
+    says("; what may be remembered of the domain demands encryption");
+    ck_assert_str_eq(answer.policy.text, "encrypt protocols=>=TLSv1.2 servername=hostname");
+    question.profile = &posteo;
+    question.switched_off = true;
+    decided(ACTION_SEND, "2.0.0", "exempt: the sender has switched");
+    question.switched_off = false;
+    question.facts = FACT_TLS_REPORT | FACT_LOCAL_ORIGIN;
+    decided(ACTION_SEND, "2.0.0", "exempt: a TLS report");
+    ck_assert_str_eq(answer.policy.text, "may");
 }
 END_TEST
 
@@ -819,6 +907,10 @@ int main(void)
     tcase_add_test(promises, a_secure_alias_demands_for_itself_S13);
     tcase_add_test(promises, old_evidence_shapes_the_policy_and_stops_nothing_S3_FRESH_03);
     tcase_add_test(promises, keys_end_with_the_verdict_FRESH_01_MEM_03);
+    tcase_add_test(promises, names_of_a_signed_mx_record_end_with_the_verdict_FRESH_01_DEC_08);
+    tcase_add_test(promises, requiretls_rests_on_no_signature_that_has_run_out_RTLS_02_FRESH_01);
+    tcase_add_test(promises,
+                   what_nobody_can_tell_of_memory_holds_who_demands_something_MEM_08_DEC_05);
     tcase_add_test(promises, without_a_record_encryption_can_be_asked_for_and_names_cannot_DEC_05);
     tcase_add_test(ends, domains_that_take_no_mail_end_at_their_own_code_MX_08_CODE_08_CODE_09);
     tcase_add_test(ends, a_tlsa_look_up_that_failed_is_temporary_for_everybody_CODE_05_DANE_15);

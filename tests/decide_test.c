@@ -436,6 +436,25 @@ START_TEST(the_report_says_whose_demand_stopped_it)
 }
 END_TEST
 
+START_TEST(the_next_hops_own_name_outlives_what_its_records_say_DEC_08)
+{
+    const struct verdict verdict = {.flags = VERDICT_MX_SECURE,
+                                    .began_ms = NOW_MS - 2,
+                                    .valid_until_ms = NOW_MS - 1,
+                                    .match = "mx.example.net:example.com"};
+    struct frame_decide asked = request("anna@example.org", "");
+    struct decision decision;
+    struct answer answer;
+
+    ck_assert_int_eq(begin(&decision, &asked), FRAME_ERROR_NONE);
+    decision.has_profile = true;
+    decision.profile = (struct profile){.minimum = LEVEL_VERIFIED};
+    decide_answer(&answer, &decision, &verdict, false, NOW_MS);
+    ck_assert_str_eq(answer.policy.text,
+                     "secure match=example.com protocols=>=TLSv1.2 servername=hostname");
+}
+END_TEST
+
 START_TEST(a_secure_alias_takes_mail_over_encrypted_connections_only)
 {
     static const char *const hops[] = {"10.1.0.0/16"};
@@ -539,6 +558,7 @@ int main(void)
     tcase_add_test(claims,
                    the_derivation_has_every_demand_the_evidence_the_row_and_what_would_change_it);
     tcase_add_test(claims, the_report_says_whose_demand_stopped_it);
+    tcase_add_test(claims, the_next_hops_own_name_outlives_what_its_records_say_DEC_08);
     tcase_add_test(claims, a_secure_alias_takes_mail_over_encrypted_connections_only);
     tcase_add_test(claims, an_alias_that_is_only_observed_takes_all_mail_and_says_so);
     tcase_add_test(claims, mail_that_comes_in_needs_no_accounts_S13);

@@ -425,6 +425,7 @@ START_TEST(a_stopping_daemon_answers_at_once_and_asks_nothing)
     domains_stop(domains);
     ask(0, "s.lab", 0);
     ck_assert_int_eq(requests[0].facts->verdict.cause, CAUSE_OURS);
+    ck_assert_int_eq(requests[0].facts->verdict.floor.flags, FLOOR_UNKNOWN);
     ck_assert_uint_eq(came_home(), 1);
     ck_assert_uint_eq(mx_asked, 0);
 }

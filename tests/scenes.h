@@ -348,8 +348,9 @@ static inline bool goes(enum enforce policy, const struct situation *situation, 
 static inline bool ignores_tlsa(enum enforce policy, const struct situation *situation, bool secure)
 {
     bool met = situation->sight == MEETS_DANE || situation->sight == VERIFIES;
+    bool unknown = situation->tlsa == TLSA_FAILED || situation->no_facts; /* it may have some */
 
-    if (situation->excluded || (situation->tlsa != USABLE && situation->tlsa != TLSA_FAILED))
+    if (situation->excluded || (situation->tlsa != USABLE && !unknown))
         return false;
     if (policy == ENFORCE_ENCRYPT)
         return true;
@@ -357,7 +358,7 @@ static inline bool ignores_tlsa(enum enforce policy, const struct situation *sit
         return false;
     /* Behind an unsigned MX the domain's own certificate is more than DANE at a host that meets it.
      */
-    return situation->tlsa == TLSA_FAILED || secure || !met;
+    return unknown || secure || !met;
 }
 
 static const enum level level_of[] = {

@@ -34,12 +34,15 @@ static void put_users(struct table_writer *writer)
     const struct account_settings settings = {.delimiter = "+", .standard = "posteo"};
     const struct profile profile = {
         .name = "posteo", .minimum = LEVEL_ENCRYPT, .unmet = UNMET_STOP, .window_ms = 60000};
+    const struct profile nothing = {.name = "nothing"};
     union record record;
     struct table_key key;
 
     ck_assert(account_settings_pack(&record, &key, &settings, clock_boot_ms()));
     ck_assert_int_eq(table_writer_put_record(writer, &key, &record), 0);
     ck_assert(account_profile_pack(&record, &key, &profile, clock_boot_ms()));
+    ck_assert_int_eq(table_writer_put_record(writer, &key, &record), 0);
+    ck_assert(account_profile_pack(&record, &key, &nothing, clock_boot_ms()));
     ck_assert_int_eq(table_writer_put_record(writer, &key, &record), 0);
     for (unsigned partition = 0; partition < TABLE_PARTITIONS; partition++)
         table_writer_set_complete(writer, (uint16_t)partition, true);
@@ -377,6 +380,33 @@ START_TEST(a_refusal_of_the_recipients_domain_holds_on_every_way_PIT_14)
 }
 END_TEST
 
+static void decided_late(const char *recipient, const char *profile, enum mxw_action action,
+                         const char *text)
+{
+    struct mxw_message message = message_to(recipient, false);
+    struct mxw_decision decision;
+
+    message.profile = profile;
+    message.deadline_ms = 50;
+    ck_assert_int_eq(mxw_decide(mxw, &message, &decision, WAIT_MS), MXW_OK);
+    ck_assert_msg(decision.action == (int)action && strstr(decision.text, text) != NULL,
+                  "%s of %s: %s %s", recipient, profile, decision.action_name, decision.text);
+}
+
+/* The table is not known to hold all of the ledger, and the engine is late, or fails. */
+START_TEST(what_the_table_may_not_hold_is_not_taken_for_nothing_remembered_MEM_08)
+{
+    atomic_store(&standin.engine->hold, true);
+    decided_late("carl@hold.example", "posteo", MXW_DEFER, "could not be read in time");
+    decided_late("carl@hold.example", "nothing", MXW_SEND, "may be remembered");
+    decided_late("carl@ours.example", "posteo", MXW_SEND, "enforced at the delivery");
+    for (unsigned partition = 0; partition < TABLE_PARTITIONS; partition++)
+        table_writer_set_complete(standin.engine->table, (uint16_t)partition, true);
+    decided_late("carl@hold.example", "posteo", MXW_SEND, "enforced at the delivery");
+    decided_late("carl@hold.example", "nothing", MXW_SEND, "does by itself");
+}
+END_TEST
+
 START_TEST(stopping_waits_for_look_ups_under_way)
 {
     const struct mxw_message message = message_to("hugh@clear.example", true);
@@ -411,6 +441,7 @@ int main(void)
     tcase_add_test(tests, look_ups_are_bounded_and_every_message_is_answered);
     tcase_add_test(tests, a_client_may_vanish_while_keys_are_looked_up);
     tcase_add_test(tests, a_refusal_of_the_recipients_domain_holds_on_every_way_PIT_14);
+    tcase_add_test(tests, what_the_table_may_not_hold_is_not_taken_for_nothing_remembered_MEM_08);
     tcase_add_test(tests, stopping_waits_for_look_ups_under_way);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);

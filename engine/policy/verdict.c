@@ -231,10 +231,12 @@ static unsigned census_decides(const struct census *census, enum tls_class class
 
 /* --- level and what enforces it --- */
 
-/* A PKIX policy would replace DANE at hosts that have it: only where that lowers nothing. */
+/* A PKIX policy would replace DANE at hosts that have it: only where that lowers nothing. Who may
+ * have it, for all we know, counts as one who has: that its look-up failed, or was never made
+ * (DANE-15), is no answer (law 2). */
 static bool match_is_allowed(const struct census *census)
 {
-    if (census->trouble > 0)
+    if (census->need[NEED_UNKNOWN] > 0)
         return false;
     return census->route->secure ? census->need[NEED_DANE] == 0
                                  : census->failing_dane == 0 && census->unseen_under_dane == 0;
@@ -248,7 +250,7 @@ static void enforce(struct verdict *verdict, enum enforce enforce, enum level le
 
 static void verdict_enforce(struct verdict *verdict, const struct census *census)
 {
-    bool dane = census->need[NEED_DANE] > 0;
+    bool dane = census->need[NEED_DANE] > 0, maybe_dane = dane || census->need[NEED_UNKNOWN] > 0;
 
     if (census->route->secure && (census->dane_seen || all_need_dane(census)))
         enforce(verdict, ENFORCE_DANE_ONLY, LEVEL_AUTHENTICATED);
@@ -257,8 +259,7 @@ static void verdict_enforce(struct verdict *verdict, const struct census *census
     else if (all_need_dane(census))
         enforce(verdict, ENFORCE_DANE_ELSE_ENCRYPT, LEVEL_DANE_INSECURE_MX);
     else if (census->best >= LEVEL_ENCRYPT || all_need_tls(census))
-        enforce(verdict, dane || census->trouble > 0 ? ENFORCE_DANE_ELSE_ENCRYPT : ENFORCE_ENCRYPT,
-                LEVEL_ENCRYPT);
+        enforce(verdict, maybe_dane ? ENFORCE_DANE_ELSE_ENCRYPT : ENFORCE_ENCRYPT, LEVEL_ENCRYPT);
     else if (dane || census->need[NEED_TLS] > 0)
         enforce(verdict, ENFORCE_DANE, LEVEL_OPPORTUNISTIC);
     else
@@ -390,7 +391,7 @@ static void verdict_flags(struct verdict *verdict, const struct census *census)
     flag_if(verdict, census->need[NEED_DANE] > 0, VERDICT_SOME_HOSTS_DANE);
     flag_if(verdict, census->need[NEED_DANE] + census->need[NEED_TLS] > 0, VERDICT_SOME_HOSTS_TLSA);
     flag_if(verdict, census->failing_dane > 0, VERDICT_SOME_HOSTS_FAIL_DANE);
-    flag_if(verdict, census->trouble > 0, VERDICT_TLSA_UNKNOWN_SOME);
+    flag_if(verdict, census->need[NEED_UNKNOWN] > 0, VERDICT_TLSA_UNKNOWN_SOME);
     flag_if(verdict, hosts_differ(census), VERDICT_MIXED);
     verdict_tls_flags(verdict, census);
 }

@@ -24,16 +24,16 @@ struct known {
     bool stale; /* older than was asked for, or past its time */
 };
 
-/* A miss in a table that does not hold all floors, or a record that cannot be read: TLS may be
- * required, and nobody knows (MEM-08). */
-static void known_unreadable(struct known *known)
+/* A miss in a table that does not hold all floors, or one that cannot be read now: what the ledger
+ * holds of it nobody can tell (MEM-08). The rule for that stands in shm/answer. */
+static void known_unknown(struct known *known)
 {
     known->there = true;
     known->stale = true;
     known->verdict = (struct verdict){
         .class = CLASS_UNKNOWN,
         .conclusion = CONCLUSION_INCONCLUSIVE,
-        .floor = {.level = LEVEL_ENCRYPT, .flags = FLOOR_UNREADABLE},
+        .floor = {.flags = FLOOR_UNKNOWN},
     };
 }
 
@@ -45,7 +45,7 @@ static void known_from_table(const struct front *front, const struct decision *d
 
     memset(known, 0, sizeof *known);
     if (!front->table || !table_key_make(&key, text, next_hop_text(&decision->next_hop, text))) {
-        known_unreadable(known);
+        known_unknown(known);
         return;
     }
     switch (table_read(front->table, &key, now_ms, &known->verdict)) {
@@ -58,7 +58,7 @@ static void known_from_table(const struct front *front, const struct decision *d
         return;
     case TABLE_MISS:
     case TABLE_UNKNOWN:
-        known_unreadable(known);
+        known_unknown(known);
         return;
     }
 }
@@ -75,6 +75,11 @@ static void recipient_floor_from_table(const struct front *front, struct decisio
         publisher_floor(front->table, &own, now_ms, &decision->recipient_floor);
 }
 
+static bool memory_is_unknown(const struct known *known)
+{
+    return known->there && (known->verdict.floor.flags & FLOOR_UNKNOWN) != 0;
+}
+
 /* What the engine brought home counts unless it is our own failure. */
 static void known_of_question(const struct front *front, const struct question *question,
                               uint64_t now_ms, struct known *known)
@@ -83,6 +88,8 @@ static void known_of_question(const struct front *front, const struct question *
 
     if (facts == NULL || facts->verdict.cause == CAUSE_OURS) {
         known_from_table(front, &question->decision, now_ms, known);
+        if (facts != NULL && memory_is_unknown(known)) /* that much it has found out */
+            known->verdict.floor = facts->verdict.floor;
         return;
     }
     struct known table;
@@ -90,7 +97,7 @@ static void known_of_question(const struct front *front, const struct question *
     *known = (struct known){.verdict = facts->verdict, .there = true, .stale = facts->limited};
     /* What is remembered and ruled may have changed since that look: the table has it. */
     known_from_table(front, &question->decision, now_ms, &table);
-    if (table.there && (table.verdict.floor.flags & FLOOR_UNREADABLE) == 0)
+    if (table.there && !memory_is_unknown(&table))
         known->verdict.floor = table.verdict.floor;
 }
 

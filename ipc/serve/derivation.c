@@ -84,6 +84,7 @@ static void write_floor(struct json *json, const struct floor *floor)
     json_put_boolean(json, "contradicted", (floor->flags & FLOOR_CONTRADICTED) != 0);
     json_put_unsigned(json, "contradicted_at_s", floor->contradicted_at_s);
     json_put_boolean(json, "unreadable", (floor->flags & FLOOR_UNREADABLE) != 0);
+    json_put_boolean(json, "unknown", (floor->flags & FLOOR_UNKNOWN) != 0);
     json_put_boolean(json, "observe", (floor->flags & FLOOR_OBSERVE) != 0);
     write_rule(json, "rule", floor);
     json_put_text(json, "rule_level",
