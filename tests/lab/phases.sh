@@ -281,7 +281,8 @@ opted_out_by_any_name() {
 one_message_at_a_time() {
     start_second -e 's/^daemon *{/&\n    mailbox = 1/' -e 's/shards = [0-9]*/shards = 3/' \
         -e 's/^probe *{/&\n    heavy_per_turn = 1/' || return 1
-    grep -v '^offers-\|^rate-limit' "$live/domains" >"$live/narrow"
+    # mx-late: behind everybody's queue its late answer may miss the deadline, which is temporary (law 3).
+    grep -v '^offers-\|^rate-limit\|^mx-late' "$live/domains" >"$live/narrow"
     storm_names storm.lab >>"$live/narrow"
     answered ctl_second scan --json --live "$live/narrow" >"$live/narrow.jsonl" 2>>"$live/storm.log"
     ctl_second config | grep -q 'mailbox = 1\b' || { echo "  the setting did not arrive"; return 1; }
