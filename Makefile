@@ -129,8 +129,9 @@ check:
 
 check-unit: $(TESTS)
 	@tests/run $(TESTS)
+# Plays have clocks of their own: they may take as long as they like.
 check-plays: $(PLAYS)
-	@tests/run $(PLAYS)
+	@TEST_SECONDS=1200 tests/run $(PLAYS)
 check-lab: programs $(FARM)
 	@BUILD=$(BUILD) tests/lab/run check || { code=$$?; [ $$code = 77 ] && [ -z "$$LAB_MUST_RUN" ] || exit $$code; \
 	    echo "SKIPPED: the lab cannot run on this machine (see above)" >&2; }
