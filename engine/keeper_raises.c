@@ -18,6 +18,7 @@
 #include "shm/verdict_record.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -132,7 +133,7 @@ void keeper_raises_sort(struct keeper *keeper)
 struct looking {
     struct keeper *keeper;
     int error;       /* the store's first; then nothing more is written here */
-    uint64_t beyond; /* for which there was no room, or no memory */
+    uint64_t beyond; /* for which there was no room */
 };
 
 /* Room for one more; false: there is none. */
@@ -143,6 +144,21 @@ static bool raise_room(struct looking *looking)
     if (keeper->raise_count == LIMIT_KEEPER_BATCH && looking->error == 0)
         looking->error = keeper_raises_write(keeper);
     return raises_grow(keeper);
+}
+
+/* A key of ours is canonical: where libidn2 has no memory for an internationalised name, it is read
+ * without (law 2). Only such a name comes here, so it is no address; nor does one with a port. */
+static bool hop_without_idn(struct next_hop *next_hop, const struct table_key *key)
+{
+    const bool host = key->length > 2 && key->text[0] == '[' && key->text[key->length - 1] == ']';
+    char name[256];
+
+    if (key->length >= sizeof name)
+        return false;
+    snprintf(name, sizeof name, "%.*s", (int)(key->length - (host ? 2 : 0)),
+             key->text + (host ? 1 : 0));
+    *next_hop = (struct next_hop){.kind = host ? NEXT_HOP_HOST : NEXT_HOP_DOMAIN, .port = 25};
+    return name_from_canonical(&next_hop->name, name);
 }
 
 /* One of an earlier epoch was lowered since (ledger_take_over). */
@@ -157,8 +173,9 @@ static void raise_look(void *context, const union record *record)
     if (!record_key(record, &key) || !verdict_unpack(record, &verdict) ||
         verdict.floor.level == LEVEL_NONE)
         return;
-    const enum name_status status = next_hop_parse(&next_hop, key.text, key.length);
-    looking->beyond += status == NAME_NO_MEMORY; /* libidn2's: it stays in the table (law 2) */
+    enum name_status status = next_hop_parse(&next_hop, key.text, key.length);
+    if (status == NAME_NO_MEMORY && hop_without_idn(&next_hop, &key))
+        status = NAME_OK;
     if (status != NAME_OK || next_hop.port != 25 || next_hop.kind == NEXT_HOP_ADDRESS)
         return;
     const enum ledger_kind kind = next_hop.kind == NEXT_HOP_HOST ? LEDGER_HOST : LEDGER_DOMAIN;

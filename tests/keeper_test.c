@@ -641,6 +641,25 @@ START_TEST(as_many_raises_as_the_table_has_are_taken_over_at_the_start_MEM_02)
 }
 END_TEST
 
+/* Law 2: the raise of an internationalised name was visible, and stays, also without memory. */
+START_TEST(raises_of_internationalised_names_are_taken_over_without_memory_for_libidn2)
+{
+    static const char *const names[] = {"xn--bcher-kva.example", "[mx.xn--bcher-kva.example]"};
+    struct publisher *publisher = table_open();
+    const struct floor floor = floor_seen(clock_wall_s());
+
+    for (size_t i = 0; i < 2; i++) {
+        const struct next_hop next_hop = hop_of(names[i]);
+        ck_assert_int_eq(publisher_put_floor(publisher, &next_hop, &floor), 0);
+    }
+    publisher_close(publisher);
+    idn_memory(0);
+    engine_begin();
+    ck_assert_uint_eq(counter_read(&engine_keeper_counts(engine)->raised), 2);
+    engine_end();
+}
+END_TEST
+
 START_TEST(a_setting_that_accepts_loss_is_said_at_each_start_MEM_08)
 {
     engine_begin_with("memory { accept_loss = yes }\n");
@@ -664,6 +683,8 @@ int main(void)
     TCase *start = tcase_create("start");
     tcase_add_checked_fixture(start, directory_make, directory_remove);
     tcase_add_test(start, as_many_raises_as_the_table_has_are_taken_over_at_the_start_MEM_02);
+    tcase_add_test(start,
+                   raises_of_internationalised_names_are_taken_over_without_memory_for_libidn2);
     tcase_add_test(start, a_setting_that_accepts_loss_is_said_at_each_start_MEM_08);
     tcase_add_test(start, a_flood_of_names_fills_the_memory_and_pushes_out_only_itself_MEM_07);
     tcase_add_test(start, what_nobody_used_gives_way_when_nothing_cheaper_is_left_MEM_07);
