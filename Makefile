@@ -47,8 +47,9 @@ LIB_shm    := $(wildcard shm/*.c)
 LIB_wire   := $(wildcard ipc/wire/*.c)
 LIB_engine := $(wildcard engine/*.c engine/*/*.c)
 LIB_serve  := $(wildcard ipc/serve/*.c)
+LIB_decide := $(wildcard ipc/decide/*.c)
 LIB_client := $(wildcard ipc/client/*.c)
-LIBRARIES  := client serve engine wire shm
+LIBRARIES  := client serve decide engine wire shm
 
 object   = $(patsubst %.c,$(BUILD)/%.o,$(1))
 archives := $(foreach l,$(LIBRARIES),$(BUILD)/lib$(l).a)

@@ -106,16 +106,9 @@ static void request_answer(struct domains *domains, struct waiter *waiter,
 static bool facts_serve(const struct domains *domains, const struct domain_facts *facts,
                         uint64_t not_before_ms, uint64_t now_ms)
 {
-    const struct verdict *verdict;
+    const uint32_t epoch = publisher_epoch(domains->publisher, domains->settings.config_epoch);
 
-    if (facts == NULL)
-        return false;
-    verdict = &facts->verdict;
-    if (now_ms >= verdict->valid_until_ms ||
-        verdict->config_epoch !=
-            publisher_epoch(domains->publisher, domains->settings.config_epoch))
-        return false;
-    return verdict_serves(verdict, not_before_ms, now_ms);
+    return facts != NULL && verdict_serves_now(&facts->verdict, epoch, not_before_ms, now_ms);
 }
 
 /* --- the end of a round: finding of each host, verdict, publish, answer --- */

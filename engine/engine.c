@@ -294,6 +294,8 @@ int engine_start(struct engine **out, const struct configuration *configuration,
         error = start_resolvers(engine, &configuration->dns, why);
     if (error == 0)
         error = start_shards(engine, configuration, why, why_size);
+    if (error == 0)
+        publisher_settings(engine->publisher, settings_epoch(engine));
     if (error != 0) {
         if (why[0] == '\0')
             snprintf(why, why_size, "%s", strerror(-error));
@@ -326,6 +328,7 @@ int engine_reload(struct engine *engine, const struct configuration *configurati
         return -ETIMEDOUT;
     }
     atomic_store_explicit(&engine->config_epoch, epoch, memory_order_relaxed);
+    publisher_settings(engine->publisher, epoch);
     return 0;
 }
 

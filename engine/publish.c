@@ -37,6 +37,9 @@ int publisher_open(struct publisher **out, const char *directory, uint64_t table
                table_writer_path(publisher->writer), opened.attached,
                (unsigned long long)opened.kept, (unsigned long long)opened.dropped,
                (unsigned long long)opened.repeated);
+    /* Those of a daemon before this one: until ours are known nothing in there is fresh. */
+    table_writer_set_settings(publisher->writer, 0);
+    table_writer_set_rulings(publisher->writer, 0);
     *out = publisher;
     return 0;
 }
@@ -86,17 +89,25 @@ int publisher_put_floor(struct publisher *publisher, const struct next_hop *next
     return table_writer_put_floor(publisher->writer, &key, &fresh);
 }
 
-/* Release: partner is the load in publisher_epoch. Who sees the sum, sees the floors. */
+void publisher_settings(struct publisher *publisher, uint32_t config_epoch)
+{
+    table_writer_set_settings(publisher->writer, config_epoch);
+}
+
+/* Release: partner is the load in publisher_epoch. Who sees the sum, sees the floors. The same for
+ * the table's readers. */
 void publisher_rulings_add(struct publisher *publisher, uint32_t change)
 {
-    atomic_fetch_add_explicit(&publisher->rulings, change, memory_order_release);
+    const uint32_t before =
+        atomic_fetch_add_explicit(&publisher->rulings, change, memory_order_release);
+
+    table_writer_set_rulings(publisher->writer, before + change);
 }
 
 uint32_t publisher_epoch(const struct publisher *publisher, uint32_t config_epoch)
 {
-    const uint32_t rulings = atomic_load_explicit(&publisher->rulings, memory_order_acquire);
-
-    return rulings == 0 ? config_epoch : (config_epoch + rulings) | 1;
+    return table_epoch(config_epoch,
+                       atomic_load_explicit(&publisher->rulings, memory_order_acquire));
 }
 
 void publisher_complete(struct publisher *publisher)
@@ -110,22 +121,10 @@ bool publisher_floor(const struct table_reader *reader, const struct next_hop *n
 {
     char text[NEXT_HOP_TEXT_MAX];
     struct table_key key;
-    struct verdict verdict;
 
     *floor = (struct floor){0};
-    if (reader == NULL || !table_key_make(&key, text, next_hop_text(next_hop, text)))
-        return false;
-    switch (table_read(reader, &key, now_ms, &verdict)) {
-    case TABLE_HIT:
-        *floor = verdict.floor;
-        return true;
-    case TABLE_ABSENT:
-        return true;
-    case TABLE_MISS:
-    case TABLE_UNKNOWN:
-        break;
-    }
-    return false;
+    return reader != NULL && table_key_make(&key, text, next_hop_text(next_hop, text)) &&
+           table_read_floor(reader, &key, now_ms, floor);
 }
 
 void publisher_heartbeat(struct publisher *publisher, uint16_t shard, uint16_t shards)

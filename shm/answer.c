@@ -590,6 +590,8 @@ void answer_decide(struct answer *answer, const struct answer_question *question
     answer->insecure = decision.why == WHY_FAILED || decision.why == WHY_REQUIRETLS;
     answer->alarm = memory_is_contradicted(answer, &matter);
     answer_words(answer, &matter, &decision);
+    if (question->enforced)
+        return;
     if (is_observed(&matter))
         answer_observe(answer);
     else if (is_refusal_observed(&matter, &decision))

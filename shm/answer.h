@@ -78,6 +78,7 @@ struct answer_question {
     enum alias_mode alias_mode;  /* for the text alone */
     bool switched_off; /* `profile` is excepted for this recipient and this message, by the user */
     bool observe;      /* everything is only observed */
+    bool enforced;     /* as if nothing were: who asks enforces the policy whatever is observed */
     uint32_t facts;
     const struct verdict *verdict; /* NULL: nothing is known of the next hop */
     const char *next_hop; /* its name, canonical; NULL or "": it has none, or it does not matter */

@@ -154,7 +154,7 @@
 
 #define TABLE_MAGIC 0x656c6261746d786dULL /* "mxmtable" */
 #define TABLE_MAJOR 2
-#define TABLE_MINOR 0
+#define TABLE_MINOR 1
 
 #define TABLE_PARTITIONS    256
 #define TABLE_KEY_MAX       576 /* bytes */
@@ -196,7 +196,10 @@ struct table_header {
     _Atomic uint64_t allocated; /* file offset: everything below may be touched */
     _Atomic uint64_t huge;      /* chunks that are one huge page, the index included */
     _Atomic uint64_t writers;   /* attached so far: a change tells of a restart */
-    uint64_t reserved_changing[5];
+    /* Of the verdicts' table: by what evidence is made, for table_epoch. */
+    _Atomic uint64_t settings; /* epoch of the settings; 0: not told yet, and nothing is fresh */
+    _Atomic uint64_t rulings;  /* what administrators say of mail hosts, summed up */
+    uint64_t reserved_changing[3];
     uint8_t unused[4096 - 192];
 };
 static_assert(sizeof(struct table_header) == 4096, "the header is a page");
@@ -327,6 +330,13 @@ static inline uint16_t table_tag(uint64_t hash)
 static inline uint32_t table_segment_word(unsigned size_class, unsigned partition)
 {
     return 0x5Eu << 24 | size_class << 16 | (partition + 1);
+}
+
+/* A verdict that bears another epoch was made under other settings, or holds what hosts no longer
+ * demand: it is looked at again. 0: nobody knows yet. */
+static inline uint32_t table_epoch(uint32_t settings, uint32_t rulings)
+{
+    return settings == 0 || rulings == 0 ? settings : (settings + rulings) | 1;
 }
 
 /* --- clocks --- */

@@ -161,6 +161,25 @@ enum table_outcome table_read(const struct table_reader *reader, const struct ta
     return outcome == TABLE_HIT && !verdict_unpack(&record, verdict) ? TABLE_UNKNOWN : outcome;
 }
 
+bool table_read_floor(const struct table_reader *reader, const struct table_key *key,
+                      uint64_t now_ms, struct floor *floor)
+{
+    struct verdict verdict;
+
+    *floor = (struct floor){0};
+    switch (table_read(reader, key, now_ms, &verdict)) {
+    case TABLE_HIT:
+        *floor = verdict.floor;
+        return true;
+    case TABLE_ABSENT:
+        return true;
+    case TABLE_MISS:
+    case TABLE_UNKNOWN:
+        break;
+    }
+    return false;
+}
+
 bool table_reader_complete(const struct table_reader *reader, const struct table_key *key)
 {
     return reader->clocks_agree && table_is_complete(table_load(completeness(reader, key)));
@@ -169,6 +188,15 @@ bool table_reader_complete(const struct table_reader *reader, const struct table
 bool table_reader_is_over(const struct table_reader *reader)
 {
     return table_load(&reader->map.header->successor) != 0;
+}
+
+/* Who sees the rulings' sum sees the floors that it is about: stored after them. */
+uint32_t table_reader_epoch(const struct table_reader *reader)
+{
+    const struct table_header *header = reader->map.header;
+
+    return table_epoch((uint32_t)table_load(&header->settings),
+                       (uint32_t)table_load(&header->rulings));
 }
 
 uint64_t table_reader_heartbeat_ms(const struct table_reader *reader, const struct table_key *key)

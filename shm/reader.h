@@ -38,6 +38,11 @@ enum table_outcome table_find(const struct table_reader *reader, const struct ta
 enum table_outcome table_read(const struct table_reader *reader, const struct table_key *key,
                               uint64_t now_ms, struct verdict *verdict);
 
+/* What is remembered and ruled of the key alone. False: nobody can tell here, ask the daemon. All
+ * zero: nothing is. */
+bool table_read_floor(const struct table_reader *reader, const struct table_key *key,
+                      uint64_t now_ms, struct floor *floor);
+
 /*
  * Off the hot path, about once a second: compares the clocks, and moves to a successor if one was
  * published. Returns 0: the same table; 1: moved; negative errno: stays with
@@ -50,6 +55,8 @@ int table_reader_refresh(struct table_reader *reader, const struct table_clock *
 bool table_reader_complete(const struct table_reader *reader, const struct table_key *key);
 /* A successor was published: what is read here may be out of date until the next refresh. */
 bool table_reader_is_over(const struct table_reader *reader);
+/* By which epoch verdicts are fresh (table_epoch); 0: by none. Of the verdicts' table. */
+uint32_t table_reader_epoch(const struct table_reader *reader);
 /* Boot clock of the last sign of life of the key's writer. */
 uint64_t table_reader_heartbeat_ms(const struct table_reader *reader, const struct table_key *key);
 

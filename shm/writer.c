@@ -92,6 +92,16 @@ void table_writer_set_complete(struct table_writer *writer, uint16_t partition, 
         count_add(word, 1);
 }
 
+void table_writer_set_settings(struct table_writer *writer, uint32_t settings)
+{
+    table_store(&table_header_of(&writer->map)->settings, settings);
+}
+
+void table_writer_set_rulings(struct table_writer *writer, uint32_t rulings)
+{
+    table_store(&table_header_of(&writer->map)->rulings, rulings);
+}
+
 /* --- growing --- */
 
 /* Every class must still be able to get its first segment. */

@@ -67,6 +67,10 @@ bool table_writer_get_record(const struct table_writer *writer, const struct tab
 bool table_writer_get(const struct table_writer *writer, const struct table_key *key,
                       struct verdict *verdict);
 
+/* For table_reader_epoch; each by one thread of the writer at a time. */
+void table_writer_set_settings(struct table_writer *writer, uint32_t settings);
+void table_writer_set_rulings(struct table_writer *writer, uint32_t rulings);
+
 /* Partition's thread only, once a second: "this partition's writer lives". */
 void table_writer_heartbeat(struct table_writer *writer, uint16_t partition,
                             const struct table_clock *clock);

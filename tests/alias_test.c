@@ -4,7 +4,7 @@
  */
 #include "engine/base/clock.h"
 #include "engine/memory/users.h"
-#include "ipc/serve/decide.h"
+#include "ipc/serve/outcome.h"
 #include "tests/table_support.h"
 
 #include <check.h>

@@ -2,7 +2,7 @@
  * decide_test.c - from a request to whose demand counts and how fresh the evidence must be (S1, S3,
  * S13), on a real users' table. What the demands then lead to is answer_table_test's.
  */
-#include "ipc/serve/decide.h"
+#include "ipc/serve/outcome.h"
 #include "tests/table_support.h"
 
 #include <check.h>

@@ -79,9 +79,11 @@ void verdict_of_domain(struct verdict *verdict, const struct route *route,
             verdict->began_ms = hosts[i]->began_ms;
 }
 
-bool verdict_serves(const struct verdict *verdict, uint64_t not_before_ms, uint64_t now_ms)
+bool verdict_serves_now(const struct verdict *verdict, uint32_t epoch, uint64_t not_before_ms,
+                        uint64_t now_ms)
 {
-    return verdict->began_ms >= not_before_ms && now_ms < verdict->began_ms + 30000;
+    return now_ms < verdict->valid_until_ms && verdict->config_epoch == epoch &&
+           verdict->began_ms >= not_before_ms && now_ms < verdict->began_ms + 30000;
 }
 
 void publisher_put(struct publisher *publisher, const struct next_hop *next_hop,

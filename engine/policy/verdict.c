@@ -20,10 +20,13 @@
 #include "engine/base/check.h"
 #include "engine/facts/age.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
-#define TROUBLE_MS   (30ull * 1000)           /* a failed look-up is believed (DNS-09) */
+static_assert(VERDICT_GOOD_MS == AGE_GOOD_MS && VERDICT_BAD_MS == AGE_BAD_MS,
+              "a verdict keeps as long as its evidence");
+
 #define VALID_MAX_MS (24ull * 60 * 60 * 1000) /* however long the TTLs are (DNS-11) */
 
 #define NO_HOST LIMIT_MX_HOSTS /* no host decided */
@@ -443,7 +446,7 @@ static void earlier(uint64_t *moment_ms, uint64_t other_ms)
 static uint64_t host_until_ms(const struct host_facts *host, const struct finding *finding)
 {
     if (finding->kind == FINDING_TROUBLE)
-        return host->ended_ms + TROUBLE_MS;
+        return host->ended_ms + VERDICT_TROUBLE_MS;
     return host->dns_until_ms; /* MX-17 */
 }
 
@@ -455,12 +458,12 @@ static void verdict_times(struct verdict *verdict, const struct route *route,
                   route->state == ROUTE_ALIAS_LOOP;
 
     verdict->began_ms = now_ms;
-    verdict->valid_until_ms = now_ms + (failed ? TROUBLE_MS : VALID_MAX_MS);
+    verdict->valid_until_ms = now_ms + (failed ? VERDICT_TROUBLE_MS : VALID_MAX_MS);
     if (!failed && route->until_ms != 0)
         earlier(&verdict->valid_until_ms, route->until_ms);
     for (unsigned i = 0; i < route->host_count; i++) {
         if (hosts[i] == NULL) {
-            earlier(&verdict->valid_until_ms, now_ms + TROUBLE_MS);
+            earlier(&verdict->valid_until_ms, now_ms + VERDICT_TROUBLE_MS);
             continue;
         }
         earlier(&verdict->began_ms, hosts[i]->began_ms);
@@ -530,22 +533,4 @@ void verdict_of_domain(struct verdict *verdict, const struct route *route,
     }
     census_take(&census, route, hosts, findings);
     verdict_from_census(verdict, &census);
-}
-
-uint64_t verdict_refresh_ms(const struct verdict *verdict)
-{
-    if (verdict->conclusion == CONCLUSION_TEMPORARY || verdict->cause == CAUSE_OURS)
-        return TROUBLE_MS;
-    if (verdict->conclusion == CONCLUSION_DEFINITE && verdict->class >= CLASS_ENCRYPTED)
-        return AGE_GOOD_MS;
-    return AGE_BAD_MS;
-}
-
-bool verdict_serves(const struct verdict *verdict, uint64_t not_before_ms, uint64_t now_ms)
-{
-    const uint64_t refresh_ms = verdict_refresh_ms(verdict);
-
-    if (not_before_ms != 0 && refresh_ms == AGE_GOOD_MS)
-        return verdict->began_ms >= not_before_ms;
-    return verdict->began_ms >= not_before_ms && now_ms < verdict->began_ms + refresh_ms;
 }

@@ -20,6 +20,7 @@
 
 #include "engine/base/option.h"
 #include "engine/facts/host_facts.h"
+#include "shm/freshness.h"
 #include "shm/verdict.h"
 
 /* What the mail routing of a domain looks like: the input besides the hosts. */
@@ -130,13 +131,6 @@ void verdict_of_domain(struct verdict *verdict, const struct route *route,
 /* The same for the keys that stand for all its hosts; pins.c says when there are any. */
 void pins_of_hosts(struct pins *pins, const struct route *route,
                    const struct host_facts *const *hosts, const struct finding *findings);
-
-/* When to look again, in ms after began_ms (FRESH-02). */
-uint64_t verdict_refresh_ms(const struct verdict *verdict);
-/* Is it as young as is asked for? `not_before_ms` 0: as it stays good. Whoever lets it be older
- * means what was seen to work; a failure, or what was not seen, is looked at again (FRESH-02). Not
- * asked here: valid_until_ms, config_epoch. */
-bool verdict_serves(const struct verdict *verdict, uint64_t not_before_ms, uint64_t now_ms);
 
 /* --- words --- */
 

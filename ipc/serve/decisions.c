@@ -17,67 +17,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What is known of a next hop, and of what is remembered of it. */
-struct known {
-    struct verdict verdict;
-    bool there; /* else: nothing is known, and nothing remembered */
-    bool stale; /* older than was asked for, or past its time */
-};
-
-/* A miss in a table that does not hold all floors, or one that cannot be read now: what the ledger
- * holds of it nobody can tell (MEM-08). The rule for that stands in shm/answer. */
-static void known_unknown(struct known *known)
+static void known_now(const struct front *front, const struct decision *decision, uint64_t now_ms,
+                      struct known *known)
 {
-    known->there = true;
-    known->stale = true;
-    known->verdict = (struct verdict){
-        .class = CLASS_UNKNOWN,
-        .conclusion = CONCLUSION_INCONCLUSIVE,
-        .floor = {.flags = FLOOR_UNKNOWN},
-    };
-}
-
-static void known_from_table(const struct front *front, const struct decision *decision,
-                             uint64_t now_ms, struct known *known)
-{
-    char text[NEXT_HOP_TEXT_MAX];
-    struct table_key key;
-
-    memset(known, 0, sizeof *known);
-    if (!front->table || !table_key_make(&key, text, next_hop_text(&decision->next_hop, text))) {
-        known_unknown(known);
-        return;
-    }
-    switch (table_read(front->table, &key, now_ms, &known->verdict)) {
-    case TABLE_HIT:
-        known->there = true;
-        known->stale = !serves(&known->verdict, engine_config_epoch(front->engine),
-                               decision->not_before_ms, now_ms);
-        return;
-    case TABLE_ABSENT:
-        return;
-    case TABLE_MISS:
-    case TABLE_UNKNOWN:
-        known_unknown(known);
-        return;
-    }
-}
-
-/* Where nothing is known of it (the table is being filled) nothing is refused: the way that the
- * mail goes has its own floor. */
-static void recipient_floor_from_table(const struct front *front, struct decision *decision,
-                                       uint64_t now_ms)
-{
-    struct next_hop own;
-
-    decision->has_recipient_floor =
-        decide_goes_elsewhere(decision, &own) &&
-        publisher_floor(front->table, &own, now_ms, &decision->recipient_floor);
-}
-
-static bool memory_is_unknown(const struct known *known)
-{
-    return known->there && (known->verdict.floor.flags & FLOOR_UNKNOWN) != 0;
+    known_from_table(known, front->table, decision, engine_config_epoch(front->engine), now_ms);
 }
 
 /* What the engine brought home counts unless it is our own failure. */
@@ -87,8 +30,8 @@ static void known_of_question(const struct front *front, const struct question *
     const struct domain_facts *facts = question->home ? question->request.facts : NULL;
 
     if (facts == NULL || facts->verdict.cause == CAUSE_OURS) {
-        known_from_table(front, &question->decision, now_ms, known);
-        if (facts != NULL && memory_is_unknown(known)) /* that much it has found out */
+        known_now(front, &question->decision, now_ms, known);
+        if (facts != NULL && known_memory_is_unknown(known)) /* that much it has found out */
             known->verdict.floor = facts->verdict.floor;
         return;
     }
@@ -96,8 +39,8 @@ static void known_of_question(const struct front *front, const struct question *
 
     *known = (struct known){.verdict = facts->verdict, .there = true, .stale = facts->limited};
     /* What is remembered and ruled may have changed since that look: the table has it. */
-    known_from_table(front, &question->decision, now_ms, &table);
-    if (table.there && !memory_is_unknown(&table))
+    known_now(front, &question->decision, now_ms, &table);
+    if (table.there && !known_memory_is_unknown(&table))
         known->verdict.floor = table.verdict.floor;
 }
 
@@ -109,7 +52,7 @@ static void report_tell(struct front *front, const struct decision *decision,
     struct store_report report;
     struct report_note *note;
 
-    if (!decide_report(&report, decision, answer, known->there ? &known->verdict : NULL))
+    if (!decide_report(&report, decision, answer, known_verdict(known)))
         return;
     note = pool_take(front->reports);
     if (!note)
@@ -142,13 +85,13 @@ static void answer_tell(struct front *front, const struct decision *decision,
 static void answer_make(struct answer *answer, const struct decision *decision,
                         const struct known *known, uint64_t now_ms)
 {
-    decide_answer(answer, decision, known->there ? &known->verdict : NULL, known->stale, now_ms);
+    decide_answer(answer, decision, known_verdict(known), known->stale, now_ms);
 }
 
 static void reply_make(struct frame_answer *reply, const struct decision *decision,
                        const struct known *known, const struct answer *answer, uint64_t now_ms)
 {
-    decide_reply(reply, decision, answer, known->there ? &known->verdict : NULL, now_ms);
+    decide_reply(reply, decision, answer, known_verdict(known), now_ms);
     reply->limited = known->stale;
 }
 
@@ -203,7 +146,7 @@ size_t document_of_decision(struct front *front, struct question *question, char
     const struct verdict *verdict;
 
     known_of_question(front, question, now_ms, &known);
-    verdict = known.there ? &known.verdict : NULL;
+    verdict = known_verdict(&known);
     decide_answer(&answer, decision, verdict, known.stale, now_ms);
     return decide_explain(out, size, decision, &answer, verdict, known.stale, now_ms);
 }
@@ -315,8 +258,8 @@ enum native_taken take_decide(struct front *front, struct native_client *client,
         put_fault(front, client, frame, error, why);
         return NATIVE_ANSWERED;
     }
-    recipient_floor_from_table(front, &asking.decision, arrived_ms);
-    known_from_table(front, &asking.decision, arrived_ms, &asking.known);
+    known_recipient(&asking.decision, front->table, arrived_ms);
+    known_now(front, &asking.decision, arrived_ms, &asking.known);
     answer_make(&asking.answer, &asking.decision, &asking.known, arrived_ms);
     if (asking.decision.explain || !asking.known.there || asking.known.stale)
         return answer_later(front, &asking);

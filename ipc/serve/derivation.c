@@ -3,7 +3,7 @@
  * of it, the evidence, the row of the policy table, the exact text for the mail server, and what
  * would change it. Pure; JSON for mxwardctl and for who writes a hook.
  */
-#include "ipc/serve/decide.h"
+#include "ipc/serve/outcome.h"
 
 #include "engine/memory/ledger.h"
 #include "ipc/wire/json.h"

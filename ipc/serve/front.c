@@ -66,15 +66,6 @@ uint64_t deadline_of(uint32_t deadline_ms, uint64_t arrived_ms)
     return arrived_ms + (wait_ms < LIMIT_QUESTION_MOST_MS ? wait_ms : LIMIT_QUESTION_MOST_MS);
 }
 
-/* The same rule as the domain jobs' (FRESH-02): the freshness asked for, else the verdict's own
- * age; never beyond the life of its DNS part, nor across a change of the settings. */
-bool serves(const struct verdict *verdict, uint32_t epoch, uint64_t not_before_ms, uint64_t now_ms)
-{
-    if (now_ms >= verdict->valid_until_ms || verdict->config_epoch != epoch)
-        return false;
-    return verdict_serves(verdict, not_before_ms, now_ms);
-}
-
 /* A hit in the table is answered on the spot. False: ask the shard. */
 static bool answer_from_table(struct front *front, struct native_client *client,
                               const struct frame *frame, const struct next_hop *next_hop,
@@ -89,7 +80,7 @@ static bool answer_from_table(struct front *front, struct native_client *client,
     if (!front->table || frame->kind != FRAME_CHECK ||
         !table_key_make(&key, text, next_hop_text(next_hop, text)) ||
         table_read(front->table, &key, now_ms, &verdict) != TABLE_HIT ||
-        !serves(&verdict, engine_config_epoch(front->engine), not_before_ms, now_ms))
+        !verdict_serves_now(&verdict, engine_config_epoch(front->engine), not_before_ms, now_ms))
         return false;
     reply_verdict(&reply, next_hop, &verdict, now_ms);
     reply.from_table = true;

@@ -8,9 +8,10 @@
 
 #include "engine/keeper.h"
 #include "engine/loop/pool.h"
-#include "ipc/serve/decide.h"
+#include "ipc/decide/known.h"
 #include "ipc/serve/front.h"
 #include "ipc/serve/order_rows.h"
+#include "ipc/serve/outcome.h"
 
 #include <assert.h>
 #include <semaphore.h>
@@ -133,7 +134,6 @@ void front_drop(void *context, struct native_answer *answer);
 
 /* --- front.c --- */
 uint64_t deadline_of(uint32_t deadline_ms, uint64_t arrived_ms);
-bool serves(const struct verdict *verdict, uint32_t epoch, uint64_t not_before_ms, uint64_t now_ms);
 
 /* --- decisions.c --- */
 enum native_taken take_decide(struct front *front, struct native_client *client,

@@ -13,6 +13,7 @@
 #include "engine/base/check.h"
 #include "engine/base/clock.h"
 #include "engine/base/limits.h"
+#include "engine/policy/mail_key.h"
 
 /* What is known of the key so far. */
 static enum mail_key key_ask(struct front *front, struct front_keys *keys,

@@ -119,6 +119,7 @@ static const struct field decide_fields[] = {
     NUMBER(14, frame_decide, client_tls, ANY),
     TEXT(15, frame_decide, client_address, false),
     NUMBER(16, frame_decide, want_keys, 1),
+    NUMBER(17, frame_decide, enforced, 1),
 };
 static const struct field answer_fields[] = {
     NUMBER(1, frame_answer, action, ANY),        NUMBER(2, frame_answer, would, ANY),

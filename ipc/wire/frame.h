@@ -167,6 +167,7 @@ struct frame_decide {
     uint16_t client_tls; /* inbound: version of the client's TLS; 0: none */
     char client_address[FRAME_WORD_MAX]; /* inbound */
     uint8_t want_keys; /* 1: look whether the recipient publishes a key, whatever the answer is */
+    uint8_t enforced;  /* 1: as if nothing were only observed; the MTA enforces what is answered */
 };
 struct frame_answer {
     uint8_t action, would, observed;   /* enum action, twice; 1: nothing of it is enforced */

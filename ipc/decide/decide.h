@@ -1,5 +1,6 @@
 /*
- * decide.h - one message to one recipient: from a request to an answer. Front thread; no waiting.
+ * decide.h - one message to one recipient: from a request to an answer. Pure, but for reading the
+ * users' table; the same in daemon and library.
  *
  *   request + users' table ─► decision: whose demand, which next hop, how fresh
  *   decision + what is known of the next hop ─► answer (shm/answer)
@@ -7,16 +8,16 @@
  * Whatever becomes of the question at the engine, there is an answer: evidence that did not come in
  * time, or could not be asked for, is missing evidence, and law 1 says what that means.
  */
-#ifndef MXWARD_SERVE_DECIDE_H
-#define MXWARD_SERVE_DECIDE_H
+#ifndef MXWARD_DECIDE_DECIDE_H
+#define MXWARD_DECIDE_DECIDE_H
 
-#include "engine/domain.h"
-#include "engine/memory/store.h"
+#include "engine/names/nexthop.h"
 #include "engine/names/places.h"
-#include "engine/policy/mail_key.h"
 #include "ipc/wire/frame.h"
 #include "shm/account.h"
 #include "shm/answer.h"
+
+#define DECISION_DIGEST_BYTES 28 /* of the recipient's local part (DANE-43) */
 
 struct decision {
     struct next_hop next_hop;
@@ -28,13 +29,13 @@ struct decision {
     bool has_profile, has_alias, switched_off, observe; /* has_alias: one that demands as sender */
     enum alias_mode alias_mode;
     enum account_by by;
-    bool explain;
+    bool explain, enforced;
     uint32_t facts;
     uint64_t not_before_ms; /* 0: whatever is still good */
     int64_t now_s;
     bool want_keys;  /* look for keys of the recipient, whatever the answer is */
     bool has_digest; /* the recipient is an address: its keys can be looked up (DANE-43) */
-    uint8_t digest[MAIL_KEY_DIGEST_BYTES];
+    uint8_t digest[DECISION_DIGEST_BYTES];
     enum mail_key openpgp, smime;
 };
 
@@ -48,9 +49,6 @@ enum frame_error decide_begin(struct decision *decision, const struct frame_deci
  * is where it would go, and what is ruled there holds too (PIT-14). */
 bool decide_goes_elsewhere(const struct decision *decision, struct next_hop *own);
 
-/* Makes ready for looking up keys of the recipient, which takes no time but some arithmetic. */
-void decide_digest(struct decision *decision, const char *recipient);
-
 /* `verdict` NULL: nothing is known of the next hop. `stale`: not as fresh as was asked for. */
 void decide_answer(struct answer *answer, const struct decision *decision,
                    const struct verdict *verdict, bool stale, uint64_t now_ms);
@@ -62,14 +60,6 @@ struct answer_question decide_question(const struct decision *decision,
 /* Of what is done, not of what would be. */
 const char *decide_code(const struct answer *answer);
 uint16_t decide_smtp_code(const struct answer *answer);
-/* derivation.c: the whole derivation as JSON. Returns the length. */
-size_t decide_explain(char *out, size_t size, const struct decision *decision,
-                      const struct answer *answer, const struct verdict *verdict, bool stale,
-                      uint64_t now_ms);
-
-/* True: it is worth a line in the report, which is filled. */
-bool decide_report(struct store_report *report, const struct decision *decision,
-                   const struct answer *answer, const struct verdict *verdict);
 
 /* Mail that comes in for a recipient here (S13): answered at once. */
 enum frame_error decide_inbound(struct frame_answer *reply, const struct frame_decide *asked,

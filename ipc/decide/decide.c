@@ -1,11 +1,11 @@
 /*
- * decide.c - see decide.h. Called by front.c; owns nothing, keeps nothing.
+ * decide.c - see decide.h. Owns nothing, keeps nothing.
  *
  * Failure: what is wrong with the request is a fault for who asked; what is not known of the sender
  * (the users' table is being filled, a record cannot be read) is temporary, never "demands
  * nothing" (law 2).
  */
-#include "ipc/serve/decide.h"
+#include "ipc/decide/decide.h"
 
 #include "engine/names/mail_address.h"
 
@@ -118,6 +118,7 @@ enum frame_error decide_begin(struct decision *decision, const struct frame_deci
         decision->facts |= FACT_NULL_SENDER;
     decision->explain = asked->explain;
     decision->want_keys = asked->want_keys;
+    decision->enforced = asked->enforced;
     error = recipient_read(decision, asked, why);
     if (error == FRAME_ERROR_NONE)
         error = sender_read(decision, asked, users, arrived_ms, why);
@@ -138,15 +139,6 @@ bool decide_goes_elsewhere(const struct decision *decision, struct next_hop *own
     return strcmp(own_text, text) != 0;
 }
 
-void decide_digest(struct decision *decision, const char *recipient)
-{
-    const enum name_status status = mail_key_digest(decision->digest, recipient);
-
-    decision->has_digest = status == NAME_OK && decision->domain[0] != '\0';
-    if (status == NAME_NO_MEMORY)
-        decision->openpgp = decision->smime = MAIL_KEY_UNKNOWN;
-}
-
 /* --- the answer --- */
 
 struct answer_question decide_question(const struct decision *decision,
@@ -158,6 +150,7 @@ struct answer_question decide_question(const struct decision *decision,
         .alias_mode = decision->alias_mode,
         .switched_off = decision->switched_off,
         .observe = decision->observe,
+        .enforced = decision->enforced,
         .facts = decision->facts,
         .verdict = verdict,
         .next_hop = decision->next_hop.name.text,
@@ -239,26 +232,6 @@ void decide_reply(struct frame_answer *reply, const struct decision *decision,
     snprintf(reply->host, sizeof reply->host, "%s", verdict->host);
     reply->began_ms = verdict->began_ms;
     reply->age_ms = now_ms > verdict->began_ms ? now_ms - verdict->began_ms : 0;
-}
-
-/* --- report --- */
-
-bool decide_report(struct store_report *report, const struct decision *decision,
-                   const struct answer *answer, const struct verdict *verdict)
-{
-    if (answer->would == ACTION_SEND)
-        return false;
-    *report = (struct store_report){
-        .day = (uint32_t)(decision->now_s / 86400),
-        .action = (uint8_t)answer->would,
-        .observed = answer->observed,
-        .cause = (uint8_t)(verdict != NULL ? verdict->cause : CAUSE_NONE),
-        .source = (uint8_t)answer->decided_by, /* not the strictest: who is looked for */
-        .count = 1,
-    };
-    snprintf(report->domain, sizeof report->domain, "%s",
-             decision->domain[0] != '\0' ? decision->domain : "[address]");
-    return true;
 }
 
 /* --- inbound --- */
