@@ -48,8 +48,10 @@ LIB_wire   := $(wildcard ipc/wire/*.c)
 LIB_engine := $(wildcard engine/*.c engine/*/*.c)
 LIB_serve  := $(wildcard ipc/serve/*.c)
 LIB_decide := $(wildcard ipc/decide/*.c)
+LIB_socket := $(wildcard ipc/socket/*.c)
+LIB_gate   := $(wildcard ipc/gate/*.c)
 LIB_client := $(wildcard ipc/client/*.c)
-LIBRARIES  := client serve decide engine wire shm
+LIBRARIES  := gate client serve decide socket engine wire shm
 
 object   = $(patsubst %.c,$(BUILD)/%.o,$(1))
 archives := $(foreach l,$(LIBRARIES),$(BUILD)/lib$(l).a)

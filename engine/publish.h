@@ -31,8 +31,8 @@ int publisher_put_floor(struct publisher *publisher, const struct next_hop *next
                         const struct floor *floor);
 /*
  * What administrators say of mail hosts: the sum of ledger_ruling over all of them, for verdicts,
- * which hold what the floors of their hosts demanded. Added by the keeper alone, when the floors are
- * visible; a verdict that bears another epoch is made anew, from the evidence that is there.
+ * which hold what the floors of their hosts demanded. Added by the keeper alone, when the floors
+ * are visible; a verdict that bears another epoch is made anew, from the evidence that is there.
  */
 void publisher_rulings_add(struct publisher *publisher, uint32_t change);
 /* Main thread, when all shards have taken the settings: what other processes read in the table is

@@ -9,7 +9,7 @@
 
 #include "ipc/serve/explain.h"
 #include "ipc/serve/front.h"
-#include "ipc/serve/listener.h"
+#include "ipc/socket/listener.h"
 #include "ipc/serve/rights.h"
 
 #include <check.h>
@@ -739,6 +739,19 @@ static struct small_front {
     pthread_t thread;
 } small;
 
+static int open_at(struct listener *listener, const char *path, mode_t mode, const char *group,
+                   char *why, size_t why_size)
+{
+    const struct listener_wish wish = {.path = path,
+                                       .path_setting = "listen.socket",
+                                       .group_setting = "listen.group",
+                                       .mode = mode,
+                                       .group = group,
+                                       .backlog = 8};
+
+    return listener_open(listener, &wish, why, why_size);
+}
+
 static void small_front_open(uint32_t slots)
 {
     struct front_settings settings = {.native = {.connections = 8,
@@ -758,8 +771,7 @@ static void small_front_open(uint32_t slots)
     ck_assert_int_eq(rights_load(&terms->rights, &standin.configuration.listen, why, sizeof why),
                      0);
     ck_assert_int_eq(work_open(&small.work), 0);
-    ck_assert_int_eq(listener_open(&small.listener, standin.socket, 0666, NULL, 8, why, sizeof why),
-                     0);
+    ck_assert_int_eq(open_at(&small.listener, standin.socket, 0666, NULL, why, sizeof why), 0);
     ck_assert_int_eq(front_create(&small.front, standin.engine, &settings,
                                   small.listener.descriptor, terms, &small.work),
                      0);
@@ -1183,27 +1195,24 @@ START_TEST(a_stale_socket_is_replaced_and_nothing_else_is)
     stale = socket(AF_UNIX, SOCK_STREAM, 0);
     ck_assert_int_eq(bind(stale, (struct sockaddr *)&address, sizeof address), 0);
     close(stale); /* the file stays, nobody listens */
-    ck_assert_int_eq(listener_open(&first, standin.socket, 0600, NULL, 8, why, sizeof why), 0);
-    ck_assert_int_eq(listener_open(&second, standin.socket, 0600, NULL, 8, why, sizeof why),
-                     -EADDRINUSE);
-    ck_assert_ptr_nonnull(strstr(why, "another daemon listens"));
+    ck_assert_int_eq(open_at(&first, standin.socket, 0600, NULL, why, sizeof why), 0);
+    ck_assert_int_eq(open_at(&second, standin.socket, 0600, NULL, why, sizeof why), -EADDRINUSE);
+    ck_assert_ptr_nonnull(strstr(why, "another program listens"));
     ck_assert_int_ge(stale = connect_to(standin.socket), 0);
     close(stale);
     listener_close(&first);
     file = fopen(standin.socket, "w");
     fclose(file);
-    ck_assert_int_eq(listener_open(&first, standin.socket, 0600, NULL, 8, why, sizeof why),
-                     -EINVAL);
+    ck_assert_int_eq(open_at(&first, standin.socket, 0600, NULL, why, sizeof why), -EINVAL);
     ck_assert_int_eq(access(standin.socket, F_OK), 0);
     unlink(standin.socket);
-    ck_assert_int_eq(
-        listener_open(&first, standin.socket, 0600, "no-such-group", 8, why, sizeof why), -EINVAL);
+    ck_assert_int_eq(open_at(&first, standin.socket, 0600, "no-such-group", why, sizeof why),
+                     -EINVAL);
     ck_assert_ptr_nonnull(strstr(why, "no-such-group"));
     ck_assert_int_ne(access(standin.socket, F_OK), 0);
-    ck_assert_int_lt(listener_open(&first, "/no/such/directory/s", 0600, NULL, 8, why, sizeof why),
-                     0);
+    ck_assert_int_lt(open_at(&first, "/no/such/directory/s", 0600, NULL, why, sizeof why), 0);
     memset(address.sun_path, 'x', sizeof address.sun_path - 1);
-    ck_assert_int_eq(listener_open(&first, standin.socket, 0600, NULL, 8, why, sizeof why), 0);
+    ck_assert_int_eq(open_at(&first, standin.socket, 0600, NULL, why, sizeof why), 0);
     listener_close(&first);
     rmdir(standin.directory);
 }

@@ -34,8 +34,7 @@ void known_from_table(struct known *known, const struct table_reader *table,
     switch (table_read(table, &key, now_ms, &known->verdict)) {
     case TABLE_HIT:
         known->there = true;
-        known->stale =
-            !verdict_serves_now(&known->verdict, epoch, decision->not_before_ms, now_ms);
+        known->stale = !verdict_serves_now(&known->verdict, epoch, decision->not_before_ms, now_ms);
         return;
     case TABLE_ABSENT:
         return;

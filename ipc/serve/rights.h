@@ -28,8 +28,6 @@ struct peer {
  */
 int rights_load(struct rights **rights, const struct listen_settings *settings, char *why,
                 size_t why_size);
-/* A group by name or number. -ENOENT: there is none; -EAGAIN: nobody can tell now. Main thread. */
-int rights_find_group(const char *name, uint32_t *gid);
 void rights_free(struct rights *rights);
 /* Who is at the other end of the socket, and what it may do. 0 or negative errno. Any thread. */
 int rights_of_peer(const struct rights *rights, int descriptor, struct peer *peer);

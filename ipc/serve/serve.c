@@ -8,7 +8,7 @@
 
 #include "engine/base/limits.h"
 #include "ipc/serve/front.h"
-#include "ipc/serve/listener.h"
+#include "ipc/socket/listener.h"
 #include "ipc/serve/rights.h"
 #include "ipc/serve/work.h"
 
@@ -63,9 +63,22 @@ static bool socket_path(char path[SOCKET_PATH_MAX], const struct configuration *
            !strchr(path + length + 1, '/');
 }
 
+static struct listener_wish wish_of(const char *path, const struct listen_settings *listen)
+{
+    return (struct listener_wish){
+        .path = path,
+        .path_setting = "listen.socket",
+        .group_setting = "listen.group",
+        .mode = (mode_t)listen->mode,
+        .group = listen->group,
+        .backlog = (int)bounded(listen->connections, 16, LIMIT_CLIENTS),
+    };
+}
+
 int serve_judge(const struct configuration *configuration, char *why, size_t why_size)
 {
     char path[SOCKET_PATH_MAX];
+    struct listener_wish wish;
     struct rights *rights;
     bool comes = socket_path(path, configuration);
     int error = rights_load(&rights, &configuration->listen, why, why_size);
@@ -73,18 +86,19 @@ int serve_judge(const struct configuration *configuration, char *why, size_t why
     if (error)
         return error;
     rights_free(rights);
-    return listener_judge(path, configuration->listen.group, comes, why, why_size);
+    wish = wish_of(path, &configuration->listen);
+    return listener_judge(&wish, comes, why, why_size);
 }
 
 static int open_listener(struct serve *serve, const struct configuration *configuration, char *why,
                          size_t why_size)
 {
-    const struct listen_settings *listen = &configuration->listen;
     char path[SOCKET_PATH_MAX];
+    struct listener_wish wish;
 
     socket_path(path, configuration);
-    return listener_open(&serve->listener, path, (mode_t)listen->mode, listen->group,
-                         (int)bounded(listen->connections, 16, LIMIT_CLIENTS), why, why_size);
+    wish = wish_of(path, &configuration->listen);
+    return listener_open(&serve->listener, &wish, why, why_size);
 }
 
 static int start_front(struct serve *serve, struct engine *engine,
