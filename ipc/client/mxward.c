@@ -39,7 +39,9 @@ struct mxw {
     char socket[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
     char program[FRAME_WORD_MAX];
     int connect_ms;
-    int fd; /* -1: not connected */
+    int fd;        /* -1: not connected */
+    bool greeting; /* the daemon's welcome is still to come */
+    bool patient;  /* false: after mxw_start, nothing waits for room */
     uint64_t next_id, expect_from;
     unsigned outstanding;
     struct mxw_daemon about;
@@ -112,6 +114,7 @@ int mxw_open(struct mxw **handle, const struct mxw_options *options)
         return MXW_MEMORY;
     m->fd = -1;
     m->next_id = m->expect_from = 1;
+    m->patient = true;
     m->connect_ms = options && options->connect_ms > 0 ? options->connect_ms : CONNECT_MS;
     if (strlen(path) >= sizeof m->socket) {
         free(m);
@@ -129,6 +132,7 @@ void mxw_disconnect(struct mxw *m)
     if (m->fd >= 0)
         close(m->fd);
     m->fd = -1;
+    m->greeting = false;
     m->outstanding = 0;
     m->expect_from = m->next_id;
     m->in_start = m->in_end = m->out_start = m->out_end = 0;
@@ -258,8 +262,8 @@ static int refused(struct mxw *m, const struct frame *frame)
     return fail(m, status, "%s: %s", m->socket, fault.sentence);
 }
 
-/* The next frame that somebody waits for. */
-static int next_frame(struct mxw *m, struct frame *frame, int64_t until_ms)
+/* The next frame that somebody waits for, the welcome included. */
+static int take_frame(struct mxw *m, struct frame *frame, int64_t until_ms)
 {
     for (;;) {
         size_t used = 0;
@@ -309,7 +313,7 @@ static int put_frame(struct mxw *m, uint8_t kind, uint64_t id, const void *messa
         }
         if (m->out_end == 0)
             return fail(m, MXW_INVALID, "the question is too long");
-        if (m->in_end - m->in_start > INPUT_BYTES - FRAME_ANSWER_MAX)
+        if (!m->patient || m->in_end - m->in_start > INPUT_BYTES - FRAME_ANSWER_MAX)
             return fail(m, MXW_FULL, "answers must be received before more can be sent");
         status = pump(m, until_ms);
         if (status != MXW_OK)
@@ -343,25 +347,24 @@ static int cannot_connect(struct mxw *m, int error)
     }
 }
 
-static int greet(struct mxw *m, int64_t until_ms)
+static int hello_put(struct mxw *m, int64_t until_ms)
 {
     struct frame_hello hello = {{0}};
-    struct frame_welcome welcome;
-    struct frame frame;
-    char why[FRAME_SENTENCE_MAX];
-    int status;
 
     memcpy(hello.program, m->program, sizeof hello.program);
-    status = put_frame(m, FRAME_HELLO, m->next_id++, &hello, until_ms);
-    if (status == MXW_OK)
-        status = next_frame(m, &frame, until_ms);
-    if (status != MXW_OK)
-        return status == MXW_TIMEOUT
-                   ? fail(m, MXW_UNREACHABLE, "%s: mxward does not answer", m->socket)
-                   : status;
-    if (frame.kind == FRAME_ERROR)
-        return refused(m, &frame);
-    if (frame.kind != FRAME_WELCOME || !frame_decode(&welcome, &frame, why))
+    m->greeting = true;
+    return put_frame(m, FRAME_HELLO, m->next_id++, &hello, until_ms);
+}
+
+static int welcome_read(struct mxw *m, const struct frame *frame)
+{
+    struct frame_welcome welcome;
+    char why[FRAME_SENTENCE_MAX];
+
+    m->greeting = false;
+    if (frame->kind == FRAME_ERROR)
+        return refused(m, frame);
+    if (frame->kind != FRAME_WELCOME || !frame_decode(&welcome, frame, why))
         return fail(m, MXW_PROTOCOL, "%s: another version of mxward is there", m->socket);
     m->about = (struct mxw_daemon){.size = sizeof m->about,
                                    .rights = welcome.rights,
@@ -372,14 +375,38 @@ static int greet(struct mxw *m, int64_t until_ms)
     return MXW_OK;
 }
 
-int mxw_connect(struct mxw *m)
+static int greet(struct mxw *m, int64_t until_ms)
+{
+    struct frame frame;
+    int status = hello_put(m, until_ms);
+
+    if (status == MXW_OK)
+        status = take_frame(m, &frame, until_ms);
+    if (status != MXW_OK)
+        return status == MXW_TIMEOUT
+                   ? fail(m, MXW_UNREACHABLE, "%s: mxward does not answer", m->socket)
+                   : status;
+    return welcome_read(m, &frame);
+}
+
+/* The next answer. After mxw_start the welcome comes first. */
+static int next_frame(struct mxw *m, struct frame *frame, int64_t until_ms)
+{
+    int status = take_frame(m, frame, until_ms);
+
+    if (status != MXW_OK || !m->greeting)
+        return status;
+    status = welcome_read(m, frame);
+    if (status == MXW_OK)
+        return take_frame(m, frame, until_ms);
+    mxw_disconnect(m);
+    return status;
+}
+
+static int link_open(struct mxw *m)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int64_t until_ms = now_ms() + m->connect_ms;
-    int status;
 
-    if (m->fd >= 0)
-        return MXW_OK;
     m->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (m->fd < 0)
         return fail(m, MXW_MEMORY, "cannot make a socket: %s", strerror(errno));
@@ -391,7 +418,36 @@ int mxw_connect(struct mxw *m)
         return cannot_connect(m, error);
     }
     m->expect_from = m->next_id;
-    status = greet(m, until_ms);
+    return MXW_OK;
+}
+
+int mxw_connect(struct mxw *m)
+{
+    int64_t until_ms = now_ms() + m->connect_ms;
+    int status;
+
+    if (m->fd >= 0)
+        return MXW_OK;
+    status = link_open(m);
+    if (status == MXW_OK)
+        status = greet(m, until_ms);
+    if (status != MXW_OK)
+        mxw_disconnect(m);
+    return status;
+}
+
+int mxw_start(struct mxw *m)
+{
+    int status = MXW_OK;
+
+    m->patient = false;
+    if (m->fd >= 0)
+        return MXW_OK;
+    status = link_open(m);
+    if (status == MXW_OK)
+        status = hello_put(m, now_ms()); /* the buffer is empty: there is room */
+    if (status == MXW_OK)
+        status = write_some(m);
     if (status != MXW_OK)
         mxw_disconnect(m);
     return status;
@@ -468,7 +524,7 @@ _Static_assert(sizeof(((struct mxw_verdict *)0)->policy) >= FRAME_POLICY_MAX, "p
 /* A question, sent with others. */
 static int send_frame(struct mxw *m, uint8_t kind, const void *wire, uint64_t *id)
 {
-    int status = mxw_connect(m);
+    int status = m->patient ? mxw_connect(m) : mxw_start(m);
 
     if (status != MXW_OK)
         return status;
@@ -538,6 +594,7 @@ static int message_encode(struct mxw *m, struct frame_decide *wire,
     wire->inbound = message->inbound != 0;
     wire->client_tls = (uint16_t)message->client_tls;
     wire->want_keys = message->want_keys != 0;
+    wire->enforced = message->enforced != 0;
     return MXW_OK;
 }
 

@@ -158,10 +158,12 @@ struct mxw_message {
      * are looked for when the mail is not sent for want of security. It takes two seconds at most
      * and changes no answer. */
     int want_keys;
+    /* Not 0: as if nothing were only observed, for who enforces the policy whatever is. */
+    int enforced;
 };
-#define MXW_MESSAGE_INIT                                                                        \
-    {                                                                                           \
-        sizeof(struct mxw_message), NULL, NULL, NULL, NULL, NULL, 0, 0, -1, 0, 0, 0, 0, NULL, 0 \
+#define MXW_MESSAGE_INIT                                                                           \
+    {                                                                                              \
+        sizeof(struct mxw_message), NULL, NULL, NULL, NULL, NULL, 0, 0, -1, 0, 0, 0, 0, NULL, 0, 0 \
     }
 
 /* The *_name pointers are constants of the library. */
@@ -218,6 +220,12 @@ int mxw_open(struct mxw **handle, const struct mxw_options *options);
 void mxw_close(struct mxw *handle); /* NULL is fine */
 /* Connects now (also again, after mxw_disconnect), to know who is there. */
 int mxw_connect(struct mxw *handle);
+/*
+ * For event loops: connects without waiting for the daemon's welcome. From then on nothing of this
+ * handle waits: mxw_send and mxw_send_message give MXW_FULL where they would, and mxw_receive is
+ * called with wait_ms 0 when mxw_descriptor is readable. Is it lost, start it again when you like.
+ */
+int mxw_start(struct mxw *handle);
 void mxw_disconnect(struct mxw *handle); /* outstanding questions are forgotten */
 /* Why the last call failed, in one sentence; valid until the next call. */
 const char *mxw_reason(const struct mxw *handle);
