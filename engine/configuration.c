@@ -224,6 +224,92 @@ static const struct option_row listen_rows[] = {
      .help = "A client that has nothing to say for this long is disconnected."},
 };
 
+/* Read by mxward-gate at its start; the daemon only judges them. */
+static const struct option_row gate_rows[] = {
+    {.name = "sockets",
+     .type = OPTION_LIST,
+     .offset = offsetof(struct gate_settings, sockets),
+     .minimum = 0,
+     .maximum = 16,
+     .help = "Paths of the sockets for mail servers; each speaks socketmap, policy delegation and "
+             "the line protocol. Empty: /run/mxward-gate/gate.sock. For a Postfix in its chroot "
+             "add /var/spool/postfix/mxward/gate.sock, which it calls unix:mxward/gate.sock."},
+    {.name = "mode",
+     .type = OPTION_MODE,
+     .offset = offsetof(struct gate_settings, mode),
+     .maximum = 0777,
+     .standard = "0666",
+     .help = "File mode of the sockets. Who can connect learns what is known of mail domains and "
+             "who has the guarantee; keep strangers out by the mode of the folder, too."},
+    {.name = "owner",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct gate_settings, owner),
+     .help = "Owner of the sockets. Without one it is the gate's own user."},
+    {.name = "group",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct gate_settings, group),
+     .help = "Group of the sockets. Without one it is the gate's own."},
+    {.name = "deadline",
+     .type = OPTION_DURATION,
+     .offset = offsetof(struct gate_settings, deadline_ms),
+     .minimum = 100,
+     .maximum = 60000,
+     .standard = "6s",
+     .help = "Every question is answered within this time; by then with what is known, which is "
+             "never less than is demanded."},
+    {.name = "steady",
+     .type = OPTION_DURATION,
+     .offset = offsetof(struct gate_settings, steady_ms),
+     .maximum = 60000,
+     .standard = "5s",
+     .help = "For so long an answer for one next hop may only become stricter: one delivery asks "
+             "once for each mail host."},
+    {.name = "idle",
+     .type = OPTION_DURATION,
+     .offset = offsetof(struct gate_settings, idle_ms),
+     .minimum = 1000,
+     .maximum = 86400000,
+     .standard = "20m",
+     .help = "A client that has asked nothing for so long is disconnected. Postfix itself closes "
+             "earlier."},
+    {.name = "connections",
+     .type = OPTION_NUMBER,
+     .offset = offsetof(struct gate_settings, connections),
+     .minimum = 1,
+     .maximum = 4096,
+     .standard = "1024",
+     .help = "Connections at once; each process of the mail server has one."},
+    {.name = "transport_prefix",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct gate_settings, transport_prefix),
+     .minimum = 1,
+     .maximum = 64,
+     .standard = "guarantee-",
+     .help = "Beginning of the names of the guarantee's transports in Postfix; the name of the "
+             "profile follows."},
+    {.name = "ordinary_transport",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct gate_settings, ordinary_transport),
+     .minimum = 1,
+     .maximum = 200,
+     .standard = "smtp:",
+     .help = "Postfix's transport for recipients that the sender has excepted."},
+    {.name = "split_transport",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct gate_settings, split_transport),
+     .minimum = 1,
+     .maximum = 200,
+     .standard = "by-recipient:[127.0.0.1]:10026",
+     .help = "Postfix's transport for senders who have an exception just now: it hands each "
+             "recipient by itself to a listener that asks again."},
+    {.name = "help",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct gate_settings, help),
+     .maximum = 200,
+     .help = "What is added to a notice for the sender whose mail was not sent, such as 'See "
+             "https://example.org/guarantee'."},
+};
+
 static const struct option_module daemon_option_module = {
     "daemon", "The process itself: threads, folders, log, memory.", ROWS(daemon_rows)};
 static const struct option_module dns_option_module = {
@@ -231,6 +317,9 @@ static const struct option_module dns_option_module = {
     ROWS(dns_rows)};
 static const struct option_module listen_option_module = {
     "listen", "The native socket, which mxwardctl and libmxward use.", ROWS(listen_rows)};
+
+static const struct option_module gate_option_module = {
+    "gate", "The sockets for mail servers, which the program mxward-gate serves.", ROWS(gate_rows)};
 
 static const struct option_part parts[] = {
     {.module = &daemon_option_module, .offset = offsetof(struct configuration, daemon)},
@@ -247,6 +336,7 @@ static const struct option_part parts[] = {
      .presets = profile_presets},
     {.module = &memory_option_module, .offset = offsetof(struct configuration, memory)},
     {.module = &alarm_option_module, .offset = offsetof(struct configuration, alarm)},
+    {.module = &gate_option_module, .offset = offsetof(struct configuration, gate)},
 };
 
 const struct option_table configuration_table = {parts, sizeof(parts) / sizeof(parts[0]),

@@ -41,6 +41,16 @@ struct listen_settings {
     uint64_t connections, connections_per_user, requests_per_connection;
     uint64_t idle_ms;
 };
+/* mxward-gate reads the same file. */
+struct gate_settings {
+    struct option_list sockets;
+    uint64_t mode;
+    char *owner, *group;
+    uint64_t deadline_ms, steady_ms, idle_ms;
+    uint64_t connections;
+    char *transport_prefix, *ordinary_transport, *split_transport;
+    char *help;
+};
 struct configuration {
     struct daemon_settings daemon;
     struct dns_settings dns;
@@ -51,6 +61,7 @@ struct configuration {
     struct profiles_settings profiles;
     struct memory_settings memory;
     struct alarm_settings alarm;
+    struct gate_settings gate;
 };
 extern const struct option_table configuration_table; /* engine/configuration.c */
 /* A number that names the settings under which is looked: equal for equal ones, also after a

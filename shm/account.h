@@ -141,6 +141,7 @@ struct account_demand {
     bool alias_sends;      /* it demands as sender; `alias_profile` is filled */
     bool alias_receives;   /* as recipient it takes mail over encrypted connections only */
     bool switched_off;     /* by the user: for all or for this domain, and for this message */
+    bool has_exceptions;   /* guaranteed, and excepted for some domain, or lately was */
     bool observe;          /* everything is only observed */
     enum account_by by;
     struct profile profile, alias_profile;

@@ -57,7 +57,8 @@ static enum look look_at_record(const struct table_reader *reader, const struct 
 }
 
 static enum look look_in_line(const struct table_reader *reader, const struct table_key *key,
-                              const struct table_line *line, uint16_t tag, union record *record)
+                              const struct table_line *line, uint16_t tag, union record *record,
+                              struct table_place *place)
 {
     uint64_t cells[TABLE_CELLS];
     unsigned candidates = 0;
@@ -72,8 +73,10 @@ static enum look look_in_line(const struct table_reader *reader, const struct ta
         if (cells[i] == 0) /* the tag is 0, too */
             continue;
         const enum look look = look_at_record(reader, key, &line->cells[i], cells[i], record);
-        if (look != LOOK_OTHER)
+        if (look != LOOK_OTHER) {
+            *place = (struct table_place){&line->cells[i], cells[i]};
             return look;
+        }
     }
     return LOOK_OTHER;
 }
@@ -87,16 +90,18 @@ static const struct table_line *home_of(const struct table_reader *reader,
 
 /* Step 1 of layout.h; LOOK_OTHER is a miss that counts. */
 static enum look look_once(const struct table_reader *reader, const struct table_key *key,
-                           const struct table_line *home, uint16_t tag, union record *record)
+                           const struct table_line *home, uint16_t tag, union record *record,
+                           struct table_place *place)
 {
     const uint64_t head = table_load(&home->head);
-    enum look look = look_in_line(reader, key, home, tag, record);
+    enum look look = look_in_line(reader, key, home, tag, record, place);
 
     if (look == LOOK_OTHER && (head & TABLE_HEAD_COUNTS) != 0) {
         const size_t number = (size_t)(home - reader->map.lines);
         for (unsigned away = 1; look == LOOK_OTHER && away < TABLE_GROUP; away++) {
             if (table_head_count(head, away) > 0)
-                look = look_in_line(reader, key, &reader->map.lines[number ^ away], tag, record);
+                look = look_in_line(reader, key, &reader->map.lines[number ^ away], tag, record,
+                                    place);
         }
     }
     if (look == LOOK_OTHER && table_load(&home->head) != head)
@@ -105,12 +110,12 @@ static enum look look_once(const struct table_reader *reader, const struct table
 }
 
 static enum table_outcome look(const struct table_reader *reader, const struct table_key *key,
-                               uint64_t now_ms, union record *record)
+                               uint64_t now_ms, union record *record, struct table_place *place)
 {
     const struct table_line *home = home_of(reader, key);
 
     for (unsigned attempt = 0; attempt < TABLE_READ_ATTEMPTS; attempt++) {
-        const enum look look = look_once(reader, key, home, table_tag(key->hash), record);
+        const enum look look = look_once(reader, key, home, table_tag(key->hash), record, place);
         if (look == LOOK_AGAIN)
             continue;
         if (look == LOOK_OTHER)
@@ -133,10 +138,11 @@ static enum table_outcome look_again(const struct table_reader *reader, const st
                                      uint64_t now_ms, union record *record)
 {
     const uint64_t complete = table_load(completeness(reader, key));
+    struct table_place place;
 
     if (!table_is_complete(complete))
         return TABLE_MISS;
-    const enum table_outcome outcome = look(reader, key, now_ms, record);
+    const enum table_outcome outcome = look(reader, key, now_ms, record, &place);
     if (outcome != TABLE_MISS || table_load(completeness(reader, key)) != complete ||
         table_reader_is_over(reader))
         return outcome;
@@ -146,10 +152,20 @@ static enum table_outcome look_again(const struct table_reader *reader, const st
 enum table_outcome table_find(const struct table_reader *reader, const struct table_key *key,
                               uint64_t now_ms, union record *record)
 {
+    struct table_place place;
+
     if (!reader->clocks_agree)
         return TABLE_UNKNOWN;
-    const enum table_outcome outcome = look(reader, key, now_ms, record);
+    const enum table_outcome outcome = look(reader, key, now_ms, record, &place);
     return outcome == TABLE_MISS ? look_again(reader, key, now_ms, record) : outcome;
+}
+
+bool table_place_find(const struct table_reader *reader, const struct table_key *key,
+                      uint64_t now_ms, struct table_place *place)
+{
+    union record record;
+
+    return reader->clocks_agree && look(reader, key, now_ms, &record, place) == TABLE_HIT;
 }
 
 enum table_outcome table_read(const struct table_reader *reader, const struct table_key *key,

@@ -14,6 +14,8 @@
 #include "shm/record.h"
 #include "shm/verdict.h"
 
+#include <stdatomic.h>
+
 struct table_reader;
 
 enum table_outcome {
@@ -42,6 +44,23 @@ enum table_outcome table_read(const struct table_reader *reader, const struct ta
  * zero: nothing is. */
 bool table_read_floor(const struct table_reader *reader, const struct table_key *key,
                       uint64_t now_ms, struct floor *floor);
+
+/* Where a key's record was found: for who keeps what he made of a record, and wants to know whether
+ * there is another one by now. Means nothing any more after table_reader_refresh or _close. */
+struct table_place {
+    const _Atomic uint64_t *cell;
+    uint64_t value;
+};
+/* False: there is no record. To be called before the record is read. */
+bool table_place_find(const struct table_reader *reader, const struct table_key *key,
+                      uint64_t now_ms, struct table_place *place);
+/* The record is still the one that was there: one load. A slot that is used again changes its
+ * version; only after 65,536 uses of one slot it could be taken for the same, so who keeps
+ * something for more than a second or two looks anew. */
+static inline bool table_place_holds(const struct table_place *place)
+{
+    return atomic_load_explicit(place->cell, memory_order_acquire) == place->value;
+}
 
 /*
  * Off the hot path, about once a second: compares the clocks, and moves to a successor if one was

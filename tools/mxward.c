@@ -18,7 +18,7 @@
 #include "engine/engine.h"
 #include "ipc/serve/serve.h"
 #include "ipc/wire/version.h"
-#include "tools/mxward/notify.h"
+#include "ipc/socket/notify.h"
 
 #include <errno.h>
 #include <getopt.h>

@@ -6,6 +6,7 @@
  */
 #include "ipc/client/local.h"
 
+#include "ipc/client/decision.h"
 #include "shm/layout.h"
 
 #include <errno.h>
@@ -99,12 +100,13 @@ const struct table_reader *local_verdicts(const struct local *local)
 }
 
 enum frame_error local_decide(const struct local *local, struct local_answer *out,
-                              const struct frame_decide *asked, uint64_t now_ms, int64_t now_s,
-                              const char **why)
+                              const struct frame_decide *asked, uint64_t arrived_ms,
+                              uint64_t now_ms, int64_t now_s, const char **why)
 {
     const struct table_reader *verdicts = local->verdicts;
     const uint32_t epoch = verdicts != NULL ? table_reader_epoch(verdicts) : 0;
-    enum frame_error error = decide_begin(&out->decision, asked, local->users, now_ms, now_s, why);
+    enum frame_error error =
+        decide_begin(&out->decision, asked, local->users, arrived_ms, now_s, why);
 
     if (error != FRAME_ERROR_NONE)
         return error;
@@ -113,6 +115,16 @@ enum frame_error local_decide(const struct local *local, struct local_answer *ou
     decide_answer(&out->answer, &out->decision, known_verdict(&out->known), out->known.stale,
                   now_ms);
     return FRAME_ERROR_NONE;
+}
+
+void local_read(struct mxw_decision *decision, const struct local_answer *answer, uint64_t now_ms)
+{
+    struct frame_answer reply;
+
+    decide_reply(&reply, &answer->decision, &answer->answer, known_verdict(&answer->known), now_ms);
+    reply.limited = answer->known.stale || !answer->known.there;
+    reply.from_table = true;
+    decision_read(decision, &reply);
 }
 
 bool local_is_enough(const struct local_answer *answer)

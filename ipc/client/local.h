@@ -9,6 +9,7 @@
 #ifndef MXWARD_CLIENT_LOCAL_H
 #define MXWARD_CLIENT_LOCAL_H
 
+#include "ipc/client/mxward.h"
 #include "ipc/decide/known.h"
 
 struct local;
@@ -31,10 +32,13 @@ struct local_answer {
     struct answer answer;
 };
 
-/* FRAME_ERROR_NONE, or what is wrong with a constant sentence, as the daemon would say it. */
+/* FRAME_ERROR_NONE, or what is wrong with a constant sentence, as the daemon would say it.
+ * `arrived_ms`: by which it is judged whether the evidence is fresh; at most now. */
 enum frame_error local_decide(const struct local *local, struct local_answer *out,
-                              const struct frame_decide *asked, uint64_t now_ms, int64_t now_s,
-                              const char **why);
+                              const struct frame_decide *asked, uint64_t arrived_ms,
+                              uint64_t now_ms, int64_t now_s, const char **why);
+/* The same as the daemon's answer would be. */
+void local_read(struct mxw_decision *decision, const struct local_answer *answer, uint64_t now_ms);
 /* Nothing that the daemon could say would be of use: the evidence is as fresh as was asked for, the
  * mail may go, and there is nothing that an administrator must be told. */
 bool local_is_enough(const struct local_answer *answer);

@@ -11,6 +11,7 @@
  */
 #include "ipc/client/mxward.h"
 
+#include "ipc/client/decision.h"
 #include "ipc/wire/frame.h"
 #include "shm/answer.h"
 #include "shm/level.h"
@@ -453,6 +454,23 @@ int mxw_start(struct mxw *m)
     return status;
 }
 
+int mxw_process(struct mxw *m)
+{
+    struct frame frame;
+    int status;
+
+    if (m->fd < 0 || m->outstanding > 0)
+        return fail(m, MXW_USAGE, "not connected, or questions are outstanding");
+    status = take_frame(m, &frame, now_ms());
+    if (status == MXW_OK && m->greeting)
+        status = welcome_read(m, &frame);
+    if (status != MXW_OK && status != MXW_TIMEOUT) {
+        mxw_disconnect(m);
+        return status;
+    }
+    return MXW_OK; /* an answer that nobody waits for is dropped */
+}
+
 /* --- questions --- */
 
 /* Refuses here what the daemon would refuse, so that a bad name costs nothing. */
@@ -596,59 +614,6 @@ static int message_encode(struct mxw *m, struct frame_decide *wire,
     wire->want_keys = message->want_keys != 0;
     wire->enforced = message->enforced != 0;
     return MXW_OK;
-}
-
-static const char *level_word(unsigned level)
-{
-    return level <= LEVEL_AUTHENTICATED ? level_name((enum level)level) : "?";
-}
-
-/* A word of a later daemon says nothing of a key that we could use. */
-static int key_read(uint8_t key, const char **name)
-{
-    const enum mail_key known = key < MAIL_KEY_COUNT ? (enum mail_key)key : MAIL_KEY_UNKNOWN;
-
-    *name = mail_key_name(known);
-    return (int)known;
-}
-
-static void decision_read(struct mxw_decision *out, const struct frame_answer *in)
-{
-    const enum tls_class class =
-        in->class < CLASS_COUNT ? (enum tls_class)in->class : CLASS_UNKNOWN;
-
-    memset(out, 0, sizeof *out);
-    out->size = sizeof *out;
-    /* An action that we do not know, of a later daemon, must not become "send". */
-    out->action = in->action < ACTION_COUNT ? in->action : MXW_DEFER;
-    out->would = in->would < ACTION_COUNT ? in->would : MXW_DEFER;
-    out->observed = in->observed;
-    out->action_name = action_name((enum action)out->action);
-    out->would_name = action_name((enum action)out->would);
-    out->demand_name = level_word(in->demand);
-    out->source_name =
-        in->source < DEMAND_SOURCE_COUNT ? demand_source_name((enum demand_source)in->source) : "?";
-    out->exemption_name =
-        in->exemption < EXEMPTION_COUNT ? exemption_name((enum exemption)in->exemption) : "?";
-    out->alarm = in->alarm;
-    out->policy_kind = in->policy_answer <= MXW_POLICY_NONE ? in->policy_answer : MXW_POLICY_NONE;
-    memcpy(out->policy, in->policy, sizeof in->policy);
-    out->guarantees_name = level_word(in->guarantees);
-    out->smtp_code = in->smtp_code;
-    memcpy(out->code, in->code, sizeof in->code);
-    memcpy(out->text, in->text, sizeof in->text);
-    memcpy(out->profile, in->profile, sizeof in->profile);
-    out->class_name = in->class < CLASS_COUNT ? class_name(class) : "?";
-    out->level_name = level_word(in->level);
-    out->sign = sign_name(class_sign(class));
-    out->cause = in->cause;
-    memcpy(out->host, in->host, sizeof in->host);
-    out->age_ms = in->began_ms != 0 ? (int64_t)in->age_ms : -1;
-    out->limited = in->limited;
-    out->from_table = in->from_table;
-    out->refuse_at_rcpt = in->refuse_at_rcpt;
-    out->openpgp = key_read(in->openpgp, &out->openpgp_name);
-    out->smime = key_read(in->smime, &out->smime_name);
 }
 
 _Static_assert((int)MXW_KEY_PRESENT == (int)MAIL_KEY_PRESENT &&

@@ -180,6 +180,7 @@ struct mxw_decision {
     int alarm;                  /* what is remembered is contradicted */
     int policy_kind;            /* enum mxw_policy */
     char policy[768];           /* right-hand side of smtp_tls_policy_maps */
+    int guarantees; /* what the policy guarantees for the whole domain; a level, greater is more */
     const char *guarantees_name;
     /* Both of `action`: only observed, they are 250 and 2.0.0; the text is of `would`. */
     unsigned smtp_code; /* 250, 451, 550, 556, …: where it is said in an SMTP dialogue */
@@ -191,6 +192,7 @@ struct mxw_decision {
     char host[256];
     int64_t age_ms; /* of the evidence; -1: there is none */
     int limited, from_table, refuse_at_rcpt;
+    int insecure;                          /* `would`: because a demand is seen not to be met */
     int openpgp, smime;                    /* enum mxw_key */
     const char *openpgp_name, *smime_name; /* not-asked none present unknown */
 };
@@ -223,9 +225,11 @@ int mxw_connect(struct mxw *handle);
 /*
  * For event loops: connects without waiting for the daemon's welcome. From then on nothing of this
  * handle waits: mxw_send and mxw_send_message give MXW_FULL where they would, and mxw_receive is
- * called with wait_ms 0 when mxw_descriptor is readable. Is it lost, start it again when you like.
+ * called with wait_ms 0 when mxw_descriptor is readable; while nothing is outstanding, mxw_process
+ * is, which is MXW_OK as long as the daemon is there. Is it lost, start it again when you like.
  */
 int mxw_start(struct mxw *handle);
+int mxw_process(struct mxw *handle);
 void mxw_disconnect(struct mxw *handle); /* outstanding questions are forgotten */
 /* Why the last call failed, in one sentence; valid until the next call. */
 const char *mxw_reason(const struct mxw *handle);

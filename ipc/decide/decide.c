@@ -58,9 +58,7 @@ static uint64_t asked_not_before(const struct frame_decide *asked, uint64_t arri
     return 0;
 }
 
-/* The users' table knows domains as A-labels. A domain that cannot be one is in no record of it;
- * ".invalid" is nobody's (RFC 2606), and the account's and the standard profile hold still. */
-static bool address_for_table(char ascii[FRAME_ADDRESS_MAX], const char *address)
+bool decide_address(char ascii[FRAME_ADDRESS_MAX], const char *address)
 {
     const enum name_status status = mail_address_to_ascii(ascii, FRAME_ADDRESS_MAX, address);
 
@@ -81,7 +79,7 @@ static enum frame_error sender_read(struct decision *decision, const struct fram
 
     if (asked->profile[0] != '\0')
         account_demand_of_profile(&demand, users, asked->profile, now_ms, &there);
-    else if (address_for_table(sender, asked->sender) && address_for_table(sasl, asked->sasl))
+    else if (decide_address(sender, asked->sender) && decide_address(sasl, asked->sasl))
         account_demand(&demand, users, sender, sasl, decision->domain, asked->accepted_s, now_ms,
                        decision->now_s);
     if (!there) {
@@ -219,6 +217,7 @@ void decide_reply(struct frame_answer *reply, const struct decision *decision,
     snprintf(reply->text, sizeof reply->text, "%s", answer->text);
     snprintf(reply->profile, sizeof reply->profile, "%s", profile_of(decision, answer));
     reply->refuse_at_rcpt = decision->has_profile && decision->profile.refuse_at_rcpt;
+    reply->insecure = answer->insecure;
     reply->openpgp = (uint8_t)decision->openpgp;
     reply->smime = (uint8_t)decision->smime;
     reply->now_ms = now_ms;
@@ -263,7 +262,7 @@ enum frame_error decide_inbound(struct frame_answer *reply, const struct frame_d
     memset(reply, 0, sizeof *reply);
     reply->now_ms = now_ms;
     reply->class = CLASS_UNKNOWN;
-    if (address_for_table(recipient, asked->recipient))
+    if (decide_address(recipient, asked->recipient))
         account_demand_inbound(&demand, users, recipient, now_ms);
     if (!demand.known) {
         *why = "whether the recipient is a secure alias is not known now; ask again in a moment";

@@ -39,6 +39,11 @@ struct decision {
     enum mail_key openpgp, smime;
 };
 
+/* An address as the users' table knows it: with A-labels. One whose domain cannot be a domain is in
+ * no record of it; ".invalid" is nobody's (RFC 2606), and the account's and the standard profile
+ * hold still. False: no memory. */
+bool decide_address(char ascii[FRAME_ADDRESS_MAX], const char *address);
+
 /* FRAME_ERROR_NONE, or what to answer instead, with a constant sentence. `users` NULL: there is no
  * users' table, so who demands what is unknown. */
 enum frame_error decide_begin(struct decision *decision, const struct frame_decide *asked,

@@ -135,7 +135,7 @@ static const struct field answer_fields[] = {
     NUMBER(21, frame_answer, began_ms, ANY),     NUMBER(22, frame_answer, now_ms, ANY),
     NUMBER(23, frame_answer, limited, 1),        NUMBER(24, frame_answer, from_table, 1),
     NUMBER(25, frame_answer, refuse_at_rcpt, 1), NUMBER(26, frame_answer, openpgp, ANY),
-    NUMBER(27, frame_answer, smime, ANY),
+    NUMBER(27, frame_answer, smime, ANY),        NUMBER(28, frame_answer, insecure, 1),
 };
 static const struct field order_fields[] = {
     NUMBER(1, frame_order_request, order, ANY),

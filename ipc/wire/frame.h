@@ -186,6 +186,7 @@ struct frame_answer {
     uint64_t began_ms, now_ms;
     bool limited, from_table, refuse_at_rcpt;
     uint8_t openpgp, smime; /* enum mail_key of shm/answer.h (DANE-44) */
+    bool insecure;          /* `would`: not sent because a demand is seen not to be met */
 };
 
 /* What an order is about. Rights: user_* need the user switch, all others administration. */

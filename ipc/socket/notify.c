@@ -2,7 +2,7 @@
  * notify.c - see notify.h. The protocol is documented in sd_notify(3) and stable; 30 lines replace
  * a library with five of its own.
  */
-#include "tools/mxward/notify.h"
+#include "ipc/socket/notify.h"
 
 #include <stddef.h>
 #include <stdlib.h>

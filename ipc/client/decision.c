@@ -1,0 +1,64 @@
+/*
+ * decision.c - see decision.h. What a later daemon says and we do not know never becomes "send".
+ */
+#include "ipc/client/decision.h"
+
+#include "shm/answer.h"
+#include "shm/level.h"
+
+#include <string.h>
+
+static const char *level_word(unsigned level)
+{
+    return level <= LEVEL_AUTHENTICATED ? level_name((enum level)level) : "?";
+}
+
+/* A word of a later daemon says nothing of a key that we could use. */
+static int key_read(uint8_t key, const char **name)
+{
+    const enum mail_key known = key < MAIL_KEY_COUNT ? (enum mail_key)key : MAIL_KEY_UNKNOWN;
+
+    *name = mail_key_name(known);
+    return (int)known;
+}
+
+void decision_read(struct mxw_decision *out, const struct frame_answer *in)
+{
+    const enum tls_class class =
+        in->class < CLASS_COUNT ? (enum tls_class)in->class : CLASS_UNKNOWN;
+
+    memset(out, 0, sizeof *out);
+    out->size = sizeof *out;
+    /* An action that we do not know, of a later daemon, must not become "send". */
+    out->action = in->action < ACTION_COUNT ? in->action : MXW_DEFER;
+    out->would = in->would < ACTION_COUNT ? in->would : MXW_DEFER;
+    out->observed = in->observed;
+    out->action_name = action_name((enum action)out->action);
+    out->would_name = action_name((enum action)out->would);
+    out->demand_name = level_word(in->demand);
+    out->source_name =
+        in->source < DEMAND_SOURCE_COUNT ? demand_source_name((enum demand_source)in->source) : "?";
+    out->exemption_name =
+        in->exemption < EXEMPTION_COUNT ? exemption_name((enum exemption)in->exemption) : "?";
+    out->alarm = in->alarm;
+    out->policy_kind = in->policy_answer <= MXW_POLICY_NONE ? in->policy_answer : MXW_POLICY_NONE;
+    memcpy(out->policy, in->policy, sizeof in->policy);
+    out->guarantees = in->guarantees;
+    out->guarantees_name = level_word(in->guarantees);
+    out->smtp_code = in->smtp_code;
+    memcpy(out->code, in->code, sizeof in->code);
+    memcpy(out->text, in->text, sizeof in->text);
+    memcpy(out->profile, in->profile, sizeof in->profile);
+    out->class_name = in->class < CLASS_COUNT ? class_name(class) : "?";
+    out->level_name = level_word(in->level);
+    out->sign = sign_name(class_sign(class));
+    out->cause = in->cause;
+    memcpy(out->host, in->host, sizeof in->host);
+    out->age_ms = in->began_ms != 0 ? (int64_t)in->age_ms : -1;
+    out->limited = in->limited;
+    out->from_table = in->from_table;
+    out->refuse_at_rcpt = in->refuse_at_rcpt;
+    out->insecure = in->insecure;
+    out->openpgp = key_read(in->openpgp, &out->openpgp_name);
+    out->smime = key_read(in->smime, &out->smime_name);
+}

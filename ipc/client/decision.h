@@ -1,0 +1,12 @@
+/*
+ * decision.h - a decision as libmxward's callers see it, from the wire or from the tables. Pure.
+ */
+#ifndef MXWARD_CLIENT_DECISION_H
+#define MXWARD_CLIENT_DECISION_H
+
+#include "ipc/client/mxward.h"
+#include "ipc/wire/frame.h"
+
+void decision_read(struct mxw_decision *out, const struct frame_answer *in);
+
+#endif

@@ -1,0 +1,410 @@
+/*
+ * asking.c - the one way from a question to its answer.
+ *
+ * In order: what the tables know, if that is enough; what the daemon says; and by the deadline what
+ * the tables know then. A daemon that is away, or silent, is not waited for where the tables have
+ * an answer under which the mail may go: it is enforced at the delivery (law 1). Where they have
+ * none the question waits for the daemon until its deadline, and then the trouble is told as ours
+ * (law 3).
+ *
+ * Answers of one connection go out in the order of the requests: one that is there early waits in
+ * its question for those before it.
+ */
+#include "ipc/gate/gate_internal.h"
+
+#include "engine/base/check.h"
+#include "engine/base/clock.h"
+#include "engine/base/log.h"
+#include "ipc/client/decision.h"
+#include "shm/freshness.h"
+
+#include <string.h>
+
+#define NO_ROOM "too many questions wait at mxward-gate; ask again in a moment"
+#define AWAY    "mxward is away, and what it left behind is not enough; ask again in a moment"
+
+/* --- answers in order --- */
+
+static void question_free(struct gate *gate, struct question *question)
+{
+    wheel_disarm(gate->wheel, &question->timer);
+    if (question->sent && gate->by_id[question->id % IDS] == question)
+        gate->by_id[question->id % IDS] = NULL;
+    pool_give(gate->questions, question);
+}
+
+/* Those at the head that have their answers go out. */
+static void client_flush(struct gate *gate, struct stream *stream)
+{
+    struct client *client = stream_state(stream);
+
+    while (client->first != NULL && client->first->answered &&
+           stream_room(stream) >= client->first->reply_size) {
+        struct question *question = client->first;
+
+        stream_put(gate->streams, stream, question->reply, question->reply_size);
+        client->first = question->next;
+        stream_waits(gate->streams, stream, -1);
+        question_free(gate, question);
+    }
+}
+
+static struct question *question_append(struct gate *gate, struct stream *stream)
+{
+    struct client *client = stream_state(stream);
+    struct question *question = pool_take(gate->questions);
+
+    if (question == NULL)
+        return NULL;
+    question->stream = stream;
+    if (client->first == NULL)
+        client->first = question;
+    else
+        client->last->next = question;
+    client->last = question;
+    stream_waits(gate->streams, stream, 1);
+    return question;
+}
+
+void asking_say(struct gate *gate, struct stream *stream, const char *bytes, size_t size)
+{
+    struct client *client = stream_state(stream);
+    struct question *question;
+
+    if (client->first == NULL) {
+        stream_put(gate->streams, stream, bytes, size);
+        return;
+    }
+    question = question_append(gate, stream);
+    if (question == NULL) { /* no place to wait in: an answer out of order would be a wrong one */
+        stream_close_when_sent(stream);
+        return;
+    }
+    memcpy(question->reply, bytes, size);
+    question->reply_size = (uint32_t)size;
+    question->answered = true;
+}
+
+void asking_gone(struct gate *gate, struct stream *stream)
+{
+    struct client *client = stream_state(stream);
+
+    while (client->first != NULL) {
+        struct question *question = client->first;
+
+        client->first = question->next;
+        question_free(gate, question);
+    }
+}
+
+/* --- rendering --- */
+
+/* How long an answer that was made from a record would be made again: as long as the evidence is as
+ * fresh as was asked for, and a second at most. */
+static uint64_t keep_until(const struct local_answer *local, uint64_t now_ms)
+{
+    const struct verdict *verdict = &local->known.verdict;
+    const uint64_t not_before_ms = local->decision.not_before_ms;
+    const uint64_t refresh_ms = verdict->began_ms + verdict_refresh_ms(verdict);
+    uint64_t until_ms = now_ms + 1000;
+
+    if (not_before_ms == now_ms) /* live */
+        return 0;
+    if (verdict->valid_until_ms < until_ms)
+        until_ms = verdict->valid_until_ms;
+    if (refresh_ms < until_ms && not_before_ms == 0)
+        until_ms = refresh_ms;
+    if (not_before_ms != 0 && verdict->began_ms + (now_ms - not_before_ms) < until_ms)
+        until_ms = verdict->began_ms + (now_ms - not_before_ms);
+    return until_ms;
+}
+
+/* An answer of a policy map may only become stricter for some seconds. */
+static size_t steady(struct gate *gate, const struct ask *ask, const struct local_answer *local,
+                     const struct table_place *place, char *out, size_t size)
+{
+    const struct recent_answer fresh = {out, size, ask->strictness};
+    const struct table_reader *verdicts = local_verdicts(gate->local);
+    const uint32_t epoch = verdicts != NULL ? table_reader_epoch(verdicts) : 0;
+    const uint64_t until_ms = place != NULL && local != NULL ? keep_until(local, gate->now_ms) : 0;
+    const struct recent_answer *given =
+        recent_stricter(gate->recent, ask->key, ask->key_size, &fresh, place, gate->moved, epoch,
+                        until_ms, gate->now_ms);
+
+    if (given->strictness > ask->strictness)
+        counter_add(&gate->counts.steadied, 1);
+    if (given->bytes != out)
+        memcpy(out, given->bytes, given->size);
+    return given->size;
+}
+
+static size_t render(struct gate *gate, struct ask *ask, const struct outcome *outcome,
+                     const struct local_answer *local, const struct table_place *place, char *out)
+{
+    size_t size = ask->render(gate, ask, outcome, out, GATE_ANSWER);
+
+    if (ask->is_policy && size > 0)
+        size = steady(gate, ask, local, place, out, size);
+    CHECK(size > 0 && size <= GATE_ANSWER);
+    return size;
+}
+
+static void question_answer(struct gate *gate, struct question *question,
+                            const struct outcome *outcome)
+{
+    struct stream *stream = question->stream;
+
+    question->reply_size =
+        (uint32_t)render(gate, &question->ask, outcome, NULL, NULL, question->reply);
+    question->answered = true;
+    wheel_disarm(gate->wheel, &question->timer);
+    client_flush(gate, stream);
+    stream_go_on(gate->streams, stream);
+}
+
+/* --- what the tables know --- */
+
+struct from_tables {
+    struct local_answer local;
+    struct mxw_decision decision;
+    struct outcome outcome;
+    bool good; /* there is a decision */
+};
+
+static void ask_tables(struct gate *gate, const struct ask *ask, uint64_t arrived_ms,
+                       struct from_tables *from)
+{
+    const struct frame_decide *asked = &ask->asked;
+    const char *why = "";
+    enum frame_error error;
+
+    from->outcome = (struct outcome){0};
+    if (asked->inbound) {
+        struct frame_answer reply;
+
+        error = decide_inbound(&reply, asked, local_users(gate->local), gate->options->trusted,
+                               gate->now_ms, &why);
+        if (error == FRAME_ERROR_NONE)
+            decision_read(&from->decision, &reply);
+    } else {
+        error = local_decide(gate->local, &from->local, asked, arrived_ms, gate->now_ms,
+                             gate->now_s, &why);
+        if (error == FRAME_ERROR_NONE)
+            local_read(&from->decision, &from->local, gate->now_ms);
+    }
+    from->good = error == FRAME_ERROR_NONE;
+    from->outcome.why = why;
+    from->outcome.invalid = error == FRAME_ERROR_NAME;
+    from->outcome.decision = from->good ? &from->decision : NULL;
+}
+
+static bool tables_are_enough(const struct ask *ask, const struct from_tables *from)
+{
+    return from->outcome.invalid ||
+           (from->good && (ask->asked.inbound || local_is_enough(&from->local)));
+}
+
+/* Nobody who could tell more is there: good enough to go on with? */
+static bool tables_will_do(const struct from_tables *from)
+{
+    return from->good && from->decision.action == MXW_SEND;
+}
+
+/* --- the daemon --- */
+
+static void message_of(struct mxw_message *message, const struct gate *gate, const struct ask *ask,
+                       uint64_t arrived_ms)
+{
+    const struct frame_decide *asked = &ask->asked;
+    const uint64_t gone_ms = gate->now_ms - arrived_ms;
+    const uint64_t whole_ms = gate->options->deadline_ms;
+    const uint64_t left_ms = whole_ms > gone_ms ? whole_ms - gone_ms : 1;
+
+    *message = (struct mxw_message)MXW_MESSAGE_INIT;
+    message->sender = asked->sender;
+    message->sasl = asked->sasl;
+    message->recipient = asked->recipient;
+    message->next_hop = asked->next_hop;
+    message->profile = asked->profile;
+    message->facts = asked->facts;
+    message->accepted_s = asked->accepted_s;
+    message->freshness = asked->own_freshness ? asked->freshness : -1;
+    message->max_age_ms = asked->max_age_ms;
+    /* It answers in time by itself, with what it knows; a little is for the way. */
+    message->deadline_ms = (uint32_t)(left_ms > 400 ? left_ms - left_ms / 8 : left_ms);
+    message->inbound = asked->inbound;
+    message->client_tls = asked->client_tls;
+    message->client_address = asked->client_address;
+    message->want_keys = asked->want_keys;
+    message->enforced = asked->enforced;
+}
+
+static void question_send(struct gate *gate, struct question *question)
+{
+    struct mxw_message message;
+
+    message_of(&message, gate, &question->ask, question->arrived_ms);
+    question->sent = link_ask(gate->link, &message, &question->id);
+    if (question->sent)
+        gate->by_id[question->id % IDS] = question;
+}
+
+static void ask_in_passing(struct gate *gate, const struct ask *ask)
+{
+    struct mxw_message message;
+    uint64_t id;
+
+    message_of(&message, gate, ask, gate->now_ms);
+    link_ask(gate->link, &message, &id); /* nobody waits for the answer: the table gets it */
+}
+
+/* --- asking --- */
+
+/* A socket that the MTA's process holds open must not be answered twice: a place in the order, or
+ * an answer now. */
+static void ask_and_wait(struct gate *gate, struct stream *stream, const struct ask *ask,
+                         struct from_tables *from)
+{
+    struct question *question = question_append(gate, stream);
+    char reply[GATE_ANSWER];
+    struct ask now = *ask;
+
+    if (question != NULL) {
+        question->ask = *ask;
+        question->arrived_ms = gate->now_ms;
+        question->timer.token =
+            (struct ring_token){GATE_OPERATION_DEADLINE, pool_slot(gate->questions, question),
+                                pool_generation(gate->questions, question)};
+        wheel_arm(gate->wheel, &question->timer, gate->now_ms + gate->options->deadline_ms);
+        question_send(gate, question);
+        return;
+    }
+    counter_add(&gate->counts.refused, 1);
+    log_warning("questions-full", "answering from the tables");
+    if (!from->good)
+        from->outcome.why = NO_ROOM;
+    asking_say(gate, stream, reply, render(gate, &now, &from->outcome, NULL, NULL, reply));
+}
+
+static bool place_of(const struct gate *gate, const struct frame_decide *asked,
+                     struct table_place *place)
+{
+    const struct table_reader *verdicts = local_verdicts(gate->local);
+    char text[NEXT_HOP_TEXT_MAX];
+    struct next_hop next_hop;
+    struct table_key key;
+
+    return verdicts != NULL &&
+           next_hop_parse(&next_hop, asked->recipient, strlen(asked->recipient)) == NAME_OK &&
+           table_key_make(&key, text, next_hop_text(&next_hop, text)) &&
+           table_place_find(verdicts, &key, gate->now_ms, place);
+}
+
+void asking_answer(struct gate *gate, struct stream *stream, const struct ask *ask)
+{
+    struct ask now = *ask;
+    struct from_tables from;
+    struct table_place place;
+    char reply[GATE_ANSWER];
+    bool has_place, enough;
+
+    counter_add(&gate->counts.asked, 1);
+    has_place = ask->is_policy && place_of(gate, &ask->asked, &place); /* before it is read */
+    ask_tables(gate, ask, gate->now_ms, &from);
+    enough = tables_are_enough(ask, &from);
+    if (!enough && !ask->at_once && (link_is_up(gate->link) || !tables_will_do(&from))) {
+        ask_and_wait(gate, stream, ask, &from);
+        return;
+    }
+    if (!enough)
+        ask_in_passing(gate, ask);
+    counter_add(&gate->counts.from_table, 1);
+    asking_say(gate, stream, reply,
+               render(gate, &now, &from.outcome, enough && from.good ? &from.local : NULL,
+                      enough && from.good && has_place ? &place : NULL, reply));
+}
+
+/* --- answers, or none --- */
+
+/* As of what the tables know by now. */
+static void answer_from_tables(struct gate *gate, struct question *question, const char *why)
+{
+    struct from_tables from;
+
+    ask_tables(gate, &question->ask, question->arrived_ms, &from);
+    if (!from.good && !from.outcome.invalid) {
+        from.outcome.why = why;
+        counter_add(&gate->counts.trouble, 1);
+    }
+    question_answer(gate, question, &from.outcome);
+}
+
+static void link_answered(void *context, const struct mxw_result *result)
+{
+    struct gate *gate = context;
+    struct question *question = gate->by_id[result->id % IDS];
+    struct outcome outcome = {.why = result->sentence};
+
+    if (question == NULL || question->id != result->id || question->answered)
+        return; /* nobody waits for it any more */
+    gate->by_id[result->id % IDS] = NULL;
+    question->sent = false;
+    if (result->status == MXW_OK && result->decided)
+        outcome.decision = &result->decision;
+    else if (result->status == MXW_INVALID)
+        outcome.invalid = true;
+    else { /* busy, late, no memory: its trouble */
+        answer_from_tables(gate, question, result->sentence);
+        return;
+    }
+    counter_add(&gate->counts.from_daemon, 1);
+    question_answer(gate, question, &outcome);
+}
+
+static void link_up(void *context)
+{
+    struct gate *gate = context;
+
+    for (uint32_t slot = 0; slot < GATE_QUESTIONS; slot++) {
+        struct question *question = pool_at(gate->questions, slot);
+
+        if (question != NULL && !question->answered && !question->sent)
+            question_send(gate, question);
+    }
+}
+
+/* What was sent is answered by nobody: those for whom the tables will do go on, the others wait for
+ * the next daemon. */
+static void link_lost(void *context)
+{
+    struct gate *gate = context;
+
+    memset(gate->by_id, 0, sizeof gate->by_id);
+    for (uint32_t slot = 0; slot < GATE_QUESTIONS; slot++) {
+        struct question *question = pool_at(gate->questions, slot);
+        struct from_tables from;
+
+        if (question == NULL || question->answered || !question->sent)
+            continue;
+        question->sent = false;
+        ask_tables(gate, &question->ask, question->arrived_ms, &from);
+        if (tables_will_do(&from))
+            question_answer(gate, question, &from.outcome);
+    }
+}
+
+const struct link_owner asking_link_owner = {
+    .answered = link_answered, .up = link_up, .lost = link_lost};
+
+void asking_due(struct gate *gate, struct wheel_timer *timer)
+{
+    struct question *question =
+        pool_find(gate->questions, timer->token.slot, timer->token.generation);
+
+    if (question == NULL || question->answered)
+        return;
+    counter_add(&gate->counts.late, 1);
+    if (question->sent && gate->now_ms < timer->due_ms + GATE_LATE_MS)
+        link_is_silent(gate->link);
+    answer_from_tables(gate, question, AWAY);
+}

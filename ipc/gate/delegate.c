@@ -1,0 +1,220 @@
+/*
+ * delegate.c - Postfix's policy delegation (SMTPD_POLICY_README): what smtpd asks at RCPT.
+ *
+ *   inbound      the recipient is here: a secure alias takes mail over encrypted connections only
+ *   submission   somebody hands mail in: refused at once only where the sender's profile asks for
+ *                it, because most mail programs then drop the whole message
+ *   route        one recipient of a message that was split for it: the transport that the sender's
+ *                demand has for this recipient (FILTER)
+ *
+ * policy_context says which it is; without one an authenticated client submits, and every other one
+ * hands mail in. What is none of our business is DUNNO. Trouble of ours is what the profile says
+ * (`trouble`), and temporary where there is none to ask. The connection is never closed by us for
+ * an answer that we could not give.
+ */
+#include "ipc/gate/gate_internal.h"
+
+#include "engine/base/log.h"
+#include "ipc/wire/delegation.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define DUNNO     "DUNNO"
+#define TEMPORARY "DEFER_IF_PERMIT 4.3.0 "
+
+static void say(struct gate *gate, struct stream *stream, const char *action)
+{
+    char reply[GATE_ANSWER];
+
+    asking_say(gate, stream, reply, delegation_put(reply, sizeof reply, action));
+}
+
+static size_t render_action(char *out, size_t size, const char *action, const char *text)
+{
+    char whole[DELEGATION_ANSWER_MAX - 16];
+
+    snprintf(whole, sizeof whole, "%s%s", action, text);
+    return delegation_put(out, size, whole);
+}
+
+static void ask_begin(struct ask *ask, const struct delegation_request *request)
+{
+    memset(ask, 0, sizeof *ask);
+    snprintf(ask->asked.recipient, sizeof ask->asked.recipient, "%s", request->recipient);
+    snprintf(ask->asked.sender, sizeof ask->asked.sender, "%s",
+             request->sender[0] != '\0' ? request->sender : "<>");
+    snprintf(ask->asked.sasl, sizeof ask->asked.sasl, "%s", request->sasl_username);
+}
+
+/* --- inbound --- */
+
+static size_t render_inbound(struct gate *gate, struct ask *ask, const struct outcome *outcome,
+                             char *out, size_t size)
+{
+    const struct mxw_decision *decision = outcome->decision;
+    char reply[32];
+
+    (void)gate, (void)ask;
+    if (decision == NULL && outcome->invalid) /* no address: whose ever it is, no alias of ours */
+        return render_action(out, size, DUNNO, "");
+    if (decision == NULL)
+        return render_action(out, size, TEMPORARY, outcome->why);
+    if (decision->action == MXW_SEND)
+        return render_action(out, size, DUNNO, "");
+    snprintf(reply, sizeof reply, "%u %s ", decision->smtp_code, decision->code);
+    return render_action(out, size, reply, decision->text);
+}
+
+static void inbound_ask(struct gate *gate, struct stream *stream,
+                        const struct delegation_request *request)
+{
+    struct ask ask;
+
+    ask_begin(&ask, request);
+    ask.asked.inbound = 1;
+    ask.asked.client_tls = (uint16_t)delegation_tls(request);
+    snprintf(ask.asked.client_address, sizeof ask.asked.client_address, "%s",
+             request->client_address);
+    ask.render = render_inbound;
+    asking_answer(gate, stream, &ask);
+}
+
+/* --- submission --- */
+
+/* Seen not to be met, and the profile asks for it: only then. */
+static bool is_refused_here(const struct mxw_decision *decision)
+{
+    return decision->action == MXW_STOP && decision->insecure && decision->refuse_at_rcpt &&
+           !decision->limited;
+}
+
+/* The profile is known, but not what becomes of the mail: the delivery will tell. */
+static size_t render_submission(struct gate *gate, struct ask *ask, const struct outcome *outcome,
+                                char *out, size_t size)
+{
+    const struct mxw_decision *decision = outcome->decision;
+    char reply[32];
+
+    (void)ask;
+    if (decision == NULL && outcome->invalid)
+        return render_action(out, size, DUNNO, "");
+    if (decision == NULL)
+        return ask->passes_trouble ? render_action(out, size, DUNNO, "")
+                                   : render_action(out, size, TEMPORARY, outcome->why);
+    if (!is_refused_here(decision))
+        return render_action(out, size, DUNNO, "");
+    counter_add(&gate->counts.refused, 1);
+    snprintf(reply, sizeof reply, "%u %s ", decision->smtp_code, decision->code);
+    return render_action(out, size, reply, decision->text);
+}
+
+/* What of the sender's demands has to be looked at here; false: nothing, the delivery does it. */
+static bool is_looked_at(const struct account_demand *demand)
+{
+    const bool observed = demand->observe || (demand->guaranteed && demand->profile.observe) ||
+                          (demand->alias_sends && demand->alias_profile.observe);
+
+    if (!demand->known)
+        return true; /* perhaps the daemon knows */
+    if (!demand->alias_sends && (!demand->guaranteed || demand->switched_off))
+        return false;
+    return observed || (demand->guaranteed && demand->profile.refuse_at_rcpt) ||
+           (demand->alias_sends && demand->alias_profile.refuse_at_rcpt);
+}
+
+static void submission_ask(struct gate *gate, struct stream *stream,
+                           const struct delegation_request *request)
+{
+    char sender[FRAME_ADDRESS_MAX], sasl[FRAME_ADDRESS_MAX];
+    struct account_demand demand = {0};
+    struct next_hop recipient;
+    struct ask ask;
+
+    ask_begin(&ask, request);
+    if (next_hop_parse(&recipient, ask.asked.recipient, strlen(ask.asked.recipient)) != NAME_OK) {
+        say(gate, stream, DUNNO); /* a local recipient, or none that mail could be sent to */
+        return;
+    }
+    if (decide_address(sender, ask.asked.sender) && decide_address(sasl, ask.asked.sasl))
+        account_demand(&demand, local_users(gate->local), sender, sasl, recipient.name.text, 0,
+                       gate->now_ms, gate->now_s);
+    if (!is_looked_at(&demand)) {
+        say(gate, stream, DUNNO);
+        return;
+    }
+    if (request->sasl_username[0] != '\0')
+        ask.asked.facts = FACT_AUTHENTICATED;
+    ask.passes_trouble =
+        demand.known && demand.guaranteed && demand.profile.trouble == TROUBLE_PASS;
+    ask.render = render_submission;
+    asking_answer(gate, stream, &ask);
+}
+
+/* --- route --- */
+
+static void route_ask(struct gate *gate, struct stream *stream,
+                      const struct delegation_request *request)
+{
+    char sender[FRAME_ADDRESS_MAX], action[256], transport[160];
+    struct account_path path = {0};
+    struct next_hop recipient;
+
+    if (next_hop_parse(&recipient, request->recipient, strlen(request->recipient)) == NAME_OK &&
+        decide_address(sender, request->sender[0] != '\0' ? request->sender : "<>"))
+        account_way_of_message(&path, local_users(gate->local), sender, NULL, recipient.name.text,
+                               0, gate->now_ms, gate->now_s);
+    if (!path.known) {
+        say(gate, stream, TEMPORARY "what the sender demands is not known now");
+        return;
+    }
+    if (path.way == WAY_PROFILE)
+        gate_transport(gate, path.profile, transport, sizeof transport);
+    snprintf(action, sizeof action, "FILTER %s",
+             path.way == WAY_PROFILE ? transport : gate->options->ordinary_transport);
+    say(gate, stream, action);
+}
+
+/* --- one request --- */
+
+static void request_answer(struct gate *gate, struct stream *stream,
+                           const struct delegation_request *request)
+{
+    const char *context = request->policy_context;
+
+    if (!request->understood || request->bad || request->too_long || request->repeated) {
+        log_notice("delegation-refused", "understood=%d bad=%d long=%d repeated=%d",
+                   request->understood, request->bad, request->too_long, request->repeated);
+        say(gate, stream, TEMPORARY "mxward-gate does not understand the mail server's question");
+        return;
+    }
+    if (strcmp(request->protocol_state, "RCPT") != 0 || request->recipient[0] == '\0')
+        say(gate, stream, DUNNO);
+    else if (strcmp(context, "route") == 0)
+        route_ask(gate, stream, request);
+    else if (strcmp(context, "inbound") == 0 ||
+             (context[0] == '\0' && request->sasl_username[0] == '\0'))
+        inbound_ask(gate, stream, request);
+    else if (strcmp(context, "submission") == 0 || context[0] == '\0')
+        submission_ask(gate, stream, request);
+    else
+        say(gate, stream, TEMPORARY "policy_context is none of inbound, submission, route");
+}
+
+struct stream_taken delegate_take(struct gate *gate, struct stream *stream, const char *bytes,
+                                  size_t size)
+{
+    struct delegation_request request;
+    size_t used = 0;
+
+    switch (delegation_take(&request, bytes, size, &used)) {
+    case TAKE_MORE:
+        return (struct stream_taken){0};
+    case TAKE_LOST:
+        return (struct stream_taken){.lost = true};
+    case TAKE_WHOLE:
+        break;
+    }
+    request_answer(gate, stream, &request);
+    return (struct stream_taken){.used = used};
+}

@@ -1,0 +1,336 @@
+/*
+ * lines.c - the line protocol: for Exim's ${readsocket}, and for scripts (mxward-gate(8) has the
+ * words). One request a line, one answer a line; a connection may ask many.
+ *
+ *   decide recipient=… [sender=… sasl=… next_hop=… profile=… facts=a,b live=yes keys=yes]
+ *   policy next_hop=…        what Postfix's map would say, and the same for Exim's transports
+ *   guarantee profile=… next_hop=…
+ *   sender sender=…          the profile that the sender's mail goes under
+ *   inbound recipient=… client_address=… tls=TLSv1.3
+ *   ping                     is the gate there, and the daemon?
+ *
+ * Every answer has `status`: ok, temporary (ask again, or defer) or invalid (what was asked is no
+ * name, no profile, no request). Without a status of ok there is no action: who fails to look at it
+ * finds nothing that says "send".
+ */
+#include "ipc/gate/gate_internal.h"
+
+#include "ipc/wire/delegation.h"
+#include "ipc/wire/line.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void say_status(struct gate *gate, struct stream *stream, const char *status,
+                       const char *text)
+{
+    struct line_answer answer;
+    char reply[GATE_ANSWER];
+
+    line_begin(&answer, reply, sizeof reply);
+    line_put(&answer, "status", status);
+    line_put(&answer, "text", text);
+    asking_say(gate, stream, reply, line_end(&answer));
+}
+
+/* --- a decision --- */
+
+/* The policy in words that a mail program without Postfix's table can act on: Exim's transports
+ * (tools/exim) are called so. */
+static const char *delivery_word(const struct mxw_decision *decision)
+{
+    static const struct {
+        const char *level, *word;
+    } words[] = {
+        {"may", "may"},         {"encrypt", "encrypt"},
+        {"dane", "try-dane"},   {"dane-only", "dane"},
+        {"secure", "verified"}, {"fingerprint", "encrypt-try-dane"}, /* shm/postfix.c says why */
+    };
+    const size_t length = strcspn(decision->policy, " ");
+
+    if (decision->policy_kind == MXW_POLICY_NONE)
+        return "hold";
+    if (decision->policy_kind == MXW_POLICY_DEFAULT)
+        return "default";
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strlen(words[i].level) == length &&
+            memcmp(decision->policy, words[i].level, length) == 0)
+            return words[i].word;
+    return "hold";
+}
+
+/* The names in "secure match=a:b …". */
+static void names_put(struct line_answer *answer, const struct mxw_decision *decision)
+{
+    static const char prefix[] = "secure match=";
+    char names[sizeof decision->policy];
+
+    if (strncmp(decision->policy, prefix, sizeof prefix - 1) != 0)
+        return;
+    snprintf(names, sizeof names, "%s", decision->policy + sizeof prefix - 1);
+    names[strcspn(names, " ")] = '\0';
+    line_put(answer, "names", names);
+}
+
+static void decision_put(struct line_answer *answer, const struct mxw_decision *decision)
+{
+    line_put(answer, "action", decision->action_name);
+    line_put(answer, "delivery", delivery_word(decision));
+    names_put(answer, decision);
+    line_put(answer, "code", decision->code);
+    line_number(answer, "smtp", decision->smtp_code);
+    line_put(answer, "demand", decision->demand_name);
+    line_put(answer, "source", decision->source_name);
+    line_put(answer, "profile", decision->profile);
+    line_put(answer, "class", decision->class_name);
+    line_put(answer, "level", decision->level_name);
+    line_put(answer, "host", decision->host);
+    line_put(answer, "insecure", decision->insecure ? "yes" : "no");
+    line_put(answer, "refuse_at_rcpt", decision->refuse_at_rcpt ? "yes" : "no");
+    if (decision->observed)
+        line_put(answer, "would", decision->would_name);
+    if (decision->exemption_name != NULL && strcmp(decision->exemption_name, "none") != 0)
+        line_put(answer, "exemption", decision->exemption_name);
+    if (decision->age_ms >= 0)
+        line_number(answer, "age", (uint64_t)decision->age_ms / 1000);
+    line_put(answer, "from", decision->from_table ? "table" : "daemon");
+    line_put(answer, "text", decision->text);
+    line_put(answer, "policy", decision->policy);
+}
+
+static size_t render_line(struct gate *gate, struct ask *ask, const struct outcome *outcome,
+                          char *out, size_t size)
+{
+    struct line_answer answer;
+
+    (void)gate, (void)ask;
+    line_begin(&answer, out, size);
+    if (outcome->decision != NULL) {
+        line_put(&answer, "status", "ok");
+        decision_put(&answer, outcome->decision);
+    } else {
+        line_put(&answer, "status", outcome->invalid ? "invalid" : "temporary");
+        line_put(&answer, "text", outcome->why);
+    }
+    return line_end(&answer);
+}
+
+/* --- requests --- */
+
+static bool text_read(char *out, size_t size, const struct line_request *request, const char *key)
+{
+    const char *value = line_value(request, key);
+
+    return value == NULL || (size_t)snprintf(out, size, "%s", value) < size;
+}
+
+/* "authenticated,forward": a word that we do not know is refused, for facts lower. */
+static bool facts_read(uint32_t *facts, const char *text)
+{
+    static const struct {
+        const char *word;
+        uint32_t fact;
+    } words[] = {
+        {"authenticated", FACT_AUTHENTICATED},
+        {"local", FACT_LOCAL_ORIGIN},
+        {"forward", FACT_FORWARD},
+        {"tls-report", FACT_TLS_REPORT},
+        {"requiretls", FACT_REQUIRETLS},
+        {"auto-submitted", FACT_AUTO_SUBMITTED},
+        {"tls-required-no", FACT_TLS_REQUIRED_NO},
+    };
+
+    while (text != NULL && *text != '\0') {
+        const size_t length = strcspn(text, ",");
+        bool known = false;
+
+        for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+            if (strlen(words[i].word) == length && memcmp(text, words[i].word, length) == 0) {
+                *facts |= words[i].fact;
+                known = true;
+            }
+        }
+        if (!known && length > 0)
+            return false;
+        text += length + (text[length] == ',');
+    }
+    return true;
+}
+
+static bool is_yes(const struct line_request *request, const char *key)
+{
+    const char *value = line_value(request, key);
+
+    return value != NULL && strcmp(value, "yes") == 0;
+}
+
+static void ask_line(struct gate *gate, struct stream *stream, const struct line_request *request,
+                     struct ask *ask)
+{
+    struct frame_decide *asked = &ask->asked;
+
+    ask->render = render_line;
+    if (!text_read(asked->sender, sizeof asked->sender, request, "sender") ||
+        !text_read(asked->sasl, sizeof asked->sasl, request, "sasl") ||
+        !text_read(asked->recipient, sizeof asked->recipient, request, "recipient") ||
+        !text_read(asked->next_hop, sizeof asked->next_hop, request, "next_hop") ||
+        !text_read(asked->profile, sizeof asked->profile, request, "profile") ||
+        !text_read(asked->client_address, sizeof asked->client_address, request,
+                   "client_address")) {
+        say_status(gate, stream, "invalid", "a value is too long");
+        return;
+    }
+    if (asked->recipient[0] == '\0') {
+        say_status(gate, stream, "invalid", "the recipient or the next hop is missing");
+        return;
+    }
+    if (!facts_read(&asked->facts, line_value(request, "facts"))) {
+        say_status(gate, stream, "invalid", "facts has a word that is none");
+        return;
+    }
+    if (is_yes(request, "live")) {
+        asked->own_freshness = 1;
+        asked->freshness = FRESHNESS_LIVE;
+    }
+    asked->want_keys = is_yes(request, "keys");
+    asking_answer(gate, stream, ask);
+}
+
+static void decide_line(struct gate *gate, struct stream *stream,
+                        const struct line_request *request)
+{
+    const char *sender = line_value(request, "sender");
+    struct ask ask;
+
+    memset(&ask, 0, sizeof ask);
+    if (sender != NULL && sender[0] == '\0') /* so Exim says the null sender */
+        snprintf(ask.asked.sender, sizeof ask.asked.sender, "<>");
+    ask_line(gate, stream, request, &ask);
+}
+
+/* Of a next hop, whoever sends: the sender must not be given. */
+static void policy_line(struct gate *gate, struct stream *stream,
+                        const struct line_request *request, bool guaranteed)
+{
+    const char *next_hop = line_value(request, "next_hop");
+    const char *profile = line_value(request, "profile");
+    struct ask ask;
+
+    memset(&ask, 0, sizeof ask);
+    if (next_hop == NULL || strlen(next_hop) >= sizeof ask.asked.recipient ||
+        guaranteed != (profile != NULL)) {
+        say_status(gate, stream, "invalid",
+                   "policy has next_hop, guarantee has next_hop and profile");
+        return;
+    }
+    snprintf(ask.asked.recipient, sizeof ask.asked.recipient, "%s", next_hop);
+    ask.asked.enforced = guaranteed;
+    ask_line(gate, stream, request, &ask);
+}
+
+static void sender_line(struct gate *gate, struct stream *stream,
+                        const struct line_request *request)
+{
+    const char *sender = line_value(request, "sender");
+    char ascii[FRAME_ADDRESS_MAX];
+    struct account_path path = {0};
+    struct line_answer answer;
+    char reply[GATE_ANSWER];
+
+    if (sender == NULL || strlen(sender) >= sizeof ascii) {
+        say_status(gate, stream, "invalid", "the sender is missing, or too long");
+        return;
+    }
+    if (decide_address(ascii, sender))
+        account_way_of_sender(&path, local_users(gate->local), ascii, gate->now_ms, gate->now_s);
+    if (!path.known) {
+        say_status(gate, stream, "temporary", "what the sender demands is not known now");
+        return;
+    }
+    line_begin(&answer, reply, sizeof reply);
+    line_put(&answer, "status", "ok");
+    line_put(&answer, "profile", path.way == WAY_ORDINARY ? "" : path.profile);
+    line_put(&answer, "exceptions", path.way == WAY_BY_RECIPIENT ? "yes" : "no");
+    asking_say(gate, stream, reply, line_end(&answer));
+}
+
+static void inbound_line(struct gate *gate, struct stream *stream,
+                         const struct line_request *request)
+{
+    struct delegation_request connection = {.understood = true};
+    struct ask ask;
+
+    memset(&ask, 0, sizeof ask);
+    if (!text_read(connection.encryption_protocol, sizeof connection.encryption_protocol, request,
+                   "tls")) {
+        say_status(gate, stream, "invalid", "a value is too long");
+        return;
+    }
+    ask.asked.inbound = 1;
+    ask.asked.client_tls = (uint16_t)delegation_tls(&connection);
+    ask_line(gate, stream, request, &ask);
+}
+
+static void ping_line(struct gate *gate, struct stream *stream)
+{
+    struct line_answer answer;
+    char reply[GATE_ANSWER];
+
+    line_begin(&answer, reply, sizeof reply);
+    line_put(&answer, "status", "ok");
+    line_put(&answer, "daemon", link_is_up(gate->link) ? "yes" : "no");
+    line_put(&answer, "verdicts", local_verdicts(gate->local) != NULL ? "yes" : "no");
+    line_put(&answer, "users", local_users(gate->local) != NULL ? "yes" : "no");
+    line_number(&answer, "connections", counter_read(&streams_counts(gate->streams)->connections));
+    line_number(&answer, "kept", counter_read(&gate->counts.kept));
+    line_number(&answer, "asked", counter_read(&gate->counts.asked));
+    line_number(&answer, "from_table", counter_read(&gate->counts.from_table));
+    line_number(&answer, "from_daemon", counter_read(&gate->counts.from_daemon));
+    line_number(&answer, "late", counter_read(&gate->counts.late));
+    line_number(&answer, "trouble", counter_read(&gate->counts.trouble));
+    line_number(&answer, "steadied", counter_read(&gate->counts.steadied));
+    line_number(&answer, "stopped", counter_read(&gate->counts.filters_final));
+    asking_say(gate, stream, reply, line_end(&answer));
+}
+
+static void request_answer(struct gate *gate, struct stream *stream,
+                           const struct line_request *request)
+{
+    if (strcmp(request->command, "decide") == 0)
+        decide_line(gate, stream, request);
+    else if (strcmp(request->command, "policy") == 0)
+        policy_line(gate, stream, request, false);
+    else if (strcmp(request->command, "guarantee") == 0)
+        policy_line(gate, stream, request, true);
+    else if (strcmp(request->command, "sender") == 0)
+        sender_line(gate, stream, request);
+    else if (strcmp(request->command, "inbound") == 0)
+        inbound_line(gate, stream, request);
+    else if (strcmp(request->command, "ping") == 0)
+        ping_line(gate, stream);
+    else
+        say_status(gate, stream, "invalid",
+                   "there is no such request: decide, policy, guarantee, sender, inbound, ping");
+}
+
+struct stream_taken lines_take(struct gate *gate, struct stream *stream, const char *bytes,
+                               size_t size, bool ended)
+{
+    struct line_request request;
+    const char *why = NULL;
+    size_t used = 0;
+
+    switch (line_take(&request, bytes, size, ended, &used, &why)) {
+    case TAKE_MORE:
+        return (struct stream_taken){0};
+    case TAKE_LOST:
+        return (struct stream_taken){.lost = true};
+    case TAKE_WHOLE:
+        break;
+    }
+    if (why != NULL)
+        say_status(gate, stream, "invalid", why);
+    else
+        request_answer(gate, stream, &request);
+    return (struct stream_taken){.used = used};
+}

@@ -1,0 +1,364 @@
+/*
+ * maps.c - Postfix's socketmaps: which map is asked, with which key, and what it is told.
+ *
+ *   QUERY, QUERYwithTLSRPT, policy   next hop    policy text, or not found: the MTA's own default
+ *   guarantee/PROFILE                next hop    a policy that cannot be less than encryption, or
+ * an error; never "not found" sender                           address     transport of the
+ * sender's profile, or not found dsn/PROFILE                      status and text of a failure:
+ * final, or not found requiretls                       next hop    how REQUIRETLS is dealt with
+ *
+ * Names of maps are case-sensitive but for the first two, which users of another program have in
+ * their main.cf. QUERYwithTLSRPT says no more than QUERY: what is added there is about MTA-STS.
+ *
+ * Postfix takes every error of a policy map for "4.7.5 client TLS configuration problem" and defers
+ * (DEC-05); the reason is in its log alone, so it says what happened.
+ */
+#include "ipc/gate/gate_internal.h"
+
+#include "engine/base/log.h"
+#include "ipc/wire/socketmap.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* --- replies --- */
+
+static size_t reply_put(char *out, size_t size, enum socketmap_status status, const char *text)
+{
+    const size_t length = socketmap_put(out, size, status, text);
+
+    return length > 0 ? length
+                      : socketmap_put(out, size, SOCKETMAP_TEMP, "an answer that cannot be said");
+}
+
+static void say(struct gate *gate, struct stream *stream, enum socketmap_status status,
+                const char *text)
+{
+    char reply[GATE_ANSWER];
+
+    asking_say(gate, stream, reply, reply_put(reply, sizeof reply, status, text));
+}
+
+/* --- policies --- */
+
+/* What Postfix would enforce with it is never less than encryption. */
+static bool is_mandatory(const char *policy)
+{
+    static const char *const levels[] = {"encrypt ", "dane-only ", "fingerprint ", "verify ",
+                                         "secure "};
+
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+        if (strncmp(policy, levels[i], strlen(levels[i])) == 0)
+            return true;
+    return false;
+}
+
+/* Not sent, and not because a demand is seen not to be met, for which there is a policy that
+ * enforces it: refused by an administrator, or a look-up failed. */
+static bool is_held(const struct mxw_decision *decision)
+{
+    return decision->action != MXW_SEND && !decision->insecure;
+}
+
+static void note_delivery(struct gate *gate, const struct ask *ask, bool is_text)
+{
+    if (ask->guaranteed)
+        deliveries_note(gate->deliveries, ask->process, ask->asked.profile,
+                        is_text ? ask->asked.recipient : NULL, gate->now_ms);
+}
+
+static size_t render_policy(struct gate *gate, struct ask *ask, const struct outcome *outcome,
+                            char *out, size_t size)
+{
+    const struct mxw_decision *decision = outcome->decision;
+
+    ask->strictness = STRICTNESS_FAIL;
+    note_delivery(gate, ask, decision != NULL && decision->policy_kind == MXW_POLICY_TEXT);
+    if (decision == NULL && outcome->invalid && !ask->guaranteed) { /* no domain of ours */
+        ask->strictness = STRICTNESS_NONE;
+        return reply_put(out, size, SOCKETMAP_NOTFOUND, NULL);
+    }
+    if (decision == NULL)
+        return reply_put(out, size, outcome->invalid ? SOCKETMAP_PERM : SOCKETMAP_TEMP,
+                         outcome->why);
+    if (is_held(decision) || decision->policy_kind == MXW_POLICY_NONE)
+        return reply_put(out, size, SOCKETMAP_TEMP, decision->text);
+    if (ask->guaranteed &&
+        (decision->policy_kind != MXW_POLICY_TEXT || !is_mandatory(decision->policy)))
+        return reply_put(out, size, SOCKETMAP_TEMP,
+                         "the profile demands less than encryption: such a profile has no map");
+    if (decision->policy_kind == MXW_POLICY_TEXT) {
+        ask->strictness = (uint8_t)(STRICTNESS_OK + decision->guarantees);
+        return reply_put(out, size, SOCKETMAP_OK, decision->policy);
+    }
+    ask->strictness = STRICTNESS_NONE;
+    return reply_put(out, size, SOCKETMAP_NOTFOUND, NULL);
+}
+
+/* A key is a next hop. In brackets it is one that an administrator chose: it is answered from what
+ * is known, and looked at meanwhile. */
+static void policy_ask(struct gate *gate, struct stream *stream,
+                       const struct socketmap_request *request, const char *profile)
+{
+    struct ask ask;
+
+    if (request->key_length == 0 || request->key_length >= sizeof ask.asked.recipient ||
+        memchr(request->key, '\0', request->key_length) != NULL) {
+        say(gate, stream, profile != NULL ? SOCKETMAP_PERM : SOCKETMAP_NOTFOUND,
+            "this is no next hop");
+        return;
+    }
+    memset(&ask, 0, sizeof ask);
+    memcpy(ask.asked.recipient, request->key, request->key_length);
+    ask.render = render_policy;
+    ask.at_once = request->key[0] == '[';
+    ask.is_policy = true;
+    ask.guaranteed = profile != NULL;
+    ask.asked.enforced = profile != NULL;
+    if (profile != NULL)
+        snprintf(ask.asked.profile, sizeof ask.asked.profile, "%s", profile);
+    ask.process = stream_process(stream);
+    ask.key_size =
+        (uint16_t)snprintf(ask.key, sizeof ask.key, "%.*s %.*s", (int)request->name_length,
+                           request->name, (int)request->key_length, request->key);
+    if (ask.key_size >= sizeof ask.key) /* too long a name to be kept: it is answered as it is */
+        ask.key_size = 0;
+    asking_answer(gate, stream, &ask);
+}
+
+/* --- sender --- */
+
+static void sender_ask(struct gate *gate, struct stream *stream,
+                       const struct socketmap_request *request)
+{
+    char address[FRAME_ADDRESS_MAX], ascii[FRAME_ADDRESS_MAX], transport[160];
+    struct account_path path;
+
+    if (request->key_length == 0 || request->key[0] == '@' ||
+        request->key_length >= sizeof address ||
+        memchr(request->key, '\0', request->key_length) != NULL) {
+        say(gate, stream, SOCKETMAP_NOTFOUND, NULL); /* no account is called so */
+        return;
+    }
+    memcpy(address, request->key, request->key_length);
+    address[request->key_length] = '\0';
+    if (strcmp(address, "\"<>\"") == 0) /* so Postfix asks for the null sender, too */
+        strcpy(address, "<>");
+    if (!decide_address(ascii, address)) {
+        say(gate, stream, SOCKETMAP_TEMP, "mxward-gate has no memory left");
+        return;
+    }
+    account_way_of_sender(&path, local_users(gate->local), ascii, gate->now_ms, gate->now_s);
+    if (!path.known) {
+        say(gate, stream, SOCKETMAP_TEMP,
+            "what the sender demands is not known now: is mxward running, and may mxward-gate "
+            "read its table of users (guarantee.users_group)?");
+        return;
+    }
+    switch (path.way) {
+    case WAY_ORDINARY:
+        say(gate, stream, SOCKETMAP_NOTFOUND, NULL);
+        return;
+    case WAY_BY_RECIPIENT:
+        say(gate, stream, SOCKETMAP_OK, gate->options->split_transport);
+        return;
+    case WAY_PROFILE:
+        break;
+    }
+    gate_transport(gate, path.profile, transport, sizeof transport);
+    say(gate, stream, SOCKETMAP_OK, transport);
+}
+
+/* --- dsn: is a failure final? --- */
+
+/* What Postfix says when the other side refused what the policy demands. Everything else (its own
+ * configuration, look-ups, time-outs, our errors) stays temporary (law 3, CODE-04). */
+static bool is_refusal(const char *text)
+{
+    static const char *const beginnings[] = {
+        "4.7.4 TLS is required, but was not offered by host ",
+        "4.7.4 TLS is required, but host ",
+        "4.7.5 Server certificate not trusted",
+        "4.7.5 Server certificate not verified",
+        "4.7.5 Cannot start TLS: handshake failure",
+    };
+
+    for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++)
+        if (strncmp(text, beginnings[i], strlen(beginnings[i])) == 0)
+            return true;
+    return false;
+}
+
+/* Evidence, as fresh as was asked for when the delivery began, says that every mail host fails the
+ * demand, and who demands it wants to be told at once. */
+static bool is_final(struct gate *gate, const struct delivery *delivery,
+                     struct mxw_decision *decision)
+{
+    struct frame_decide asked = {.enforced = 1};
+    struct local_answer local;
+    const char *why;
+
+    snprintf(asked.recipient, sizeof asked.recipient, "%s", delivery->next_hop);
+    snprintf(asked.profile, sizeof asked.profile, "%s", delivery->profile);
+    if (local_decide(gate->local, &local, &asked, delivery->asked_ms, gate->now_ms, gate->now_s,
+                     &why) != FRAME_ERROR_NONE)
+        return false;
+    local_read(decision, &local, gate->now_ms);
+    return decision->action == MXW_STOP && decision->insecure;
+}
+
+static void dsn_ask(struct gate *gate, struct stream *stream,
+                    const struct socketmap_request *request, const char *profile)
+{
+    char text[SOCKETMAP_REQUEST_MAX + 1], answer[1024];
+    struct mxw_decision decision;
+    const struct delivery *delivery =
+        deliveries_find(gate->deliveries, stream_process(stream), profile, gate->now_ms);
+
+    snprintf(text, sizeof text, "%.*s", (int)request->key_length, request->key);
+    if (delivery == NULL || !is_refusal(text) || !is_final(gate, delivery, &decision)) {
+        counter_add(&gate->counts.filters_left, 1);
+        say(gate, stream, SOCKETMAP_NOTFOUND, NULL);
+        return;
+    }
+    counter_add(&gate->counts.filters_final, 1);
+    log_notice("stopped", "profile=%s next_hop=%s code=%s %s", profile, delivery->next_hop,
+               decision.code, decision.text);
+    snprintf(answer, sizeof answer, "%s %s%s%s", decision.code, decision.text,
+             gate->options->help != NULL ? " " : "",
+             gate->options->help != NULL ? gate->options->help : "");
+    say(gate, stream, SOCKETMAP_OK, answer);
+}
+
+/* --- the maps --- */
+
+enum map { MAP_POLICY, MAP_GUARANTEE, MAP_SENDER, MAP_DSN, MAP_REQUIRETLS, MAP_UNKNOWN };
+
+static bool name_is(const struct socketmap_request *request, const char *name)
+{
+    return request->name_length == strlen(name) &&
+           memcmp(request->name, name, request->name_length) == 0;
+}
+
+static bool name_is_like(const struct socketmap_request *request, const char *name)
+{
+    return request->name_length == strlen(name) &&
+           strncasecmp(request->name, name, request->name_length) == 0;
+}
+
+/* The profile behind "guarantee/" or "dsn/". */
+static bool profile_read(const struct socketmap_request *request, const char *prefix,
+                         char profile[PROFILE_NAME_MAX])
+{
+    const size_t length = strlen(prefix);
+
+    if (request->name_length <= length || request->name_length - length >= PROFILE_NAME_MAX ||
+        memcmp(request->name, prefix, length) != 0)
+        return false;
+    memcpy(profile, request->name + length, request->name_length - length);
+    profile[request->name_length - length] = '\0';
+    return strlen(profile) == request->name_length - length;
+}
+
+static enum map map_of(const struct socketmap_request *request, char profile[PROFILE_NAME_MAX])
+{
+    if (name_is(request, "policy") || name_is_like(request, "QUERY") ||
+        name_is_like(request, "QUERYwithTLSRPT"))
+        return MAP_POLICY;
+    if (profile_read(request, "guarantee/", profile))
+        return MAP_GUARANTEE;
+    if (name_is(request, "sender"))
+        return MAP_SENDER;
+    if (profile_read(request, "dsn/", profile))
+        return MAP_DSN;
+    return name_is(request, "requiretls") ? MAP_REQUIRETLS : MAP_UNKNOWN;
+}
+
+/* Postfix asks for parent domains where it was told "not found": the hottest question of all, and
+ * never anything else. With a profile there is always an answer, so it never comes to that. */
+static bool is_parent(const struct socketmap_request *request)
+{
+    return request->key_length > 0 && request->key[0] == '.';
+}
+
+static void request_answer(struct gate *gate, struct stream *stream,
+                           const struct socketmap_request *request)
+{
+    char profile[PROFILE_NAME_MAX];
+
+    switch (map_of(request, profile)) {
+    case MAP_POLICY:
+        if (is_parent(request))
+            say(gate, stream, SOCKETMAP_NOTFOUND, NULL);
+        else
+            policy_ask(gate, stream, request, NULL);
+        return;
+    case MAP_GUARANTEE:
+        if (is_parent(request))
+            say(gate, stream, SOCKETMAP_PERM, "a parent domain is no next hop");
+        else
+            policy_ask(gate, stream, request, profile);
+        return;
+    case MAP_SENDER:
+        sender_ask(gate, stream, request);
+        return;
+    case MAP_DSN:
+        dsn_ask(gate, stream, request, profile);
+        return;
+    case MAP_REQUIRETLS: /* RFC 8689, section 4.2.1: as the message asks, for everybody */
+        say(gate, stream, is_parent(request) ? SOCKETMAP_NOTFOUND : SOCKETMAP_OK, "enforce");
+        return;
+    case MAP_UNKNOWN:
+        break;
+    }
+    say(gate, stream, SOCKETMAP_PERM,
+        "there is no such map: policy, guarantee/PROFILE, sender, dsn/PROFILE, requiretls");
+}
+
+/* An answer that is kept, by the whole request. */
+static bool answer_kept(struct gate *gate, struct stream *stream,
+                        const struct socketmap_request *request)
+{
+    const struct table_reader *verdicts = local_verdicts(gate->local);
+    char profile[PROFILE_NAME_MAX], next_hop[NEXT_HOP_TEXT_MAX];
+    const struct recent_answer *kept;
+
+    if (verdicts == NULL)
+        return false;
+    kept =
+        recent_served(gate->recent, request->name, request->name_length + 1 + request->key_length,
+                      gate->moved, table_reader_epoch(verdicts), gate->now_ms);
+    if (kept == NULL)
+        return false;
+    counter_add(&gate->counts.kept, 1);
+    if (profile_read(request, "guarantee/", profile) &&
+        request->key_length < sizeof next_hop) { /* what is kept is a policy */
+        memcpy(next_hop, request->key, request->key_length);
+        next_hop[request->key_length] = '\0';
+        deliveries_note(gate->deliveries, stream_process(stream), profile, next_hop, gate->now_ms);
+    }
+    asking_say(gate, stream, kept->bytes, kept->size);
+    return true;
+}
+
+struct stream_taken maps_take(struct gate *gate, struct stream *stream, const char *bytes,
+                              size_t size)
+{
+    struct socketmap_request request;
+    size_t used = 0;
+
+    switch (socketmap_take(&request, bytes, size, &used)) {
+    case TAKE_MORE:
+        return (struct stream_taken){0};
+    case TAKE_LOST:
+        return (struct stream_taken){.lost = true};
+    case TAKE_WHOLE:
+        break;
+    }
+    if (request.key == NULL)
+        say(gate, stream, SOCKETMAP_PERM, "a request is the name of a map, a blank and a key");
+    else if (!answer_kept(gate, stream, &request))
+        request_answer(gate, stream, &request);
+    return (struct stream_taken){.used = used};
+}
