@@ -60,6 +60,14 @@ const struct command commands[] = {
     {"report", "", 0, 0, OPTIONS_ALL | OPTION_JSON | OPTION_DAYS, report_run,
      "what was, or would have been, stopped or held",
      "By domain and cause, the most frequent first. In observe mode: what would have been.\n"},
+    {"postfix-check", "", 0, 0,
+     OPTIONS_ALL | OPTION_JSON | OPTION_CONFIG_DIRECTORY | OPTION_POSTCONF | OPTION_RESOLV_CONF,
+     postfix_check_run, "what weakens the guarantee in Postfix's settings",
+     "Reads the settings in effect (postconf), and what they need around them: sockets, the\n"
+     "resolver, files, profiles. Says what breaks or weakens the guarantee, why, and the line to\n"
+     "change. Changes nothing. Run it as root, so that it sees what Postfix sees.\n"
+     "Exit code: 0 nothing breaks or weakens it, 1 something does, 78 Postfix's settings cannot\n"
+     "be read.\n"},
     {"status", "", 0, 0, OPTIONS_ALL | OPTION_JSON, status_run, "how the daemon is",
      "Self-tests, threads, table, counters and times.\n"
      "Exit code: 0 self-tests passed, 1 one failed, 75 one is still running.\n"},

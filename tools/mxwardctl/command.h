@@ -22,7 +22,7 @@ enum {
     INTERNAL = 70,      /* a fault of ours, or of the machine */
     UNDECIDED = 75,     /* temporary: ask again later */
     NOT_PERMITTED = 77, /* this user may not */
-    CONFIGURATION = 78, /* reload: the configuration is bad */
+    CONFIGURATION = 78, /* the configuration is bad, or Postfix's cannot be read */
 };
 
 /* Options, as bits: a command says which it takes. */
@@ -53,6 +53,9 @@ enum option_bit {
     OPTION_CLIENT = 1 << 23,
     OPTION_KEYS = 1 << 24,
     OPTION_HOP = 1 << 25,
+    OPTION_CONFIG_DIRECTORY = 1 << 26,
+    OPTION_POSTCONF = 1 << 27,
+    OPTION_RESOLV_CONF = 1 << 28,
 };
 #define OPTIONS_ALL (OPTION_SOCKET | OPTION_WAIT | OPTION_COLOR | OPTION_HELP)
 #define OPTIONS_ASK (OPTIONS_ALL | OPTION_JSON | OPTION_LIVE | OPTION_AGE)
@@ -77,7 +80,8 @@ struct invocation {
     unsigned days;
     unsigned client_tls; /* 0x0303: TLS 1.2; 0: none */
     const char *client, *next_hop;
-    char **words; /* what is left of the command line */
+    const char *config_directory, *postconf, *resolv_conf; /* Postfix's; NULL: the standard ones */
+    char **words;                                          /* what is left of the command line */
     int word_count;
 };
 
@@ -133,6 +137,7 @@ int user_run(const struct invocation *invocation);
 int memory_run(const struct invocation *invocation);
 int rule_run(const struct invocation *invocation);
 int report_run(const struct invocation *invocation);
+int postfix_check_run(const struct invocation *invocation);
 
 /* ask.c: what the commands share in asking. */
 const char *ask_socket(const struct invocation *invocation);            /* NULL: the standard one */

@@ -16,7 +16,7 @@ void help_print(FILE *out)
 {
     fputs("usage: mxwardctl COMMAND [options] [words]\n\n", out);
     for (const struct command *command = commands; command->name; command++)
-        fprintf(out, "  %-10s %-18s %s\n", command->name, command->words, command->summary);
+        fprintf(out, "  %-13s %-18s %s\n", command->name, command->words, command->summary);
     fputs("\nMore about one: mxwardctl help COMMAND. Everything: man mxwardctl.\n", out);
 }
 

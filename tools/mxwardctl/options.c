@@ -62,6 +62,11 @@ const struct option_line option_lines[] = {
     {OPTION_TLS, 0, "tls", "VERSION", "inbound: of the client's connection: none, 1.0 … 1.3",
      "none 1.0 1.1 1.2 1.3"},
     {OPTION_CLIENT, 0, "client", "ADDRESS", "inbound: the client's address", NULL},
+    {OPTION_CONFIG_DIRECTORY, 0, "config-directory", "PATH",
+     "the folder of Postfix's main.cf (else the one that postconf knows)", NULL},
+    {OPTION_POSTCONF, 0, "postconf", "PATH", "the program postconf (else that in $PATH)", NULL},
+    {OPTION_RESOLV_CONF, 0, "resolv-conf", "FILE",
+     "the resolver's settings that Postfix reads (standard: /etc/resolv.conf)", NULL},
     {OPTION_HELP, 'h', "help", NULL, "what this command does", NULL},
 };
 const size_t option_line_count = sizeof option_lines / sizeof option_lines[0];
@@ -257,6 +262,9 @@ static bool take_plain(struct invocation *invocation, enum option_bit bit, const
         {OPTION_REASON, NULL, &invocation->reason},
         {OPTION_CLIENT, NULL, &invocation->client},
         {OPTION_HOP, NULL, &invocation->next_hop},
+        {OPTION_CONFIG_DIRECTORY, NULL, &invocation->config_directory},
+        {OPTION_POSTCONF, NULL, &invocation->postconf},
+        {OPTION_RESOLV_CONF, NULL, &invocation->resolv_conf},
     };
 
     for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++) {
