@@ -30,6 +30,7 @@ struct segment {
     unsigned from_port, to_port;
     const unsigned char *payload;
     size_t size;
+    bool first; /* of its direction: a file is made even if nothing is said */
 };
 
 static bool read_ports(struct segment *segment, const unsigned char *bytes, size_t size)
@@ -42,6 +43,7 @@ static bool read_ports(struct segment *segment, const unsigned char *bytes, size
         return false;
     segment->from_port = ntohs(head.source);
     segment->to_port = ntohs(head.dest);
+    segment->first = head.syn;
     segment->payload = bytes + (size_t)head.doff * 4;
     segment->size = size - (size_t)head.doff * 4;
     return true;
@@ -112,7 +114,7 @@ static bool take_packet(int packets, int directory)
     }
     bool is_tcp = (origin.sll_protocol == htons(ETH_P_IP) && read_v4(&segment, bytes, (size_t)n)) ||
                   (origin.sll_protocol == htons(ETH_P_IPV6) && read_v6(&segment, bytes, (size_t)n));
-    return !is_tcp || segment.size == 0 || append(directory, &segment);
+    return !is_tcp || (segment.size == 0 && !segment.first) || append(directory, &segment);
 }
 
 static bool none_was_dropped(int packets)
