@@ -32,6 +32,14 @@ static size_t reply_put(char *out, size_t size, enum socketmap_status status, co
                       : socketmap_put(out, size, SOCKETMAP_TEMP, "an answer that cannot be said");
 }
 
+/* The most frequent of all. */
+static void say_not_found(struct gate *gate, struct stream *stream)
+{
+    static const char reply[] = "9:NOTFOUND ,";
+
+    asking_say(gate, stream, reply, sizeof reply - 1);
+}
+
 static void say(struct gate *gate, struct stream *stream, enum socketmap_status status,
                 const char *text)
 {
@@ -138,7 +146,7 @@ static void sender_ask(struct gate *gate, struct stream *stream,
     if (request->key_length == 0 || request->key[0] == '@' ||
         request->key_length >= sizeof address ||
         memchr(request->key, '\0', request->key_length) != NULL) {
-        say(gate, stream, SOCKETMAP_NOTFOUND, NULL); /* no account is called so */
+        say_not_found(gate, stream); /* no account is called so */
         return;
     }
     memcpy(address, request->key, request->key_length);
@@ -158,7 +166,7 @@ static void sender_ask(struct gate *gate, struct stream *stream,
     }
     switch (path.way) {
     case WAY_ORDINARY:
-        say(gate, stream, SOCKETMAP_NOTFOUND, NULL);
+        say_not_found(gate, stream);
         return;
     case WAY_BY_RECIPIENT:
         say(gate, stream, SOCKETMAP_OK, gate->options->split_transport);
@@ -219,7 +227,7 @@ static void dsn_ask(struct gate *gate, struct stream *stream,
     snprintf(text, sizeof text, "%.*s", (int)request->key_length, request->key);
     if (delivery == NULL || !is_refusal(text) || !is_final(gate, delivery, &decision)) {
         counter_add(&gate->counts.filters_left, 1);
-        say(gate, stream, SOCKETMAP_NOTFOUND, NULL);
+        say_not_found(gate, stream);
         return;
     }
     counter_add(&gate->counts.filters_final, 1);
@@ -247,6 +255,13 @@ static bool name_is_like(const struct socketmap_request *request, const char *na
            strncasecmp(request->name, name, request->name_length) == 0;
 }
 
+/* Postfix asks for parent domains where it was told "not found": the hottest question of all, and
+ * never anything else. With a profile there is always an answer, so it never comes to that. */
+static bool is_parent(const struct socketmap_request *request)
+{
+    return request->key_length > 0 && request->key[0] == '.';
+}
+
 /* The profile behind "guarantee/" or "dsn/". */
 static bool profile_read(const struct socketmap_request *request, const char *prefix,
                          char profile[PROFILE_NAME_MAX])
@@ -261,10 +276,15 @@ static bool profile_read(const struct socketmap_request *request, const char *pr
     return strlen(profile) == request->name_length - length;
 }
 
+static bool is_policy(const struct socketmap_request *request)
+{
+    return name_is(request, "policy") || name_is_like(request, "QUERY") ||
+           name_is_like(request, "QUERYwithTLSRPT");
+}
+
 static enum map map_of(const struct socketmap_request *request, char profile[PROFILE_NAME_MAX])
 {
-    if (name_is(request, "policy") || name_is_like(request, "QUERY") ||
-        name_is_like(request, "QUERYwithTLSRPT"))
+    if (is_policy(request))
         return MAP_POLICY;
     if (profile_read(request, "guarantee/", profile))
         return MAP_GUARANTEE;
@@ -275,13 +295,6 @@ static enum map map_of(const struct socketmap_request *request, char profile[PRO
     return name_is(request, "requiretls") ? MAP_REQUIRETLS : MAP_UNKNOWN;
 }
 
-/* Postfix asks for parent domains where it was told "not found": the hottest question of all, and
- * never anything else. With a profile there is always an answer, so it never comes to that. */
-static bool is_parent(const struct socketmap_request *request)
-{
-    return request->key_length > 0 && request->key[0] == '.';
-}
-
 static void request_answer(struct gate *gate, struct stream *stream,
                            const struct socketmap_request *request)
 {
@@ -289,10 +302,7 @@ static void request_answer(struct gate *gate, struct stream *stream,
 
     switch (map_of(request, profile)) {
     case MAP_POLICY:
-        if (is_parent(request))
-            say(gate, stream, SOCKETMAP_NOTFOUND, NULL);
-        else
-            policy_ask(gate, stream, request, NULL);
+        policy_ask(gate, stream, request, NULL);
         return;
     case MAP_GUARANTEE:
         if (is_parent(request))
@@ -358,6 +368,8 @@ struct stream_taken maps_take(struct gate *gate, struct stream *stream, const ch
     }
     if (request.key == NULL)
         say(gate, stream, SOCKETMAP_PERM, "a request is the name of a map, a blank and a key");
+    else if (is_parent(&request) && is_policy(&request))
+        say_not_found(gate, stream);
     else if (!answer_kept(gate, stream, &request))
         request_answer(gate, stream, &request);
     return (struct stream_taken){.used = used};
