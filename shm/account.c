@@ -199,7 +199,7 @@ struct profile_fixed {
     uint32_t window_ms;
     uint8_t minimum, unmet;
     uint8_t observe : 1, exempt_auto_replies : 1, exempt_forwards : 1, allow_tls_required_no : 1,
-        refuse_at_rcpt : 1;
+        refuse_at_rcpt : 1, trouble : 1;
 };
 #define PROFILE_FIXED_BYTES 7
 
@@ -386,7 +386,8 @@ bool account_profile_pack(union record *record, struct table_key *key,
                                         .exempt_auto_replies = profile->exempt_auto_replies,
                                         .exempt_forwards = profile->exempt_forwards,
                                         .allow_tls_required_no = profile->allow_tls_required_no,
-                                        .refuse_at_rcpt = profile->refuse_at_rcpt};
+                                        .refuse_at_rcpt = profile->refuse_at_rcpt,
+                                        .trouble = profile->trouble == TROUBLE_PASS};
     char text[TABLE_KEY_MAX];
 
     return account_profile_key(key, text, profile->name) &&
@@ -411,6 +412,7 @@ bool account_profile_unpack(const union record *record, struct profile *profile)
     profile->exempt_forwards = fixed.exempt_forwards;
     profile->allow_tls_required_no = fixed.allow_tls_required_no;
     profile->refuse_at_rcpt = fixed.refuse_at_rcpt;
+    profile->trouble = fixed.trouble ? TROUBLE_PASS : TROUBLE_TEMPORARY;
     return true;
 }
 
@@ -747,6 +749,8 @@ static void add_demand(struct profile *profile, const struct profile *earlier)
     both.exempt_forwards &= profile->exempt_forwards;
     both.allow_tls_required_no &= profile->allow_tls_required_no;
     both.refuse_at_rcpt |= profile->refuse_at_rcpt;
+    if (profile->trouble < both.trouble)
+        both.trouble = profile->trouble;
     *profile = both;
 }
 
@@ -802,6 +806,8 @@ static void profile_narrow(struct profile *profile, const struct profile *milder
         return;
     if (milder->window_ms < profile->window_ms)
         profile->window_ms = milder->window_ms;
+    if (milder->trouble < profile->trouble)
+        profile->trouble = milder->trouble;
     profile->allow_tls_required_no &= milder->allow_tls_required_no;
     if (milder->minimum <= LEVEL_OPPORTUNISTIC)
         return;

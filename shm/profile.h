@@ -18,6 +18,12 @@ enum unmet {
     UNMET_STOP, /* the sender is told at once */
 };
 
+/* What is told at RCPT when mxward cannot tell what becomes of the message: the stricter first. */
+enum trouble {
+    TROUBLE_TEMPORARY, /* the client comes again */
+    TROUBLE_PASS,      /* it is let in, and the delivery decides */
+};
+
 /* How a secure alias works (S13): `off` it is an address like any other, `on` it sends under the
  * alias profile and takes mail over encrypted connections only, `expert` each of the two is set by
  * itself. */
@@ -33,6 +39,7 @@ struct profile {
     bool exempt_forwards;       /* S8 */
     bool allow_tls_required_no; /* RTLS-07: `TLS-Required: No` of its senders is honoured */
     bool refuse_at_rcpt;        /* say no at RCPT already, where the MTA asks there */
+    enum trouble trouble;
 };
 
 #endif

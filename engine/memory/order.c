@@ -201,7 +201,7 @@ static bool covers(const struct applying *a, const char *name, const char *of)
            strict.exempt_auto_replies <= other.exempt_auto_replies &&
            strict.exempt_forwards <= other.exempt_forwards &&
            strict.allow_tls_required_no <= other.allow_tls_required_no &&
-           strict.refuse_at_rcpt >= other.refuse_at_rcpt;
+           strict.refuse_at_rcpt >= other.refuse_at_rcpt && strict.trouble <= other.trouble;
 }
 
 /* Mail may be queued that was accepted with the guarantee. */

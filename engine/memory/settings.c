@@ -78,6 +78,8 @@ static const enum level minimum_levels[] = {LEVEL_NONE, LEVEL_ENCRYPT, LEVEL_VER
                                             LEVEL_AUTHENTICATED};
 /* In the order of enum unmet. */
 static const char *const unmets[] = {"hold", "stop", NULL};
+/* In the order of enum trouble. */
+static const char *const troubles[] = {"temporary", "pass", NULL};
 
 static const struct option_row profile_rows[] = {
     {.name = "minimum",
@@ -138,6 +140,14 @@ static const struct option_row profile_rows[] = {
      .standard = "no",
      .help = "Say no already while the message is handed in. Most mail programs then drop the "
              "whole message, for all its recipients.",
+     .live = true},
+    {.name = "trouble",
+     .type = OPTION_CHOICE,
+     .offset = offsetof(struct profile_settings, trouble),
+     .standard = "temporary",
+     .help = "What the mail server is told at RCPT when mxward cannot tell: temporary makes the "
+             "client try again later; pass lets the message in, and the delivery decides.",
+     .choices = troubles,
      .live = true},
 };
 
@@ -457,6 +467,7 @@ void profile_of_settings(struct profile *profile, const struct profile_settings 
         .exempt_forwards = settings->exempt_forwards,
         .allow_tls_required_no = settings->allow_tls_required_no,
         .refuse_at_rcpt = settings->refuse_at_rcpt,
+        .trouble = (enum trouble)settings->trouble,
     };
     snprintf(profile->name, sizeof profile->name, "%s", settings->name);
 }

@@ -27,6 +27,7 @@ struct profile_settings {
     uint64_t unmet;   /* enum unmet */
     uint64_t window_ms;
     bool observe, exempt_auto_replies, exempt_forwards, allow_tls_required_no, refuse_at_rcpt;
+    uint64_t trouble; /* enum trouble */
 };
 struct profiles_settings {
     struct profile_settings all[LIMIT_PROFILES];
