@@ -312,7 +312,7 @@ END_TEST
 /* Each of the flags by itself, so that none stands for another. */
 START_TEST(a_profile_comes_back_as_it_went_in)
 {
-    for (unsigned i = 0; i < 32; i++) {
+    for (unsigned i = 0; i < 64; i++) {
         const struct profile in = {.name = "strict",
                                    .minimum = (enum level)(i % (LEVEL_AUTHENTICATED + 1)),
                                    .unmet = i % 3 == 0 ? UNMET_HOLD : UNMET_STOP,
@@ -321,7 +321,8 @@ START_TEST(a_profile_comes_back_as_it_went_in)
                                    .exempt_auto_replies = i & 2,
                                    .exempt_forwards = i & 4,
                                    .allow_tls_required_no = i & 8,
-                                   .refuse_at_rcpt = i & 16};
+                                   .refuse_at_rcpt = i & 16,
+                                   .trouble = i & 32 ? TROUBLE_PASS : TROUBLE_TEMPORARY};
         struct profile out;
         struct table_key key;
         union record record;
@@ -333,7 +334,7 @@ START_TEST(a_profile_comes_back_as_it_went_in)
         CLAIM(out.exempt_auto_replies == in.exempt_auto_replies);
         CLAIM(out.exempt_forwards == in.exempt_forwards);
         CLAIM(out.allow_tls_required_no == in.allow_tls_required_no);
-        CLAIM(out.refuse_at_rcpt == in.refuse_at_rcpt);
+        CLAIM(out.refuse_at_rcpt == in.refuse_at_rcpt && out.trouble == in.trouble);
     }
 }
 END_TEST
@@ -937,7 +938,7 @@ static void both_grant_nothing_more(const struct profile *both)
 {
     CLAIM(both->minimum == LEVEL_VERIFIED && both->window_ms == 1000 && !both->observe);
     CLAIM(!both->exempt_auto_replies && !both->exempt_forwards && !both->allow_tls_required_no);
-    CLAIM(both->refuse_at_rcpt);
+    CLAIM(both->refuse_at_rcpt && both->trouble == TROUBLE_TEMPORARY);
 }
 
 /* `shut` differs from `open` in one thing, and is the stricter; whichever of the two it is. */
@@ -946,7 +947,7 @@ START_TEST(what_either_of_two_profiles_does_not_grant_is_not_granted_S1_S2)
     const struct profile shut = {
         .minimum = LEVEL_VERIFIED, .unmet = UNMET_STOP, .window_ms = 1000, .refuse_at_rcpt = true};
 
-    for (unsigned way = 0; way < 7; way++) {
+    for (unsigned way = 0; way < 8; way++) {
         struct profile open = shut;
         struct account_demand demand;
 
@@ -957,6 +958,7 @@ START_TEST(what_either_of_two_profiles_does_not_grant_is_not_granted_S1_S2)
         open.exempt_forwards = way == 4;
         open.allow_tls_required_no = way == 5;
         open.refuse_at_rcpt = way != 6;
+        open.trouble = way == 7 ? TROUBLE_PASS : TROUBLE_TEMPORARY;
         put_open("open", &open);
         put_open("shut", &shut);
         put_on("open@example.org", "open");
