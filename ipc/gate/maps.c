@@ -20,7 +20,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 /* --- replies --- */
 
@@ -152,7 +151,7 @@ static void sender_ask(struct gate *gate, struct stream *stream,
     memcpy(address, request->key, request->key_length);
     address[request->key_length] = '\0';
     if (strcmp(address, "\"<>\"") == 0) /* so Postfix asks for the null sender, too */
-        strcpy(address, "<>");
+        memcpy(address, "<>", sizeof "<>");
     if (!decide_address(ascii, address)) {
         say(gate, stream, SOCKETMAP_TEMP, "mxward-gate has no memory left");
         return;
@@ -249,10 +248,18 @@ static bool name_is(const struct socketmap_request *request, const char *name)
            memcmp(request->name, name, request->name_length) == 0;
 }
 
+static bool ascii_is_like(const char *text, const char *name, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if ((text[i] | 0x20) != (name[i] | 0x20))
+            return false;
+    return true;
+}
+
 static bool name_is_like(const struct socketmap_request *request, const char *name)
 {
     return request->name_length == strlen(name) &&
-           strncasecmp(request->name, name, request->name_length) == 0;
+           ascii_is_like(request->name, name, request->name_length);
 }
 
 /* Postfix asks for parent domains where it was told "not found": the hottest question of all, and
