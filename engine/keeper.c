@@ -34,28 +34,39 @@ static_assert(LIMIT_KEEPER_BATCH + 256 <= LIMIT_STORE_CHANGES &&
 
 /* --- orders --- */
 
+struct publishing {
+    struct keeper *keeper;
+    int error; /* the first */
+};
+
 static bool exception_publish(void *context, const char *name, const char *domain,
                               const struct account_exception *exception)
 {
-    struct keeper *keeper = context;
+    struct publishing *publishing = context;
+    const int error = users_put_exception(publishing->keeper->users, name, domain, exception);
 
-    users_put_exception(keeper->users, name, domain, exception);
+    if (publishing->error == 0)
+        publishing->error = error;
     return true;
 }
 
-/* The account as it is in the store now, with its exceptions. */
-void keeper_account_publish(struct keeper *keeper, const struct order_done *done)
+/* Exceptions before the account that says that there are some: until it does, the guarantee holds.
+ */
+int keeper_account_publish(struct keeper *keeper, const struct order_done *done)
 {
+    struct publishing publishing = {.keeper = keeper};
     struct account account;
 
     for (unsigned i = 0; i < done->gone_count; i++)
         users_remove_exception(keeper->users, done->name, done->gone[i]);
     if (store_account_get(keeper->store, done->name, &account) == STORE_ABSENT) {
         users_remove(keeper->users, done->name);
-        return;
+        return 0;
     }
-    store_exceptions_each(keeper->store, done->name, exception_publish, keeper);
-    users_put(keeper->users, done->name, &account);
+    const int unread =
+        store_exceptions_each(keeper->store, done->name, exception_publish, &publishing);
+    const int unput = keeper_account_put(keeper, done->name, &account);
+    return unput != 0 ? unput : unread != 0 ? unread : publishing.error;
 }
 
 static void order_trouble(struct keeper *keeper, struct order_request *request)

@@ -133,6 +133,20 @@ static bool order_waits(struct keeper *keeper, struct order_request *request)
     return true;
 }
 
+/* What is durable and cannot be seen is not acknowledged: nobody could rely on it. */
+static void account_effect(struct keeper *keeper, struct order_request *request)
+{
+    const int error = keeper_account_publish(keeper, &request->done);
+
+    if (error == 0)
+        return;
+    request->done.result = ORDER_TROUBLE;
+    snprintf(request->done.sentence, sizeof request->done.sentence,
+             "it is stored, but not in force: the users' table cannot take it (%s); mail it "
+             "concerns is deferred. See daemon.table_size",
+             strerror(-error));
+}
+
 /* The orders of a batch: visible first, then acknowledged. Those whose effect travels to a shard
  * are acknowledged when it is back. */
 static void orders_end(struct keeper *keeper, int error)
@@ -155,7 +169,7 @@ static void orders_end(struct keeper *keeper, int error)
             continue;
         }
         if (error == 0 && request->done.effect == EFFECT_ACCOUNT)
-            keeper_account_publish(keeper, &request->done);
+            account_effect(keeper, request);
         keeper_order_home(keeper, request);
     }
 }

@@ -98,8 +98,9 @@ void keeper_batch_abort(struct keeper *keeper, int error);
 
 /* --- keeper.c --- */
 
-/* The account as it is in the store now, with its exceptions. */
-void keeper_account_publish(struct keeper *keeper, const struct order_done *done);
+/* The account as it is in the store now, with its exceptions. Or negative errno: something of it
+ * found no room in the users' table, and senders that it may concern are unknown now. */
+int keeper_account_publish(struct keeper *keeper, const struct order_done *done);
 
 /* --- keeper_entries.c --- */
 
@@ -123,6 +124,8 @@ bool keeper_make_room(struct keeper *keeper, enum ledger_kind kind, const char *
 void keeper_load_tables(struct keeper *keeper);
 /* Accounts and exceptions alone: the table lacked something (users.h), or it failed before. */
 void keeper_load_accounts(struct keeper *keeper);
+/* One account, with when the last of its exceptions ends. 0, or negative errno: not there now. */
+int keeper_account_put(struct keeper *keeper, const char *name, const struct account *account);
 
 /* --- keeper_profiles.c --- */
 

@@ -50,12 +50,37 @@ static bool entry_load(void *context, enum ledger_kind kind, const char *name,
     return true;
 }
 
+/* --- accounts --- */
+
+static bool exception_end(void *context, const char *name, const char *domain,
+                          const struct account_exception *exception)
+{
+    int64_t *until_s = context;
+
+    (void)name, (void)domain;
+    if (exception->until_s > *until_s)
+        *until_s = exception->until_s;
+    return true;
+}
+
+/* What cannot be read may last for ever: that costs a detour, the contrary an exception. */
+int keeper_account_put(struct keeper *keeper, const char *name, const struct account *account)
+{
+    struct account whole = *account;
+
+    whole.exceptions_until_s = 0;
+    if ((account->flags & ACCOUNT_EXCEPTIONS) != 0 &&
+        store_exceptions_each(keeper->store, name, exception_end, &whole.exceptions_until_s) != 0)
+        whole.exceptions_until_s = INT64_MAX;
+    return users_put(keeper->users, name, &whole);
+}
+
 static bool account_load(void *context, const char *name, const struct account *account)
 {
     struct loading *loading = context;
 
     keeper_profiles_look(&loading->missing, loading->keeper, account);
-    if (users_put(loading->keeper->users, name, account) != 0)
+    if (keeper_account_put(loading->keeper, name, account) != 0)
         loading->refused++;
     return true;
 }

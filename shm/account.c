@@ -183,9 +183,11 @@ struct account_fixed {
     uint8_t profile_bytes;
     uint8_t before_bytes; /* a record that ends before this has none */
     int64_t before_s;
+    int64_t exceptions_until_s; /* nor this: then it is not known */
 };
-#define ACCOUNT_FIXED_LEAST 29
-#define ACCOUNT_FLAGS       (ACCOUNT_ON | ACCOUNT_ON_BEFORE | ACCOUNT_EXCEPTIONS)
+#define ACCOUNT_FIXED_LEAST  29
+#define ACCOUNT_FIXED_BEFORE 40
+#define ACCOUNT_FLAGS        (ACCOUNT_ON | ACCOUNT_ON_BEFORE | ACCOUNT_EXCEPTIONS)
 
 struct exception_fixed {
     int64_t since_s, until_s;
@@ -209,6 +211,8 @@ struct settings_fixed {
 
 static_assert(offsetof(struct account_fixed, profile_bytes) == ACCOUNT_FIXED_LEAST - 1,
               "the least");
+static_assert(offsetof(struct account_fixed, exceptions_until_s) == ACCOUNT_FIXED_BEFORE,
+              "what was before it");
 static_assert(offsetof(struct profile_fixed, unmet) == PROFILE_FIXED_BYTES - 2, "flags are last");
 static_assert(RECORD_HEAD_BYTES + sizeof(struct account_fixed) + ACCOUNT_NAME_MAX +
                           2 * PROFILE_NAME_MAX <=
@@ -269,12 +273,15 @@ bool account_pack(union record *record, struct table_key *key, const char *name,
                                         .flags = account->flags,
                                         .profile_bytes = (uint8_t)profile_bytes,
                                         .before_bytes = (uint8_t)before_bytes,
-                                        .before_s = account->before_s};
+                                        .before_s = account->before_s,
+                                        .exceptions_until_s = account->exceptions_until_s};
+    const size_t fixed_bytes = (account->flags & ACCOUNT_EXCEPTIONS) != 0 ? sizeof fixed
+                               : before_bytes > 0                         ? ACCOUNT_FIXED_BEFORE
+                                                                          : ACCOUNT_FIXED_LEAST;
     char text[TABLE_KEY_MAX];
 
     if (!account_key(key, text, name) ||
-        !begin(record, key, &about, &fixed, before_bytes > 0 ? sizeof fixed : ACCOUNT_FIXED_LEAST,
-               profile_bytes + before_bytes))
+        !begin(record, key, &about, &fixed, fixed_bytes, profile_bytes + before_bytes))
         return false;
     memcpy(record_tail(record), account->profile, profile_bytes);
     memcpy(record_tail(record) + profile_bytes, account->before, before_bytes);
@@ -283,10 +290,11 @@ bool account_pack(union record *record, struct table_key *key, const char *name,
 
 bool account_unpack(const union record *record, struct account *account)
 {
-    const size_t bytes = record_fixed_bytes(record) < sizeof(struct account_fixed)
-                             ? ACCOUNT_FIXED_LEAST
-                             : sizeof(struct account_fixed);
-    struct account_fixed fixed = {0};
+    const size_t there = record_fixed_bytes(record);
+    const size_t bytes = there >= sizeof(struct account_fixed) ? sizeof(struct account_fixed)
+                         : there >= ACCOUNT_FIXED_BEFORE       ? ACCOUNT_FIXED_BEFORE
+                                                               : ACCOUNT_FIXED_LEAST;
+    struct account_fixed fixed = {.exceptions_until_s = INT64_MAX};
     size_t at = 0;
 
     if (!fixed_take(record, RECORD_ACCOUNT, &fixed, bytes) ||
@@ -295,6 +303,8 @@ bool account_unpack(const union record *record, struct account *account)
         !text_take(record, &at, account->before, sizeof account->before, fixed.before_bytes))
         return false;
     account->before_s = fixed.before_s;
+    account->exceptions_until_s =
+        (fixed.flags & ACCOUNT_EXCEPTIONS) != 0 ? fixed.exceptions_until_s : 0;
     account->flags = fixed.flags;
     account->changed_s = fixed.changed_s;
     account->off_since_s = fixed.off_since_s;
@@ -735,11 +745,16 @@ static const char *first_of(const char *name, const char *otherwise)
     return name[0] != '\0' ? name : otherwise;
 }
 
-/* What either of both demands; how it ends when that is not met is the earlier one's. */
+/* What either of both demands; how it ends when that is not met is the earlier one's. It has the
+ * name of the one that demands more, by which the mail server finds what enforces it. */
 static void add_demand(struct profile *profile, const struct profile *earlier)
 {
+    const bool names = profile->observe != earlier->observe ? !profile->observe
+                                                            : profile->minimum > earlier->minimum;
     struct profile both = *earlier;
 
+    if (names)
+        memcpy(both.name, profile->name, sizeof both.name);
     if (profile->minimum > both.minimum)
         both.minimum = profile->minimum;
     if (profile->window_ms < both.window_ms)
@@ -781,7 +796,7 @@ static bool fill_account(struct account_demand *demand, struct search *search,
     if (!is_on(account, moment))
         return true;
     demand->guaranteed = true;
-    demand->has_exceptions = (account->flags & ACCOUNT_EXCEPTIONS) != 0;
+    demand->exceptions_until_s = account->exceptions_until_s;
     demand->switched_off = is_off(account->off_since_s, account->off_until_s, moment);
     return fill_profile(&demand->profile, search, account, moment) &&
            (demand->switched_off ||
@@ -790,8 +805,8 @@ static bool fill_account(struct account_demand *demand, struct search *search,
 
 /* --- two accounts --- */
 
-/* Above 0: `a` is the stricter. In force, how much, how soon. */
-static int compare_profiles(const struct profile *a, const struct profile *b)
+/* In force, how much, how soon. */
+int account_profile_compare(const struct profile *a, const struct profile *b)
 {
     if (a->observe != b->observe)
         return b->observe - a->observe;
@@ -834,7 +849,9 @@ static void join(struct account_demand *demand, const struct account_demand *sub
     }
     if (demand->guaranteed)
         demand->by = ACCOUNT_BY_BOTH;
-    if (compare_profiles(&demand->profile, &submitter->profile) < 0) {
+    if (submitter->exceptions_until_s > demand->exceptions_until_s)
+        demand->exceptions_until_s = submitter->exceptions_until_s;
+    if (account_profile_compare(&demand->profile, &submitter->profile) < 0) {
         milder = demand->profile;
         demand->profile = submitter->profile;
     }
@@ -868,7 +885,7 @@ static bool fill_guarantee(struct account_demand *demand, struct search *search,
         join(&sender, &submitter);
     demand->guaranteed = sender.guaranteed;
     demand->switched_off = sender.switched_off;
-    demand->has_exceptions = sender.has_exceptions;
+    demand->exceptions_until_s = sender.exceptions_until_s;
     demand->profile = sender.profile;
     demand->by = sender.by;
     return true;

@@ -52,6 +52,9 @@ struct account {
     int64_t off_until_s;           /* … until when; 0: not off */
     char before[PROFILE_NAME_MAX]; /* the profile of what was accepted … */
     int64_t before_s;              /* … up to then; "": there is none to keep */
+    /* With ACCOUNT_EXCEPTIONS: none of them ends later; INT64_MAX: not known. In the table only,
+     * filled by who publishes: the ledger has the exceptions themselves. */
+    int64_t exceptions_until_s;
 };
 struct account_exception {
     int64_t since_s, until_s;
@@ -141,16 +144,18 @@ struct account_demand {
     bool alias_sends;      /* it demands as sender; `alias_profile` is filled */
     bool alias_receives;   /* as recipient it takes mail over encrypted connections only */
     bool switched_off;     /* by the user: for all or for this domain, and for this message */
-    bool has_exceptions;   /* guaranteed, and excepted for some domain, or lately was */
     bool observe;          /* everything is only observed */
     enum account_by by;
+    /* From then on no exception of the account takes the guarantee away; 0: there is none. */
+    int64_t exceptions_until_s;
     struct profile profile, alias_profile;
 };
 
 /*
  * `sender` and `sasl` as the MTA gives them (sasl may be NULL or empty, a sender in brackets is one
  * without), but with the domain as A-labels; a domain that is not ASCII makes it unknown. `domain`
- * canonical. `users` NULL, or a table that has a successor: unknown.
+ * canonical; "": it is none, and no exception is looked for. `users` NULL, or a table that has a
+ * successor: unknown.
  *
  * The null sender ("" or "<>") is nobody's: known, and no guarantee. With a SASL name the message
  * has an account nevertheless, and the account's guarantee holds: nobody sheds it by sending as <>.
@@ -174,9 +179,44 @@ void account_demand(struct account_demand *demand, const struct table_reader *us
 void account_demand_inbound(struct account_demand *demand, const struct table_reader *users,
                             const char *recipient, uint64_t now_ms);
 
+/* Of two profiles, above 0: `a` is the stricter, as account_demand has it; 0: as strict. */
+int account_profile_compare(const struct profile *a, const struct profile *b);
+
 /* The same as account_demand for a profile that the MTA itself names, whoever sends. `*there`:
  * false if it is certain that there is none of this name. */
 void account_demand_of_profile(struct account_demand *demand, const struct table_reader *users,
                                const char *name, uint64_t now_ms, bool *there);
+
+/* --- ways (account_way.c) --- */
+
+/* By which of the mail server's transports a message leaves. */
+enum account_way {
+    WAY_ORDINARY,     /* as everybody's: memory, DANE and rules hold there, too */
+    WAY_PROFILE,      /* by that of `profile` */
+    WAY_BY_RECIPIENT, /* recipients differ: the question is asked again for each domain alone */
+};
+struct account_path {
+    bool known; /* false exactly where account_demand says so; all the rest is zero then */
+    enum account_way way;
+    char profile[PROFILE_NAME_MAX]; /* that of most recipients, if by recipient; "": ordinary */
+};
+
+/*
+ * Of a sender alone, whoever receives, and of a message to one domain: never by recipient. Without
+ * a system call. Arguments are those of account_demand.
+ *
+ * Enforced is the profile of the guarantee, unless it is switched off, and that of the secure alias
+ * that demands as sender; of both the stricter. A profile that is only observed enforces nothing,
+ * and one whose minimum is opportunistic or less needs no transport of its own. By recipient goes
+ * who has exceptions that are not over, if they would make a difference: also when the clock was
+ * set back, because it costs a detour and nothing else.
+ *
+ * A sender alone is asked about as of now. When a message was accepted only its own question says.
+ */
+void account_way_of_sender(struct account_path *path, const struct table_reader *users,
+                           const char *sender, uint64_t now_ms, int64_t now_s);
+void account_way_of_message(struct account_path *path, const struct table_reader *users,
+                            const char *sender, const char *sasl, const char *domain,
+                            int64_t accepted_s, uint64_t now_ms, int64_t now_s);
 
 #endif

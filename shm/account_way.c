@@ -1,41 +1,49 @@
 /*
- * account_way.c - see account_way.h. One rule for both questions.
+ * account_way.c - by which of the mail server's transports a message leaves; see account.h. Pure,
+ * over what account_demand says: what is enforced is said here, in profile_in_force, alone.
  */
-#include "shm/account_way.h"
+#include "shm/account.h"
 
 #include <string.h>
 
-/* It is enforced, and by a transport of its own. */
-static bool needs_transport(const struct profile *profile)
+/* Whether it needs a transport that enforces it. */
+static bool is_enforced(const struct account_demand *demand, const struct profile *profile)
 {
-    return !profile->observe && profile->minimum > LEVEL_OPPORTUNISTIC;
+    return !demand->observe && !profile->observe && profile->minimum > LEVEL_OPPORTUNISTIC;
 }
 
-/* Of two that need one. */
-static const struct profile *stricter(const struct profile *account, const struct profile *alias)
+/* NULL: mail of this demand goes the ordinary way. */
+static const struct profile *profile_in_force(const struct account_demand *demand)
 {
-    if (account == NULL || alias == NULL)
-        return account != NULL ? account : alias;
-    if (alias->minimum != account->minimum)
-        return alias->minimum > account->minimum ? alias : account;
-    return alias->unmet == UNMET_STOP && account->unmet != UNMET_STOP ? alias : account;
+    const struct profile *own = &demand->profile, *alias = &demand->alias_profile;
+    const bool own_holds = demand->guaranteed && !demand->switched_off && is_enforced(demand, own);
+    const bool alias_holds = demand->alias_sends && is_enforced(demand, alias);
+
+    if (!own_holds)
+        return alias_holds ? alias : NULL;
+    return alias_holds && account_profile_compare(alias, own) > 0 ? alias : own;
 }
 
-static void path_of(struct account_path *path, const struct account_demand *demand)
+static void path_fill(struct account_path *path, const struct account_demand *demand)
 {
-    const bool account_counts =
-        demand->guaranteed && !demand->switched_off && needs_transport(&demand->profile);
-    const bool alias_counts = demand->alias_sends && needs_transport(&demand->alias_profile);
-    const struct profile *profile = stricter(account_counts ? &demand->profile : NULL,
-                                             alias_counts ? &demand->alias_profile : NULL);
+    const struct profile *profile = demand->known ? profile_in_force(demand) : NULL;
 
     *path = (struct account_path){.known = demand->known};
-    if (!demand->known || demand->observe || profile == NULL)
+    if (profile == NULL)
         return;
     path->way = WAY_PROFILE;
     memcpy(path->profile, profile->name, sizeof path->profile);
-    if (account_counts && demand->has_exceptions)
-        path->way = WAY_BY_RECIPIENT;
+}
+
+/* Would an exception of his make a difference? That of a secure alias takes nothing from it. */
+static bool differs_by_recipient(const struct account_demand *demand)
+{
+    struct account_demand excepted = *demand;
+
+    excepted.switched_off = true;
+    const struct profile *kept = profile_in_force(&excepted);
+    return kept == NULL ? profile_in_force(demand) != NULL
+                        : strcmp(kept->name, profile_in_force(demand)->name) != 0;
 }
 
 void account_way_of_sender(struct account_path *path, const struct table_reader *users,
@@ -44,7 +52,9 @@ void account_way_of_sender(struct account_path *path, const struct table_reader 
     struct account_demand demand;
 
     account_demand(&demand, users, sender, NULL, "", 0, now_ms, now_s);
-    path_of(path, &demand);
+    path_fill(path, &demand);
+    if (now_s < demand.exceptions_until_s && differs_by_recipient(&demand))
+        path->way = WAY_BY_RECIPIENT;
 }
 
 void account_way_of_message(struct account_path *path, const struct table_reader *users,
@@ -54,7 +64,5 @@ void account_way_of_message(struct account_path *path, const struct table_reader
     struct account_demand demand;
 
     account_demand(&demand, users, sender, sasl, domain, accepted_s, now_ms, now_s);
-    path_of(path, &demand);
-    if (path->way == WAY_BY_RECIPIENT)
-        path->way = WAY_PROFILE;
+    path_fill(path, &demand);
 }

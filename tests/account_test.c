@@ -271,11 +271,31 @@ START_TEST(an_account_comes_back_as_it_went_in)
         CLAIM(record_is_sound(&record) && record_is_known(&record) && record.head.ledger);
         CLAIM(record_has_key(&record, &key) && record.head.stamp_ms == number);
         CLAIM(record.head.rank == RECORD_RANK_FLOOR);
-        CLAIM(record.head.record_bytes <= table_class_bytes[in.before[0] != 0]);
+        CLAIM(record.head.record_bytes <=
+              table_class_bytes[in.before[0] != 0 || (in.flags & ACCOUNT_EXCEPTIONS) != 0]);
         memset(&out, 0x55, sizeof out);
         CLAIM(account_unpack(&record, &out) && account_same(&in, &out));
         CLAIM(account_record_names(&record, read, domain));
         CLAIM(strcmp(read, name) == 0 && domain[0] == '\0');
+    }
+}
+END_TEST
+
+/* A record that an older build wrote ends before the field: its exceptions may last for ever. */
+START_TEST(exceptions_of_a_record_that_does_not_say_when_they_end_do_not_end)
+{
+    struct account in = {.profile = "posteo", .flags = ACCOUNT_ON | ACCOUNT_ON_BEFORE}, out;
+    struct table_key key;
+    union record record;
+
+    for (unsigned before = 0; before < 2; before++) {
+        snprintf(in.before, sizeof in.before, "%s", before ? "strict" : "");
+        in.exceptions_until_s = 7; /* says nothing: there are none */
+        CLAIM(account_pack(&record, &key, "alice", &in, 1));
+        CLAIM(account_unpack(&record, &out) && out.exceptions_until_s == 0);
+        record.bytes[RECORD_HEAD_BYTES + 24] |= ACCOUNT_EXCEPTIONS;
+        CLAIM(account_unpack(&record, &out) && out.exceptions_until_s == INT64_MAX);
+        ck_assert_str_eq(out.before, in.before);
     }
 }
 END_TEST
@@ -312,7 +332,7 @@ END_TEST
 /* Each of the flags by itself, so that none stands for another. */
 START_TEST(a_profile_comes_back_as_it_went_in)
 {
-    for (unsigned i = 0; i < 32; i++) {
+    for (unsigned i = 0; i < 64; i++) {
         const struct profile in = {.name = "strict",
                                    .minimum = (enum level)(i % (LEVEL_AUTHENTICATED + 1)),
                                    .unmet = i % 3 == 0 ? UNMET_HOLD : UNMET_STOP,
@@ -321,7 +341,8 @@ START_TEST(a_profile_comes_back_as_it_went_in)
                                    .exempt_auto_replies = i & 2,
                                    .exempt_forwards = i & 4,
                                    .allow_tls_required_no = i & 8,
-                                   .refuse_at_rcpt = i & 16};
+                                   .refuse_at_rcpt = i & 16,
+                                   .trouble = i & 32 ? TROUBLE_PASS : TROUBLE_TEMPORARY};
         struct profile out;
         struct table_key key;
         union record record;
@@ -333,7 +354,7 @@ START_TEST(a_profile_comes_back_as_it_went_in)
         CLAIM(out.exempt_auto_replies == in.exempt_auto_replies);
         CLAIM(out.exempt_forwards == in.exempt_forwards);
         CLAIM(out.allow_tls_required_no == in.allow_tls_required_no);
-        CLAIM(out.refuse_at_rcpt == in.refuse_at_rcpt);
+        CLAIM(out.refuse_at_rcpt == in.refuse_at_rcpt && out.trouble == in.trouble);
     }
 }
 END_TEST
@@ -937,7 +958,7 @@ static void both_grant_nothing_more(const struct profile *both)
 {
     CLAIM(both->minimum == LEVEL_VERIFIED && both->window_ms == 1000 && !both->observe);
     CLAIM(!both->exempt_auto_replies && !both->exempt_forwards && !both->allow_tls_required_no);
-    CLAIM(both->refuse_at_rcpt);
+    CLAIM(both->refuse_at_rcpt && both->trouble == TROUBLE_TEMPORARY);
 }
 
 /* `shut` differs from `open` in one thing, and is the stricter; whichever of the two it is. */
@@ -946,7 +967,7 @@ START_TEST(what_either_of_two_profiles_does_not_grant_is_not_granted_S1_S2)
     const struct profile shut = {
         .minimum = LEVEL_VERIFIED, .unmet = UNMET_STOP, .window_ms = 1000, .refuse_at_rcpt = true};
 
-    for (unsigned way = 0; way < 7; way++) {
+    for (unsigned way = 0; way < 8; way++) {
         struct profile open = shut;
         struct account_demand demand;
 
@@ -957,6 +978,7 @@ START_TEST(what_either_of_two_profiles_does_not_grant_is_not_granted_S1_S2)
         open.exempt_forwards = way == 4;
         open.allow_tls_required_no = way == 5;
         open.refuse_at_rcpt = way != 6;
+        open.trouble = way == 7 ? TROUBLE_PASS : TROUBLE_TEMPORARY;
         put_open("open", &open);
         put_open("shut", &shut);
         put_on("open@example.org", "open");
@@ -1000,6 +1022,254 @@ START_TEST(a_profile_that_only_observes_changes_nothing_of_one_in_force_S1)
         CLAIM(both.minimum == LEVEL_ENCRYPT && both.window_ms == 60000 && !both.observe);
         CLAIM(both.exempt_auto_replies && both.exempt_forwards && both.allow_tls_required_no);
     }
+}
+END_TEST
+
+/* The mail server finds by the name what enforces it: what was only tried out would enforce
+ * nothing, and the milder one too little. */
+START_TEST(of_a_profile_and_the_one_before_the_name_is_of_the_one_that_demands_more_S2)
+{
+    static const struct {
+        struct profile earlier, later;
+        const char *name;
+    } rows[] = {
+        {{.minimum = LEVEL_ENCRYPT}, {.minimum = LEVEL_ENCRYPT}, "earlier"},
+        {{.minimum = LEVEL_VERIFIED}, {.minimum = LEVEL_ENCRYPT}, "earlier"},
+        {{.minimum = LEVEL_ENCRYPT}, {.minimum = LEVEL_VERIFIED}, "later"},
+        {{.minimum = LEVEL_VERIFIED, .observe = true}, {.minimum = LEVEL_ENCRYPT}, "later"},
+        {{.minimum = LEVEL_ENCRYPT}, {.minimum = LEVEL_VERIFIED, .observe = true}, "earlier"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        put_open("earlier", &rows[i].earlier);
+        put_open("later", &rows[i].later);
+        put_before("later", "earlier");
+        const struct account_demand demand =
+            ask_at("changed@example.org", NULL, "example.net", NOW_S - 1, NOW_S);
+        ck_assert_msg(strcmp(demand.profile.name, rows[i].name) == 0, "row %zu", i);
+    }
+}
+END_TEST
+
+/* --- ways --- */
+
+static struct account_path way_at(const char *sender, int64_t now_s)
+{
+    struct account_path path;
+
+    memset(&path, 0x55, sizeof path);
+    account_way_of_sender(&path, reader, sender, scratch.clock.boot_ms, now_s);
+    return path;
+}
+
+static struct account_path way_to(const char *sender, const char *sasl, const char *domain)
+{
+    struct account_path path;
+
+    memset(&path, 0x55, sizeof path);
+    account_way_of_message(&path, reader, sender, sasl, domain, 0, scratch.clock.boot_ms, NOW_S);
+    return path;
+}
+
+static bool is_way(const struct account_path *path, enum account_way way, const char *profile)
+{
+    return path->known && path->way == way && strcmp(path->profile, profile) == 0;
+}
+
+static void put_ways(void)
+{
+    put_graded("mild", LEVEL_ENCRYPT, 5000, false);
+    put_graded("hard", LEVEL_VERIFIED, 60000, false);
+    put_graded("tried", LEVEL_AUTHENTICATED, 60000, true);
+    put_graded("nothing", LEVEL_NONE, 60000, false);
+    put_graded("likely", LEVEL_OPPORTUNISTIC, 60000, false);
+    put_alias("@hard.example", "hard");
+    put_alias("@mild.example", "mild");
+    put_alias("@tried.example", "tried");
+    put_alias("@nothing.example", "nothing");
+    put_alias_that("@deaf.example", &(struct account_alias){.receives = true, .profile = "hard"});
+}
+
+static void put_excepted(const char *name, const char *profile, int64_t until_s)
+{
+    struct account account = {.flags = ACCOUNT_ON | ACCOUNT_EXCEPTIONS,
+                              .exceptions_until_s = until_s};
+
+    snprintf(account.profile, sizeof account.profile, "%s", profile);
+    put_exception(name, "example.net", NOW_S - HOUR, until_s);
+    put_account(name, &account);
+}
+
+/* What the account "x@DOMAIN" has, and by which way its mail leaves; `excepted`: with an exception
+ * that is not over, and then to that domain. */
+static const struct {
+    const char *name, *profile; /* NULL: it is in no record */
+    enum account_way way;
+    const char *by;
+    enum account_way excepted;
+    enum account_way excepted_to;
+    const char *to;
+} ways[] = {
+    {"x@example.org", NULL, WAY_ORDINARY, "", WAY_ORDINARY, WAY_ORDINARY, ""},
+    {"x@example.org", "nothing", WAY_ORDINARY, "", WAY_ORDINARY, WAY_ORDINARY, ""},
+    {"x@example.org", "likely", WAY_ORDINARY, "", WAY_ORDINARY, WAY_ORDINARY, ""},
+    {"x@example.org", "tried", WAY_ORDINARY, "", WAY_ORDINARY, WAY_ORDINARY, ""},
+    {"x@example.org", "mild", WAY_PROFILE, "mild", WAY_BY_RECIPIENT, WAY_ORDINARY, ""},
+    {"x@hard.example", NULL, WAY_PROFILE, "hard", WAY_PROFILE, WAY_PROFILE, "hard"},
+    {"x@hard.example", "mild", WAY_PROFILE, "hard", WAY_PROFILE, WAY_PROFILE, "hard"},
+    {"x@hard.example", "hard", WAY_PROFILE, "hard", WAY_PROFILE, WAY_PROFILE, "hard"},
+    {"x@hard.example", "tried", WAY_PROFILE, "hard", WAY_PROFILE, WAY_PROFILE, "hard"},
+    {"x@mild.example", "hard", WAY_PROFILE, "hard", WAY_BY_RECIPIENT, WAY_PROFILE, "mild"},
+    {"x@mild.example", "posteo", WAY_PROFILE, "posteo", WAY_BY_RECIPIENT, WAY_PROFILE, "mild"},
+    {"x@tried.example", NULL, WAY_ORDINARY, "", WAY_ORDINARY, WAY_ORDINARY, ""},
+    {"x@tried.example", "mild", WAY_PROFILE, "mild", WAY_BY_RECIPIENT, WAY_ORDINARY, ""},
+    {"x@nothing.example", NULL, WAY_ORDINARY, "", WAY_ORDINARY, WAY_ORDINARY, ""},
+    {"x@nothing.example", "mild", WAY_PROFILE, "mild", WAY_BY_RECIPIENT, WAY_ORDINARY, ""},
+    {"x@deaf.example", NULL, WAY_ORDINARY, "", WAY_ORDINARY, WAY_ORDINARY, ""},
+};
+
+static void expect_way(size_t row, struct account_path path, enum account_way way, const char *by)
+{
+    ck_assert_msg(is_way(&path, way, by), "row %zu: known %d, way %d, '%s'", row, path.known,
+                  (int)path.way, path.profile);
+}
+
+START_TEST(who_demands_by_account_or_alias_has_the_way_of_the_stricter_S1_S13)
+{
+    put_ways();
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        char text[TABLE_KEY_MAX];
+        struct table_key key;
+
+        if (ways[i].profile != NULL)
+            put_on(ways[i].name, ways[i].profile);
+        expect_way(i, way_at(ways[i].name, NOW_S), ways[i].way, ways[i].by);
+        expect_way(i, way_to(ways[i].name, NULL, "example.net"), ways[i].way, ways[i].by);
+        CLAIM(account_key(&key, text, ways[i].name));
+        table_writer_remove(writer, &key);
+    }
+}
+END_TEST
+
+START_TEST(an_exception_sends_by_recipient_where_it_makes_a_difference_S5)
+{
+    put_ways();
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        char text[TABLE_KEY_MAX];
+        struct table_key key;
+
+        if (ways[i].profile != NULL)
+            put_excepted(ways[i].name, ways[i].profile, NOW_S + 1);
+        expect_way(i, way_at(ways[i].name, NOW_S), ways[i].excepted, ways[i].by);
+        expect_way(i, way_to(ways[i].name, NULL, "example.net"), ways[i].excepted_to, ways[i].to);
+        expect_way(i, way_to(ways[i].name, NULL, "example.com"), ways[i].way, ways[i].by);
+        /* Over, by itself. */
+        expect_way(i, way_at(ways[i].name, NOW_S + 1), ways[i].way, ways[i].by);
+        CLAIM(account_key(&key, text, ways[i].name));
+        table_writer_remove(writer, &key);
+    }
+}
+END_TEST
+
+/* However the clock was set: a detour is no lowering. */
+START_TEST(by_a_clock_before_the_exception_was_made_the_way_is_by_recipient)
+{
+    put_excepted("alice@example.org", "posteo", NOW_S + HOUR);
+    expect_way(0, way_at("alice@example.org", NOW_S - 2 * HOUR), WAY_BY_RECIPIENT, "posteo");
+    expect_way(0, way_at("alice@example.org", 0), WAY_BY_RECIPIENT, "posteo");
+}
+END_TEST
+
+START_TEST(all_spellings_and_sub_addresses_have_the_way_of_the_account)
+{
+    put_excepted("alice@example.org", "posteo", NOW_S + HOUR);
+    put_on("@example.org", "strict");
+    expect_way(0, way_at("ALICE+news@Example.org", NOW_S), WAY_BY_RECIPIENT, "posteo");
+    expect_way(1, way_at("<\"alice\"@example.org>", NOW_S), WAY_BY_RECIPIENT, "posteo");
+    expect_way(2, way_at("bob@example.org", NOW_S), WAY_PROFILE, "strict");
+    put_excepted("@example.org", "strict", NOW_S + HOUR);
+    expect_way(3, way_at("bob@example.org", NOW_S), WAY_BY_RECIPIENT, "strict");
+    put_on("alice@example.org", "posteo"); /* her own record stands before her domain's */
+    expect_way(4, way_at("alice@example.org", NOW_S), WAY_PROFILE, "posteo");
+}
+END_TEST
+
+START_TEST(who_is_in_no_record_has_the_way_of_the_standard_profile)
+{
+    expect_way(0, way_at("alice@example.org", NOW_S), WAY_ORDINARY, "");
+    put_settings(&(struct account_settings){.standard = "standard"});
+    expect_way(1, way_at("alice@example.org", NOW_S), WAY_PROFILE, "standard");
+    put_settings(&(struct account_settings){.standard = "standard", .observe = true});
+    put_excepted("bob@example.org", "posteo", NOW_S + HOUR);
+    expect_way(2, way_at("alice@example.org", NOW_S), WAY_ORDINARY, "");
+    expect_way(3, way_at("bob@example.org", NOW_S), WAY_ORDINARY, "");
+}
+END_TEST
+
+START_TEST(who_is_off_or_nobody_has_the_ordinary_way)
+{
+    struct account account = {.profile = "posteo",
+                              .flags = ACCOUNT_ON | ACCOUNT_EXCEPTIONS,
+                              .exceptions_until_s = NOW_S + HOUR,
+                              .off_since_s = NOW_S - HOUR,
+                              .off_until_s = NOW_S + 60};
+
+    put_account("alice@example.org", &account);
+    expect_way(0, way_at("alice@example.org", NOW_S), WAY_ORDINARY, "");
+    expect_way(1, way_at("alice@example.org", NOW_S + 60), WAY_BY_RECIPIENT, "posteo");
+    account.flags = ACCOUNT_EXCEPTIONS;
+    put_account("alice@example.org", &account);
+    expect_way(2, way_at("alice@example.org", NOW_S + 60), WAY_ORDINARY, "");
+    put_settings(&(struct account_settings){.standard = "standard"});
+    expect_way(3, way_at("", NOW_S), WAY_ORDINARY, "");
+    expect_way(4, way_at("<>", NOW_S), WAY_ORDINARY, "");
+    expect_way(5, way_to("<>", NULL, "example.net"), WAY_ORDINARY, "");
+    put_on("login", "strict");
+    expect_way(6, way_to("<>", "login", "example.net"), WAY_PROFILE, "strict");
+}
+END_TEST
+
+/* Accepted before the exception, or under the stricter profile: what held then holds (S2, S5). */
+START_TEST(the_way_of_a_message_is_of_when_it_was_accepted_S2_S5)
+{
+    struct account_path path;
+
+    put_excepted("alice@example.org", "posteo", NOW_S + HOUR);
+    account_way_of_message(&path, reader, "alice@example.org", NULL, "example.net",
+                           NOW_S - 2 * HOUR, scratch.clock.boot_ms, NOW_S);
+    CLAIM(is_way(&path, WAY_PROFILE, "posteo"));
+    put_graded("nothing", LEVEL_NONE, 60000, false);
+    put_before("nothing", "posteo");
+    expect_way(0, way_to("changed@example.org", NULL, "example.net"), WAY_ORDINARY, "");
+    account_way_of_message(&path, reader, "changed@example.org", NULL, "example.net", NOW_S - 1,
+                           scratch.clock.boot_ms, NOW_S);
+    CLAIM(is_way(&path, WAY_PROFILE, "posteo"));
+}
+END_TEST
+
+static bool is_unknown(const struct account_path *path)
+{
+    return !path->known && path->way == WAY_ORDINARY && path->profile[0] == '\0';
+}
+
+START_TEST(the_way_is_unknown_exactly_where_the_demand_is)
+{
+    struct account_path path;
+
+    put_on("alice@example.org", "posteo");
+    path = way_at("j\303\274rgen@b\303\274cher.example", NOW_S);
+    CLAIM(is_unknown(&path));
+    account_way_of_sender(&path, NULL, "alice@example.org", scratch.clock.boot_ms, NOW_S);
+    CLAIM(is_unknown(&path));
+    account_way_of_message(&path, NULL, "", NULL, "example.net", 0, scratch.clock.boot_ms, NOW_S);
+    CLAIM(is_unknown(&path));
+    remove_profile("posteo");
+    path = way_at("alice@example.org", NOW_S);
+    CLAIM(is_unknown(&path));
+    path = way_to("alice@example.org", NULL, "example.net");
+    CLAIM(is_unknown(&path));
+    set_complete(false);
+    path = way_at("bob@example.org", NOW_S);
+    CLAIM(is_unknown(&path));
 }
 END_TEST
 
@@ -1205,6 +1475,7 @@ static void add_tests(Suite *suite)
     tcase_add_test(cases, a_name_is_as_long_as_its_key_can_be);
     cases = cases_of(suite, "records", false);
     tcase_add_test(cases, an_account_comes_back_as_it_went_in);
+    tcase_add_test(cases, exceptions_of_a_record_that_does_not_say_when_they_end_do_not_end);
     tcase_add_test(cases, the_longest_exception_comes_back_as_it_went_in);
     tcase_add_test(cases, a_profile_comes_back_as_it_went_in);
     tcase_add_test(cases, settings_come_back_as_they_went_in);
@@ -1237,6 +1508,17 @@ static void add_tests(Suite *suite)
     tcase_add_test(cases, a_message_from_before_a_weaker_profile_has_the_demands_of_both_S2);
     tcase_add_test(cases, what_either_of_two_profiles_does_not_grant_is_not_granted_S1_S2);
     tcase_add_test(cases, a_profile_that_only_observes_changes_nothing_of_one_in_force_S1);
+    tcase_add_test(cases,
+                   of_a_profile_and_the_one_before_the_name_is_of_the_one_that_demands_more_S2);
+    cases = cases_of(suite, "ways", true);
+    tcase_add_test(cases, who_demands_by_account_or_alias_has_the_way_of_the_stricter_S1_S13);
+    tcase_add_test(cases, an_exception_sends_by_recipient_where_it_makes_a_difference_S5);
+    tcase_add_test(cases, by_a_clock_before_the_exception_was_made_the_way_is_by_recipient);
+    tcase_add_test(cases, all_spellings_and_sub_addresses_have_the_way_of_the_account);
+    tcase_add_test(cases, who_is_in_no_record_has_the_way_of_the_standard_profile);
+    tcase_add_test(cases, who_is_off_or_nobody_has_the_ordinary_way);
+    tcase_add_test(cases, the_way_of_a_message_is_of_when_it_was_accepted_S2_S5);
+    tcase_add_test(cases, the_way_is_unknown_exactly_where_the_demand_is);
     cases = cases_of(suite, "unknown", true);
     tcase_add_test(cases, a_miss_where_not_everything_is_there_is_unknown);
     tcase_add_test(cases, a_missing_exception_where_not_everything_is_there_is_unknown);

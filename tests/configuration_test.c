@@ -43,18 +43,36 @@ START_TEST(every_default_is_sane_without_a_file)
 }
 END_TEST
 
+static void expect_choices(const struct option_module *module, const char *name,
+                           const char *const *words, size_t count)
+{
+    size_t rows = 0;
+
+    for (size_t i = 0; i < module->row_count; i++) {
+        if (strcmp(module->rows[i].name, name) != 0)
+            continue;
+        rows++;
+        for (size_t w = 0; w < count; w++)
+            ck_assert_str_eq(module->rows[i].choices[w], words[w]);
+        ck_assert_ptr_null(module->rows[i].choices[count]);
+    }
+    ck_assert_uint_eq(rows, 1);
+}
+
 START_TEST(choices_stand_in_the_order_of_their_enum)
 {
-    static const char *const words[] = {[LOG_ERROR_LEVEL] = "error",
-                                        [LOG_WARNING_LEVEL] = "warning",
-                                        [LOG_NOTICE_LEVEL] = "notice",
-                                        [LOG_INFO_LEVEL] = "info",
-                                        [LOG_TRACE_LEVEL] = "trace"};
-    const struct option_module *module = configuration_table.parts[0].module;
-    for (size_t i = 0; i < module->row_count; i++)
-        if (strcmp(module->rows[i].name, "log_level") == 0)
-            for (size_t w = 0; w < sizeof(words) / sizeof(words[0]); w++)
-                ck_assert_str_eq(module->rows[i].choices[w], words[w]);
+    static const char *const levels[] = {[LOG_ERROR_LEVEL] = "error",
+                                         [LOG_WARNING_LEVEL] = "warning",
+                                         [LOG_NOTICE_LEVEL] = "notice",
+                                         [LOG_INFO_LEVEL] = "info",
+                                         [LOG_TRACE_LEVEL] = "trace"};
+    static const char *const unmets[] = {[UNMET_HOLD] = "hold", [UNMET_STOP] = "stop"};
+    static const char *const troubles[] = {
+        [TROUBLE_TEMPORARY] = "temporary", [TROUBLE_PASS] = "pass"};
+
+    expect_choices(configuration_table.parts[0].module, "log_level", levels, 5);
+    expect_choices(&profile_option_module, "unmet", unmets, 2);
+    expect_choices(&profile_option_module, "trouble", troubles, 2);
 }
 END_TEST
 

@@ -329,6 +329,161 @@ START_TEST(of_many_profiles_that_are_missing_some_are_named)
 }
 END_TEST
 
+/* --- exceptions: the account alone says that there are some, and until when --- */
+
+static struct account_path way_at(const char *sender, int64_t now_s)
+{
+    struct account_path path;
+    struct table_reader *reader;
+
+    ck_assert_int_eq(table_writer_reader(engine_users(engine), &reader), 0);
+    account_way_of_sender(&path, reader, sender, clock_boot_ms(), now_s);
+    table_reader_close(reader);
+    ck_assert_msg(path.known, "%s", sender);
+    return path;
+}
+
+static int except_give(const char *name, const char *domain, int64_t until_s)
+{
+    static const struct order_rows no_rows = {.account = no_account, .exception = no_exception};
+
+    request = (struct order_request){.order = {.kind = ORDERS_USER_EXCEPT, .who = "uid 0"},
+                                     .rows = &no_rows};
+    request.order.until_s = until_s;
+    snprintf(request.order.name, sizeof request.order.name, "%s", name);
+    snprintf(request.order.domain, sizeof request.order.domain, "%s", domain);
+    to_keeper(&request.message, MESSAGE_ORDER_ASK);
+    wait_home(1);
+    return request.done.result;
+}
+
+static int resume_give(const char *name, const char *domain)
+{
+    static const struct order_rows no_rows = {.account = no_account, .exception = no_exception};
+
+    request = (struct order_request){.order = {.kind = ORDERS_USER_RESUME, .who = "uid 0"},
+                                     .rows = &no_rows};
+    snprintf(request.order.name, sizeof request.order.name, "%s", name);
+    snprintf(request.order.domain, sizeof request.order.domain, "%s", domain);
+    to_keeper(&request.message, MESSAGE_ORDER_ASK);
+    wait_home(1);
+    return request.done.result;
+}
+
+static int import_give(const char *account, const char *domain, int64_t until_s)
+{
+    static const struct order_rows no_rows = {.account = no_account, .exception = no_exception};
+
+    request = (struct order_request){.order = {.kind = ORDERS_USER_IMPORT, .who = "uid 0"},
+                                     .rows = &no_rows};
+    exception_text(request.order.text, account, domain,
+                   &(struct account_exception){.since_s = 1, .until_s = until_s});
+    to_keeper(&request.message, MESSAGE_ORDER_ASK);
+    wait_home(1);
+    return request.done.result;
+}
+
+/* By recipient up to this second, and no longer. */
+static void expect_until(const char *sender, int64_t until_s)
+{
+    ck_assert_msg(way_at(sender, until_s - 1).way == WAY_BY_RECIPIENT, "%s is not yet", sender);
+    ck_assert_msg(way_at(sender, until_s).way == WAY_PROFILE, "%s is still", sender);
+}
+
+START_TEST(an_exception_is_said_by_the_account_alone_when_it_is_acknowledged_S5)
+{
+    const int64_t soon_s = clock_wall_s() + 600, late_s = soon_s + 600;
+
+    engine_begin();
+    front_begin();
+    ck_assert_int_eq(order_give(ORDERS_USER_ON, "anna@example.org"), ORDER_GOOD);
+    ck_assert_int_eq(way_at("anna@example.org", soon_s - 1).way, WAY_PROFILE);
+    ck_assert_int_eq(except_give("anna@example.org", "soon.example", soon_s), ORDER_GOOD);
+    expect_until("anna@example.org", soon_s);
+    ck_assert_int_eq(except_give("anna@example.org", "late.example", late_s), ORDER_GOOD);
+    expect_until("anna@example.org", late_s);
+    /* Not lowered by one that ends sooner, nor by any other order about the account. */
+    ck_assert_int_eq(except_give("anna@example.org", "next.example", soon_s + 1), ORDER_GOOD);
+    ck_assert_int_eq(order_give(ORDERS_USER_ON, "anna@example.org"), ORDER_GOOD);
+    expect_until("anna@example.org", late_s);
+    ck_assert_int_eq(resume_give("anna@example.org", "late.example"), ORDER_GOOD);
+    expect_until("anna@example.org", soon_s + 1);
+    engine_end();
+    engine_begin(); /* the table is made anew */
+    expect_until("anna@example.org", soon_s + 1);
+    front_begin();
+    ck_assert_int_eq(resume_give("anna@example.org", ""), ORDER_GOOD);
+    ck_assert_int_eq(way_at("anna@example.org", clock_wall_s()).way, WAY_PROFILE);
+    engine_end();
+}
+END_TEST
+
+START_TEST(who_is_in_no_record_goes_by_recipient_with_his_first_exception_S5)
+{
+    static const char standard[] = "guarantee { profile = strict }\n";
+    const int64_t until_s = clock_wall_s() + 600;
+
+    engine_begin_with(standard);
+    front_begin();
+    ck_assert_int_eq(order_give(ORDERS_USER_ON, "@example.org"), ORDER_GOOD);
+    ck_assert_int_eq(except_give("anna@example.org", "other.example", until_s), ORDER_GOOD);
+    ck_assert_int_eq(except_give("carl@example.com", "other.example", until_s), ORDER_GOOD);
+    ck_assert_int_eq(import_give("dora@example.com", "other.example", until_s), ORDER_GOOD);
+    for (unsigned again = 0; again < 2; again++) {
+        expect_until("anna@example.org", until_s);
+        expect_until("carl@example.com", until_s);
+        expect_until("dora@example.com", until_s);
+        ck_assert_int_eq(way_at("bert@example.org", until_s - 1).way, WAY_PROFILE);
+        ck_assert_int_eq(way_at("emil@example.com", until_s - 1).way, WAY_PROFILE);
+        ck_assert_str_eq(way_at("carl@example.com", until_s).profile, "strict");
+        engine_end();
+        engine_begin_with(standard);
+    }
+    engine_end();
+}
+END_TEST
+
+/* Aliases, which no account pushes out, in the partition of an account: it finds no room there. */
+static char *aliases_of_partition(const char *account, unsigned count)
+{
+    const uint16_t partition = table_key_partition(account, strlen(account));
+    char *text = NULL, name[64];
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    fputs("guarantee { profile = posteo aliases = { ", out);
+    for (unsigned number = 0; count > 0; number++) {
+        snprintf(name, sizeof name, "l@d%u.example", number);
+        if (table_key_partition(name, strlen(name)) != partition)
+            continue;
+        count--;
+        fprintf(out, "'%s'%s", name + 1, count > 0 ? ", " : " } }\n");
+    }
+    fclose(out);
+    return text;
+}
+
+/* Then it is unknown what he demands: his mail waits, and nobody is told that it were otherwise. */
+START_TEST(an_exception_without_room_in_the_table_is_not_acknowledged)
+{
+    char *aliases = aliases_of_partition("aanna@example.org", 900);
+    const int64_t until_s = clock_wall_s() + 600;
+
+    engine_begin_with(aliases);
+    free(aliases);
+    front_begin();
+    ck_assert_int_eq(except_give("bert@example.org", "other.example", until_s), ORDER_GOOD);
+    ck_assert_int_eq(except_give("anna@example.org", "other.example", until_s), ORDER_TROUBLE);
+    ck_assert_msg(strstr(request.done.sentence, "not in force") != NULL, "%s",
+                  request.done.sentence);
+    ck_assert(!demand_of("anna@example.org").known);
+    engine_end();
+    engine_begin_with("guarantee { profile = posteo }\n"); /* as if there were room now */
+    expect_until("anna@example.org", until_s);
+    engine_end();
+}
+END_TEST
+
 /* --- a batch that is full --- */
 
 /* More than one batch takes: what is over goes into the next one. */
@@ -701,6 +856,14 @@ int main(void)
     tcase_add_test(start, a_million_entries_are_in_force_a_few_seconds_after_the_start_MEM_01);
     tcase_set_timeout(start, 120);
     suite_add_tcase(suite, start);
+    TCase *exceptions = tcase_create("exceptions");
+    tcase_add_checked_fixture(exceptions, directory_make, directory_remove);
+    tcase_add_test(exceptions,
+                   an_exception_is_said_by_the_account_alone_when_it_is_acknowledged_S5);
+    tcase_add_test(exceptions, who_is_in_no_record_goes_by_recipient_with_his_first_exception_S5);
+    tcase_add_test(exceptions, an_exception_without_room_in_the_table_is_not_acknowledged);
+    tcase_set_timeout(exceptions, 120);
+    suite_add_tcase(suite, exceptions);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     const int failed = srunner_ntests_failed(runner);

@@ -295,7 +295,7 @@ START_TEST(a_profile_that_is_milder_in_anything_is_no_cover_for_what_is_queued_S
     struct profile_settings *strict = &profiles.all[0], *mild = &profiles.all[1];
 
     profiles_make();
-    for (unsigned way = 0; way < 8; way++) {
+    for (unsigned way = 0; way < 9; way++) {
         *strict = (struct profile_settings){
             .name = strict->name, .minimum = 1, .window_ms = 60000, .refuse_at_rcpt = true};
         *mild = *strict;
@@ -307,6 +307,7 @@ START_TEST(a_profile_that_is_milder_in_anything_is_no_cover_for_what_is_queued_S
         mild->exempt_forwards = way == 5;
         mild->allow_tls_required_no = way == 6;
         mild->refuse_at_rcpt = way != 7;
+        mild->trouble = way == 8 ? TROUBLE_PASS : TROUBLE_TEMPORARY;
         ck_assert_int_eq(profile_order("posteo"), ORDER_GOOD);
         ck_assert_str_eq(account_now("anna@example.org").before, "");
         ck_assert_int_eq(profile_order("mailbox"), ORDER_GOOD);

@@ -245,6 +245,8 @@ static inline void account_of(struct account *account, uint64_t number, uint32_t
                1 + salt / 1024 % (PROFILE_NAME_MAX - 1));
         account->before_s = version;
     }
+    if ((account->flags & ACCOUNT_EXCEPTIONS) != 0)
+        account->exceptions_until_s = (int64_t)scramble(salt + 1);
 }
 
 static inline bool account_same(const struct account *a, const struct account *b)
@@ -252,7 +254,7 @@ static inline bool account_same(const struct account *a, const struct account *b
     return strcmp(a->profile, b->profile) == 0 && a->flags == b->flags &&
            a->changed_s == b->changed_s && a->off_since_s == b->off_since_s &&
            a->off_until_s == b->off_until_s && a->before_s == b->before_s &&
-           strcmp(a->before, b->before) == 0;
+           a->exceptions_until_s == b->exceptions_until_s && strcmp(a->before, b->before) == 0;
 }
 
 static inline int value_put(struct table_writer *writer, uint64_t number, uint32_t version)

@@ -81,7 +81,7 @@ struct order_done {
         ORDER_GOOD,    /* done, or shown */
         ORDER_INVALID, /* it makes no sense; final */
         ORDER_ABSENT,  /* there is no such account, entry or rule */
-        ORDER_TROUBLE, /* the store could not; nothing of it may be acknowledged */
+        ORDER_TROUBLE, /* the store or the users' table could not; nothing is acknowledged */
     } result;
     char sentence[256];
     enum order_effect effect;

@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include <endian.h>
+#include <stddef.h>
 #include <string.h>
 
 #define HEAD_BYTES     4
@@ -16,7 +17,9 @@
 
 /* A new field must be packed here, in a new version of the layout. */
 _Static_assert(sizeof(struct ledger_entry) == 88, "all of an entry is packed");
-_Static_assert(sizeof(struct account) == 104, "all of an account is packed");
+_Static_assert(offsetof(struct account, exceptions_until_s) == 104 &&
+                   sizeof(struct account) == 104 + sizeof(int64_t),
+               "all of an account is packed, but for what only the users' table says");
 _Static_assert(sizeof(struct account_exception) == 16, "all of an exception is packed");
 
 /* --- packing --- */

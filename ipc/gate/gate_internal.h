@@ -16,7 +16,7 @@
 #include "ipc/gate/recent.h"
 #include "ipc/gate/stream.h"
 #include "ipc/wire/protocol.h"
-#include "shm/account_way.h"
+#include "shm/account.h"
 
 #include <stdatomic.h>
 

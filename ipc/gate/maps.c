@@ -20,7 +20,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 /* --- replies --- */
 
@@ -30,6 +29,14 @@ static size_t reply_put(char *out, size_t size, enum socketmap_status status, co
 
     return length > 0 ? length
                       : socketmap_put(out, size, SOCKETMAP_TEMP, "an answer that cannot be said");
+}
+
+/* The most frequent of all. */
+static void say_not_found(struct gate *gate, struct stream *stream)
+{
+    static const char reply[] = "9:NOTFOUND ,";
+
+    asking_say(gate, stream, reply, sizeof reply - 1);
 }
 
 static void say(struct gate *gate, struct stream *stream, enum socketmap_status status,
@@ -138,13 +145,13 @@ static void sender_ask(struct gate *gate, struct stream *stream,
     if (request->key_length == 0 || request->key[0] == '@' ||
         request->key_length >= sizeof address ||
         memchr(request->key, '\0', request->key_length) != NULL) {
-        say(gate, stream, SOCKETMAP_NOTFOUND, NULL); /* no account is called so */
+        say_not_found(gate, stream); /* no account is called so */
         return;
     }
     memcpy(address, request->key, request->key_length);
     address[request->key_length] = '\0';
     if (strcmp(address, "\"<>\"") == 0) /* so Postfix asks for the null sender, too */
-        strcpy(address, "<>");
+        memcpy(address, "<>", sizeof "<>");
     if (!decide_address(ascii, address)) {
         say(gate, stream, SOCKETMAP_TEMP, "mxward-gate has no memory left");
         return;
@@ -158,7 +165,7 @@ static void sender_ask(struct gate *gate, struct stream *stream,
     }
     switch (path.way) {
     case WAY_ORDINARY:
-        say(gate, stream, SOCKETMAP_NOTFOUND, NULL);
+        say_not_found(gate, stream);
         return;
     case WAY_BY_RECIPIENT:
         say(gate, stream, SOCKETMAP_OK, gate->options->split_transport);
@@ -219,7 +226,7 @@ static void dsn_ask(struct gate *gate, struct stream *stream,
     snprintf(text, sizeof text, "%.*s", (int)request->key_length, request->key);
     if (delivery == NULL || !is_refusal(text) || !is_final(gate, delivery, &decision)) {
         counter_add(&gate->counts.filters_left, 1);
-        say(gate, stream, SOCKETMAP_NOTFOUND, NULL);
+        say_not_found(gate, stream);
         return;
     }
     counter_add(&gate->counts.filters_final, 1);
@@ -241,10 +248,25 @@ static bool name_is(const struct socketmap_request *request, const char *name)
            memcmp(request->name, name, request->name_length) == 0;
 }
 
+static bool ascii_is_like(const char *text, const char *name, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if ((text[i] | 0x20) != (name[i] | 0x20))
+            return false;
+    return true;
+}
+
 static bool name_is_like(const struct socketmap_request *request, const char *name)
 {
     return request->name_length == strlen(name) &&
-           strncasecmp(request->name, name, request->name_length) == 0;
+           ascii_is_like(request->name, name, request->name_length);
+}
+
+/* Postfix asks for parent domains where it was told "not found": the hottest question of all, and
+ * never anything else. With a profile there is always an answer, so it never comes to that. */
+static bool is_parent(const struct socketmap_request *request)
+{
+    return request->key_length > 0 && request->key[0] == '.';
 }
 
 /* The profile behind "guarantee/" or "dsn/". */
@@ -261,10 +283,15 @@ static bool profile_read(const struct socketmap_request *request, const char *pr
     return strlen(profile) == request->name_length - length;
 }
 
+static bool is_policy(const struct socketmap_request *request)
+{
+    return name_is(request, "policy") || name_is_like(request, "QUERY") ||
+           name_is_like(request, "QUERYwithTLSRPT");
+}
+
 static enum map map_of(const struct socketmap_request *request, char profile[PROFILE_NAME_MAX])
 {
-    if (name_is(request, "policy") || name_is_like(request, "QUERY") ||
-        name_is_like(request, "QUERYwithTLSRPT"))
+    if (is_policy(request))
         return MAP_POLICY;
     if (profile_read(request, "guarantee/", profile))
         return MAP_GUARANTEE;
@@ -275,13 +302,6 @@ static enum map map_of(const struct socketmap_request *request, char profile[PRO
     return name_is(request, "requiretls") ? MAP_REQUIRETLS : MAP_UNKNOWN;
 }
 
-/* Postfix asks for parent domains where it was told "not found": the hottest question of all, and
- * never anything else. With a profile there is always an answer, so it never comes to that. */
-static bool is_parent(const struct socketmap_request *request)
-{
-    return request->key_length > 0 && request->key[0] == '.';
-}
-
 static void request_answer(struct gate *gate, struct stream *stream,
                            const struct socketmap_request *request)
 {
@@ -289,10 +309,7 @@ static void request_answer(struct gate *gate, struct stream *stream,
 
     switch (map_of(request, profile)) {
     case MAP_POLICY:
-        if (is_parent(request))
-            say(gate, stream, SOCKETMAP_NOTFOUND, NULL);
-        else
-            policy_ask(gate, stream, request, NULL);
+        policy_ask(gate, stream, request, NULL);
         return;
     case MAP_GUARANTEE:
         if (is_parent(request))
@@ -358,6 +375,8 @@ struct stream_taken maps_take(struct gate *gate, struct stream *stream, const ch
     }
     if (request.key == NULL)
         say(gate, stream, SOCKETMAP_PERM, "a request is the name of a map, a blank and a key");
+    else if (is_parent(&request) && is_policy(&request))
+        say_not_found(gate, stream);
     else if (!answer_kept(gate, stream, &request))
         request_answer(gate, stream, &request);
     return (struct stream_taken){.used = used};

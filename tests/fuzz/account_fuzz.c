@@ -4,7 +4,8 @@
  * The input is sender, SASL name and recipient domain, a line each. Properties: a canonical name is
  * its own canonical name, fits, and has no control characters; whoever is asked for, a guarantee
  * has a profile of the table, and a submitter whose account is on does not lose it by what he calls
- * himself, unless that is the name of an account.
+ * himself, unless that is the name of an account; what the sender alone says of his way holds for
+ * every domain, unless he goes by recipient.
  */
 #include "shm/account.h"
 #include "shm/writer.h"
@@ -22,6 +23,8 @@
             abort();                                                        \
         }                                                                   \
     } while (0)
+
+#define NOW_S 1800000000
 
 static char directory[] = "/dev/shm/mxward-fuzz-XXXXXX";
 static struct table_clock now;
@@ -44,11 +47,22 @@ static void remove_all(void)
 
 static void put_account(const char *name, uint32_t flags)
 {
-    const struct account account = {.profile = "posteo", .flags = flags};
+    const struct account account = {
+        .profile = "posteo", .flags = flags, .exceptions_until_s = NOW_S + 60};
     struct table_key key;
     union record record;
 
     MUST(account_pack(&record, &key, name, &account, 1));
+    MUST(table_writer_put_record(writer, &key, &record) == 0);
+}
+
+static void put_exception(const char *name, const char *domain)
+{
+    const struct account_exception exception = {NOW_S - 60, NOW_S + 60};
+    struct table_key key;
+    union record record;
+
+    MUST(account_exception_pack(&record, &key, name, domain, &exception, 1));
     MUST(table_writer_put_record(writer, &key, &record) == 0);
 }
 
@@ -74,6 +88,7 @@ static void fill_table(void)
     MUST(account_settings_pack(&record, &key, &settings, 1));
     MUST(table_writer_put_record(writer, &key, &record) == 0);
     put_account("alice@example.org", ACCOUNT_ON | ACCOUNT_EXCEPTIONS);
+    put_exception("alice@example.org", "example.net");
     put_account("on", ACCOUNT_ON);
     put_alias("@secure.example.org");
     put_account("@example.org", 0);
@@ -130,12 +145,29 @@ static void check_demand(const char *sender, const char *sasl, const char *domai
 {
     struct account_demand demand;
 
-    account_demand(&demand, reader, sender, sasl, domain, 0, now.boot_ms, 1800000000);
+    account_demand(&demand, reader, sender, sasl, domain, 0, now.boot_ms, NOW_S);
     MUST(!demand.guaranteed || (demand.known && strcmp(demand.profile.name, "posteo") == 0));
     MUST(!demand.alias || (demand.known && strcmp(demand.alias_profile.name, "posteo") == 0));
-    MUST(!demand.switched_off && !demand.observe);
-    account_demand(&demand, reader, sender, "on", domain, 0, now.boot_ms, 1800000000);
+    MUST(!demand.observe && (!demand.switched_off || strcmp(domain, "example.net") == 0));
+    account_demand(&demand, reader, sender, "on", domain, 0, now.boot_ms, NOW_S);
     MUST(!demand.known || demand.guaranteed || has_account(sender));
+}
+
+static void check_ways(const char *sender, const char *domain)
+{
+    struct account_demand demand;
+    struct account_path alone, message;
+
+    account_demand(&demand, reader, sender, NULL, domain, 0, now.boot_ms, NOW_S);
+    account_way_of_message(&message, reader, sender, NULL, domain, 0, now.boot_ms, NOW_S);
+    account_way_of_sender(&alone, reader, sender, now.boot_ms, NOW_S);
+    MUST(message.known == demand.known && alone.known == demand.known);
+    MUST(message.way != WAY_BY_RECIPIENT);
+    MUST((message.way == WAY_PROFILE) ==
+         ((demand.guaranteed && !demand.switched_off) || demand.alias_sends));
+    MUST((message.way == WAY_ORDINARY) == (message.profile[0] == '\0'));
+    MUST(alone.way == WAY_BY_RECIPIENT ||
+         (alone.way == message.way && strcmp(alone.profile, message.profile) == 0));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -154,5 +186,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
     }
     check_demand(text[0], text[1], text[2]);
+    check_ways(text[0], text[2]);
     return 0;
 }
