@@ -526,6 +526,14 @@ static const struct behaviour rows[BEHAVIOUR_COUNT] = {
              .greeting = SAY(DRIP "220-mx.farm.lab takes its time with everybody who comes from "
                                   "afar\r\n220 mx.farm.lab ESMTP\r\n"),
              .to_deliveries = 1},
+    [153] = {.label = "delivery-refuses-for-good",
+             .what = "in order, but 554 to STARTTLS of deliveries",
+             .to_deliveries = 113},
+    [154] = {.label = "probe-limited-strips",
+             .what = "421 to every probe, no STARTTLS for deliveries",
+             .greeting = SAY("421 4.7.1 mx.farm.lab too many connections from your address today, "
+                             "try again tomorrow\r\n" HANG_UP),
+             .to_deliveries = 90},
 };
 
 const struct behaviour *behaviour_row(unsigned number)
