@@ -1,13 +1,104 @@
 # attacks.sh - attacks that begin at the delivery, after mxward has looked: what becomes of each message of
-# attacks.tsv, and what of it is seen on the wire. Sourced by tests/lab/check.sh after mta.sh. The farm shows
-# deliveries another face than probes; it knows them by their address (smtp_bind_address: 127.28.0.1).
+# attacks.tsv, and what of it is seen on the wire. Sourced by tests/lab/check.sh after policies.sh. The farm
+# shows deliveries another face than probes; it knows them by their address, FARM_DELIVERS_FROM.
 # shellcheck shell=sh disable=SC2154,SC2034,SC2086
+
+# --- mxward-gate, and a Postfix that has the lines of tools/postfix, as they are ---
+
+attacked_main() {
+    cat <<END
+compatibility_level = 3.6
+queue_directory = $attacked/queue
+data_directory = $attacked/data
+command_directory = /usr/sbin
+daemon_directory = /usr/lib/postfix/sbin
+mail_owner = postfix
+setgid_group = postdrop
+maillog_file = $attacked/log
+maillog_file_prefixes = $live
+myhostname = attacked.mta.lab
+inet_protocols = ipv4
+mynetworks = 127.0.0.0/8
+mydestination =
+local_recipient_maps =
+alias_maps =
+virtual_mailbox_domains = here.lab
+virtual_transport = discard
+smtpd_peername_lookup = no
+smtpd_relay_restrictions = permit_mynetworks, reject
+minimal_backoff_time = 1h
+maximal_backoff_time = 2h
+queue_run_delay = 1h
+smtp_connect_timeout = 3s
+smtp_helo_timeout = 5s
+smtp_starttls_timeout = 5s
+smtp_discard_ehlo_keywords = pipelining
+END
+    cat "$here/../../tools/postfix/main.cf"
+    echo "smtp_tls_CAfile = $lab/certificates/root.crt"
+    echo "smtp_bind_address = $attacked_address"
+}
+
+attacked_master() {
+    cat <<END
+$attacked_address:smtp inet n - n - - smtpd
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 3600 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+tlsmgr unix - - n 1000? 1 tlsmgr
+anvil unix - - n - 1 anvil
+proxymap unix - - n - - proxymap
+error unix - - n - - error
+retry unix - - n - - error
+discard unix - - n - - discard
+smtp unix - - y - - smtp
+scache unix - - n - 1 scache
+postlog unix-dgram n - n - 1 postlogd
+END
+    cat "$here/../../tools/postfix/master.cf"
+}
+
+attacked_queue() {
+    mkdir -p "$attacked/queue" "$attacked/data"
+    chown postfix "$attacked/data"
+    (cd "$attacked/queue" && mkdir pid public private active incoming maildrop deferred defer bounce corrupt hold \
+        flush saved trace && chown postfix ./* && chown root pid && chgrp postdrop public maildrop &&
+        mkdir etc mxward && cp /etc/resolv.conf /etc/services etc/)
+}
+
+start_attacked() {
+    attacked=$live/attacked attacked_address=127.28.0.1
+    attacked_queue || return 1
+    attacked_main >"$attacked/main.cf"
+    attacked_master >"$attacked/master.cf"
+    {
+        cat "$live/mxward.conf"
+        echo "gate { sockets = { \"$attacked/queue/mxward/gate.sock\" } }"
+    } >"$attacked/mxward.conf"
+    "$BUILD/mxward-gate" -c "$attacked/mxward.conf" 2>>"$attacked/gate.log" &
+    attacked_gate=$!
+    started="$started $attacked_gate"
+    until_ready 10 test -S "$attacked/queue/mxward/gate.sock" || return 1
+    MAIL_CONFIG=$attacked /usr/lib/postfix/sbin/master -c "$attacked" -d 2>>"$attacked/stderr" &
+    attacked_master=$!
+    started="$started $attacked_master"
+    until_ready 10 listens $attacked_address 25
+}
+
+stop_attacked() {
+    kill $attacked_master $attacked_gate
+    wait $attacked_gate || { echo "  mxward-gate does not end in order"; tail -3 "$attacked/gate.log"; return 1; }
+    ! grep -aE '/(smtp|smtpd|trivial-rewrite)\[.*(fatal|panic|malformed|ignoring)' "$attacked/log"
+}
 
 attack_from() { # WORD TOKEN: the sender, whose address carries the token too
     case $1 in
-    posteo) echo "alice+$2@here.lab" ;;
-    strict) echo "dave+$2@here.lab" ;;
-    ordinary) echo "carol+$2@here.lab" ;;
+    posteo) echo "ada+$2@here.lab" ;;
+    strict) echo "stella+$2@here.lab" ;;
+    ordinary) echo "otto+$2@here.lab" ;;
     outside) echo "stranger+$2@elsewhere.lab" ;;
     esac
 }
@@ -46,8 +137,7 @@ forge_records() {
         for zone in forged forged-keys forged-named forged-dane; do
             forged_zone $zone.lab "$zone.lab. 60 IN MX 10 p384.open.lab."
         done
-        forged_zone forged-address.lab "forged-address.lab. 60 IN MX 10 mx.forged-address.lab." \
-            "mx.forged-address.lab. 60 IN A 127.64.48.3"
+        forged_zone forged-host.lab "mx.forged-host.lab. 60 IN A 127.64.48.3"
     } >>"$live/unbound.conf"
     kill -HUP "$resolver"
     until_ready 5 sh -c 'dig +time=1 +tries=1 +short @127.0.0.1 forged.lab MX | grep -q p384.open.lab' &&
@@ -72,20 +162,20 @@ end_capture() {
 # Tokens that were seen in clear. What was handed in to the sending Postfix, and went round inside it, is no
 # message on its way.
 seen_in_clear() {
-    find "$live/wire" -type f ! -name "*-$mta_address:*" ! -name '*-127.0.0.1:10026' -exec \
+    find "$live/wire" -type f ! -name "*-$attacked_address:*" ! -name '*-127.0.0.1:10026' -exec \
         grep -aoh 'attack-[0-9][0-9]' {} + | sort -u
 }
 
 # --- who demands what ---
 
 attack_demands() {
-    ctl user on alice@here.lab --profile posteo >/dev/null && ctl user on dave@here.lab --profile strict >/dev/null &&
-        ctl rule pin delivery-strips.plain.lab encrypt --reason attacks >/dev/null &&
-        ctl rule pin delivery-stranger.secure.lab verified --reason attacks >/dev/null &&
-        ctl rule pin forged-named.lab verified --reason attacks >/dev/null || return 1
+    ctl user on ada@here.lab --profile posteo && ctl user on stella@here.lab --profile strict &&
+        ctl rule pin delivery-strips.plain.lab encrypt --reason attacks &&
+        ctl rule pin delivery-stranger.secure.lab verified --reason attacks &&
+        ctl rule pin forged-named.lab verified --reason attacks || return 1
     # Looked at before the attack: all is in order, and remembered.
-    cut -f4 "$live/attacks" | sort -u >"$live/attacked"
-    answered ctl scan --json "$live/attacked" >"$live/attacked.jsonl" 2>/dev/null
+    cut -f4 "$live/attacks" | sort -u >"$live/attacks.domains"
+    answered ctl scan --json "$live/attacks.domains" >"$live/attacks.jsonl" 2>/dev/null
 }
 
 send_attacks() {
@@ -95,14 +185,14 @@ send_attacks() {
             printf 'Subject: %s\n\n%s\n' "$token" "$token"
         } >"$live/attack.eml"
         timeout 20 smtp-source -F "$live/attack.eml" -f "$(attack_from $who $token)" -t "$token@$domain" \
-            "$mta_address:25" || return 1
+            "$attacked_address:25" || return 1
     done <"$live/attacks"
 }
 
 # token, status, status code and reason, seconds: the last word on each
 attack_log() {
     sed -n 's/.* to=<\(attack-[0-9]*\)@[^>]*>.* delay=\([0-9.]*\),.* dsn=\([0-9.]*\), status=\([a-z]*\) (\(.*\))$/\1\t\4\t\3 \5\t\2/p' \
-        "$mta_log"
+        "$attacked/log"
 }
 
 attacks_are_settled() {
@@ -150,7 +240,8 @@ what_encryption_prevents_is_said() {
     while IFS="$tab" read -r token who _ domain _ why; do
         [ "$why" != 'law 4' ] || says 'listening only' "$(attack_from "$who" "$token")" "bob@$domain" || return 1
     done <"$live/attacks"
-    awk -F'\t' '$2 == "bounced" && !/listening only/ { print "  " $0; wrong = 1 } END { exit wrong }' "$live/attacks.settled"
+    awk -F'\t' '$2 == "bounced" && /guarantee/ { said++; if (!/listening only/) { print "  " $0; wrong = 1 } }
+        END { exit wrong || said < 3 }' "$live/attacks.settled"
 }
 
 # No probe sees anything of these hosts, and mail to them waits for one at most.
@@ -179,8 +270,9 @@ noticed() { # MESSAGES SEEN: all of them
 attacks_fail() {
     tab=$(printf '\t')
     attack_messages >"$live/attacks" || return 1
+    start_resolver && start_attacked || { echo "  the sending Postfix does not start"; return 1; }
     forge_records || { echo "  the attacker's records are not believed, or too much"; return 1; }
-    attack_demands || { echo "  the demands cannot be set"; return 1; }
+    attack_demands >/dev/null || { echo "  the demands cannot be set"; return 1; }
     start_capture || { echo "  nothing can be captured"; cat "$live/wire.log"; return 1; }
     send_attacks || { echo "  a message was not taken"; return 1; }
     until_ready 60 attacks_are_settled || echo "  not every message is settled"
@@ -188,5 +280,5 @@ attacks_fail() {
     attack_log >"$live/attacks.settled"
     seen_in_clear >"$live/attacks.seen"
     attacks_end_as_they_should "$live/attacks" "$live/attacks.settled" "$live/arrivals" "$live/attacks.seen" &&
-        attacks_took_place && what_encryption_prevents_is_said
+        attacks_took_place && what_encryption_prevents_is_said && stop_attacked
 }
