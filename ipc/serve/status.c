@@ -63,6 +63,8 @@ static const struct row endpoint_rows[] = {
     ROW(endpoints_counts, opted_out),
     ROW(endpoints_counts, waiting_for_politeness),
     ROW(endpoints_counts, waiting_for_room),
+    ROW(endpoints_counts, renewed),
+    ROW(endpoints_counts, disproved),
 };
 static const struct row prober_rows[] = {
     ROW(prober_counts, started),
