@@ -16,7 +16,7 @@
 static const uint8_t kinds[] = {FRAME_HELLO,    FRAME_CHECK,  FRAME_EXPLAIN, FRAME_STATUS,
                                 FRAME_RELOAD,   FRAME_CONFIG, FRAME_WELCOME, FRAME_VERDICT,
                                 FRAME_DOCUMENT, FRAME_DONE,   FRAME_ERROR,   FRAME_DECIDE,
-                                FRAME_ORDER,    FRAME_ANSWER};
+                                FRAME_ORDER,    FRAME_ANSWER, FRAME_OBSERVE};
 #define KINDS (sizeof kinds / sizeof kinds[0])
 
 union message {
@@ -32,6 +32,7 @@ union message {
     struct frame_decide decide;
     struct frame_order_request order;
     struct frame_answer answer;
+    struct frame_observe observe;
 };
 
 static uint64_t seed = 0x2545f4914f6cdd1dull;
@@ -204,6 +205,17 @@ static void random_message(uint8_t kind, union message *m)
         break;
     case FRAME_ORDER:
         random_order(&m->order);
+        break;
+    case FRAME_OBSERVE:
+        random_text(m->observe.domain, sizeof m->observe.domain, false);
+        random_text(m->observe.host, sizeof m->observe.host, true);
+        random_text(m->observe.address, sizeof m->observe.address, true);
+        random_text(m->observe.cipher, sizeof m->observe.cipher, false);
+        random_text(m->observe.key_sha256, sizeof m->observe.key_sha256, false);
+        m->observe.port = (uint16_t)random_number(UINT16_MAX);
+        m->observe.tls_version = (uint16_t)random_number(UINT16_MAX);
+        m->observe.trust = (uint8_t)random_number(OBSERVED_VERIFIED);
+        m->observe.delivered_s = (int64_t)random_number(UINT64_MAX);
         break;
     case FRAME_DONE:
         random_text(m->done.sentence, sizeof m->done.sentence, false);
