@@ -53,6 +53,7 @@ enum option_bit {
     OPTION_CLIENT = 1 << 23,
     OPTION_KEYS = 1 << 24,
     OPTION_HOP = 1 << 25,
+    OPTION_DRY_RUN = 1 << 26,
 };
 #define OPTIONS_ALL (OPTION_SOCKET | OPTION_WAIT | OPTION_COLOR | OPTION_HELP)
 #define OPTIONS_ASK (OPTIONS_ALL | OPTION_JSON | OPTION_LIVE | OPTION_AGE)
@@ -65,7 +66,7 @@ struct invocation {
     const struct command *command;
     const char *socket;
     int wait_ms; /* for one answer */
-    bool json, live, resume, defaults, help, forward, explain, inbound, keys;
+    bool json, live, resume, defaults, help, forward, explain, inbound, keys, dry_run;
     enum when color;
     int64_t max_age_ms; /* -1: any */
     int required_class; /* enum tls_class; -1: none */
@@ -132,6 +133,7 @@ int decide_run(const struct invocation *invocation);
 int user_run(const struct invocation *invocation);
 int memory_run(const struct invocation *invocation);
 int rule_run(const struct invocation *invocation);
+int feed_run(const struct invocation *invocation);
 int report_run(const struct invocation *invocation);
 
 /* ask.c: what the commands share in asking. */

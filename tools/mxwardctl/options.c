@@ -62,6 +62,7 @@ const struct option_line option_lines[] = {
     {OPTION_TLS, 0, "tls", "VERSION", "inbound: of the client's connection: none, 1.0 … 1.3",
      "none 1.0 1.1 1.2 1.3"},
     {OPTION_CLIENT, 0, "client", "ADDRESS", "inbound: the client's address", NULL},
+    {OPTION_DRY_RUN, 'n', "dry-run", NULL, "only show what would be reported", NULL},
     {OPTION_HELP, 'h', "help", NULL, "what this command does", NULL},
 };
 const size_t option_line_count = sizeof option_lines / sizeof option_lines[0];
@@ -249,6 +250,7 @@ static bool take_plain(struct invocation *invocation, enum option_bit bit, const
         {OPTION_EXPLAIN, &invocation->explain, NULL},
         {OPTION_INBOUND, &invocation->inbound, NULL},
         {OPTION_KEYS, &invocation->keys, NULL},
+        {OPTION_DRY_RUN, &invocation->dry_run, NULL},
         {OPTION_SOCKET, NULL, &invocation->socket},
         {OPTION_OUTPUT, NULL, &invocation->output},
         {OPTION_PROFILE, NULL, &invocation->profile},
