@@ -159,6 +159,19 @@ static void random_order(struct frame_order_request *o)
     random_text(o->text, sizeof o->text, false);
 }
 
+static void random_observe(struct frame_observe *m)
+{
+    random_text(m->domain, sizeof m->domain, false);
+    random_text(m->host, sizeof m->host, true);
+    random_text(m->address, sizeof m->address, true);
+    random_text(m->cipher, sizeof m->cipher, false);
+    random_text(m->key_sha256, sizeof m->key_sha256, false);
+    m->port = (uint16_t)random_number(UINT16_MAX);
+    m->tls_version = (uint16_t)random_number(UINT16_MAX);
+    m->trust = (uint8_t)random_number(OBSERVED_VERIFIED);
+    m->delivered_s = (int64_t)random_number(UINT64_MAX);
+}
+
 static void random_message(uint8_t kind, union message *m)
 {
     static uint8_t part[FRAME_DOCUMENT_PART];
@@ -207,15 +220,7 @@ static void random_message(uint8_t kind, union message *m)
         random_order(&m->order);
         break;
     case FRAME_OBSERVE:
-        random_text(m->observe.domain, sizeof m->observe.domain, false);
-        random_text(m->observe.host, sizeof m->observe.host, true);
-        random_text(m->observe.address, sizeof m->observe.address, true);
-        random_text(m->observe.cipher, sizeof m->observe.cipher, false);
-        random_text(m->observe.key_sha256, sizeof m->observe.key_sha256, false);
-        m->observe.port = (uint16_t)random_number(UINT16_MAX);
-        m->observe.tls_version = (uint16_t)random_number(UINT16_MAX);
-        m->observe.trust = (uint8_t)random_number(OBSERVED_VERIFIED);
-        m->observe.delivered_s = (int64_t)random_number(UINT64_MAX);
+        random_observe(&m->observe);
         break;
     case FRAME_DONE:
         random_text(m->done.sentence, sizeof m->done.sentence, false);
