@@ -186,6 +186,13 @@ static const struct option_row listen_rows[] = {
      .maximum = LIMIT_RIGHTS,
      .help = "Who may also turn the sending guarantee of mail accounts on and off.",
      .live = true},
+    {.name = "observe_users",
+     .type = OPTION_LIST,
+     .offset = offsetof(struct listen_settings, observe_users),
+     .maximum = LIMIT_RIGHTS,
+     .help = "Who may also report what the mail program delivered (mxwardctl feed): what that "
+             "teaches can stop mail later.",
+     .live = true},
     {.name = "admin_users",
      .type = OPTION_LIST,
      .offset = offsetof(struct listen_settings, admin_users),

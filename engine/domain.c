@@ -181,20 +181,22 @@ static bool is_remembered(const struct next_hop *next_hop)
     return next_hop->kind == NEXT_HOP_DOMAIN && next_hop->port == REMEMBERED_PORT;
 }
 
-static void round_teach(struct domains *domains, const struct next_hop *next_hop,
+/* False: no room. */
+static bool round_teach(struct domains *domains, const struct next_hop *next_hop,
                         const struct remembered *taught)
 {
     struct memory_note *note = pool_take(domains->notes);
 
     if (note == NULL) { /* what it teaches is seen again at the next look */
         counter_add(&domains->counts.notes_dropped, 1);
-        return;
+        return false;
     }
     note->next_hop = *next_hop;
     note->taught = *taught;
     note->message.kind = MESSAGE_NOTE_ASK;
     counter_add(&domains->counts.notes, 1);
     mailbox_send(domains->mailbox, owner_keeper(&domains->owners), &note->message);
+    return true;
 }
 
 void domains_note(struct domains *domains, struct memory_note *note)
@@ -510,6 +512,54 @@ void domains_ask(struct domains *domains, struct domain_request *request)
     } else {
         counter_add(&domains->counts.joined, 1);
     }
+}
+
+/* --- deliveries --- */
+
+/* The verdict stays, with its floor, but serves nobody: it rests on evidence that was disproved. */
+static void delivery_disproves(struct domains *domains, struct domain_job *job)
+{
+    struct verdict known;
+
+    domain_facts_drop(job->facts);
+    job->facts = NULL;
+    if (!publisher_get(domains->publisher, &job->next_hop, &known) ||
+        known.valid_until_ms <= clock_boot_ms())
+        return;
+    known.valid_until_ms = clock_boot_ms();
+    publisher_put(domains->publisher, &job->next_hop, &known);
+}
+
+static bool route_has_host(const struct route *route, const struct name *host)
+{
+    for (unsigned i = 0; i < route->host_count; i++)
+        if (name_equal(&route->hosts[i].name, host))
+            return true;
+    return false;
+}
+
+void domains_delivery(struct domains *domains, struct delivery_report *report)
+{
+    struct domain_job *job =
+        registry_look(domains->jobs, &report->next_hop, next_hop_hash(&report->next_hop));
+    const struct domain_facts *facts = job != NULL ? job->facts : NULL;
+    struct remembered_look look;
+    struct remembered taught;
+
+    if (facts != NULL)
+        look = (struct remembered_look){&facts->route, facts->findings, &facts->verdict};
+    remember_delivery(&taught, &report->delivery, report->host_below, facts != NULL ? &look : NULL,
+                      clock_boot_ms(), clock_wall_s());
+    if (taught.host_count > 0 && !domains->stopping &&
+        round_teach(domains, &report->next_hop, &taught)) {
+        report->teaches_host = true;
+        report->teaches_domain = taught.domain.seen != OBSERVED_NOTHING;
+    }
+    if (facts != NULL && report->effect == DELIVERY_DISPROVES &&
+        route_has_host(&facts->route, &report->delivery.host))
+        delivery_disproves(domains, job);
+    report->message.kind = MESSAGE_DELIVERY_DONE;
+    mailbox_send(domains->mailbox, owner_front(&domains->owners), &report->message);
 }
 
 /* --- start and stop --- */

@@ -80,6 +80,8 @@ void domains_host(struct domains *domains, struct host_request *done);    /* MES
 /* From now on every request is answered at once, as ours. */
 void domains_stop(struct domains *domains);
 void domains_reload(struct domains *domains, const struct domain_settings *settings);
+/* MESSAGE_DELIVERY_DOMAIN: teaches the memory, and goes home to the front. */
+void domains_delivery(struct domains *domains, struct delivery_report *report);
 uint32_t domains_forget(struct domains *domains, uint32_t most); /* as endpoints_forget */
 uint32_t domains_running(const struct domains *domains);
 const struct domains_counts *domains_counts(const struct domains *domains);

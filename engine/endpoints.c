@@ -509,6 +509,36 @@ void endpoints_ask(struct endpoints *endpoints, struct endpoint_request *request
     }
 }
 
+/* --- deliveries --- */
+
+/* Evidence of settings that no longer hold is not renewed: it would serve again. */
+enum delivery_effect endpoints_delivery(struct endpoints *endpoints, const struct endpoint_key *key,
+                                        const struct delivery *delivery)
+{
+    const struct endpoint_job *found = registry_look(endpoints->jobs, key, key_hash(key));
+    struct endpoint_job *job = (struct endpoint_job *)(uintptr_t)found;
+    const int64_t now_s = clock_wall_s();
+    const struct evidence *fresh;
+    enum delivery_effect effect;
+    uint64_t began_ms;
+
+    if (job == NULL || job->last == NULL || delivery_fault(delivery, now_s) != DELIVERY_GOOD ||
+        !is_of_these_settings(endpoints, job->last))
+        return DELIVERY_SAYS_NOTHING;
+    began_ms = delivery_began_ms(delivery, clock_boot_ms(), now_s);
+    effect = delivery_effect(delivery, job->last, began_ms);
+    if (effect == DELIVERY_SAYS_NOTHING)
+        return effect;
+    fresh = NULL;
+    if (effect == DELIVERY_RENEWS &&
+        (fresh = evidence_renew(job->last, began_ms, delivery->at_s)) == NULL)
+        return DELIVERY_SAYS_NOTHING; /* no memory: it only stays as old as it is */
+    evidence_drop(job->last);
+    job->last = fresh;
+    counter_add(fresh != NULL ? &endpoints->counts.renewed : &endpoints->counts.disproved, 1);
+    return effect;
+}
+
 /* --- start and stop --- */
 
 void endpoints_observe(struct endpoints *endpoints, uint64_t lag_ms)

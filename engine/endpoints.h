@@ -14,6 +14,7 @@
 #define MXWARD_ENDPOINTS_H
 
 #include "engine/base/counter.h"
+#include "engine/policy/delivery.h"
 #include "engine/probe/endpoint.h"
 #include "engine/probe/request.h"
 #include "engine/schedule/politeness.h"
@@ -26,6 +27,7 @@ struct endpoints;
 struct endpoints_counts {
     counter asked, served, shared, probes, limited, late, no_room, opted_out;
     counter waiting_for_politeness, waiting_for_room; /* jobs now */
+    counter renewed, disproved; /* evidence, by deliveries that the MTA reported */
 };
 
 int endpoints_create(struct endpoints **endpoints, struct mailbox *mailbox, struct wheel *wheel,
@@ -33,6 +35,11 @@ int endpoints_create(struct endpoints **endpoints, struct mailbox *mailbox, stru
                      uint32_t probes_max);
 void endpoints_destroy(struct endpoints *endpoints);
 void endpoints_ask(struct endpoints *endpoints, struct endpoint_request *request);
+/* What the MTA delivered to this endpoint is fresh evidence, as far as it proves what is held of
+ * it; what it disproves is dropped, so that the next question looks anew. Makes no probe and no
+ * job, and answers nobody who waits. */
+enum delivery_effect endpoints_delivery(struct endpoints *endpoints, const struct endpoint_key *key,
+                                        const struct delivery *delivery);
 void endpoints_due(struct endpoints *endpoints, struct wheel_timer *timer);
 /* Takes the probes that have ended and answers; starts what may start now. Once a turn. */
 void endpoints_turn(struct endpoints *endpoints);

@@ -37,7 +37,8 @@ struct listen_settings {
     char *socket; /* default: run_directory/mxward.sock */
     uint64_t mode;
     char *group;
-    struct option_list query_users, switch_users, admin_users; /* names, "@group", or "*" */
+    struct option_list query_users, switch_users, admin_users,
+        observe_users; /* names, "@group", or "*" */
     uint64_t connections, connections_per_user, requests_per_connection;
     uint64_t idle_ms;
 };

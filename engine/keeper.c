@@ -169,6 +169,11 @@ static void keeper_message(struct keeper *keeper, struct message *message)
     case MESSAGE_ORDER_DONE:
     case MESSAGE_REPORT_DONE:
     case MESSAGE_DNS_FRONT:
+    case MESSAGE_DELIVERY_HOST:
+    case MESSAGE_DELIVERY_ENDPOINT:
+    case MESSAGE_DELIVERY_SEEN:
+    case MESSAGE_DELIVERY_DOMAIN:
+    case MESSAGE_DELIVERY_DONE:
         break;
     }
     CHECK(!"a message that the keeper does not get");

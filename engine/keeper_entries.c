@@ -196,7 +196,7 @@ void keeper_note_take(struct keeper *keeper, struct memory_note *note)
 
     counter_add(&keeper->counts.notes, 1);
     counter_add(&keeper->counts.dropped, !room);
-    if (room)
+    if (room && note->next_hop.kind == NEXT_HOP_DOMAIN)
         entry_observe(keeper, LEDGER_DOMAIN, note->next_hop.name.text, &note->taught.domain,
                       note->taught.at_s);
     for (unsigned i = 0; room && i < note->taught.host_count; i++)

@@ -88,6 +88,15 @@ static void shard_completed(void *context, const struct ring_completion *complet
     prober_completed(shard->prober, completion);
 }
 
+static void shard_delivery(struct shard *shard, struct delivery_report *report)
+{
+    const uint16_t asker = report->message.from;
+
+    report->effect = endpoints_delivery(shard->endpoints, &report->key, &report->delivery);
+    report->message.kind = MESSAGE_DELIVERY_SEEN;
+    mailbox_send(shard->mailbox, asker, &report->message);
+}
+
 static void shard_message(struct shard *shard, struct message *message)
 {
     shard_look(shard);
@@ -123,7 +132,20 @@ static void shard_message(struct shard *shard, struct message *message)
     case MESSAGE_FLOOR_ASK:
         domains_publish_floor(shard->domains, container_of(message, struct floor_publish, message));
         return;
+    case MESSAGE_DELIVERY_HOST:
+        hosts_delivery(shard->hosts, container_of(message, struct delivery_report, message));
+        return;
+    case MESSAGE_DELIVERY_ENDPOINT:
+        shard_delivery(shard, container_of(message, struct delivery_report, message));
+        return;
+    case MESSAGE_DELIVERY_SEEN:
+        hosts_delivery_seen(shard->hosts, container_of(message, struct delivery_report, message));
+        return;
+    case MESSAGE_DELIVERY_DOMAIN:
+        domains_delivery(shard->domains, container_of(message, struct delivery_report, message));
+        return;
     case MESSAGE_DOMAIN_DONE:
+    case MESSAGE_DELIVERY_DONE:
     case MESSAGE_CONTROL:
     case MESSAGE_FLOORS_ASK:
     case MESSAGE_NOTE_ASK:

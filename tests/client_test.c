@@ -65,7 +65,8 @@ START_TEST(a_check_tells_everything_in_numbers_and_words)
     ck_assert_str_eq(v.host, "mx1.example.net");
     ck_assert_uint_ge(v.age_ms, 40);
     ck_assert_int_gt(v.valid_for_ms, 0);
-    ck_assert_uint_eq(mxw_about(mxw)->rights, MXW_MAY_QUERY | MXW_MAY_SWITCH | MXW_MAY_ADMINISTER);
+    ck_assert_uint_eq(mxw_about(mxw)->rights,
+                      MXW_MAY_QUERY | MXW_MAY_SWITCH | MXW_MAY_ADMINISTER | MXW_MAY_OBSERVE);
     ck_assert_uint_eq(mxw_about(mxw)->requests, 256);
     standin_close(&standin);
 }

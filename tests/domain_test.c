@@ -321,6 +321,49 @@ START_TEST(known_facts_serve_until_they_are_too_old_for_the_request_FRESH_03)
 }
 END_TEST
 
+/* A delivery to the domain's only host; the endpoint's owner found `effect`. */
+static void delivered(struct delivery_report *report, enum delivery_effect effect)
+{
+    struct message *message;
+
+    *report = (struct delivery_report){.effect = effect,
+                                       .next_hop = requests[0].next_hop,
+                                       .delivery = {.host = requests[0].facts->route.hosts[0].name,
+                                                    .port = 25,
+                                                    .tls_version = 0x0304,
+                                                    .trust = DELIVERY_ENCRYPTED,
+                                                    .at_s = clock_wall_s()}};
+    domains_delivery(domains, report);
+    run();
+    message = mailbox_receive(front);
+    ck_assert_ptr_eq(message, &report->message);
+    ck_assert_int_eq(message->kind, MESSAGE_DELIVERY_DONE);
+}
+
+START_TEST(a_delivery_teaches_its_host_and_what_it_disproves_serves_nobody)
+{
+    struct delivery_report report;
+    unsigned before;
+
+    ask(0, "s.lab", 0);
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 1);
+    before = notes;
+    delivered(&report, DELIVERY_RENEWS);
+    ck_assert(report.teaches_host);
+    ck_assert(!report.teaches_domain); /* nothing was seen of it by a look */
+    ck_assert_uint_eq(notes, before + 1);
+    ask(1, "s.lab", 0);
+    ck_assert_uint_eq(came_home(), 1); /* what is known still serves */
+    delivered(&report, DELIVERY_DISPROVES);
+    ask(2, "s.lab", 0);
+    ck_assert_uint_eq(came_home(), 0);
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 1);
+    ck_assert_uint_eq(mx_asked, 2);
+}
+END_TEST
+
 START_TEST(live_requests_during_two_rounds_share_the_third)
 {
     for (unsigned i = 0; i < 20; i++) {
@@ -553,6 +596,7 @@ int main(void)
         cases, what_the_table_does_not_hold_the_keeper_is_asked_before_anybody_is_answered_MEM_08);
     tcase_add_test(cases, only_domains_at_the_port_of_mail_are_remembered);
     tcase_add_test(cases, a_look_at_a_host_by_its_name_leaves_what_is_remembered_and_ruled_of_it);
+    tcase_add_test(cases, a_delivery_teaches_its_host_and_what_it_disproves_serves_nobody);
     tcase_add_test(cases, a_verdict_is_published_and_then_given_to_whoever_asked);
     tcase_add_test(cases, forty_askers_cost_one_mx_question_and_one_host_request);
     tcase_add_test(cases, known_facts_serve_until_they_are_too_old_for_the_request_FRESH_03);

@@ -243,6 +243,80 @@ START_TEST(good_evidence_serves_again_without_a_probe_FRESH_02)
 }
 END_TEST
 
+/* Evidence of ten minutes ago, and a delivery to the same address now. */
+static enum delivery_effect delivered_after(enum outcome outcome, uint8_t host)
+{
+    const struct endpoint_key key = {.address = {.family = 4, .bytes = {192, 0, 2, host}},
+                                     .port = 25};
+    const struct delivery delivery = {.address = key.address,
+                                      .port = 25,
+                                      .tls_version = 0x0304,
+                                      .trust = DELIVERY_VERIFIED,
+                                      .at_s = clock_wall_s()};
+
+    ask(0, 1, 0, 1000, PRIORITY_ASKED);
+    endpoints_turn(endpoints);
+    probes[0].evidence->began_ms -= 600000;
+    probes[0].evidence->tls_version = 0x0304;
+    probe_ends(0, outcome);
+    endpoints_turn(endpoints);
+    return endpoints_delivery(endpoints, &key, &delivery);
+}
+
+START_TEST(a_delivery_renews_evidence_and_saves_the_probe)
+{
+    uint64_t window_ms = 60000;
+
+    if (clock_boot_ms() < 1000000) /* a machine that has just started */
+        return;
+    ck_assert_int_eq(delivered_after(OUTCOME_TLS_OK, 1), DELIVERY_RENEWS);
+    came_home(OUTCOME_TLS_OK);
+    ask(1, 1, clock_boot_ms() - window_ms, 1000, PRIORITY_ASKED);
+    ck_assert_uint_eq(came_home(OUTCOME_TLS_OK), 1);
+    ck_assert_uint_eq(started, 1);
+    ask(2, 1, clock_boot_ms(), 1000, PRIORITY_LIVE); /* it may have begun before this came */
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(started, 2);
+    probe_ends(1, OUTCOME_TLS_OK);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(came_home(OUTCOME_TLS_OK), 1);
+}
+END_TEST
+
+START_TEST(a_delivery_elsewhere_or_under_other_settings_renews_nothing)
+{
+    const struct delivery delivery = {.address = {.family = 4, .bytes = {192, 0, 2, 1}},
+                                      .port = 25,
+                                      .tls_version = 0x0304,
+                                      .trust = DELIVERY_VERIFIED,
+                                      .at_s = clock_wall_s()};
+    const struct endpoint_key key = {.address = delivery.address, .port = 25};
+
+    if (clock_boot_ms() < 1000000)
+        return;
+    ck_assert_int_eq(delivered_after(OUTCOME_TLS_OK, 2), DELIVERY_SAYS_NOTHING);
+    endpoints_reload(endpoints);
+    ck_assert_int_eq(endpoints_delivery(endpoints, &key, &delivery), DELIVERY_SAYS_NOTHING);
+    ck_assert_uint_eq(endpoints_counts(endpoints)->renewed, 0);
+    came_home(OUTCOME_TLS_OK);
+}
+END_TEST
+
+START_TEST(tls_at_a_delivery_has_the_next_question_look_anew_where_there_was_none)
+{
+    if (clock_boot_ms() < 1000000)
+        return;
+    ck_assert_int_eq(delivered_after(OUTCOME_NO_STARTTLS, 1), DELIVERY_DISPROVES);
+    came_home(OUTCOME_NO_STARTTLS);
+    ask(1, 1, 0, 1000, PRIORITY_ASKED);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(started, 2);
+    probe_ends(1, OUTCOME_TLS_OK);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(came_home(OUTCOME_TLS_OK), 1);
+}
+END_TEST
+
 START_TEST(after_a_reload_no_look_under_the_old_settings_serves)
 {
     ask(0, 1, 0, 1000, PRIORITY_ASKED);
@@ -614,6 +688,9 @@ int main(void)
     tcase_add_checked_fixture(cases, set_up, tear_down);
     tcase_add_test(cases, fifty_live_requests_cost_two_probes_FRESH_03_PIT_17);
     tcase_add_test(cases, good_evidence_serves_again_without_a_probe_FRESH_02);
+    tcase_add_test(cases, a_delivery_renews_evidence_and_saves_the_probe);
+    tcase_add_test(cases, a_delivery_elsewhere_or_under_other_settings_renews_nothing);
+    tcase_add_test(cases, tls_at_a_delivery_has_the_next_question_look_anew_where_there_was_none);
     tcase_add_test(cases, after_a_reload_no_look_under_the_old_settings_serves);
     tcase_add_test(cases, our_own_failure_is_no_evidence_and_older_evidence_stays_law_3);
     tcase_add_test(cases, a_spent_budget_answers_limited_at_once_when_patience_is_shorter);

@@ -16,7 +16,7 @@
 static const uint8_t kinds[] = {FRAME_HELLO,    FRAME_CHECK,  FRAME_EXPLAIN, FRAME_STATUS,
                                 FRAME_RELOAD,   FRAME_CONFIG, FRAME_WELCOME, FRAME_VERDICT,
                                 FRAME_DOCUMENT, FRAME_DONE,   FRAME_ERROR,   FRAME_DECIDE,
-                                FRAME_ORDER,    FRAME_ANSWER};
+                                FRAME_ORDER,    FRAME_ANSWER, FRAME_OBSERVE};
 #define KINDS (sizeof kinds / sizeof kinds[0])
 
 union message {
@@ -32,6 +32,7 @@ union message {
     struct frame_decide decide;
     struct frame_order_request order;
     struct frame_answer answer;
+    struct frame_observe observe;
 };
 
 static uint64_t seed = 0x2545f4914f6cdd1dull;
@@ -158,6 +159,19 @@ static void random_order(struct frame_order_request *o)
     random_text(o->text, sizeof o->text, false);
 }
 
+static void random_observe(struct frame_observe *m)
+{
+    random_text(m->domain, sizeof m->domain, false);
+    random_text(m->host, sizeof m->host, true);
+    random_text(m->address, sizeof m->address, true);
+    random_text(m->cipher, sizeof m->cipher, false);
+    random_text(m->key_sha256, sizeof m->key_sha256, false);
+    m->port = (uint16_t)random_number(UINT16_MAX);
+    m->tls_version = (uint16_t)random_number(UINT16_MAX);
+    m->trust = (uint8_t)random_number(OBSERVED_VERIFIED);
+    m->delivered_s = (int64_t)random_number(UINT64_MAX);
+}
+
 static void random_message(uint8_t kind, union message *m)
 {
     static uint8_t part[FRAME_DOCUMENT_PART];
@@ -204,6 +218,9 @@ static void random_message(uint8_t kind, union message *m)
         break;
     case FRAME_ORDER:
         random_order(&m->order);
+        break;
+    case FRAME_OBSERVE:
+        random_observe(&m->observe);
         break;
     case FRAME_DONE:
         random_text(m->done.sentence, sizeof m->done.sentence, false);

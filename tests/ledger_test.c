@@ -427,6 +427,35 @@ static void raising_is_proved(const struct ledger_entry *entry,
           text_of(&after));
 }
 
+/* One address of a host is not all of it; and DANE is not disproved by a delivery that does not say
+ * whether it was met. */
+START_TEST(a_delivery_is_a_sighting_and_neither_contradicts_nor_ends_a_contradiction_MEM_05)
+{
+    const struct observation delivered = {.seen = OBSERVED_HANDSHAKES,
+                                          .reached = LEVEL_ENCRYPT,
+                                          .delivered = true,
+                                          .at_s = NOW,
+                                          .evidence_s = NOW};
+    struct ledger_entry host = {.kind = LEDGER_HOST}, dane = {.kind = LEDGER_DOMAIN};
+    struct ledger_entry pending;
+
+    ck_assert_int_eq(ledger_observe(&host, &delivered, standard, NULL), LEDGER_RAISED);
+    ck_assert_int_eq(ledger_level(&host), LEVEL_ENCRYPT);
+    pending = host;
+    pending.contradicted_s = pending.absence_s = NOW;
+    pending.absences = 1;
+    ledger_observe(&pending, &delivered, standard, NULL);
+    ck_assert(ledger_is_pending(&pending));
+    dane.proofs = BIT(PROOF_DANE);
+    dane.handshakes = 1;
+    dane.first_seen_s = dane.last_seen_s = NOW - 2 * DAY;
+    for (unsigned i = 0; i < LEDGER_TURNS; i++)
+        ledger_observe(&dane, &delivered, standard, NULL);
+    ck_assert(!ledger_is_pending(&dane));
+    ck_assert_int_eq(ledger_level(&dane), LEVEL_AUTHENTICATED);
+}
+END_TEST
+
 START_TEST(raising_needs_completed_handshakes_and_a_domain_two_apart_or_an_authenticated_one_MEM_02)
 {
     every_entry(raising_is_proved);
@@ -1558,6 +1587,8 @@ static void add_whole_worlds(TCase *all)
     tcase_add_test(all,
                    nothing_and_a_clock_that_cannot_be_right_change_nothing_law_2_FRESH_05_FRESH_06);
     tcase_add_test(all, an_entry_stays_sound_and_the_same_observation_again_says_nothing_new);
+    tcase_add_test(
+        all, a_delivery_is_a_sighting_and_neither_contradicts_nor_ends_a_contradiction_MEM_05);
     tcase_add_test(
         all,
         raising_needs_completed_handshakes_and_a_domain_two_apart_or_an_authenticated_one_MEM_02);

@@ -252,7 +252,7 @@ START_TEST(the_welcome_tells_rights_and_bounds)
     ck_assert_uint_eq(frame.kind, FRAME_WELCOME);
     ck_assert_uint_eq(frame.id, 99);
     ck_assert(frame_decode(&welcome, &frame, NULL));
-    ck_assert_uint_eq(welcome.rights, RIGHT_QUERY | RIGHT_SWITCH | RIGHT_ADMIN);
+    ck_assert_uint_eq(welcome.rights, RIGHT_QUERY | RIGHT_SWITCH | RIGHT_OBSERVE | RIGHT_ADMIN);
     ck_assert_uint_eq(welcome.requests, 256);
     ck_assert_uint_eq(welcome.config_epoch, 7);
     ck_assert_uint_eq(welcome.process, (uint32_t)getpid());
@@ -1007,6 +1007,56 @@ START_TEST(orders_that_find_nothing_give_their_buffers_back)
 }
 END_TEST
 
+static void expect_done(struct client *client, uint64_t id, const char *part)
+{
+    struct frame frame;
+    struct frame_done done;
+
+    ck_assert(client_next(client, &frame));
+    ck_assert_uint_eq(frame.kind, FRAME_DONE);
+    ck_assert_uint_eq(frame.id, id);
+    ck_assert(frame_decode(&done, &frame, NULL));
+    ck_assert_msg(strstr(done.sentence, part) != NULL, "no '%s' in: %s", part, done.sentence);
+}
+
+/* The stand-in is all shards: it says that evidence was renewed. */
+START_TEST(a_delivery_goes_round_the_shards_and_is_answered_with_what_was_taken_of_it)
+{
+    struct frame_observe observed = {.domain = "Example.ORG",
+                                     .host = "mx.example.org",
+                                     .address = "192.0.2.1",
+                                     .port = 25,
+                                     .tls_version = 0x0304,
+                                     .trust = OBSERVED_VERIFIED,
+                                     .delivered_s = clock_wall_s()};
+    struct frame_observe other = observed;
+
+    standin_open(&standin, 64);
+    client_open(&one, &standin);
+    for (uint64_t id = 1; id <= 3 * LIMIT_FRONT_DELIVERIES; id++) {
+        client_ask(&one, FRAME_OBSERVE, id, &observed);
+        expect_done(&one, id, "fresh evidence again");
+    }
+    other.trust = OBSERVED_CLEAR;
+    client_ask(&one, FRAME_OBSERVE, 1001, &other);
+    expect_done(&one, 1001, "counts for nothing: it did not use TLS 1.2");
+    other = observed;
+    other.delivered_s += 1000;
+    client_ask(&one, FRAME_OBSERVE, 1002, &other);
+    expect_done(&one, 1002, "has not come yet");
+    other = observed;
+    strcpy(other.host, "192.0.2.1");
+    client_ask(&one, FRAME_OBSERVE, 1003, &other);
+    expect_fault(&one, 1003, FRAME_ERROR_NAME);
+    other = observed;
+    strcpy(other.key_sha256, "12345");
+    client_ask(&one, FRAME_OBSERVE, 1004, &other);
+    expect_fault(&one, 1004, FRAME_ERROR_NAME);
+    close(one.fd);
+    wait_until_status(&standin, "front", "outstanding", 1);
+}
+END_TEST
+
 START_TEST(more_documents_than_buffers_all_arrive)
 {
     enum { CLIENTS = 20 };
@@ -1228,11 +1278,12 @@ static struct option_list list_of(const char *const *texts, size_t count)
 START_TEST(rights_follow_users_groups_and_everybody)
 {
     const char *query[] = {"@4242", "1001"}, *switches[] = {"1002"}, *admins[] = {"@4343"},
-               *all[] = {"*"};
+               *observers[] = {"1003"}, *all[] = {"*"};
     struct listen_settings settings = {.query_users = list_of(query, 2),
                                        .switch_users = list_of(switches, 1),
+                                       .observe_users = list_of(observers, 1),
                                        .admin_users = list_of(admins, 1)};
-    const uint32_t everything = RIGHT_QUERY | RIGHT_SWITCH | RIGHT_ADMIN;
+    const uint32_t everything = RIGHT_QUERY | RIGHT_SWITCH | RIGHT_OBSERVE | RIGHT_ADMIN;
     gid_t groups[] = {1, 4242, 7};
     struct rights *rights;
     char why[256];
@@ -1247,6 +1298,7 @@ START_TEST(rights_follow_users_groups_and_everybody)
     ck_assert_uint_eq(rights_of(rights, 5555, 5555, groups, 3), RIGHT_QUERY);
     ck_assert_uint_eq(rights_of(rights, 5555, 5555, groups, 1), 0);
     ck_assert_uint_eq(rights_of(rights, 1002, 1, NULL, 0), RIGHT_QUERY | RIGHT_SWITCH);
+    ck_assert_uint_eq(rights_of(rights, 1003, 1, NULL, 0), RIGHT_QUERY | RIGHT_OBSERVE);
     ck_assert_uint_eq(rights_of(rights, 5555, 4343, NULL, 0), everything);
     rights_free(rights);
     settings = (struct listen_settings){.query_users = list_of(all, 1)};
@@ -1510,6 +1562,8 @@ static void add_questions(Suite *suite)
     tcase_add_test(tcase, a_frame_may_come_byte_by_byte);
     tcase_add_test(tcase, random_bytes_never_disturb_another_client);
     tcase_add_test(tcase, explain_is_one_json_object);
+    tcase_add_test(tcase,
+                   a_delivery_goes_round_the_shards_and_is_answered_with_what_was_taken_of_it);
     tcase_add_test(tcase, more_documents_than_buffers_all_arrive);
     tcase_add_test(tcase, orders_that_find_nothing_give_their_buffers_back);
     tcase_add_test(tcase, reload_and_config_are_done_by_the_main_thread);

@@ -68,6 +68,12 @@ const struct command commands[] = {
      "change. Changes nothing. Run it as root, so that it sees what Postfix sees.\n"
      "Exit code: 0 nothing breaks or weakens it, 1 something does, 78 Postfix's settings cannot\n"
      "be read.\n"},
+    {"feed", "FILE|-", 1, 1, OPTIONS_ALL | OPTION_JSON | OPTION_DRY_RUN, feed_run,
+     "report what Postfix delivered by TLS, from its log",
+     "Reads to the end; to follow: journalctl -fu postfix -o short-unix | mxwardctl feed -\n"
+     "(or tail -F). Deliveries are fresh evidence, and teach the memory; they only ever raise.\n"
+     "Exit code: 0 done, 64 no such file, 75 some were dropped, 77 not permitted\n"
+     "(listen.observe_users).\n"},
     {"status", "", 0, 0, OPTIONS_ALL | OPTION_JSON, status_run, "how the daemon is",
      "Self-tests, threads, table, counters and times.\n"
      "Exit code: 0 self-tests passed, 1 one failed, 75 one is still running.\n"},

@@ -11,6 +11,7 @@
 #include "engine/base/reference.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static const struct outcome_row {
     const char *name;
@@ -65,6 +66,23 @@ const char *tls_report_name(enum tls_report report)
 {
     CHECK((size_t)report < REPORT_COUNT);
     return report_names[report];
+}
+
+const struct evidence *evidence_renew(const struct evidence *evidence, uint64_t began_ms,
+                                      int64_t at_s)
+{
+    struct evidence *fresh = malloc(sizeof *fresh);
+
+    if (fresh == NULL)
+        return NULL;
+    memcpy(fresh, evidence, sizeof *fresh);
+    atomic_init(&fresh->references, 1);
+    for (unsigned i = 0; i < fresh->chain_count; i++)
+        certificate_hold(fresh->chain[i]);
+    fresh->looked_ms = evidence_looked_ms(evidence);
+    fresh->began_ms = fresh->ended_ms = began_ms;
+    fresh->ended_wall_s = at_s;
+    return fresh;
 }
 
 const struct evidence *evidence_hold(const struct evidence *evidence)

@@ -153,7 +153,8 @@ struct evidence {
     atomic_uint references;
     struct endpoint_key key;
 
-    uint64_t began_ms; /* boot time, stamped before the connect is submitted */
+    uint64_t began_ms;  /* boot time, stamped before the connect is submitted; or of a delivery */
+    uint64_t looked_ms; /* renewed by a delivery: when the probe itself began; 0: it was not */
     uint64_t ended_ms;
     int64_t ended_wall_s;
     enum outcome outcome;
@@ -190,6 +191,16 @@ static inline bool evidence_is_unnamed(const struct evidence *evidence)
 {
     return evidence->naming != NAMING_NONE && evidence->naming != NAMING_ANSWERED;
 }
+
+/* When the probe began that saw all this. */
+static inline uint64_t evidence_looked_ms(const struct evidence *evidence)
+{
+    return evidence->looked_ms != 0 ? evidence->looked_ms : evidence->began_ms;
+}
+/* The same facts, seen again: as of a delivery that began at `began_ms` and proved them at `at_s`
+ * by the wall clock (policy/delivery.h). One reference for the caller; NULL: no memory. */
+const struct evidence *evidence_renew(const struct evidence *evidence, uint64_t began_ms,
+                                      int64_t at_s);
 
 const struct evidence *evidence_hold(const struct evidence *evidence);
 void evidence_drop(const struct evidence *evidence);

@@ -119,6 +119,18 @@ void *registry_find(struct registry *registry, const void *key, uint64_t hash)
     return entry;
 }
 
+void *registry_look(const struct registry *registry, const void *key, uint64_t hash)
+{
+    for (struct keymap_link *l = keymap_first(&registry->map, hash); l != NULL;
+         l = keymap_next(l)) {
+        struct registry_entry *entry = container_of(l, struct registry_entry, link);
+
+        if (registry->kind->is(entry, key))
+            return entry;
+    }
+    return NULL;
+}
+
 uint32_t registry_slot(const struct registry *registry, const void *object)
 {
     return pool_slot(registry->pool, object);

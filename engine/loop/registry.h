@@ -38,6 +38,8 @@ void registry_destroy(struct registry *registry); /* forgets all; every one must
 void *registry_find(struct registry *registry, const void *key, uint64_t hash);
 /* Forgets the idle ones among the `most` least recently used; returns how many. */
 uint32_t registry_forget_idle(struct registry *registry, uint32_t most);
+/* The same if it is there, else NULL: makes nothing, and is no use of it. */
+void *registry_look(const struct registry *registry, const void *key, uint64_t hash);
 uint32_t registry_slot(const struct registry *registry, const void *object);
 uint32_t registry_generation(const struct registry *registry, const void *object);
 void *registry_at(const struct registry *registry, uint32_t slot); /* NULL: not taken */

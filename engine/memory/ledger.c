@@ -255,14 +255,14 @@ static bool is_unmet(const struct turn *turn)
 {
     const enum level level = ledger_level(turn->entry);
 
-    return turn->observation->seen != OBSERVED_NOTHING && level >= LEVEL_ENCRYPT &&
-           level_reached(turn->observation) < level;
+    return turn->observation->seen != OBSERVED_NOTHING && !turn->observation->delivered &&
+           level >= LEVEL_ENCRYPT && level_reached(turn->observation) < level;
 }
 
 static enum ledger_event contradiction_ends(const struct turn *turn)
 {
     if (!ledger_is_pending(turn->entry) || turn->observation->seen == OBSERVED_NOTHING ||
-        is_unmet(turn))
+        turn->observation->delivered || is_unmet(turn))
         return LEDGER_UNCHANGED;
     contradiction_clear(turn->entry);
     say(turn, "it does what is remembered of it again");

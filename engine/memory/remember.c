@@ -244,3 +244,41 @@ void remember_round(struct remembered *remembered, const struct route *route,
     domain_observation(&remembered->domain, &round);
     hosts_observe(remembered, &round);
 }
+
+/* --- a delivery --- */
+
+static bool domain_is_this_host(const struct remembered_look *look, const struct name *host,
+                                uint64_t now_ms)
+{
+    const struct route *route = look->route;
+
+    return (route->state == ROUTE_MX || route->state == ROUTE_IMPLICIT) && route->host_count == 1 &&
+           !route->hosts_cut && name_equal(&route->hosts[0].name, host) &&
+           now_ms < look->verdict->valid_until_ms &&
+           look->verdict->conclusion == CONCLUSION_DEFINITE &&
+           host_sees(&look->findings[0]) == OBSERVED_HANDSHAKES;
+}
+
+void remember_delivery(struct remembered *remembered, const struct delivery *delivery,
+                       bool host_below, const struct remembered_look *look, uint64_t now_ms,
+                       int64_t now_s)
+{
+    const struct observation sighting = {.seen = OBSERVED_HANDSHAKES,
+                                         .reached = LEVEL_ENCRYPT,
+                                         .delivered = true,
+                                         .at_s = now_s,
+                                         .evidence_s = delivery->at_s};
+
+    memset(remembered, 0, sizeof *remembered);
+    if (delivery_fault(delivery, now_s) != DELIVERY_GOOD || delivery->host.length == 0)
+        return;
+    remembered->at_s = now_s;
+    if (host_below)
+        return;
+    remembered->host_count = 1;
+    remembered->hosts[0].name = delivery->host;
+    remembered->hosts[0].observation = sighting;
+    remembered->hosts[0].now = HOST_MEETS;
+    if (look != NULL && domain_is_this_host(look, &delivery->host, now_ms))
+        remembered->domain = sighting;
+}

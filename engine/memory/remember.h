@@ -19,6 +19,7 @@
 #define MXWARD_MEMORY_REMEMBER_H
 
 #include "engine/memory/ledger.h"
+#include "engine/policy/delivery.h"
 #include "engine/policy/verdict.h"
 
 #define REMEMBERED_PORT 25 /* names are remembered for this port; others teach nothing */
@@ -43,5 +44,26 @@ struct remembered {
 void remember_round(struct remembered *remembered, const struct route *route,
                     const struct host_facts *const *hosts, const struct finding *findings,
                     const struct verdict *verdict, uint64_t now_ms, int64_t now_s);
+
+/* What the last look at a domain left, for deliveries to it. */
+struct remembered_look {
+    const struct route *route;
+    const struct finding *findings; /* as in the route */
+    const struct verdict *verdict;
+};
+
+/*
+ * What a delivery teaches: a sighting of TLS, of the same weight and spacing as that of a look, and
+ * nothing else (observation.delivered).
+ *
+ * The host: that it does TLS, unless `host_below`: an address of it is known to do none, and then
+ * the next look has the word (a look would not teach it either). The domain: only if the last look
+ * at it is still valid and saw that all its mail goes to this host alone, and by TLS, because then
+ * what holds of the host holds of the domain. That the MTA verified the certificate is not enough:
+ * a log does not say which next hop it was verified for. `look` NULL: nothing is known of it.
+ */
+void remember_delivery(struct remembered *remembered, const struct delivery *delivery,
+                       bool host_below, const struct remembered_look *look, uint64_t now_ms,
+                       int64_t now_s);
 
 #endif

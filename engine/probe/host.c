@@ -758,6 +758,67 @@ void hosts_ask(struct hosts *hosts, struct host_request *request)
     }
 }
 
+/* --- deliveries --- */
+
+static struct host_job *delivery_job(const struct hosts *hosts,
+                                     const struct delivery_report *report)
+{
+    const struct host_request key = {.host = report->delivery.host, .port = report->delivery.port};
+    struct host_job *job = registry_look(hosts->jobs, &key, job_hash(&key));
+
+    return job != NULL && job->facts != NULL && job->epoch == hosts->epoch ? job : NULL;
+}
+
+static bool is_below(const struct evidence *evidence, uint64_t now_ms)
+{
+    const enum outcome_says says = outcome_says(evidence->outcome);
+
+    return (says == SAYS_WEAK || says == SAYS_CLEAR || says == SAYS_REFUSES ||
+            says == SAYS_BROKEN) &&
+           now_ms < evidence_good_until_ms(evidence);
+}
+
+static void delivery_to_domain(struct hosts *hosts, struct delivery_report *report)
+{
+    report->message.kind = MESSAGE_DELIVERY_DOMAIN;
+    mailbox_send(hosts->mailbox, owner_of_next_hop(&hosts->owners, &report->next_hop),
+                 &report->message);
+}
+
+void hosts_delivery(struct hosts *hosts, struct delivery_report *report)
+{
+    const struct host_job *job = delivery_job(hosts, report);
+    const struct evidence *there = NULL;
+
+    for (unsigned i = 0; job != NULL && i < job->facts->endpoint_count; i++) {
+        const struct evidence *evidence = job->facts->endpoints[i].evidence;
+
+        report->host_below |= is_below(evidence, clock_boot_ms());
+        if (address_equal(&evidence->key.address, &report->delivery.address))
+            there = evidence;
+    }
+    if (there == NULL) {
+        delivery_to_domain(hosts, report);
+        return;
+    }
+    report->key = there->key;
+    report->message.kind = MESSAGE_DELIVERY_ENDPOINT;
+    mailbox_send(hosts->mailbox, owner_of_endpoint(&hosts->owners, &there->key.address),
+                 &report->message);
+}
+
+/* What rests on disproved evidence must not serve either. */
+void hosts_delivery_seen(struct hosts *hosts, struct delivery_report *report)
+{
+    struct host_job *job = delivery_job(hosts, report);
+
+    if (report->effect == DELIVERY_DISPROVES && job != NULL) {
+        host_facts_drop(job->facts);
+        job->facts = NULL;
+    }
+    delivery_to_domain(hosts, report);
+}
+
 /* --- start and stop --- */
 
 int hosts_create(struct hosts **out, struct mailbox *mailbox, const struct owners *owners,

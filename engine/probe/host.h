@@ -42,7 +42,10 @@ void hosts_reload(struct hosts *hosts, const struct host_settings *settings);
 void hosts_ask(struct hosts *hosts, struct host_request *request);
 void hosts_dns(struct hosts *hosts, struct dns_question *question); /* MESSAGE_DNS_HOST is back */
 void hosts_endpoint(struct hosts *hosts, struct endpoint_request *done); /* MESSAGE_ENDPOINT_DONE */
-uint32_t hosts_forget(struct hosts *hosts, uint32_t most);               /* as endpoints_forget */
+/* MESSAGE_DELIVERY_HOST, and _SEEN: goes on to the endpoint, if one is known, and to the domain. */
+void hosts_delivery(struct hosts *hosts, struct delivery_report *report);
+void hosts_delivery_seen(struct hosts *hosts, struct delivery_report *report);
+uint32_t hosts_forget(struct hosts *hosts, uint32_t most); /* as endpoints_forget */
 uint32_t hosts_running(const struct hosts *hosts);
 const struct hosts_counts *hosts_counts(const struct hosts *hosts);
 

@@ -15,6 +15,7 @@
 #include "engine/loop/ring.h"
 #include "engine/probe/join.h"
 #include "engine/names/nexthop.h"
+#include "engine/policy/delivery.h"
 
 /* message.kind, everywhere in the daemon. The answer travels under the kind of the question; who
  * receives it knows by direction (a shard is never the answerer of its own QUESTION …): the pairs
@@ -39,7 +40,12 @@ enum message_kind {
     MESSAGE_ORDER_DONE,
     MESSAGE_REPORT_ASK, /* report_note, front → keeper */
     MESSAGE_REPORT_DONE,
-    MESSAGE_DNS_FRONT, /* dns_question asked by the front */
+    MESSAGE_DNS_FRONT,         /* dns_question asked by the front */
+    MESSAGE_DELIVERY_HOST,     /* delivery_report, front → host job */
+    MESSAGE_DELIVERY_ENDPOINT, /* … → endpoint job */
+    MESSAGE_DELIVERY_SEEN,     /* … and back */
+    MESSAGE_DELIVERY_DOMAIN,   /* … → domain job */
+    MESSAGE_DELIVERY_DONE,     /* … → front */
 };
 
 /* Who is served first when there is not room for all. */
@@ -71,6 +77,22 @@ struct host_request {
     enum priority priority;
     const struct host_facts *facts; /* on the way back: never NULL, one reference */
     struct waiter waiter;           /* the host job's, while it waits there */
+};
+
+/*
+ * What the MTA delivered, on its way through those who hold something about it:
+ *
+ *   front ─► host job ─► endpoint job ─► host job ─► domain job ─► front
+ *              which endpoint  evidence      what it disproved   the memory
+ */
+struct delivery_report {
+    struct message message;
+    struct delivery delivery;
+    struct next_hop next_hop; /* the domain, for the port of mail; else the host */
+    struct endpoint_key key;  /* set by the host job */
+    bool host_below;          /* an address of the host is known to do no TLS >= 1.2 */
+    enum delivery_effect effect;
+    bool teaches_host, teaches_domain; /* a note is on its way to the memory */
 };
 
 #endif

@@ -1005,6 +1005,24 @@ int mxw_config(struct mxw *m, int sample, const char **text, size_t *length, int
     return document(m, FRAME_CONFIG, &config, text, length, wait_ms);
 }
 
+int mxw_observe(struct mxw *m, const struct mxw_observation *observation, int wait_ms)
+{
+    struct frame_observe wire = {.port = (uint16_t)observation->port,
+                                 .tls_version = (uint16_t)observation->tls_version,
+                                 .trust = (uint8_t)observation->trust,
+                                 .delivered_s = observation->delivered_s};
+
+    if (observation->port > UINT16_MAX || observation->tls_version > UINT16_MAX ||
+        observation->trust < MXW_CLEAR || observation->trust > MXW_VERIFIED ||
+        !text_put(wire.domain, sizeof wire.domain, observation->domain) ||
+        !text_put(wire.host, sizeof wire.host, observation->host) || wire.host[0] == 0 ||
+        !text_put(wire.address, sizeof wire.address, observation->address) ||
+        wire.address[0] == 0 || !text_put(wire.cipher, sizeof wire.cipher, observation->cipher) ||
+        !text_put(wire.key_sha256, sizeof wire.key_sha256, observation->key_sha256))
+        return fail(m, MXW_INVALID, "a mail host and an address are needed, and no text too long");
+    return order(m, FRAME_OBSERVE, &wire, wait_ms);
+}
+
 int mxw_reload(struct mxw *m, int wait_ms)
 {
     struct frame_empty nothing = {0};

@@ -52,7 +52,12 @@ enum mxw_freshness {
     MXW_LIVE = 2     /* probes that begin after the question came */
 };
 
-enum mxw_right { MXW_MAY_QUERY = 1, MXW_MAY_SWITCH = 2, MXW_MAY_ADMINISTER = 4 };
+enum mxw_right {
+    MXW_MAY_QUERY = 1,
+    MXW_MAY_SWITCH = 2,
+    MXW_MAY_ADMINISTER = 4,
+    MXW_MAY_OBSERVE = 8
+};
 
 struct mxw_options {
     size_t size;
@@ -293,6 +298,32 @@ struct mxw_order {
     }
 int mxw_order(struct mxw *handle, const struct mxw_order *order, const char **text, size_t *length,
               int wait_ms);
+/* What the mail program delivered to a mail host: fresh evidence, as far as it proves what is
+ * known, and a sighting for the memory. It only ever raises. MXW_OK: mxw_reason says what was taken
+ * of it, which may be nothing. Needs MXW_MAY_OBSERVE (listen.observe_users). */
+enum mxw_trust {
+    MXW_CLEAR = 0,
+    MXW_ENCRYPTED = 1, /* Postfix: Anonymous, Untrusted */
+    MXW_TRUSTED = 2,
+    MXW_VERIFIED = 3
+};
+struct mxw_observation {
+    size_t size;
+    const char *domain; /* that the mail was for; NULL: unknown */
+    const char *host;   /* MX host */
+    const char *address;
+    unsigned port;
+    unsigned tls_version;   /* 0x0304: TLS 1.3; 0: none */
+    const char *cipher;     /* NULL: unknown */
+    int trust;              /* enum mxw_trust */
+    int64_t delivered_s;    /* when its handshake was complete, seconds since 1970 */
+    const char *key_sha256; /* of SubjectPublicKeyInfo, 64 hex digits; NULL: unknown */
+};
+#define MXW_OBSERVATION_INIT                                                              \
+    {                                                                                     \
+        sizeof(struct mxw_observation), NULL, NULL, NULL, 25, 0, NULL, MXW_CLEAR, 0, NULL \
+    }
+int mxw_observe(struct mxw *handle, const struct mxw_observation *observation, int wait_ms);
 /* MXW_OK or MXW_REFUSED; mxw_reason has the daemon's sentence in both cases. Administrators. */
 int mxw_reload(struct mxw *handle, int wait_ms);
 

@@ -220,6 +220,8 @@ static uint32_t right_for(uint8_t kind)
 {
     if (kind == FRAME_RELOAD || kind == FRAME_CONFIG)
         return RIGHT_ADMIN;
+    if (kind == FRAME_OBSERVE)
+        return RIGHT_OBSERVE;
     return kind == FRAME_ORDER ? RIGHT_SWITCH : RIGHT_QUERY;
 }
 
@@ -236,7 +238,11 @@ static enum native_taken front_request(void *context, struct native_client *clie
     if (!(native_client_peer(client)->rights & right_for(frame->kind))) {
         counter_add(&front->counts.refused_rights, 1);
         put_fault(front, client, frame, FRAME_ERROR_NOT_PERMITTED,
-                  "this user may not ask that; see admin_users in section listen of mxward.conf");
+                  frame->kind == FRAME_OBSERVE
+                      ? "this user may not report deliveries; see observe_users in section listen "
+                        "of mxward.conf"
+                      : "this user may not ask that; see admin_users in section listen of "
+                        "mxward.conf");
         return NATIVE_ANSWERED;
     }
     switch ((enum frame_kind)frame->kind) {
@@ -258,6 +264,8 @@ static enum native_taken front_request(void *context, struct native_client *clie
         return take_decide(front, client, frame, arrived_ms);
     case FRAME_ORDER:
         return take_order(front, client, frame, arrived_ms);
+    case FRAME_OBSERVE:
+        return take_delivery(front, client, frame, arrived_ms);
     case FRAME_WELCOME:
     case FRAME_VERDICT:
     case FRAME_ANSWER:
@@ -385,6 +393,9 @@ static void front_message(struct front *front, struct message *message)
         return;
     case MESSAGE_ORDER_DONE:
         order_home(front, container_of(message, struct order_request, message));
+        return;
+    case MESSAGE_DELIVERY_DONE:
+        delivery_home(front, container_of(message, struct delivery_report, message));
         return;
     case MESSAGE_REPORT_DONE:
         report_home(front, container_of(message, struct report_note, message));
@@ -586,6 +597,9 @@ static int pools_create(struct front *front, uint32_t requests)
         error =
             pool_create(&front->orders, "orders", sizeof(struct front_order), LIMIT_FRONT_ORDERS);
     if (!error)
+        error = pool_create(&front->deliveries, "deliveries", sizeof(struct front_delivery),
+                            LIMIT_FRONT_DELIVERIES);
+    if (!error)
         error = pool_create(&front->reports, "lines for the report", sizeof(struct report_note),
                             LIMIT_FRONT_REPORTS);
     if (!error)
@@ -600,6 +614,8 @@ static void pools_destroy(struct front *front)
         pool_destroy(front->questions);
     if (front && front->orders)
         pool_destroy(front->orders);
+    if (front && front->deliveries)
+        pool_destroy(front->deliveries);
     if (front && front->reports)
         pool_destroy(front->reports);
     if (front && front->keys)

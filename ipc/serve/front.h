@@ -21,7 +21,7 @@
 struct front;
 
 struct front_counts { /* written by the front, read by anyone */
-    counter questions, explains, statuses, reloads, configs, decisions, orders;
+    counter questions, explains, statuses, reloads, configs, decisions, orders, deliveries;
     counter sent, deferred, stopped; /* decisions, as they would be without observe mode */
     counter from_table, answered, refused_name, refused_rights, shed, late, vanished;
     counter late_turns;

@@ -1,7 +1,7 @@
 /*
  * front_internal.h - what the front's files share: front.c (requests, homecoming, the loop),
- * questions.c (a question's life and its answer), decisions.c (messages), keys.c, orders.c. Inside
- * ipc/serve/ only; everything here is the front thread's.
+ * questions.c (a question's life and its answer), decisions.c (messages), keys.c, orders.c,
+ * deliveries.c. Inside ipc/serve/ only; everything here is the front thread's.
  */
 #ifndef MXWARD_SERVE_FRONT_INTERNAL_H
 #define MXWARD_SERVE_FRONT_INTERNAL_H
@@ -50,7 +50,8 @@ struct question {
     uint64_t known_ms; /* FRAME_DECIDE: as of when what is known counts; 0: the time of the answer.
                           So that waiting for keys changes nothing else */
     bool from_table;   /* FRAME_DECIDE: the engine was not asked */
-    struct front_order *order; /* FRAME_ORDER; a slot of the front's */
+    struct front_order *order;       /* FRAME_ORDER; a slot of the front's */
+    struct front_delivery *delivery; /* FRAME_OBSERVE; a slot of the front's */
 };
 static_assert(offsetof(struct question, request) == 0 &&
                   offsetof(struct domain_request, message) == 0,
@@ -62,6 +63,12 @@ struct front_order {
     struct question *question;
     struct order_document document;
     bool shows; /* its answer is a document */
+};
+
+/* What a mail program delivered, on its way round the shards (engine/probe/request.h). */
+struct front_delivery {
+    struct delivery_report report; /* first: the message is the delivery */
+    struct question *question;
 };
 
 /* Look-ups of a recipient's keys, on their way to a resolver and back. They live until the last is
@@ -85,6 +92,7 @@ struct front {
     struct native *native;
     struct pool *questions;
     struct pool *orders;        /* struct front_order */
+    struct pool *deliveries;    /* struct front_delivery */
     struct pool *reports;       /* struct report_note */
     struct pool *keys;          /* struct front_keys */
     struct table_reader *table; /* NULL: every question goes to a shard */
@@ -152,6 +160,13 @@ void keys_begin(struct front *front, struct question *question);
 void keys_home(struct front *front, struct dns_question *found);
 void keys_late(struct front *front, struct wheel_timer *timer);
 void keys_forget(struct front *front, struct question *question);
+
+/* --- deliveries.c --- */
+enum native_taken take_delivery(struct front *front, struct native_client *client,
+                                const struct frame *frame, uint64_t arrived_ms);
+void delivery_home(struct front *front, struct delivery_report *report);
+void delivery_say(char *sentence, size_t size, const struct delivery_report *report);
+void delivery_forget(struct front *front, struct question *question);
 
 /* --- orders.c --- */
 enum native_taken take_order(struct front *front, struct native_client *client,

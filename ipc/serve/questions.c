@@ -38,6 +38,7 @@ void question_settle(struct front *front, struct question *question)
         domain_facts_drop(question->request.facts);
     document_give(front, question); /* of one that ended as a fault */
     order_forget(front, question);
+    delivery_forget(front, question);
     keys_forget(front, question);
     wheel_disarm(front->wheel, &question->timer);
     native_user_count(question->user, -1);
@@ -230,6 +231,15 @@ static bool write_order(struct front *front, struct native_client *client,
     return put(front, client, FRAME_DONE, question->request.client_id, &done);
 }
 
+static bool write_delivery(struct front *front, struct native_client *client,
+                           const struct question *question)
+{
+    struct frame_done done = {0};
+
+    delivery_say(done.sentence, sizeof done.sentence, &question->delivery->report);
+    return put(front, client, FRAME_DONE, question->request.client_id, &done);
+}
+
 static bool write_answer(struct front *front, struct native_client *client,
                          struct question *question)
 {
@@ -245,6 +255,8 @@ static bool write_answer(struct front *front, struct native_client *client,
         return write_decision(front, client, question);
     if (question->kind == FRAME_ORDER && !question->order->shows)
         return write_order(front, client, question);
+    if (question->kind == FRAME_OBSERVE)
+        return write_delivery(front, client, question);
     return document_write(front, client, question);
 }
 
@@ -301,7 +313,7 @@ struct question *question_try(struct front *front, struct native_client *client,
 {
     struct native_user *user = native_client_user(client);
     bool administers = frame->kind != FRAME_CHECK && frame->kind != FRAME_EXPLAIN &&
-                       frame->kind != FRAME_DECIDE &&
+                       frame->kind != FRAME_DECIDE && frame->kind != FRAME_OBSERVE &&
                        (native_client_peer(client)->rights & RIGHT_ADMIN);
     struct question *question =
         has_room(front, user, priority, administers) ? pool_take(front->questions) : NULL;

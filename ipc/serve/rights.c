@@ -34,7 +34,7 @@ struct entry {
 struct rights {
     uid_t own;
     size_t count;
-    struct entry entries[3 * LIMIT_RIGHTS];
+    struct entry entries[4 * LIMIT_RIGHTS];
 };
 
 static int entry_read(struct entry *entry, const char *text)
@@ -90,8 +90,12 @@ int rights_load(struct rights **out, const struct listen_settings *settings, cha
         error = list_read(rights, &settings->switch_users, RIGHT_SWITCH | RIGHT_QUERY,
                           "switch_users", why, why_size);
     if (!error)
-        error = list_read(rights, &settings->admin_users, RIGHT_ADMIN | RIGHT_SWITCH | RIGHT_QUERY,
-                          "admin_users", why, why_size);
+        error = list_read(rights, &settings->observe_users, RIGHT_OBSERVE | RIGHT_QUERY,
+                          "observe_users", why, why_size);
+    if (!error)
+        error = list_read(rights, &settings->admin_users,
+                          RIGHT_ADMIN | RIGHT_SWITCH | RIGHT_OBSERVE | RIGHT_QUERY, "admin_users",
+                          why, why_size);
     if (error) {
         free(rights);
         return error;
@@ -119,7 +123,7 @@ uint32_t rights_of(const struct rights *rights, uid_t uid, gid_t gid, const gid_
     uint32_t may = 0;
 
     if (uid == 0 || uid == rights->own)
-        return RIGHT_QUERY | RIGHT_SWITCH | RIGHT_ADMIN;
+        return RIGHT_QUERY | RIGHT_SWITCH | RIGHT_OBSERVE | RIGHT_ADMIN;
     for (size_t i = 0; i < rights->count; i++) {
         const struct entry *entry = &rights->entries[i];
         bool meant = entry->who == WHO_ALL || (entry->who == WHO_USER && entry->id == uid) ||

@@ -1,10 +1,10 @@
 /*
- * rights.h - who may ask what on the native socket: query, user switch, admin.
+ * rights.h - who may ask what on the native socket: query, user switch, deliveries, admin.
  *
  * The lists of the configuration ("name", "@group", a number, "*") are turned into numbers once, by
  * the main thread, because looking up names may block. Then a set of rights is immutable. A client
  * is who the kernel says it is (SO_PEERCRED, SO_PEERGROUPS). Root and the daemon's own user may do
- * everything. Admin and user switch each include query.
+ * everything. Admin includes all, the others query.
  */
 #ifndef MXWARD_SERVE_RIGHTS_H
 #define MXWARD_SERVE_RIGHTS_H

@@ -63,6 +63,8 @@ static const struct row endpoint_rows[] = {
     ROW(endpoints_counts, opted_out),
     ROW(endpoints_counts, waiting_for_politeness),
     ROW(endpoints_counts, waiting_for_room),
+    ROW(endpoints_counts, renewed),
+    ROW(endpoints_counts, disproved),
 };
 static const struct row prober_rows[] = {
     ROW(prober_counts, started),
@@ -101,6 +103,7 @@ static const struct row front_rows[] = {
     ROW(front_counts, documents),      ROW(front_counts, decisions),
     ROW(front_counts, sent),           ROW(front_counts, deferred),
     ROW(front_counts, stopped),        ROW(front_counts, orders),
+    ROW(front_counts, deliveries),
 };
 
 /* Which struct of a shard's report. */

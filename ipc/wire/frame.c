@@ -149,6 +149,17 @@ static const struct field order_fields[] = {
     TEXT(9, frame_order_request, reason, false),
     TEXT(10, frame_order_request, text, false),
 };
+static const struct field observe_fields[] = {
+    TEXT(1, frame_observe, domain, false),
+    TEXT(2, frame_observe, host, true),
+    TEXT(3, frame_observe, address, true),
+    NUMBER(4, frame_observe, port, ANY),
+    NUMBER(5, frame_observe, tls_version, ANY),
+    TEXT(6, frame_observe, cipher, false),
+    NUMBER(7, frame_observe, trust, OBSERVED_VERIFIED),
+    NUMBER(8, frame_observe, delivered_s, ANY),
+    TEXT(9, frame_observe, key_sha256, false),
+};
 static const struct field document_fields[] = {
     NUMBER(1, frame_document, form, ANY),
     NUMBER(2, frame_document, size, FRAME_DOCUMENT_MAX),
@@ -177,6 +188,7 @@ static const struct layout layouts[] = {
     LAYOUT(FRAME_CONFIG, frame_config, config_fields, "config"),
     LAYOUT(FRAME_DECIDE, frame_decide, decide_fields, "decide"),
     LAYOUT(FRAME_ORDER, frame_order_request, order_fields, "order"),
+    LAYOUT(FRAME_OBSERVE, frame_observe, observe_fields, "observe"),
     LAYOUT(FRAME_WELCOME, frame_welcome, welcome_fields, "welcome"),
     LAYOUT(FRAME_VERDICT, frame_verdict, verdict_fields, "verdict"),
     LAYOUT(FRAME_DOCUMENT, frame_document, document_fields, "document"),
@@ -201,6 +213,9 @@ static_assert(sizeof(struct frame_decide) +
                       sizeof decide_fields / sizeof decide_fields[0] * FIELD_HEADER_BYTES <=
                   FRAME_REQUEST_MAX,
               "so does a message to be decided");
+
+static_assert(sizeof(struct frame_observe) + 16 * FIELD_HEADER_BYTES <= FRAME_REQUEST_MAX,
+              "and a delivery");
 
 static const struct layout *layout_find(uint8_t kind)
 {

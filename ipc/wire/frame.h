@@ -45,18 +45,20 @@
 #define FRAME_ADDRESS_MAX   512    /* bytes with NUL: a mail address or account */
 #define FRAME_AFTER_MAX     608    /* where a list goes on: an account and a domain */
 #define FRAME_ENTRY_MAX     768    /* bytes with NUL: an entry of the memory as text */
+#define FRAME_KEY_MAX       65     /* bytes with NUL: a SHA-256 in hex digits */
 #define FRAME_TAG_CRITICAL  0x8000 /* an unknown tag from here on is a fault */
 
 enum frame_kind {
-    /* Requests. 9 … 63 are kept. */
+    /* Requests. 10 … 63 are kept. */
     FRAME_HELLO = 1,
     FRAME_CHECK = 2,
     FRAME_EXPLAIN = 3,
     FRAME_STATUS = 4,
     FRAME_RELOAD = 5,
     FRAME_CONFIG = 6,
-    FRAME_DECIDE = 7, /* may this mail leave (or come in), and how? */
-    FRAME_ORDER = 8,  /* accounts, memory, rules, report: enum frame_order */
+    FRAME_DECIDE = 7,  /* may this mail leave (or come in), and how? */
+    FRAME_ORDER = 8,   /* accounts, memory, rules, report: enum frame_order */
+    FRAME_OBSERVE = 9, /* the MTA delivered mail; answered by FRAME_DONE */
     /* Answers. */
     FRAME_WELCOME = 0x81,
     FRAME_VERDICT = 0x82,
@@ -69,7 +71,12 @@ enum frame_kind {
 enum { FRAME_GOES_ON = 1 }; /* flags: more frames of this answer follow */
 
 /* What a client may do; the daemon tells in its welcome. */
-enum { RIGHT_QUERY = 1 << 0, RIGHT_SWITCH = 1 << 1, RIGHT_ADMIN = 1 << 2 };
+enum {
+    RIGHT_QUERY = 1 << 0,
+    RIGHT_SWITCH = 1 << 1,
+    RIGHT_ADMIN = 1 << 2,
+    RIGHT_OBSERVE = 1 << 3, /* report deliveries: what they teach can stop mail later */
+};
 
 /* How old the evidence may be. */
 enum freshness {
@@ -226,6 +233,25 @@ struct frame_order_request {
     uint32_t most;
     char reason[256];
     char text[FRAME_ENTRY_MAX];
+};
+
+/* What the MTA says of the certificate. Postfix: "Anonymous" and "Untrusted" are ENCRYPTED. */
+enum observed_trust {
+    OBSERVED_CLEAR = 0,
+    OBSERVED_ENCRYPTED = 1,
+    OBSERVED_TRUSTED = 2,
+    OBSERVED_VERIFIED = 3,
+};
+struct frame_observe {
+    char domain[FRAME_PATH_MAX]; /* that the mail was for; "": unknown */
+    char host[256];              /* MX host */
+    char address[FRAME_WORD_MAX];
+    uint16_t port;
+    uint16_t tls_version; /* 0x0304: TLS 1.3; 0: none */
+    char cipher[FRAME_WORD_MAX];
+    uint8_t trust;                  /* enum observed_trust */
+    int64_t delivered_s;            /* wall clock: when its handshake was complete */
+    char key_sha256[FRAME_KEY_MAX]; /* of SubjectPublicKeyInfo, 64 hex digits; "": unknown */
 };
 
 struct frame_document {

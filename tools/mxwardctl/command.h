@@ -56,6 +56,7 @@ enum option_bit {
     OPTION_CONFIG_DIRECTORY = 1 << 26,
     OPTION_POSTCONF = 1 << 27,
     OPTION_RESOLV_CONF = 1 << 28,
+    OPTION_DRY_RUN = 1 << 29,
 };
 #define OPTIONS_ALL (OPTION_SOCKET | OPTION_WAIT | OPTION_COLOR | OPTION_HELP)
 #define OPTIONS_ASK (OPTIONS_ALL | OPTION_JSON | OPTION_LIVE | OPTION_AGE)
@@ -68,7 +69,7 @@ struct invocation {
     const struct command *command;
     const char *socket;
     int wait_ms; /* for one answer */
-    bool json, live, resume, defaults, help, forward, explain, inbound, keys;
+    bool json, live, resume, defaults, help, forward, explain, inbound, keys, dry_run;
     enum when color;
     int64_t max_age_ms; /* -1: any */
     int required_class; /* enum tls_class; -1: none */
@@ -136,6 +137,7 @@ int decide_run(const struct invocation *invocation);
 int user_run(const struct invocation *invocation);
 int memory_run(const struct invocation *invocation);
 int rule_run(const struct invocation *invocation);
+int feed_run(const struct invocation *invocation);
 int report_run(const struct invocation *invocation);
 int postfix_check_run(const struct invocation *invocation);
 

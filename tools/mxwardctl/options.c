@@ -67,6 +67,7 @@ const struct option_line option_lines[] = {
     {OPTION_POSTCONF, 0, "postconf", "PATH", "the program postconf (else that in $PATH)", NULL},
     {OPTION_RESOLV_CONF, 0, "resolv-conf", "FILE",
      "the resolver's settings that Postfix reads (standard: /etc/resolv.conf)", NULL},
+    {OPTION_DRY_RUN, 'n', "dry-run", NULL, "only show what would be reported", NULL},
     {OPTION_HELP, 'h', "help", NULL, "what this command does", NULL},
 };
 const size_t option_line_count = sizeof option_lines / sizeof option_lines[0];
@@ -254,6 +255,7 @@ static bool take_plain(struct invocation *invocation, enum option_bit bit, const
         {OPTION_EXPLAIN, &invocation->explain, NULL},
         {OPTION_INBOUND, &invocation->inbound, NULL},
         {OPTION_KEYS, &invocation->keys, NULL},
+        {OPTION_DRY_RUN, &invocation->dry_run, NULL},
         {OPTION_SOCKET, NULL, &invocation->socket},
         {OPTION_OUTPUT, NULL, &invocation->output},
         {OPTION_PROFILE, NULL, &invocation->profile},
