@@ -1,98 +1,9 @@
 # attacks.sh - attacks that begin at the delivery, after mxward has looked: what becomes of each message of
-# attacks.tsv, and what of it is seen on the wire. Sourced by tests/lab/check.sh after policies.sh. The farm
+# attacks.tsv, and what of it is seen on the wire. Sourced by tests/lab/check.sh after mta.sh. The farm
 # shows deliveries another face than probes; it knows them by their address, FARM_DELIVERS_FROM.
 # shellcheck shell=sh disable=SC2154,SC2034,SC2086
 
-# --- mxward-gate, and a Postfix that has the lines of tools/postfix, as they are ---
-
-attacked_main() {
-    cat <<END
-compatibility_level = 3.6
-queue_directory = $attacked/queue
-data_directory = $attacked/data
-command_directory = /usr/sbin
-daemon_directory = /usr/lib/postfix/sbin
-mail_owner = postfix
-setgid_group = postdrop
-maillog_file = $attacked/log
-maillog_file_prefixes = $live
-myhostname = attacked.mta.lab
-inet_protocols = ipv4
-mynetworks = 127.0.0.0/8
-mydestination =
-local_recipient_maps =
-alias_maps =
-virtual_mailbox_domains = here.lab
-virtual_transport = discard
-smtpd_peername_lookup = no
-smtpd_relay_restrictions = permit_mynetworks, reject
-minimal_backoff_time = 1h
-maximal_backoff_time = 2h
-queue_run_delay = 1h
-smtp_connect_timeout = 3s
-smtp_helo_timeout = 5s
-smtp_starttls_timeout = 5s
-smtp_discard_ehlo_keywords = pipelining
-END
-    cat "$here/../../tools/postfix/main.cf"
-    echo "smtp_tls_CAfile = $lab/certificates/root.crt"
-    echo "smtp_bind_address = $attacked_address"
-}
-
-attacked_master() {
-    cat <<END
-$attacked_address:smtp inet n - n - - smtpd
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 3600 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-tlsmgr unix - - n 1000? 1 tlsmgr
-anvil unix - - n - 1 anvil
-proxymap unix - - n - - proxymap
-error unix - - n - - error
-retry unix - - n - - error
-discard unix - - n - - discard
-smtp unix - - y - - smtp
-scache unix - - n - 1 scache
-postlog unix-dgram n - n - 1 postlogd
-END
-    cat "$here/../../tools/postfix/master.cf"
-}
-
-attacked_queue() {
-    mkdir -p "$attacked/queue" "$attacked/data"
-    chown postfix "$attacked/data"
-    (cd "$attacked/queue" && mkdir pid public private active incoming maildrop deferred defer bounce corrupt hold \
-        flush saved trace && chown postfix ./* && chown root pid && chgrp postdrop public maildrop &&
-        mkdir etc mxward && cp /etc/resolv.conf /etc/services etc/)
-}
-
-start_attacked() {
-    attacked=$live/attacked attacked_address=127.28.0.1
-    attacked_queue || return 1
-    attacked_main >"$attacked/main.cf"
-    attacked_master >"$attacked/master.cf"
-    {
-        cat "$live/mxward.conf"
-        echo "gate { sockets = { \"$attacked/queue/mxward/gate.sock\" } }"
-    } >"$attacked/mxward.conf"
-    "$BUILD/mxward-gate" -c "$attacked/mxward.conf" 2>>"$attacked/gate.log" &
-    attacked_gate=$!
-    started="$started $attacked_gate"
-    until_ready 10 test -S "$attacked/queue/mxward/gate.sock" || return 1
-    MAIL_CONFIG=$attacked /usr/lib/postfix/sbin/master -c "$attacked" -d 2>>"$attacked/stderr" &
-    attacked_master=$!
-    started="$started $attacked_master"
-    until_ready 10 listens $attacked_address 25
-}
-
-stop_attacked() {
-    kill $attacked_master $attacked_gate
-    wait $attacked_gate || { echo "  mxward-gate does not end in order"; tail -3 "$attacked/gate.log"; return 1; }
-    ! grep -aE '/(smtp|smtpd|trivial-rewrite)\[.*(fatal|panic|malformed|ignoring)' "$attacked/log"
-}
+# --- the messages ---
 
 attack_from() { # WORD TOKEN: the sender, whose address carries the token too
     case $1 in
@@ -162,7 +73,7 @@ end_capture() {
 # Tokens that were seen in clear. What was handed in to the sending Postfix, and went round inside it, is no
 # message on its way.
 seen_in_clear() {
-    find "$live/wire" -type f ! -name "*-$attacked_address:*" ! -name '*-127.0.0.1:10026' -exec \
+    find "$live/wire" -type f ! -name "*-$mta_address:587" ! -name '*-127.0.0.1:10026' -exec \
         grep -aoh 'attack-[0-9][0-9]' {} + | sort -u
 }
 
@@ -185,14 +96,13 @@ send_attacks() {
             printf 'Subject: %s\n\n%s\n' "$token" "$token"
         } >"$live/attack.eml"
         timeout 20 smtp-source -F "$live/attack.eml" -f "$(attack_from $who $token)" -t "$token@$domain" \
-            "$attacked_address:25" || return 1
+            "$mta_address:587" || return 1
     done <"$live/attacks"
 }
 
 # token, status, status code and reason, seconds: the last word on each
 attack_log() {
-    sed -n 's/.* to=<\(attack-[0-9]*\)@[^>]*>.* delay=\([0-9.]*\),.* dsn=\([0-9.]*\), status=\([a-z]*\) (\(.*\))$/\1\t\4\t\3 \5\t\2/p' \
-        "$attacked/log"
+    mta_log | sed -n 's/.* to=<\(attack-[0-9]*\)@[^>]*>.* delay=\([0-9.]*\),.* dsn=\([0-9.]*\), status=\([a-z]*\) (\(.*\))$/\1\t\4\t\3 \5\t\2/p'
 }
 
 attacks_are_settled() {
@@ -270,7 +180,7 @@ noticed() { # MESSAGES SEEN: all of them
 attacks_fail() {
     tab=$(printf '\t')
     attack_messages >"$live/attacks" || return 1
-    start_resolver && start_attacked || { echo "  the sending Postfix does not start"; return 1; }
+    start_resolver && mta_start || { echo "  the sending Postfix does not start"; return 1; }
     forge_records || { echo "  the attacker's records are not believed, or too much"; return 1; }
     attack_demands >/dev/null || { echo "  the demands cannot be set"; return 1; }
     start_capture || { echo "  nothing can be captured"; cat "$live/wire.log"; return 1; }
@@ -280,5 +190,5 @@ attacks_fail() {
     attack_log >"$live/attacks.settled"
     seen_in_clear >"$live/attacks.seen"
     attacks_end_as_they_should "$live/attacks" "$live/attacks.settled" "$live/arrivals" "$live/attacks.seen" &&
-        attacks_took_place && what_encryption_prevents_is_said && stop_attacked
+        attacks_took_place && what_encryption_prevents_is_said && mta_stop
 }

@@ -18,7 +18,7 @@
 # shellcheck shell=sh disable=SC2154,SC2034,SC2120
 
 mta=$live/mta mta_address=127.28.0.1
-mta_users='anna ben carol dora me'
+mta_users='anna ben carol dora me ada stella otto'
 
 can_run_mta() {
     can_send || return 1
@@ -110,10 +110,12 @@ END
 }
 
 # The only lines behind those of tools/postfix. The authorities of the lab; nobody waits for minutes, and
-# what is deferred waits until a phase says so (mta_flush); the farm does not take commands ahead of time.
+# what is deferred waits until a phase says so (mta_flush); the farm does not take commands ahead of time,
+# and knows deliveries from probes by their address.
 mta_overrides() {
     cat <<END
 smtp_tls_CAfile = $lab/certificates/root.crt
+smtp_bind_address = $mta_address
 minimal_backoff_time = 1h
 maximal_backoff_time = 2h
 queue_run_delay = 1h
