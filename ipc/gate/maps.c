@@ -184,6 +184,14 @@ static bool begins_with(const char *text, const char *beginning)
     return strncmp(text, beginning, strlen(beginning)) == 0;
 }
 
+/* A host that offers STARTTLS and then refuses it. The status code is that of its reply. */
+static bool is_refused_starttls(const char *text)
+{
+    const char *words = strchr(text, ' ');
+
+    return words != NULL && begins_with(words + 1, "TLS is required, but host ");
+}
+
 /* What Postfix says when the other side refused what the policy demands. Everything else (its own
  * configuration, look-ups, time-outs, our errors) stays temporary (law 3, CODE-04). */
 static bool is_refusal(const char *text)
@@ -195,13 +203,10 @@ static bool is_refusal(const char *text)
         "4.7.5 Cannot start TLS: handshake failure",
     };
 
-    const char *words = strchr(text, ' ');
-
     for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++)
         if (begins_with(text, beginnings[i]))
             return true;
-    /* Its status code is that of the host's reply to STARTTLS. */
-    return words != NULL && begins_with(words + 1, "TLS is required, but host ");
+    return is_refused_starttls(text);
 }
 
 /* Evidence, as fresh as was asked for when the delivery began, says that every mail host fails the
@@ -222,6 +227,20 @@ static bool is_final(struct gate *gate, const struct delivery *delivery,
     return decision->action == MXW_STOP && decision->insecure;
 }
 
+static void say_final(struct gate *gate, struct stream *stream, const struct delivery *delivery,
+                      const struct mxw_decision *decision)
+{
+    char answer[1024];
+
+    counter_add(&gate->counts.filters_final, 1);
+    log_notice("stopped", "profile=%s next_hop=%s code=%s %s", delivery->profile,
+               delivery->next_hop, decision->code, decision->text);
+    snprintf(answer, sizeof answer, "%s %s%s%s", decision->code, decision->text,
+             gate->options->help != NULL ? " " : "",
+             gate->options->help != NULL ? gate->options->help : "");
+    say(gate, stream, SOCKETMAP_OK, answer);
+}
+
 static void dsn_ask(struct gate *gate, struct stream *stream,
                     const struct socketmap_request *request, const char *profile)
 {
@@ -231,18 +250,19 @@ static void dsn_ask(struct gate *gate, struct stream *stream,
         deliveries_find(gate->deliveries, stream_process(stream), profile, gate->now_ms);
 
     snprintf(text, sizeof text, "%.*s", (int)request->key_length, request->key);
-    if (delivery == NULL || !is_refusal(text) || !is_final(gate, delivery, &decision)) {
-        counter_add(&gate->counts.filters_left, 1);
-        say_not_found(gate, stream);
+    if (delivery != NULL && is_refusal(text) && is_final(gate, delivery, &decision)) {
+        say_final(gate, stream, delivery, &decision);
         return;
     }
-    counter_add(&gate->counts.filters_final, 1);
-    log_notice("stopped", "profile=%s next_hop=%s code=%s %s", profile, delivery->next_hop,
-               decision.code, decision.text);
-    snprintf(answer, sizeof answer, "%s %s%s%s", decision.code, decision.text,
-             gate->options->help != NULL ? " " : "",
-             gate->options->help != NULL ? gate->options->help : "");
-    say(gate, stream, SOCKETMAP_OK, answer);
+    counter_add(&gate->counts.filters_left, 1);
+    /* Postfix takes the host at its word, but who is on the way can say this, too (TLS-07): only
+     * evidence makes it final. */
+    if (text[0] == '5' && is_refused_starttls(text)) {
+        snprintf(answer, sizeof answer, "4.7.4%s", strchr(text, ' '));
+        say(gate, stream, SOCKETMAP_OK, answer);
+        return;
+    }
+    say_not_found(gate, stream);
 }
 
 /* --- the maps --- */

@@ -9,6 +9,8 @@ attack_from() { # WORD TOKEN: the sender, whose address carries the token too
     case $1 in
     posteo) echo "ada+$2@here.lab" ;;
     strict) echo "stella+$2@here.lab" ;;
+    excepted) echo "eva+$2@here.lab" ;;
+    alias) echo "me+$2@secure.here.lab" ;;
     ordinary) echo "otto+$2@here.lab" ;;
     outside) echo "stranger+$2@elsewhere.lab" ;;
     esac
@@ -81,6 +83,8 @@ seen_in_clear() {
 
 attack_demands() {
     ctl user on ada@here.lab --profile posteo && ctl user on stella@here.lab --profile strict &&
+        ctl user on eva@here.lab --profile posteo &&
+        ctl user off eva@here.lab --domain no-starttls.secure.lab --until 1h &&
         ctl rule pin delivery-strips.plain.lab encrypt --reason attacks &&
         ctl rule pin delivery-stranger.secure.lab verified --reason attacks &&
         ctl rule pin forged-named.lab verified --reason attacks || return 1
@@ -100,9 +104,10 @@ send_attacks() {
     done <"$live/attacks"
 }
 
-# token, status, status code and reason, seconds: the last word on each
+# token, status, status code and reason, seconds: the last word on each. What is handed on inside the machine
+# is none.
 attack_log() {
-    mta_log | sed -n 's/.* to=<\(attack-[0-9]*\)@[^>]*>.* delay=\([0-9.]*\),.* dsn=\([0-9.]*\), status=\([a-z]*\) (\(.*\))$/\1\t\4\t\3 \5\t\2/p'
+    mta_log | sed -n '/by-recipient/d; s/.* to=<\(attack-[0-9]*\)@[^>]*>.* delay=\([0-9.]*\),.* dsn=\([0-9.]*\), status=\([a-z]*\) (\(.*\))$/\1\t\4\t\3 \5\t\2/p'
 }
 
 attacks_are_settled() {
@@ -145,13 +150,24 @@ attacks_took_place() {
     done
 }
 
+# All in the mailbox, each with the words for its sender.
+returned_are_back() {
+    awk -v wanted="$(grep -c '	returned 5' "$live/attacks")" '
+        /^Subject: Undelivered Mail Returned to Sender/ { notice[++count] = "" }
+        count { sub(/^ +/, " "); notice[count] = notice[count] $0 }
+        END {
+            for (i = 1; i <= count; i++)
+                if (notice[i] ~ /the sender.s guarantee \(posteo\) demands encryption, which prevents listening only/) said++
+            exit count != wanted || said != wanted
+        }' "$(mailbox_of ada)"
+}
+
 # Encryption prevents listening only (law 4): whoever asks is told so before, and who gets his mail back, then.
 what_encryption_prevents_is_said() {
     while IFS="$tab" read -r token who _ domain _ why; do
         [ "$why" != 'law 4' ] || says 'listening only' "$(attack_from "$who" "$token")" "bob@$domain" || return 1
     done <"$live/attacks"
-    awk -F'\t' '$2 == "bounced" && /guarantee/ { said++; if (!/listening only/) { print "  " $0; wrong = 1 } }
-        END { exit wrong || said < 3 }' "$live/attacks.settled"
+    until_ready 5 returned_are_back || { echo "  a notice is missing, or does not say that only listening is prevented"; return 1; }
 }
 
 # No probe sees anything of these hosts, and mail to them waits for one at most.

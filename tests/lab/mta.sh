@@ -18,7 +18,7 @@
 # shellcheck shell=sh disable=SC2154,SC2034,SC2120
 
 mta=$live/mta mta_address=127.28.0.1
-mta_users='anna ben carol dora me ada stella otto'
+mta_users='anna ben carol dora me ada eva stella otto'
 
 can_run_mta() {
     can_send || return 1
@@ -93,6 +93,7 @@ inet_protocols = ipv4
 mynetworks = 127.0.0.1/32
 alias_maps =
 local_recipient_maps =
+recipient_delimiter = +
 virtual_mailbox_domains = here.lab, secure.here.lab
 virtual_mailbox_base = $mta/mail
 virtual_mailbox_maps = texthash:$mta/mailboxes
