@@ -179,6 +179,24 @@ mail_flows_without_probes() {
         END { exit wrong || sent < 6 }' "$live/attacks"
 }
 
+limited_connections() {
+    farm_report && awk -F'\t' '$1 == "probe-limited" { print $2 }' "$live/farm.tsv"
+}
+
+# Once turned away, the daemon leaves the host alone for hours. Until then nothing is known, and every message
+# leaves under a policy that is enforced without knowing.
+hours_of_back_off_stop_nothing() {
+    start_second -e 's/back_off = 1s/back_off = 4h/; s/back_off_max = 2s/back_off_max = 1d/' || return 1
+    before=$(limited_connections)
+    for _ in 1 2 3 4 5; do
+        ctl_second decide --json --live --profile strict otto@here.lab bob@probe-limited.secure.lab
+    done >"$live/backed-off"
+    after=$(limited_connections)
+    second_ends || return 1
+    [ "$(grep -c '"action":"send".*"policy":"encrypt protocols=>=TLSv1.2' "$live/backed-off")" = 5 ] &&
+        [ $((after - before)) = 1 ] || { echo "  $((after - before)) looks, and:"; cat "$live/backed-off"; return 1; }
+}
+
 # Turned round, not one outcome may be as expected; and each message is missed on the wire, or noticed there.
 attacks_are_noticed() {
     [ -s "$live/attacks.settled" ] || return 1

@@ -34,6 +34,7 @@ fi
 if can_run_mta; then
     phase attacks_fail "attacks at the delivery: nothing leaves in clear, nothing goes to a wrong host (S4, PIT-01, PIT-19)"
     phase mail_flows_without_probes "mail flows to who turns probes away, under enforcement (law 1)"
+    phase hours_of_back_off_stop_nothing "a probe address that is limited for hours stops no mail (law 1)"
     phase attacks_are_noticed "an attack that succeeds is noticed, by the log and on the wire"
 fi
 phase guarantee_stops_what_is_not_secure "the guarantee: send, send, stop for three recipients (S1, S2)"
