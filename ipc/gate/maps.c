@@ -233,7 +233,7 @@ static void dsn_ask(struct gate *gate, struct stream *stream,
     log_notice("stopped", "profile=%s next_hop=%s code=%s %s", profile, delivery->next_hop,
                decision.code, decision.text);
     snprintf(answer, sizeof answer, "%s %s%s%s", decision.code, decision.text,
-             gate->options->help != NULL ? " " : "",
+             gate->options->help != NULL ? ". " : "",
              gate->options->help != NULL ? gate->options->help : "");
     say(gate, stream, SOCKETMAP_OK, answer);
 }
