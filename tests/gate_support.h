@@ -544,7 +544,7 @@ static inline void gate_again(void)
 
 /* --- the world --- */
 
-static void world_make(void)
+static inline void world_make(void)
 {
     log_start(LOG_ERROR_LEVEL, "stderr");
     snprintf(directory, sizeof directory, "/dev/shm/mxward-gate-XXXXXX");
@@ -564,7 +564,7 @@ static void world_make(void)
                                     .split_transport = "by-recipient:[127.0.0.1]:10026"};
 }
 
-static void world_end(void)
+static inline void world_end(void)
 {
     char command[100];
 
@@ -584,7 +584,7 @@ static void world_end(void)
 }
 
 /* Tables, and a daemon that has made the gate welcome. */
-static void set_up(void)
+static inline void set_up(void)
 {
     world_make();
     verdicts_make();
