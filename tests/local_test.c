@@ -214,6 +214,18 @@ START_TEST(the_table_of_a_daemon_that_shows_no_life_gives_way_to_anothers)
 }
 END_TEST
 
+/* Stopped and started at once: the old table still seems to live, but its file is gone. */
+START_TEST(a_table_whose_file_is_gone_gives_way_at_once)
+{
+    see("a.example", "encrypted");
+    verdicts_of_another_daemon();
+    see("a.example", "dane");
+    table_lives(verdicts);
+    local_refresh(local);
+    claim_begins(policy("a.example", ""), "dane-only ");
+}
+END_TEST
+
 START_TEST(a_table_that_is_older_still_is_not_taken)
 {
     see("a.example", "encrypted");
@@ -243,6 +255,7 @@ int main(void)
     tcase_add_test(tables, evidence_of_other_settings_or_rulings_is_stale);
     tcase_add_test(tables, a_question_that_waited_is_answered_by_the_profiles_of_now);
     tcase_add_test(tables, the_table_of_a_daemon_that_shows_no_life_gives_way_to_anothers);
+    tcase_add_test(tables, a_table_whose_file_is_gone_gives_way_at_once);
     tcase_add_test(tables, a_table_that_is_older_still_is_not_taken);
     suite_add_tcase(suite, tables);
     suite_add_tcase(suite, nothing);
