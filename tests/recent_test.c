@@ -144,11 +144,9 @@ START_TEST(the_one_that_was_not_used_for_longest_gives_way)
         said(key, "strict", 3, 1000 + i);
         ck_assert_str_eq(said("first", "mild", 1, 1001 + i), "strict");
     }
-    for (unsigned i = 0; i < 2000; i++) {
+    for (unsigned i = 2000; i-- > 0;) { /* the last ones are there, and all others are not */
         snprintf(key, sizeof key, "key %u", i);
-        const struct recent_answer mild = {"mild", 4, 1};
-        strict += recent_stricter(recent, key, strlen(key), &mild, NULL, 1, 1, 0, 3500) != &mild &&
-                  strcmp(said(key, "mild", 1, 3500), "strict") == 0;
+        strict += strcmp(said(key, "mild", 1, 3500), "strict") == 0;
     }
     ck_assert(strict > 16 && strict <= 64);
 }
