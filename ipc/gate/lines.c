@@ -43,6 +43,17 @@ static void say_status(struct gate *gate, struct stream *stream, const char *sta
 
 /* --- a decision --- */
 
+/* A list of keys stands in for DANE where Postfix cannot do it (shm/postfix.c), and others can;
+ * only behind an unsigned MX record they cannot either, and what is left is encryption. */
+static const char *keys_word(const struct mxw_decision *decision)
+{
+    if (decision->guarantees >= LEVEL_AUTHENTICATED)
+        return "dane";
+    return strcmp(decision->demand_name, level_name(LEVEL_DANE_INSECURE_MX)) == 0
+               ? "hold"
+               : "encrypt-try-dane";
+}
+
 /* The policy in words that a mail program without Postfix's table can act on: Exim's transports
  * (tools/exim) are called so. */
 static const char *delivery_word(const struct mxw_decision *decision)
@@ -50,9 +61,8 @@ static const char *delivery_word(const struct mxw_decision *decision)
     static const struct {
         const char *level, *word;
     } words[] = {
-        {"may", "may"},         {"encrypt", "encrypt"},
-        {"dane", "try-dane"},   {"dane-only", "dane"},
-        {"secure", "verified"}, {"fingerprint", "encrypt-try-dane"}, /* shm/postfix.c says why */
+        {"may", "may"},        {"encrypt", "encrypt"}, {"dane", "try-dane"},
+        {"dane-only", "dane"}, {"secure", "verified"},
     };
     const size_t length = strcspn(decision->policy, " ");
 
@@ -60,6 +70,8 @@ static const char *delivery_word(const struct mxw_decision *decision)
         return "hold";
     if (decision->policy_kind == MXW_POLICY_DEFAULT)
         return "default";
+    if (strncmp(decision->policy, "fingerprint ", sizeof "fingerprint " - 1) == 0)
+        return keys_word(decision);
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strlen(words[i].level) == length &&
             memcmp(decision->policy, words[i].level, length) == 0)
@@ -94,6 +106,7 @@ static void decision_put(struct line_answer *answer, const struct mxw_decision *
     line_put(answer, "level", decision->level_name);
     line_put(answer, "host", decision->host);
     line_put(answer, "insecure", decision->insecure ? "yes" : "no");
+    line_put(answer, "limited", decision->limited ? "yes" : "no");
     line_put(answer, "refuse_at_rcpt", decision->refuse_at_rcpt ? "yes" : "no");
     if (decision->observed)
         line_put(answer, "would", decision->would_name);

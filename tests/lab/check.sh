@@ -7,6 +7,7 @@
 . "$here/policies.sh"
 . "$here/mta.sh"
 . "$here/stories.sh"
+. "$here/exim.sh"
 
 failed=''
 phase() { # FUNCTION WORDS…
@@ -50,6 +51,12 @@ if can_run_mta; then
     phase gate_dies "mail waits while mxward-gate is dead, and goes on"
 fi
 phase blocked_look_stops_nothing "a look that is blocked stops no mail (law 1)"
+if exim_can_send; then
+    phase exim_enforces_each_policy "each transport for Exim delivers where it should, and fails closed (PIT-01, DANE-11)"
+    phase exim_gives_the_guarantee "a real Exim: three recipients, two arrive, the third comes back with the cause (S1, S2, S8)"
+    phase exim_asks_at_rcpt "a real Exim refuses at RCPT where the profile asks, and plain mail for secure aliases (S13)"
+    phase exim_waits_for_the_gate "a real Exim without mxward-gate keeps all mail, and delivers it later (law 3)"
+fi
 phase decisions_survive_a_kill "what was acknowledged survives kill -9"
 phase rate_limits_are_respected "a host that limits our rate is left in peace"
 phase late_greetings_are_waited_for "who greets after 10, 15 or 20 seconds is as good as any (TLS-18)"
