@@ -155,7 +155,7 @@ static void sender_ask(struct gate *gate, struct stream *stream,
         say(gate, stream, SOCKETMAP_TEMP, "mxward-gate has no memory left");
         return;
     }
-    account_way_of_sender(&path, local_users(gate->local), ascii, gate->now_ms, gate->now_s);
+    account_way_of_sender(&path, asking_users(gate), ascii, gate->now_ms, gate->now_s);
     if (!path.known) {
         say(gate, stream, SOCKETMAP_TEMP,
             "what the sender demands is not known now: is mxward running, and may mxward-gate "
