@@ -49,8 +49,7 @@ static void say(struct gate *gate, struct stream *stream, enum socketmap_status 
 
 /* --- policies --- */
 
-/* What Postfix would enforce with it is never less than encryption. */
-static bool is_mandatory(const char *policy)
+bool gate_is_mandatory(const char *policy)
 {
     static const char *const levels[] = {"encrypt ", "dane-only ", "fingerprint ", "verify ",
                                          "secure "};
@@ -92,7 +91,7 @@ static size_t render_policy(struct gate *gate, struct ask *ask, const struct out
     if (is_held(decision) || decision->policy_kind == MXW_POLICY_NONE)
         return reply_put(out, size, SOCKETMAP_TEMP, decision->text);
     if (ask->guaranteed &&
-        (decision->policy_kind != MXW_POLICY_TEXT || !is_mandatory(decision->policy)))
+        (decision->policy_kind != MXW_POLICY_TEXT || !gate_is_mandatory(decision->policy)))
         return reply_put(out, size, SOCKETMAP_TEMP,
                          "the profile demands less than encryption: such a profile has no map");
     if (decision->policy_kind == MXW_POLICY_TEXT) {
@@ -156,7 +155,7 @@ static void sender_ask(struct gate *gate, struct stream *stream,
         say(gate, stream, SOCKETMAP_TEMP, "mxward-gate has no memory left");
         return;
     }
-    account_way_of_sender(&path, local_users(gate->local), ascii, gate->now_ms, gate->now_s);
+    account_way_of_sender(&path, asking_users(gate), ascii, gate->now_ms, gate->now_s);
     if (!path.known) {
         say(gate, stream, SOCKETMAP_TEMP,
             "what the sender demands is not known now: is mxward running, and may mxward-gate "
@@ -236,7 +235,7 @@ static void say_final(struct gate *gate, struct stream *stream, const struct del
     log_notice("stopped", "profile=%s next_hop=%s code=%s %s", delivery->profile,
                delivery->next_hop, decision->code, decision->text);
     snprintf(answer, sizeof answer, "%s %s%s%s", decision->code, decision->text,
-             gate->options->help != NULL ? " " : "",
+             gate->options->help != NULL ? ". " : "",
              gate->options->help != NULL ? gate->options->help : "");
     say(gate, stream, SOCKETMAP_OK, answer);
 }

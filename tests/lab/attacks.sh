@@ -107,7 +107,8 @@ send_attacks() {
 # token, status, status code and reason, seconds: the last word on each. What is handed on inside the machine
 # is none.
 attack_log() {
-    mta_log | sed -n '/by-recipient/d; s/.* to=<\(attack-[0-9]*\)@[^>]*>.* delay=\([0-9.]*\),.* dsn=\([0-9.]*\), status=\([a-z]*\) (\(.*\))$/\1\t\4\t\3 \5\t\2/p'
+    sed -n '/by-recipient/d; s/.* to=<\(attack-[0-9]*\)@[^>]*>.* delay=\([0-9.]*\),.* dsn=\([0-9.]*\), status=\([a-z]*\) (\(.*\))$/\1\t\4\t\3 \5\t\2/p' \
+        "$mta_log"
 }
 
 attacks_are_settled() {
@@ -153,13 +154,16 @@ attacks_took_place() {
 # All in the mailbox, each with the words for its sender.
 returned_are_back() {
     awk -v wanted="$(grep -c '	returned 5' "$live/attacks")" '
-        /^Subject: Undelivered Mail Returned to Sender/ { notice[++count] = "" }
+        /^Subject: Undelivered Mail Returned to Sender/ { count++ }
         count { sub(/^ +/, " "); notice[count] = notice[count] $0 }
         END {
             for (i = 1; i <= count; i++)
-                if (notice[i] ~ /the sender.s guarantee \(posteo\) demands encryption, which prevents listening only/) said++
-            exit count != wanted || said != wanted
-        }' "$(mailbox_of ada)"
+                if (notice[i] ~ /To: ada.attack-/) {
+                    ours++
+                    if (notice[i] ~ /the sender.s guarantee \(posteo\) demands encryption, which prevents listening only/) said++
+                }
+            exit ours != wanted || said != wanted
+        }' "$mta/mail/box"
 }
 
 # Encryption prevents listening only (law 4): whoever asks is told so before, and who gets his mail back, then.
@@ -214,7 +218,7 @@ noticed() { # MESSAGES SEEN: all of them
 attacks_fail() {
     tab=$(printf '\t')
     attack_messages >"$live/attacks" || return 1
-    start_resolver && mta_start || { echo "  the sending Postfix does not start"; return 1; }
+    mta_start || { echo "  the sending Postfix does not start"; return 1; }
     forge_records || { echo "  the attacker's records are not believed, or too much"; return 1; }
     attack_demands >/dev/null || { echo "  the demands cannot be set"; return 1; }
     start_capture || { echo "  nothing can be captured"; cat "$live/wire.log"; return 1; }
@@ -224,5 +228,5 @@ attacks_fail() {
     attack_log >"$live/attacks.settled"
     seen_in_clear >"$live/attacks.seen"
     attacks_end_as_they_should "$live/attacks" "$live/attacks.settled" "$live/arrivals" "$live/attacks.seen" &&
-        attacks_took_place && what_encryption_prevents_is_said && mta_stop
+        attacks_took_place && what_encryption_prevents_is_said
 }

@@ -205,6 +205,10 @@ guarantee {
         "in@secure.here.lab expert send=nothing" }
     trusted_hops = { 10.9.8.0/24, 127.29.8.0/24 }
 }
+profile "hasty" {
+    minimum = encrypt
+    refuse_at_rcpt = yes
+}
 END
 }
 
