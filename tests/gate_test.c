@@ -807,8 +807,12 @@ START_TEST(a_temporary_text_stays_temporary)
         bool is_final;
     } rows[] = {
         {NOT_OFFERED, true},
-        {"4.7.4 TLS is required, but host mx.example[192.0.2.1] refused to start TLS: 502 5.5.1 no",
+        /* The status code is that of the host's reply. */
+        {"4.7.0 TLS is required, but host mx.example[192.0.2.1] refused to start TLS: 454 4.7.0 no",
          true},
+        {"5.5.1 TLS is required, but host mx.example[192.0.2.1] refused to start TLS: 502 5.5.1 no",
+         true},
+        {"4.0.0 TLS is required, but host mx.example[192.0.2.1] refused to start TLS: 454", true},
         {"4.7.5 Server certificate not trusted", true},
         {"4.7.5 Server certificate not verified", true},
         {"4.7.5 Cannot start TLS: handshake failure", true},
@@ -843,6 +847,29 @@ START_TEST(a_temporary_text_stays_temporary)
                       "%s: %s", rows[i].text, reply);
     }
     close(client);
+}
+END_TEST
+
+/* TLS-07: who is on the way can refuse STARTTLS for good in the host's name. */
+START_TEST(a_refusal_for_good_is_final_only_by_evidence)
+{
+#define REFUSED \
+    " TLS is required, but host mx.example[192.0.2.1] refused to start TLS: 554 5.7.3 no"
+    const int client = client_open();
+
+    see("good.example", "encrypted");
+    see("none.example", "none");
+    ck_assert_str_eq(query(client, "dsn/strict 5.7.3" REFUSED), "OK 4.7.4" REFUSED); /* of what? */
+    ck_assert_str_eq(failure(client, "strict", "good.example", "5.7.3" REFUSED),
+                     "OK 4.7.4" REFUSED);
+    ck_assert_str_eq(failure(client, "strict", "unknown.example", "5.7.3" REFUSED),
+                     "OK 4.7.4" REFUSED);
+    ck_assert_str_eq(failure(client, "hold", "none.example", "5.7.3" REFUSED), "OK 4.7.4" REFUSED);
+    claim_begins(failure(client, "strict", "none.example", "5.7.3" REFUSED), "OK 5.7.4 ");
+    ck_assert_str_eq(failure(client, "strict", "good.example", "4.7.3" REFUSED), "NOTFOUND ");
+    ck_assert_str_eq(failure(client, "strict", "good.example", "5.1.1 no such user"), "NOTFOUND ");
+    close(client);
+#undef REFUSED
 }
 END_TEST
 
@@ -1182,6 +1209,7 @@ int main(void)
     tcase_add_test(with, evidence_that_is_final_is_as_young_as_the_delivery_and_the_window_say);
     tcase_add_test(with, a_failure_in_another_process_is_another_delivery);
     tcase_add_test(with, a_temporary_text_stays_temporary);
+    tcase_add_test(with, a_refusal_for_good_is_final_only_by_evidence);
     tcase_add_test(with, the_help_of_the_settings_stands_behind_a_final_text);
     tcase_add_test(with, a_secure_alias_takes_mail_over_encrypted_connections_only_S13);
     tcase_add_test(with,
