@@ -5,6 +5,7 @@
 . "$here/phases.sh"
 . "$here/decisions.sh"
 . "$here/policies.sh"
+. "$here/feed.sh"
 
 failed=''
 phase() { # FUNCTION WORDS…
@@ -25,8 +26,12 @@ phase farm_was_treated_politely "the farm saw no early talk, no missing QUIT, no
 phase live_sees_what_changed "a live look sees that STARTTLS is gone (PIT-01)"
 phase details_are_right "versions, keywords, alerts and names are told apart"
 if can_send; then
+    phase evidence_is_made "four domains are looked at, for deliveries later"
     phase every_policy_holds "each policy text delivers where it should, and fails closed, at a real Postfix (DEC-06, PIT-01)"
     phase policies_are_noticed "a wrong outcome of a policy is noticed"
+    phase deliveries_save_probes "what Postfix delivered by TLS is fresh evidence, and saves the probe"
+    phase deliveries_are_remembered "a delivery to a host never looked at is a sighting (MEM-01)"
+    phase what_proves_nothing_teaches_nothing "clear text and forged replies in the log teach nothing (law 2)"
 fi
 phase guarantee_stops_what_is_not_secure "the guarantee: send, send, stop for three recipients (S1, S2)"
 phase exception_ends_by_itself "off for one domain, on again by itself (S5)"

@@ -332,6 +332,16 @@ static bool is_delivery_of(const char *at, struct postfix_connection *connection
            strcmp(connection->address, relay.address) == 0 && connection->port == relay.port;
 }
 
+/* Postfix says so once for each EHLO, where it is told to (smtp_discard_ehlo_keywords): the one
+ * inside TLS belongs to the connection, another one to the next. */
+static bool is_ehlo_inside(const char *at, struct postfix_connection *connection)
+{
+    const bool first = !connection->greeted && connection->queue_id[0] == 0;
+
+    connection->greeted = true;
+    return first && connection->trust != MXW_CLEAR && skip(&at, "discarding EHLO keywords: ");
+}
+
 static void connection_begins(struct postfix_log *log, const struct postfix_connection *fresh)
 {
     struct postfix_connection *known = slot(log, fresh->process);
@@ -371,7 +381,7 @@ bool postfix_log_line(struct postfix_log *log, const char *line, size_t size, in
     if (take_key(at, &fresh)) {
         fresh.trust = MXW_CLEAR;
         *slot(log, fresh.process) = fresh;
-    } else if (known != NULL) {
+    } else if (known != NULL && !is_ehlo_inside(at, known)) {
         memset(known, 0, sizeof *known);
     }
     return false;
