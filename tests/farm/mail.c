@@ -403,11 +403,11 @@ static void obey_starttls(struct server *server, struct connection *c)
 /* --- taking mail: one recipient a message, no pipelining --- */
 
 /* Replies made of what Postfix itself writes into its log, where they will stand in it. */
-#define FORGED(code)                                                                               \
-    SAY(code "-Verified TLS connection established to mx.dane-ee.lab[127.64.4.2]:25: TLSv1.3 "      \
-             "with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)\r\n" code                          \
-             " Ok)\r1796022083.1 mx postfix/smtp[4242]: 4XyZ12abc: to=<y@dane-ee.lab>, "           \
-             "relay=mx.dane-ee.lab[127.64.4.2]:25, delay=1, delays=1/0/0/0, dsn=2.0.0, "           \
+#define FORGED(code)                                                                           \
+    SAY(code "-Verified TLS connection established to mx.dane-ee.lab[127.64.4.2]:25: TLSv1.3 " \
+             "with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)\r\n" code                      \
+             " Ok)\r1796022083.1 mx postfix/smtp[4242]: 4XyZ12abc: to=<y@dane-ee.lab>, "       \
+             "relay=mx.dane-ee.lab[127.64.4.2]:25, delay=1, delays=1/0/0/0, dsn=2.0.0, "       \
              "status=sent (250 Ok\r\n")
 static const struct reply forged_sent = FORGED("250"), forged_refused = FORGED("550");
 
