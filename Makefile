@@ -104,10 +104,11 @@ $(BUILD)/tests/store_durability_test: $(call object,$(wildcard tests/shim/*.c))
 # A part of a program, and not of a library.
 $(BUILD)/tests/postfix_log_test: $(call object,tools/mxwardctl/postfix_log.c)
 $(BUILD)/tests/follow_test: $(call object,tools/mxwardctl/follow.c)
-$(BUILD)/tests/names_memory_test: $(call object,tests/shim/memory.c)
+$(BUILD)/tests/names_memory_test $(BUILD)/tests/gate_memory_test: $(call object,tests/shim/memory.c)
 # Those of programs run the program itself.
 $(filter $(BUILD)/tests/ctl_%,$(TESTS)): | $(BUILD)/mxwardctl
 $(filter $(BUILD)/tests/daemon_%,$(TESTS)): | $(BUILD)/mxward $(BUILD)/mxwardctl
+$(filter $(BUILD)/tests/gate_program_%,$(TESTS)): | $(BUILD)/mxward-gate
 
 # Plays replace the world (ring, resolver, clock) at link time: what stands in tests/plays/world is
 # linked first, so the archive's own members are never pulled in.

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Between finding a name and opening it the table may have got a successor. */
@@ -21,7 +22,16 @@ struct table_reader {
     uint64_t seed;
     bool clocks_agree;
     bool borrowed; /* the mapping is the writer's, and so are the clocks */
+    dev_t device;  /* of the file that is mapped */
+    ino_t inode;
     char directory[PATH_MAX - 32];
+};
+
+/* A table that was mapped just now, and whose file it is. */
+struct mapped {
+    struct table_map map;
+    dev_t device;
+    ino_t inode;
 };
 
 /* --- the hot path --- */
@@ -241,22 +251,27 @@ static bool clocks_agree(const struct table_map *map, const struct table_clock *
            apart_ms <= 2 * (uint64_t)TABLE_CLOCK_SLACK_MS;
 }
 
-static int map_generation(struct table_map *map, const char *directory, uint64_t generation,
+static int map_generation(struct mapped *mapped, const char *directory, uint64_t generation,
                           char *why, size_t why_size)
 {
+    struct stat file;
     char path[PATH_MAX];
     int status = table_file_path(path, sizeof path, directory, generation);
 
     if (status < 0)
         return status;
-    status = table_file_map(map, path, generation, false, why, why_size);
+    status = table_file_map(&mapped->map, path, generation, false, why, why_size);
     if (status < 0)
         return status;
+    if (fstat(status, &file) != 0)
+        file = (struct stat){0}; /* then it counts as gone, and is looked for again */
+    mapped->device = file.st_dev;
+    mapped->inode = file.st_ino;
     close(status); /* the mapping stays */
     return 0;
 }
 
-static int map_newest(struct table_map *map, const char *directory, char *why, size_t why_size)
+static int map_newest(struct mapped *mapped, const char *directory, char *why, size_t why_size)
 {
     int status = -ENOENT;
 
@@ -267,35 +282,56 @@ static int map_newest(struct table_map *map, const char *directory, char *why, s
                       newest == 0 ? "there is no table" : strerror((int)-newest));
             return newest == 0 ? -ENOENT : (int)newest;
         }
-        status = map_generation(map, directory, (uint64_t)newest, why, why_size);
+        status = map_generation(mapped, directory, (uint64_t)newest, why, why_size);
     }
     return status;
 }
 
 /* The end of the chain of successors, if there is a chain: mapped into `next`. Returns 1, 0, or an
  * error. The names between may be gone, so the newest file is as good. */
-static int map_successor(struct table_map *next, const struct table_map *map, const char *directory)
+static int map_successor(struct mapped *next, const struct table_map *map, const char *directory)
 {
     uint64_t generation = table_load(&map->header->successor);
     int status = 0;
 
     for (unsigned hop = 0; generation != 0 && hop < TABLE_SUCCESSORS_MAX; hop++) {
-        struct table_map found;
+        struct mapped found;
         status = map_generation(&found, directory, generation, NULL, 0);
         if (status == -ENOENT)
             status = map_newest(&found, directory, NULL, 0);
         if (status < 0)
             break;
-        table_file_unmap(next);
+        table_file_unmap(&next->map);
         *next = found;
-        generation = table_load(&found.header->successor);
+        generation = table_load(&found.map.header->successor);
     }
-    return next->base != NULL ? 1 : status;
+    return next->map.base != NULL ? 1 : status;
+}
+
+static void use(struct table_reader *reader, const struct mapped *mapped)
+{
+    reader->map = mapped->map;
+    reader->seed = mapped->map.header->seed;
+    reader->device = mapped->device;
+    reader->inode = mapped->inode;
+}
+
+bool table_reader_is_gone(const struct table_reader *reader)
+{
+    struct stat file;
+    char path[PATH_MAX];
+
+    if (reader->borrowed ||
+        table_file_path(path, sizeof path, reader->directory, reader->map.header->generation) < 0)
+        return false;
+    if (stat(path, &file) != 0)
+        return errno == ENOENT;
+    return file.st_dev != reader->device || file.st_ino != reader->inode;
 }
 
 int table_reader_refresh(struct table_reader *reader, const struct table_clock *clock)
 {
-    struct table_map next = {0};
+    struct mapped next = {0};
     int status = 0;
 
     if (reader->borrowed)
@@ -304,8 +340,7 @@ int table_reader_refresh(struct table_reader *reader, const struct table_clock *
         status = map_successor(&next, &reader->map, reader->directory);
     if (status > 0) {
         table_file_unmap(&reader->map);
-        reader->map = next;
-        reader->seed = next.header->seed;
+        use(reader, &next);
     }
     reader->clocks_agree = clocks_agree(&reader->map, clock);
     return status;
@@ -315,13 +350,14 @@ int table_reader_open(struct table_reader **opened, const char *directory,
                       const struct table_clock *clock, char *why, size_t why_size)
 {
     struct table_reader *reader = calloc(1, sizeof *reader);
+    struct mapped newest = {0};
     int status = reader == NULL ? -ENOMEM : 0;
 
     table_why(why, why_size, "%s", "");
     if (status == 0 && strlen(directory) >= sizeof reader->directory)
         status = -ENAMETOOLONG;
     if (status == 0)
-        status = map_newest(&reader->map, directory, why, why_size);
+        status = map_newest(&newest, directory, why, why_size);
     if (status < 0) {
         if (why_size > 0 && why[0] == '\0')
             table_why(why, why_size, "%s: %s", directory, strerror(-status));
@@ -329,7 +365,7 @@ int table_reader_open(struct table_reader **opened, const char *directory,
         return status;
     }
     snprintf(reader->directory, sizeof reader->directory, "%s", directory);
-    reader->seed = reader->map.header->seed;
+    use(reader, &newest);
     table_reader_refresh(reader, clock); /* a successor that cannot be opened: stay */
     *opened = reader;
     return 0;

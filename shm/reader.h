@@ -69,6 +69,10 @@ static inline bool table_place_holds(const struct table_place *place)
  */
 int table_reader_refresh(struct table_reader *reader, const struct table_clock *clock);
 
+/* The table's file is not there any more under its name: its writer was stopped, and another one
+ * begins, or will begin, a table that this one knows nothing of. One system call, as refresh. */
+bool table_reader_is_gone(const struct table_reader *reader);
+
 /* Whether the key's partition holds all that the ledger does. What a miss means is in its outcome.
  */
 bool table_reader_complete(const struct table_reader *reader, const struct table_key *key);

@@ -167,8 +167,8 @@ static struct decision sent_by(const char *sender)
     const char *why = "";
 
     snprintf(asked.sender, sizeof asked.sender, "%s", sender);
-    ck_assert_msg(decide_begin(&decision, &asked, reader, clock_boot_ms(), NOW_S, &why) ==
-                      FRAME_ERROR_NONE,
+    ck_assert_msg(decide_begin(&decision, &asked, reader, clock_boot_ms(), clock_boot_ms(), NOW_S,
+                               &why) == FRAME_ERROR_NONE,
                   "%s", why);
     return decision;
 }

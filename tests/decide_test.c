@@ -116,7 +116,8 @@ static struct frame_decide request(const char *sender, const char *sasl)
 static enum frame_error begin(struct decision *decision, const struct frame_decide *asked)
 {
     const char *why = NULL;
-    const enum frame_error error = decide_begin(decision, asked, users, NOW_MS, NOW_S, &why);
+    const enum frame_error error =
+        decide_begin(decision, asked, users, NOW_MS, NOW_MS, NOW_S, &why);
 
     ck_assert((error != FRAME_ERROR_NONE) == (why != NULL));
     return error;
@@ -170,7 +171,8 @@ START_TEST(what_cannot_be_known_of_the_sender_is_temporary_and_never_no_demand)
     struct decision decision;
     const char *why;
 
-    ck_assert_int_eq(decide_begin(&decision, &anna, NULL, NOW_MS, NOW_S, &why), FRAME_ERROR_OURS);
+    ck_assert_int_eq(decide_begin(&decision, &anna, NULL, NOW_MS, NOW_MS, NOW_S, &why),
+                     FRAME_ERROR_OURS);
     complete(false);
     ck_assert_int_eq(begin(&decision, &somebody), FRAME_ERROR_OURS);
     /* Her account is there, but a secure alias of her domain may be missing. */
@@ -195,13 +197,16 @@ START_TEST(a_profile_that_is_not_configured_is_said_and_temporary)
     put_account("emil@example.org",
                 &(struct account){
                     .flags = ACCOUNT_ON, .profile = "posteo", .before = "gone", .before_s = NOW_S});
-    ck_assert_int_eq(decide_begin(&decision, &dora, users, NOW_MS, NOW_S, &why), FRAME_ERROR_OURS);
+    ck_assert_int_eq(decide_begin(&decision, &dora, users, NOW_MS, NOW_MS, NOW_S, &why),
+                     FRAME_ERROR_OURS);
     ck_assert_ptr_nonnull(strstr(why, "profile is not configured"));
     emil.accepted_s = NOW_S - 60;
-    ck_assert_int_eq(decide_begin(&decision, &emil, users, NOW_MS, NOW_S, &why), FRAME_ERROR_OURS);
+    ck_assert_int_eq(decide_begin(&decision, &emil, users, NOW_MS, NOW_MS, NOW_S, &why),
+                     FRAME_ERROR_OURS);
     ck_assert_ptr_nonnull(strstr(why, "profile is not configured"));
     complete(false); /* then it may only not be there yet */
-    ck_assert_int_eq(decide_begin(&decision, &dora, users, NOW_MS, NOW_S, &why), FRAME_ERROR_OURS);
+    ck_assert_int_eq(decide_begin(&decision, &dora, users, NOW_MS, NOW_MS, NOW_S, &why),
+                     FRAME_ERROR_OURS);
     ck_assert_ptr_null(strstr(why, "configured"));
 }
 END_TEST

@@ -112,6 +112,7 @@ static void random_decide(struct frame_decide *d)
     d->client_tls = (uint16_t)random_number(UINT16_MAX);
     random_text(d->client_address, sizeof d->client_address, false);
     d->want_keys = (uint8_t)random_number(1);
+    d->enforced = (uint8_t)random_number(1);
 }
 
 static void random_answer(struct frame_answer *a)
@@ -143,6 +144,7 @@ static void random_answer(struct frame_answer *a)
     a->smime = (uint8_t)random_number(UINT8_MAX);
     a->from_table = random_number(1);
     a->refuse_at_rcpt = random_number(1);
+    a->insecure = random_number(1);
 }
 
 static void random_order(struct frame_order_request *o)

@@ -73,6 +73,105 @@ START_TEST(what_was_put_is_read_and_nothing_else)
 }
 END_TEST
 
+START_TEST(a_place_holds_until_its_record_is_another)
+{
+    struct table_opened opened;
+    struct table_writer *writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, &opened);
+    struct table_reader *reader = scratch_reader(&scratch);
+    struct table_place place;
+    struct numbered key, other;
+
+    numbered_key(&key, 1);
+    numbered_key(&other, 2);
+    ck_assert(!table_place_find(reader, &key.key, scratch.clock.boot_ms, &place));
+    put_number(writer, 1, 1);
+    ck_assert(!table_place_find(reader, &other.key, scratch.clock.boot_ms, &place));
+    ck_assert(table_place_find(reader, &key.key, scratch.clock.boot_ms, &place));
+    ck_assert(table_place_holds(&place));
+    put_number(writer, 2, 1); /* of another key */
+    ck_assert(table_place_holds(&place));
+    for (uint32_t version = 2; version < 300; version++) { /* its slot is used again, too */
+        put_number(writer, 1, version);
+        ck_assert(!table_place_holds(&place));
+    }
+    ck_assert(table_place_find(reader, &key.key, scratch.clock.boot_ms, &place));
+    ck_assert(table_place_holds(&place));
+    remove_number(writer, 1);
+    ck_assert(!table_place_holds(&place));
+    ck_assert(!table_place_find(reader, &key.key, scratch.clock.boot_ms, &place));
+    table_reader_close(reader);
+    table_writer_close(writer);
+}
+END_TEST
+
+START_TEST(a_place_in_a_line_of_the_group_is_found_too)
+{
+    struct table_opened opened;
+    struct table_writer *writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, &opened);
+    struct table_reader *reader = scratch_reader(&scratch);
+    struct table_place place;
+    struct numbered key;
+    unsigned found = 0;
+
+    for (uint64_t number = 0; number < 20000; number++)
+        put_number(writer, number, 1);
+    for (uint64_t number = 0; number < 20000; number++) {
+        struct verdict verdict;
+
+        if (number_is_account(number))
+            continue;
+        numbered_key(&key, number);
+        const bool there = read_number(reader, number, &verdict) == TABLE_HIT;
+        CLAIM(table_place_find(reader, &key.key, scratch.clock.boot_ms, &place) == there);
+        CLAIM(!there || table_place_holds(&place));
+        found += there;
+    }
+    ck_assert_uint_gt(found, 10000);
+    table_reader_close(reader);
+    table_writer_close(writer);
+}
+END_TEST
+
+START_TEST(nothing_is_found_where_the_clocks_disagree)
+{
+    struct table_opened opened;
+    struct table_writer *writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, &opened);
+    struct table_reader *reader = scratch_reader(&scratch);
+    struct table_clock other = scratch.clock;
+    struct table_place place;
+    struct numbered key;
+
+    numbered_key(&key, 1);
+    put_number(writer, 1, 1);
+    other.boot_id[0] ^= 1;
+    table_reader_refresh(reader, &other);
+    ck_assert(!table_place_find(reader, &key.key, scratch.clock.boot_ms, &place));
+    table_reader_close(reader);
+    table_writer_close(writer);
+}
+END_TEST
+
+START_TEST(the_epoch_follows_settings_and_rulings)
+{
+    struct table_opened opened;
+    struct table_writer *writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, &opened);
+    struct table_reader *reader = scratch_reader(&scratch);
+
+    ck_assert_uint_eq(table_reader_epoch(reader), 0); /* not told yet: nothing is fresh */
+    table_writer_set_rulings(writer, 5);
+    ck_assert_uint_eq(table_reader_epoch(reader), 0);
+    table_writer_set_settings(writer, 8);
+    const uint32_t first = table_reader_epoch(reader);
+    ck_assert_uint_ne(first, 0);
+    table_writer_set_rulings(writer, 9);
+    ck_assert_uint_ne(table_reader_epoch(reader), first);
+    table_writer_set_rulings(writer, 5);
+    ck_assert_uint_eq(table_reader_epoch(reader), first);
+    table_reader_close(reader);
+    table_writer_close(writer);
+}
+END_TEST
+
 START_TEST(a_replacement_is_what_is_read_from_then_on)
 {
     struct table_writer *writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, NULL);
@@ -871,6 +970,10 @@ static void add_tests(Suite *suite)
 {
     TCase *cases = cases_of(suite, "reading");
     tcase_add_test(cases, what_was_put_is_read_and_nothing_else);
+    tcase_add_test(cases, a_place_holds_until_its_record_is_another);
+    tcase_add_test(cases, a_place_in_a_line_of_the_group_is_found_too);
+    tcase_add_test(cases, nothing_is_found_where_the_clocks_disagree);
+    tcase_add_test(cases, the_epoch_follows_settings_and_rulings);
     tcase_add_test(cases, a_replacement_is_what_is_read_from_then_on);
     tcase_add_test(cases, what_was_removed_is_a_miss_and_can_come_back);
     tcase_add_test(cases, keys_that_overflow_their_line_are_found);

@@ -2,7 +2,8 @@
  * local.c - see local.h.
  *
  * A daemon that was stopped takes its folder away, and the next one begins a table that the old one
- * knows nothing of. So a table whose writer shows no life is looked for again by its name.
+ * knows nothing of. So a table whose file is gone, or whose writer shows no life, is looked for
+ * again by its name.
  */
 #include "ipc/client/local.h"
 
@@ -65,7 +66,7 @@ static void table_refresh(struct table_reader **reader, const char *directory,
 
     if (*reader != NULL) {
         table_reader_refresh(*reader, clock);
-        if (heartbeat_of(*reader) + SILENT_MS > clock->boot_ms)
+        if (heartbeat_of(*reader) + SILENT_MS > clock->boot_ms && !table_reader_is_gone(*reader))
             return;
     }
     if (table_reader_open(&other, directory, clock, why, sizeof why) != 0)
@@ -106,7 +107,7 @@ enum frame_error local_decide(const struct local *local, struct local_answer *ou
     const struct table_reader *verdicts = local->verdicts;
     const uint32_t epoch = verdicts != NULL ? table_reader_epoch(verdicts) : 0;
     enum frame_error error =
-        decide_begin(&out->decision, asked, local->users, arrived_ms, now_s, why);
+        decide_begin(&out->decision, asked, local->users, arrived_ms, now_ms, now_s, why);
 
     if (error != FRAME_ERROR_NONE)
         return error;

@@ -104,8 +104,8 @@ static enum frame_error sender_read(struct decision *decision, const struct fram
 }
 
 enum frame_error decide_begin(struct decision *decision, const struct frame_decide *asked,
-                              const struct table_reader *users, uint64_t arrived_ms, int64_t now_s,
-                              const char **why)
+                              const struct table_reader *users, uint64_t arrived_ms,
+                              uint64_t now_ms, int64_t now_s, const char **why)
 {
     enum frame_error error;
 
@@ -119,7 +119,7 @@ enum frame_error decide_begin(struct decision *decision, const struct frame_deci
     decision->enforced = asked->enforced;
     error = recipient_read(decision, asked, why);
     if (error == FRAME_ERROR_NONE)
-        error = sender_read(decision, asked, users, arrived_ms, why);
+        error = sender_read(decision, asked, users, now_ms, why);
     decision->not_before_ms = asked->own_freshness ? asked_not_before(asked, arrived_ms)
                                                    : window_not_before(decision, arrived_ms);
     return error;

@@ -45,10 +45,11 @@ struct decision {
 bool decide_address(char ascii[FRAME_ADDRESS_MAX], const char *address);
 
 /* FRAME_ERROR_NONE, or what to answer instead, with a constant sentence. `users` NULL: there is no
- * users' table, so who demands what is unknown. */
+ * users' table, so who demands what is unknown. What is demanded is read as of now; how fresh the
+ * evidence must be counts from the arrival. */
 enum frame_error decide_begin(struct decision *decision, const struct frame_decide *asked,
-                              const struct table_reader *users, uint64_t arrived_ms, int64_t now_s,
-                              const char **why);
+                              const struct table_reader *users, uint64_t arrived_ms,
+                              uint64_t now_ms, int64_t now_s, const char **why);
 
 /* Is mail for the domain sent by another way than its own mail hosts (a transport map)? Then `own`
  * is where it would go, and what is ruled there holds too (PIT-14). */

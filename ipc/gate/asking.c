@@ -25,11 +25,29 @@
 
 /* --- answers in order --- */
 
+static struct question **sent_at(struct gate *gate, uint64_t id)
+{
+    struct question **at = &gate->by_id[id % IDS];
+
+    while (*at != NULL && (*at)->id != id)
+        at = &(*at)->next_id;
+    return at;
+}
+
+/* Its answer is here, or wanted by nobody any more. */
+static void question_home(struct gate *gate, struct question *question)
+{
+    struct question **at = sent_at(gate, question->id);
+
+    if (question->sent && *at == question)
+        *at = question->next_id;
+    question->sent = false;
+}
+
 static void question_free(struct gate *gate, struct question *question)
 {
     wheel_disarm(gate->wheel, &question->timer);
-    if (question->sent && gate->by_id[question->id % IDS] == question)
-        gate->by_id[question->id % IDS] = NULL;
+    question_home(gate, question);
     pool_give(gate->questions, question);
 }
 
@@ -85,6 +103,11 @@ void asking_say(struct gate *gate, struct stream *stream, const char *bytes, siz
     question->answered = true;
 }
 
+void asking_room(struct gate *gate, struct stream *stream)
+{
+    client_flush(gate, stream);
+}
+
 void asking_gone(struct gate *gate, struct stream *stream)
 {
     struct client *client = stream_state(stream);
@@ -105,32 +128,44 @@ static uint64_t keep_until(const struct local_answer *local, uint64_t now_ms)
 {
     const struct verdict *verdict = &local->known.verdict;
     const uint64_t not_before_ms = local->decision.not_before_ms;
-    const uint64_t refresh_ms = verdict->began_ms + verdict_refresh_ms(verdict);
+    const uint64_t refresh_ms = verdict_refresh_ms(verdict);
     uint64_t until_ms = now_ms + 1000;
 
     if (not_before_ms == now_ms) /* live */
         return 0;
     if (verdict->valid_until_ms < until_ms)
         until_ms = verdict->valid_until_ms;
-    if (refresh_ms < until_ms && not_before_ms == 0)
-        until_ms = refresh_ms;
+    if ((not_before_ms == 0 || refresh_ms != VERDICT_GOOD_MS) &&
+        verdict->began_ms + refresh_ms < until_ms)
+        until_ms = verdict->began_ms + refresh_ms;
     if (not_before_ms != 0 && verdict->began_ms + (now_ms - not_before_ms) < until_ms)
         until_ms = verdict->began_ms + (now_ms - not_before_ms);
     return until_ms;
 }
 
-/* An answer of a policy map may only become stricter for some seconds. */
-static size_t steady(struct gate *gate, const struct ask *ask, const struct local_answer *local,
-                     const struct table_place *place, char *out, size_t size)
+/* By what an answer can be kept that is made from a record: taken before the record is read, so
+ * that what changes meanwhile makes it void. */
+struct mark {
+    struct table_place place;
+    uint32_t epoch;
+    bool there;
+};
+
+/* An answer of a policy map may only become stricter for some seconds. Our trouble tells nothing of
+ * the next hop: that it is not to be sent now holds for now alone (law 3). */
+static size_t steady(struct gate *gate, const struct ask *ask, const struct outcome *outcome,
+                     const struct local_answer *local, const struct mark *mark, char *out,
+                     size_t size)
 {
     const struct recent_answer fresh = {out, size, ask->strictness};
-    const struct table_reader *verdicts = local_verdicts(gate->local);
-    const uint32_t epoch = verdicts != NULL ? table_reader_epoch(verdicts) : 0;
-    const uint64_t until_ms = place != NULL && local != NULL ? keep_until(local, gate->now_ms) : 0;
-    const struct recent_answer *given =
-        recent_stricter(gate->recent, ask->key, ask->key_size, &fresh, place, gate->moved, epoch,
-                        until_ms, gate->now_ms);
+    const bool keep = local != NULL && mark != NULL && mark->there;
+    const struct recent_answer *given;
 
+    if (ask->strictness == STRICTNESS_FAIL && outcome->trouble)
+        return size;
+    given = recent_stricter(gate->recent, ask->key, ask->key_size, &fresh,
+                            keep ? &mark->place : NULL, gate->moved, keep ? mark->epoch : 0,
+                            keep ? keep_until(local, gate->now_ms) : 0, gate->now_ms);
     if (given->strictness > ask->strictness)
         counter_add(&gate->counts.steadied, 1);
     if (given->bytes != out)
@@ -139,12 +174,12 @@ static size_t steady(struct gate *gate, const struct ask *ask, const struct loca
 }
 
 static size_t render(struct gate *gate, struct ask *ask, const struct outcome *outcome,
-                     const struct local_answer *local, const struct table_place *place, char *out)
+                     const struct local_answer *local, const struct mark *mark, char *out)
 {
     size_t size = ask->render(gate, ask, outcome, out, GATE_ANSWER);
 
     if (ask->is_policy && size > 0)
-        size = steady(gate, ask, local, place, out, size);
+        size = steady(gate, ask, outcome, local, mark, out, size);
     CHECK(size > 0 && size <= GATE_ANSWER);
     return size;
 }
@@ -204,6 +239,14 @@ static bool tables_are_enough(const struct ask *ask, const struct from_tables *f
            (from->good && (ask->asked.inbound || local_is_enough(&from->local)));
 }
 
+/* Somebody who could tell more was asked in vain, or not at all. */
+static void in_trouble(struct gate *gate, struct from_tables *from, const char *why)
+{
+    from->outcome.trouble = true;
+    from->outcome.why = why;
+    counter_add(&gate->counts.trouble, 1);
+}
+
 /* Nobody who could tell more is there: good enough to go on with? */
 static bool tables_will_do(const struct from_tables *from)
 {
@@ -239,14 +282,18 @@ static void message_of(struct mxw_message *message, const struct gate *gate, con
     message->enforced = asked->enforced;
 }
 
-static void question_send(struct gate *gate, struct question *question)
+/* False: not now. */
+static bool question_send(struct gate *gate, struct question *question)
 {
     struct mxw_message message;
 
     message_of(&message, gate, &question->ask, question->arrived_ms);
     question->sent = link_ask(gate->link, &message, &question->id);
-    if (question->sent)
-        gate->by_id[question->id % IDS] = question;
+    if (!question->sent)
+        return false;
+    question->next_id = gate->by_id[question->id % IDS];
+    gate->by_id[question->id % IDS] = question;
+    return true;
 }
 
 static void ask_in_passing(struct gate *gate, const struct ask *ask)
@@ -281,47 +328,51 @@ static void ask_and_wait(struct gate *gate, struct stream *stream, const struct 
     }
     counter_add(&gate->counts.refused, 1);
     log_warning("questions-full", "answering from the tables");
-    if (!from->good)
-        from->outcome.why = NO_ROOM;
+    in_trouble(gate, from, NO_ROOM);
     asking_say(gate, stream, reply, render(gate, &now, &from->outcome, NULL, NULL, reply));
 }
 
-static bool place_of(const struct gate *gate, const struct frame_decide *asked,
-                     struct table_place *place)
+static void mark_take(struct mark *mark, const struct gate *gate, const struct frame_decide *asked)
 {
     const struct table_reader *verdicts = local_verdicts(gate->local);
     char text[NEXT_HOP_TEXT_MAX];
     struct next_hop next_hop;
     struct table_key key;
 
-    return verdicts != NULL &&
-           next_hop_parse(&next_hop, asked->recipient, strlen(asked->recipient)) == NAME_OK &&
-           table_key_make(&key, text, next_hop_text(&next_hop, text)) &&
-           table_place_find(verdicts, &key, gate->now_ms, place);
+    mark->epoch = verdicts != NULL ? table_reader_epoch(verdicts) : 0;
+    mark->there =
+        verdicts != NULL &&
+        next_hop_parse(&next_hop, asked->recipient, strlen(asked->recipient)) == NAME_OK &&
+        table_key_make(&key, text, next_hop_text(&next_hop, text)) &&
+        table_place_find(verdicts, &key, gate->now_ms, &mark->place);
 }
 
 void asking_answer(struct gate *gate, struct stream *stream, const struct ask *ask)
 {
     struct ask now = *ask;
     struct from_tables from;
-    struct table_place place;
+    struct mark mark = {0};
     char reply[GATE_ANSWER];
-    bool has_place, enough;
+    bool enough;
 
     counter_add(&gate->counts.asked, 1);
-    has_place = ask->is_policy && place_of(gate, &ask->asked, &place); /* before it is read */
+    if (ask->is_policy)
+        mark_take(&mark, gate, &ask->asked);
     ask_tables(gate, ask, gate->now_ms, &from);
     enough = tables_are_enough(ask, &from);
     if (!enough && !ask->at_once && (link_is_up(gate->link) || !tables_will_do(&from))) {
         ask_and_wait(gate, stream, ask, &from);
         return;
     }
-    if (!enough)
+    if (!enough) {
         ask_in_passing(gate, ask);
+        if (!ask->at_once)
+            in_trouble(gate, &from, AWAY);
+    }
     counter_add(&gate->counts.from_table, 1);
-    asking_say(gate, stream, reply,
-               render(gate, &now, &from.outcome, enough && from.good ? &from.local : NULL,
-                      enough && from.good && has_place ? &place : NULL, reply));
+    asking_say(
+        gate, stream, reply,
+        render(gate, &now, &from.outcome, enough && from.good ? &from.local : NULL, &mark, reply));
 }
 
 /* --- answers, or none --- */
@@ -332,23 +383,22 @@ static void answer_from_tables(struct gate *gate, struct question *question, con
     struct from_tables from;
 
     ask_tables(gate, &question->ask, question->arrived_ms, &from);
-    if (!from.good && !from.outcome.invalid) {
-        from.outcome.why = why;
-        counter_add(&gate->counts.trouble, 1);
-    }
+    if (!tables_are_enough(&question->ask, &from))
+        in_trouble(gate, &from, why);
     question_answer(gate, question, &from.outcome);
 }
 
 static void link_answered(void *context, const struct mxw_result *result)
 {
     struct gate *gate = context;
-    struct question *question = gate->by_id[result->id % IDS];
+    struct question *question = *sent_at(gate, result->id);
     struct outcome outcome = {.why = result->sentence};
 
-    if (question == NULL || question->id != result->id || question->answered)
+    if (question == NULL)
         return; /* nobody waits for it any more */
-    gate->by_id[result->id % IDS] = NULL;
-    question->sent = false;
+    question_home(gate, question);
+    if (question->answered)
+        return; /* by the deadline; those before it are not */
     if (result->status == MXW_OK && result->decided)
         outcome.decision = &result->decision;
     else if (result->status == MXW_INVALID)
@@ -368,8 +418,9 @@ static void link_up(void *context)
     for (uint32_t slot = 0; slot < GATE_QUESTIONS; slot++) {
         struct question *question = pool_at(gate->questions, slot);
 
-        if (question != NULL && !question->answered && !question->sent)
-            question_send(gate, question);
+        if (question != NULL && !question->answered && !question->sent &&
+            !question_send(gate, question))
+            return; /* the others when there is room */
     }
 }
 
@@ -384,12 +435,17 @@ static void link_lost(void *context)
         struct question *question = pool_at(gate->questions, slot);
         struct from_tables from;
 
-        if (question == NULL || question->answered || !question->sent)
+        if (question == NULL || !question->sent)
             continue;
         question->sent = false;
+        if (question->answered)
+            continue;
         ask_tables(gate, &question->ask, question->arrived_ms, &from);
-        if (tables_will_do(&from))
-            question_answer(gate, question, &from.outcome);
+        if (!tables_will_do(&from))
+            continue;
+        if (!tables_are_enough(&question->ask, &from))
+            in_trouble(gate, &from, AWAY);
+        question_answer(gate, question, &from.outcome);
     }
 }
 

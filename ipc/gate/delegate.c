@@ -89,17 +89,16 @@ static bool is_refused_here(const struct mxw_decision *decision)
            !decision->limited;
 }
 
-/* The profile is known, but not what becomes of the mail: the delivery will tell. */
+/* Who asks for a refusal here wants to know here: if nobody can tell, it is as his profile says. */
 static size_t render_submission(struct gate *gate, struct ask *ask, const struct outcome *outcome,
                                 char *out, size_t size)
 {
     const struct mxw_decision *decision = outcome->decision;
     char reply[32];
 
-    (void)ask;
     if (decision == NULL && outcome->invalid)
         return render_action(out, size, DUNNO, "");
-    if (decision == NULL)
+    if (decision == NULL || outcome->trouble)
         return ask->passes_trouble ? render_action(out, size, DUNNO, "")
                                    : render_action(out, size, TEMPORARY, outcome->why);
     if (!is_refused_here(decision))
@@ -121,6 +120,21 @@ static bool is_looked_at(const struct account_demand *demand)
         return false;
     return observed || (demand->guaranteed && demand->profile.refuse_at_rcpt) ||
            (demand->alias_sends && demand->alias_profile.refuse_at_rcpt);
+}
+
+/* No profile that is in force and refuses here wants the client to come again. */
+static bool passes_trouble(const struct account_demand *demand)
+{
+    const struct profile *const profiles[] = {
+        demand->guaranteed && !demand->switched_off ? &demand->profile : NULL,
+        demand->alias_sends ? &demand->alias_profile : NULL,
+    };
+
+    for (size_t i = 0; i < sizeof profiles / sizeof *profiles; i++)
+        if (profiles[i] != NULL && !profiles[i]->observe && profiles[i]->refuse_at_rcpt &&
+            profiles[i]->trouble != TROUBLE_PASS)
+            return demand->observe;
+    return demand->known;
 }
 
 static void submission_ask(struct gate *gate, struct stream *stream,
@@ -145,8 +159,7 @@ static void submission_ask(struct gate *gate, struct stream *stream,
     }
     if (request->sasl_username[0] != '\0')
         ask.asked.facts = FACT_AUTHENTICATED;
-    ask.passes_trouble =
-        demand.known && demand.guaranteed && demand.profile.trouble == TROUBLE_PASS;
+    ask.passes_trouble = passes_trouble(&demand);
     ask.render = render_submission;
     asking_answer(gate, stream, &ask);
 }

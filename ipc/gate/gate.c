@@ -19,7 +19,8 @@
 static const struct ring_limits ring_limits = {
     .submissions = 1024, .receive_buffers = 256, .receive_bytes = GATE_RECEIVE};
 
-#define SLEEP_MS 1000 /* the heartbeat is not older */
+#define SLEEP_MS   1000                                /* the heartbeat is not older */
+#define FULL_TURNS (2 * GATE_CONNECTIONS / RING_BATCH) /* see all that can be there at once */
 
 void gate_transport(const struct gate *gate, const char *profile, char *out, size_t size)
 {
@@ -52,6 +53,11 @@ static struct stream_taken client_take(void *context, struct stream *stream, con
         break;
     }
     return lines_take(gate, stream, bytes, size, ended);
+}
+
+static void client_room(void *context, struct stream *stream)
+{
+    asking_room(context, stream);
 }
 
 static void client_gone(void *context, struct stream *stream)
@@ -109,8 +115,10 @@ static int gate_turn(struct gate *gate, bool busy)
     clocks_read(gate);
     if (count < 0)
         return count;
-    if (count == RING_BATCH)
-        return 0; /* deadlines only when all that came was seen */
+    /* Deadlines only when all that came was seen; and nobody who never pauses puts them off. */
+    if (count == RING_BATCH && ++gate->full_turns < FULL_TURNS)
+        return 0;
+    gate->full_turns = 0;
     while ((timer = wheel_take_due(gate->wheel, gate->now_ms)) != NULL)
         timer_due(gate, timer);
     return 0;
@@ -166,6 +174,7 @@ static int open_streams(struct gate *gate)
                                              .idle_ms = options->idle_ms};
     const struct stream_owner owner = {.context = gate,
                                        .take = client_take,
+                                       .room = client_room,
                                        .gone = client_gone,
                                        .state_bytes = sizeof(struct client)};
     int error = streams_create(&gate->streams, gate->ring, gate->wheel, &settings, &owner);

@@ -24,7 +24,9 @@
 struct outcome {
     const struct mxw_decision *decision; /* NULL: there is none */
     bool invalid;                        /* not a name or profile: final; else our trouble */
-    const char *why;                     /* without a decision: a sentence */
+    bool trouble;    /* ours: what the tables know is less than was asked for, and nobody who
+                      * could tell more did */
+    const char *why; /* of trouble, or without a decision: a sentence */
 };
 
 struct ask;
@@ -39,7 +41,7 @@ struct ask {
     bool at_once;        /* from the tables, whatever they know; the daemon only looks meanwhile */
     bool is_policy;      /* of a map: may only become stricter, and may be kept */
     bool guaranteed;     /* the map of a profile */
-    bool passes_trouble; /* the profile lets mail in where nobody can tell */
+    bool passes_trouble; /* mail is let in where nobody can tell */
     uint8_t strictness;  /* of policies: of what was rendered, for who keeps it */
     pid_t process;
     uint16_t key_size; /* of policies: map and key, as they came */
@@ -48,8 +50,9 @@ struct ask {
 
 /* One that waits: for the daemon, or for those before it on its connection. */
 struct question {
-    struct question *next; /* on the same connection */
-    struct stream *stream; /* NULL: it has gone */
+    struct question *next;    /* on the same connection */
+    struct question *next_id; /* of those that were sent: in the same place of `by_id` */
+    struct stream *stream;    /* NULL: it has gone */
     struct ask ask;
     struct wheel_timer timer;
     uint64_t arrived_ms, id; /* id: libmxward's */
@@ -69,7 +72,7 @@ struct gate_counts {
     counter filters_final, filters_left;
 };
 
-#define IDS 4096 /* more than questions: which one an id is of */
+#define IDS 2048 /* places for those that were sent, by libmxward's id; a power of two */
 
 struct gate {
     const struct gate_options *options;
@@ -84,6 +87,7 @@ struct gate {
     struct question *by_id[IDS];
     struct wheel_timer refresh;
     uint32_t moved; /* tables were looked for: places are void */
+    uint32_t full_turns;
     uint64_t now_ms;
     int64_t now_s;
     _Atomic uint64_t heartbeat_ms;
@@ -99,6 +103,7 @@ enum { GATE_OPERATION_DEADLINE = 16, GATE_OPERATION_REFRESH, GATE_OPERATION_WAKE
 void asking_answer(struct gate *gate, struct stream *stream, const struct ask *ask);
 /* Without asking anybody. In order with those that wait. */
 void asking_say(struct gate *gate, struct stream *stream, const char *bytes, size_t size);
+void asking_room(struct gate *gate, struct stream *stream);
 void asking_gone(struct gate *gate, struct stream *stream);
 void asking_due(struct gate *gate, struct wheel_timer *timer);
 extern const struct link_owner asking_link_owner; /* context to be filled in */
@@ -111,6 +116,8 @@ struct stream_taken delegate_take(struct gate *gate, struct stream *stream, cons
 struct stream_taken lines_take(struct gate *gate, struct stream *stream, const char *bytes,
                                size_t size, bool ended);
 
+/* What a mail server would enforce with Postfix's text is never less than encryption. */
+bool gate_is_mandatory(const char *policy);
 /* The transport of a profile, as Postfix's maps want it. */
 void gate_transport(const struct gate *gate, const char *profile, char *out, size_t size);
 

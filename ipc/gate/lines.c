@@ -9,6 +9,8 @@
  *   inbound recipient=… client_address=… tls=TLSv1.3
  *   ping                     is the gate there, and the daemon?
  *
+ * What is not of the request is refused: a key that we did not read might have demanded something.
+ *
  * Every answer has `status`: ok, temporary (ask again, or defer) or invalid (what was asked is no
  * name, no profile, no request). Without a status of ok there is no action: who fails to look at it
  * finds nothing that says "send".
@@ -21,19 +23,36 @@
 #include <stdio.h>
 #include <string.h>
 
+static size_t status_line(char *out, size_t size, const char *status, const char *text)
+{
+    struct line_answer answer;
+
+    line_begin(&answer, out, size);
+    line_put(&answer, "status", status);
+    line_put(&answer, "text", text);
+    return line_end(&answer);
+}
+
 static void say_status(struct gate *gate, struct stream *stream, const char *status,
                        const char *text)
 {
-    struct line_answer answer;
     char reply[GATE_ANSWER];
 
-    line_begin(&answer, reply, sizeof reply);
-    line_put(&answer, "status", status);
-    line_put(&answer, "text", text);
-    asking_say(gate, stream, reply, line_end(&answer));
+    asking_say(gate, stream, reply, status_line(reply, sizeof reply, status, text));
 }
 
 /* --- a decision --- */
+
+/* A list of keys stands in for DANE where Postfix cannot do it (shm/postfix.c), and others can;
+ * only behind an unsigned MX record they cannot either, and what is left is encryption. */
+static const char *keys_word(const struct mxw_decision *decision)
+{
+    if (decision->guarantees >= LEVEL_AUTHENTICATED)
+        return "dane";
+    return strcmp(decision->demand_name, level_name(LEVEL_DANE_INSECURE_MX)) == 0
+               ? "hold"
+               : "encrypt-try-dane";
+}
 
 /* The policy in words that a mail program without Postfix's table can act on: Exim's transports
  * (tools/exim) are called so. */
@@ -42,9 +61,8 @@ static const char *delivery_word(const struct mxw_decision *decision)
     static const struct {
         const char *level, *word;
     } words[] = {
-        {"may", "may"},         {"encrypt", "encrypt"},
-        {"dane", "try-dane"},   {"dane-only", "dane"},
-        {"secure", "verified"}, {"fingerprint", "encrypt-try-dane"}, /* shm/postfix.c says why */
+        {"may", "may"},        {"encrypt", "encrypt"}, {"dane", "try-dane"},
+        {"dane-only", "dane"}, {"secure", "verified"},
     };
     const size_t length = strcspn(decision->policy, " ");
 
@@ -52,6 +70,8 @@ static const char *delivery_word(const struct mxw_decision *decision)
         return "hold";
     if (decision->policy_kind == MXW_POLICY_DEFAULT)
         return "default";
+    if (strncmp(decision->policy, "fingerprint ", sizeof "fingerprint " - 1) == 0)
+        return keys_word(decision);
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strlen(words[i].level) == length &&
             memcmp(decision->policy, words[i].level, length) == 0)
@@ -86,6 +106,7 @@ static void decision_put(struct line_answer *answer, const struct mxw_decision *
     line_put(answer, "level", decision->level_name);
     line_put(answer, "host", decision->host);
     line_put(answer, "insecure", decision->insecure ? "yes" : "no");
+    line_put(answer, "limited", decision->limited ? "yes" : "no");
     line_put(answer, "refuse_at_rcpt", decision->refuse_at_rcpt ? "yes" : "no");
     if (decision->observed)
         line_put(answer, "would", decision->would_name);
@@ -98,21 +119,42 @@ static void decision_put(struct line_answer *answer, const struct mxw_decision *
     line_put(answer, "policy", decision->policy);
 }
 
-static size_t render_line(struct gate *gate, struct ask *ask, const struct outcome *outcome,
-                          char *out, size_t size)
+static size_t decision_line(char *out, size_t size, const struct mxw_decision *decision)
 {
     struct line_answer answer;
 
-    (void)gate, (void)ask;
     line_begin(&answer, out, size);
-    if (outcome->decision != NULL) {
-        line_put(&answer, "status", "ok");
-        decision_put(&answer, outcome->decision);
-    } else {
-        line_put(&answer, "status", outcome->invalid ? "invalid" : "temporary");
-        line_put(&answer, "text", outcome->why);
-    }
+    line_put(&answer, "status", "ok");
+    decision_put(&answer, decision);
     return line_end(&answer);
+}
+
+/* As in Postfix's map: of a profile is told what cannot be less than encryption, or that there is
+ * nothing to tell. */
+static bool is_too_mild(const struct ask *ask, const struct mxw_decision *decision)
+{
+    return ask->guaranteed && decision->policy_kind != MXW_POLICY_NONE &&
+           (decision->policy_kind != MXW_POLICY_TEXT || !gate_is_mandatory(decision->policy));
+}
+
+static size_t render_line(struct gate *gate, struct ask *ask, const struct outcome *outcome,
+                          char *out, size_t size)
+{
+    const struct mxw_decision *decision = outcome->decision;
+    const char *why = outcome->why;
+    size_t length = 0;
+
+    (void)gate;
+    if (decision != NULL && is_too_mild(ask, decision)) {
+        decision = NULL;
+        why = "the profile demands less than encryption";
+    }
+    if (decision != NULL) {
+        length = decision_line(out, size, decision);
+        why = "an answer that cannot be said";
+    }
+    return length > 0 ? length
+                      : status_line(out, size, outcome->invalid ? "invalid" : "temporary", why);
 }
 
 /* --- requests --- */
@@ -208,7 +250,7 @@ static void decide_line(struct gate *gate, struct stream *stream,
     ask_line(gate, stream, request, &ask);
 }
 
-/* Of a next hop, whoever sends: the sender must not be given. */
+/* Of a next hop, whoever sends. */
 static void policy_line(struct gate *gate, struct stream *stream,
                         const struct line_request *request, bool guaranteed)
 {
@@ -224,6 +266,7 @@ static void policy_line(struct gate *gate, struct stream *stream,
         return;
     }
     snprintf(ask.asked.recipient, sizeof ask.asked.recipient, "%s", next_hop);
+    ask.guaranteed = guaranteed;
     ask.asked.enforced = guaranteed;
     ask_line(gate, stream, request, &ask);
 }
@@ -293,24 +336,78 @@ static void ping_line(struct gate *gate, struct stream *stream)
     asking_say(gate, stream, reply, line_end(&answer));
 }
 
+static void next_hop_line(struct gate *gate, struct stream *stream,
+                          const struct line_request *request)
+{
+    policy_line(gate, stream, request, false);
+}
+
+static void guarantee_line(struct gate *gate, struct stream *stream,
+                           const struct line_request *request)
+{
+    policy_line(gate, stream, request, true);
+}
+
+static void ping_request(struct gate *gate, struct stream *stream,
+                         const struct line_request *request)
+{
+    (void)request;
+    ping_line(gate, stream);
+}
+
+static const struct request_row {
+    const char *command;
+    const char *keys; /* that it may have, each between blanks */
+    void (*answer)(struct gate *gate, struct stream *stream, const struct line_request *request);
+} requests[] = {
+    {"decide", " recipient sender sasl next_hop profile facts live keys ", decide_line},
+    {"policy", " next_hop live ", next_hop_line},
+    {"guarantee", " profile next_hop live ", guarantee_line},
+    {"sender", " sender ", sender_line},
+    {"inbound", " recipient client_address tls ", inbound_line},
+    {"ping", " ", ping_request},
+};
+
+static bool is_switch(const char *key)
+{
+    return strcmp(key, "live") == 0 || strcmp(key, "keys") == 0;
+}
+
+/* NULL, or what is wrong with it. */
+static const char *fields_judge(const struct request_row *row, const struct line_request *request)
+{
+    for (unsigned i = 0; i < request->count; i++) {
+        const char *key = request->fields[i].key, *value = request->fields[i].value;
+        char between[LINE_REQUEST_MAX + 3];
+
+        snprintf(between, sizeof between, " %s ", key);
+        if (strstr(row->keys, between) == NULL)
+            return "a key that this request does not have";
+        if (line_value(request, key) != value)
+            return "a key stands there twice";
+        if (is_switch(key) && strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
+            return "live and keys are yes or no";
+    }
+    return NULL;
+}
+
 static void request_answer(struct gate *gate, struct stream *stream,
                            const struct line_request *request)
 {
-    if (strcmp(request->command, "decide") == 0)
-        decide_line(gate, stream, request);
-    else if (strcmp(request->command, "policy") == 0)
-        policy_line(gate, stream, request, false);
-    else if (strcmp(request->command, "guarantee") == 0)
-        policy_line(gate, stream, request, true);
-    else if (strcmp(request->command, "sender") == 0)
-        sender_line(gate, stream, request);
-    else if (strcmp(request->command, "inbound") == 0)
-        inbound_line(gate, stream, request);
-    else if (strcmp(request->command, "ping") == 0)
-        ping_line(gate, stream);
-    else
-        say_status(gate, stream, "invalid",
-                   "there is no such request: decide, policy, guarantee, sender, inbound, ping");
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        const char *why;
+
+        if (strcmp(request->command, requests[i].command) != 0)
+            continue;
+        why = fields_judge(&requests[i], request);
+        if (why != NULL)
+            say_status(gate, stream, "invalid", why);
+        else
+            requests[i].answer(gate, stream, request);
+        return;
+    }
+    say_status(gate, stream, "invalid",
+               "there is no such request: decide, policy, guarantee, sender, inbound, ping");
 }
 
 struct stream_taken lines_take(struct gate *gate, struct stream *stream, const char *bytes,

@@ -26,6 +26,8 @@ struct link {
     uint64_t pause_ms; /* until the next try */
     uint32_t generation, in_flight;
     bool connected, silent, polling, stopping, told;
+    bool broken; /* found when something was asked: said in link_turn, not amid the asking */
+    bool full;   /* something was not sent for want of room */
     struct link_counts counts;
     struct mxw_result result; /* of link_turn alone: it is large */
 };
@@ -38,7 +40,7 @@ static void link_away(struct link *link)
         ring_cancel(link->ring, (struct ring_token){.operation = OPERATION_POLL,
                                                     .generation = link->generation});
     mxw_disconnect(link->mxw);
-    link->connected = link->polling = false;
+    link->connected = link->polling = link->broken = link->full = false;
     link->generation++;
     if (!link->stopping)
         wheel_arm(link->wheel, &link->again, clock_boot_ms() + link->pause_ms);
@@ -69,7 +71,7 @@ static void link_connect(struct link *link)
 
 bool link_is_up(const struct link *link)
 {
-    return link->connected && !link->silent;
+    return link->connected && !link->silent && !link->broken;
 }
 
 void link_is_silent(struct link *link)
@@ -83,13 +85,15 @@ bool link_ask(struct link *link, const struct mxw_message *message, uint64_t *id
 {
     int status;
 
-    if (!link->connected)
+    if (!link->connected || link->broken)
         return false;
     status = mxw_send_message(link->mxw, message, id);
     if (status == MXW_OK)
         counter_add(&link->counts.asked, 1);
-    else if (status != MXW_FULL && status != MXW_INVALID && status != MXW_USAGE)
-        link_away(link);
+    else if (status == MXW_FULL)
+        link->full = true;
+    else if (status != MXW_INVALID && status != MXW_USAGE)
+        link->broken = true;
     return status == MXW_OK;
 }
 
@@ -130,9 +134,13 @@ void link_turn(struct link *link)
 {
     if (!link->connected)
         return;
-    if (mxw_flush(link->mxw) != MXW_OK) {
+    if (link->broken || mxw_flush(link->mxw) != MXW_OK) {
         link_away(link);
         return;
+    }
+    if (link->full) {
+        link->full = false;
+        link->owner.up(link->owner.context);
     }
     link_poll(link);
 }
@@ -160,14 +168,16 @@ int link_create(struct link **out, struct ring *ring, struct wheel *wheel, const
 {
     struct mxw_options options = MXW_OPTIONS_INIT;
     struct link *link = calloc(1, sizeof *link);
+    int status;
 
     if (link == NULL)
         return -ENOMEM;
     options.socket = socket;
     options.program = "mxward-gate";
-    if (mxw_open(&link->mxw, &options) != MXW_OK) {
+    status = mxw_open(&link->mxw, &options);
+    if (status != MXW_OK) {
         free(link);
-        return -EINVAL;
+        return status == MXW_MEMORY ? -ENOMEM : -EINVAL;
     }
     link->ring = ring;
     link->wheel = wheel;

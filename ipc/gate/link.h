@@ -22,7 +22,7 @@ struct link;
 struct link_owner {
     void *context;
     void (*answered)(void *context, const struct mxw_result *result);
-    void (*up)(void *context);   /* connected: what was not sent may be now */
+    void (*up)(void *context);   /* what was not sent may be now: connected, or there is room */
     void (*lost)(void *context); /* nothing that was sent will be answered */
 };
 
@@ -45,7 +45,7 @@ bool link_is_up(const struct link *link);
 /* A question that was sent before its deadline had no answer by then: until something comes, the
  * daemon is silent. */
 void link_is_silent(struct link *link);
-/* False: not now (it is not there, or takes nothing). */
+/* False: not now (it is not there, or takes nothing). Calls nothing of the owner's. */
 bool link_ask(struct link *link, const struct mxw_message *message, uint64_t *id);
 /* Once a turn: sends what was asked, takes what came. */
 void link_turn(struct link *link);

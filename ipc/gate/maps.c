@@ -49,8 +49,7 @@ static void say(struct gate *gate, struct stream *stream, enum socketmap_status 
 
 /* --- policies --- */
 
-/* What Postfix would enforce with it is never less than encryption. */
-static bool is_mandatory(const char *policy)
+bool gate_is_mandatory(const char *policy)
 {
     static const char *const levels[] = {"encrypt ", "dane-only ", "fingerprint ", "verify ",
                                          "secure "};
@@ -92,7 +91,7 @@ static size_t render_policy(struct gate *gate, struct ask *ask, const struct out
     if (is_held(decision) || decision->policy_kind == MXW_POLICY_NONE)
         return reply_put(out, size, SOCKETMAP_TEMP, decision->text);
     if (ask->guaranteed &&
-        (decision->policy_kind != MXW_POLICY_TEXT || !is_mandatory(decision->policy)))
+        (decision->policy_kind != MXW_POLICY_TEXT || !gate_is_mandatory(decision->policy)))
         return reply_put(out, size, SOCKETMAP_TEMP,
                          "the profile demands less than encryption: such a profile has no map");
     if (decision->policy_kind == MXW_POLICY_TEXT) {
@@ -233,7 +232,7 @@ static void dsn_ask(struct gate *gate, struct stream *stream,
     log_notice("stopped", "profile=%s next_hop=%s code=%s %s", profile, delivery->next_hop,
                decision.code, decision.text);
     snprintf(answer, sizeof answer, "%s %s%s%s", decision.code, decision.text,
-             gate->options->help != NULL ? " " : "",
+             gate->options->help != NULL ? ". " : "",
              gate->options->help != NULL ? gate->options->help : "");
     say(gate, stream, SOCKETMAP_OK, answer);
 }

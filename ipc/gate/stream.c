@@ -209,7 +209,7 @@ void stream_put(struct streams *streams, struct stream *stream, const void *byte
     (void)streams;
     CHECK(size <= stream_room(stream));
     if (stream->out_used == 0)
-        stream->stalled_ms = stream->heard_ms;
+        stream->stalled_ms = clock_boot_ms();
     memcpy(stream->output + tail, bytes, first);
     memcpy(stream->output, (const char *)bytes + first, size - first);
     stream->out_used += (uint32_t)size;
@@ -241,9 +241,9 @@ static bool stream_receive(struct streams *streams, struct stream *stream)
 
 static bool is_finished(const struct stream *stream)
 {
-    if (stream->out_used > 0)
+    if (stream->out_used > 0 || stream->waiting > 0)
         return false;
-    return stream->finishing || (stream->ended && stream->waiting == 0 && !stream->ready);
+    return stream->finishing || (stream->ended && !stream->ready);
 }
 
 /* Moves on whatever can move. After it the stream may be gone. */
@@ -273,6 +273,7 @@ static void send_completed(struct streams *streams, struct stream *stream, int32
     stream->out_head = (stream->out_head + (uint32_t)result) & OUTPUT_MASK;
     stream->out_used -= (uint32_t)result;
     stream->stalled_ms = clock_boot_ms();
+    streams->owner.room(streams->owner.context, stream);
     stream_go_on(streams, stream);
 }
 

@@ -37,6 +37,8 @@ struct stream_owner {
      * again for what is behind, until it takes nothing. */
     struct stream_taken (*take)(void *context, struct stream *stream, const char *bytes,
                                 size_t size, bool ended);
+    /* Some of what was put has gone out: there is room again. */
+    void (*room)(void *context, struct stream *stream);
     /* The connection is gone: nothing can be answered any more. */
     void (*gone)(void *context, struct stream *stream);
     size_t state_bytes; /* of the owner's own, zeroed for each connection: stream_state */

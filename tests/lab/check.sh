@@ -6,6 +6,9 @@
 . "$here/decisions.sh"
 . "$here/policies.sh"
 . "$here/feed.sh"
+. "$here/mta.sh"
+. "$here/stories.sh"
+. "$here/exim.sh"
 
 failed=''
 phase() { # FUNCTION WORDS…
@@ -41,7 +44,24 @@ phase loss_of_tls_is_held "who did TLS and does it no more is held, and an admin
 phase keys_are_told "a recipient's key in signed DNS is told, and sends nothing (S14, DANE-44)"
 phase rules_hold "an administrator's rules hold for everybody"
 phase derivations_are_whole "a derivation has demands, evidence, row, price, and what would change it"
+if can_run_mta; then
+    phase guaranteed_mail_comes_back "real mail to three: two arrive, the third comes back with the cause (S1, S2, S7)"
+    phase exception_lets_one_domain_through "real mail: off for one domain, the others keep the guarantee, on again by itself (S5)"
+    phase replies_and_forwards_leave "real mail: an automatic reply and a forward leave (S8)"
+    phase without_guarantee_all_arrive "real mail: without the guarantee all arrive"
+    phase lost_tls_is_held "real mail: who lost TLS gets nothing in clear, an administrator is shown it, and decides (S10)"
+    phase secure_alias_holds_both_ways "real mail: a secure alias sends and takes only encrypted, but for the trusted hop (S13)"
+    phase settings_are_found_good "postfix-check finds nothing wrong with the lines of tools/postfix"
+    phase thousand_messages_survive "a thousand messages while the daemon is killed, stopped and restarted (law 3)"
+    phase gate_dies "mail waits while mxward-gate is dead, and goes on"
+fi
 phase blocked_look_stops_nothing "a look that is blocked stops no mail (law 1)"
+if exim_can_send; then
+    phase exim_enforces_each_policy "each transport for Exim delivers where it should, and fails closed (PIT-01, DANE-11)"
+    phase exim_gives_the_guarantee "a real Exim: three recipients, two arrive, the third comes back with the cause (S1, S2, S8)"
+    phase exim_asks_at_rcpt "a real Exim refuses at RCPT where the profile asks, and plain mail for secure aliases (S13)"
+    phase exim_waits_for_the_gate "a real Exim without mxward-gate keeps all mail, and delivers it later (law 3)"
+fi
 phase decisions_survive_a_kill "what was acknowledged survives kill -9"
 phase rate_limits_are_respected "a host that limits our rate is left in peace"
 phase late_greetings_are_waited_for "who greets after 10, 15 or 20 seconds is as good as any (TLS-18)"

@@ -208,6 +208,10 @@ guarantee {
 profile "quick" {
     window = 30s
 }
+profile "hasty" {
+    minimum = encrypt
+    refuse_at_rcpt = yes
+}
 END
 }
 

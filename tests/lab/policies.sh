@@ -33,6 +33,7 @@ remote-control:
   control-enable: no
 END
     unbound -d -c "$live/unbound.conf" 2>>"$live/unbound.log" &
+    resolver=$!
     started="$started $!"
     until_ready 10 sh -c 'dig +adflag +time=1 +tries=1 @127.0.0.1 _25._tcp.mx.dane-ee.lab TLSA | grep -q "flags:.* ad"'
 }

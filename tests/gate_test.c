@@ -1,0 +1,1207 @@
+/*
+ * gate_test.c - what mail servers are told, when, and in which order: a whole gate with real
+ * sockets and tables, and a daemon that the test plays.
+ */
+#include "shm/postfix.h"
+#include "tests/gate_support.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#define NOT_OFFERED "4.7.4 TLS is required, but was not offered by host mx1.example.net[192.0.2.1]"
+
+/* The daemon answers the one question that is out; checks that there is one. */
+static void daemon_says(enum action action, const char *policy)
+{
+    struct frame_decide asked;
+    const uint64_t id = daemon_hears(&asked);
+
+    daemon_answers(id, action, policy);
+}
+
+static uint64_t took_ms(uint64_t since_ms)
+{
+    return clock_boot_ms() - since_ms;
+}
+
+/* --- socketmap: which map, which key --- */
+
+START_TEST(a_leading_dot_is_answered_at_once)
+{
+    static const char *const requests[] = {"policy .example.com", "QUERY .com", "query .com",
+                                           "QUERYwithTLSRPT .a.example", "requiretls .com"};
+    const int client = client_open();
+    struct frame_decide asked;
+
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++)
+        ck_assert_str_eq(query(client, requests[i]), "NOTFOUND ");
+    claim_begins(query(client, "guarantee/strict .example.com"), "PERM ");
+    ck_assert_uint_eq(daemon_hears_within(&asked, 50), 0);
+    close(client);
+}
+END_TEST
+
+START_TEST(what_is_no_map_or_no_key_is_said_to_be_none)
+{
+    static const struct {
+        const char *request, *reply;
+    } rows[] = {
+        {"other example.com", "PERM there is no such map"},
+        {"Policy example.com", "PERM there is no such map"},
+        {"guarantee/ example.com", "PERM there is no such map"},
+        {"guarantee example.com", "PERM there is no such map"},
+        {"policy", "PERM a request is"},
+        {"policy ", "NOTFOUND "},
+        {"policy a..b", "NOTFOUND "},
+        {"guarantee/strict ", "PERM this is no next hop"},
+        {"guarantee/strict a..b", "PERM "},
+        {"guarantee/nobody example.com", "PERM there is no such profile"},
+        {"requiretls example.com", "OK enforce"},
+        {"sender ", "NOTFOUND "},
+        {"sender @example.org", "NOTFOUND "},
+    };
+    const int client = client_open();
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        claim_begins(query(client, rows[i].request), rows[i].reply);
+    say(client, "no netstring");
+    close(client);
+}
+END_TEST
+
+static bool is_never_less_than_encryption(const char *reply)
+{
+    static const char *const levels[] = {"OK encrypt ", "OK dane-only ", "OK fingerprint ",
+                                         "OK verify ",  "OK secure ",    "TEMP ",
+                                         "PERM "};
+
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+        if (strncmp(reply, levels[i], strlen(levels[i])) == 0)
+            return true;
+    return false;
+}
+
+/* Whatever the daemon says, right or wrong. */
+START_TEST(guarantee_answers_nothing_below_encryption_or_an_error)
+{
+    const int client = client_open();
+    struct postfix_policy policy;
+    unsigned rows = 0, texts = 0;
+    char request[100];
+
+    for (; postfix_policy_row(&policy, rows); rows++) {
+        for (int how = 0; how < 4; how++) {
+            struct frame_answer answer = answer_of(how == 0   ? ACTION_SEND
+                                                   : how == 1 ? ACTION_DEFER
+                                                              : ACTION_STOP,
+                                                   policy.text);
+            struct frame_decide asked;
+
+            answer.policy_answer = (uint8_t)policy.answer;
+            answer.insecure = how == 2;
+            snprintf(request, sizeof request, "guarantee/strict row%u-%d.example", rows, how);
+            query_send(client, request);
+            const uint64_t id = daemon_hears(&asked);
+            ck_assert_str_eq(asked.profile, "strict");
+            ck_assert_uint_eq(asked.enforced, 1);
+            daemon_send(FRAME_ANSWER, id, &answer);
+            const char *reply = reply_hear(client);
+            ck_assert_msg(is_never_less_than_encryption(reply), "%s: %s", policy.row, reply);
+            texts += strncmp(reply, "OK ", 3) == 0;
+            if (how == 3) /* refused for another reason: no policy says so */
+                claim_begins(reply, "TEMP ");
+        }
+    }
+    ck_assert_uint_gt(rows, 30);
+    ck_assert_uint_gt(texts, 20);
+    close(client);
+}
+END_TEST
+
+START_TEST(a_next_hop_in_brackets_is_answered_from_what_is_known_and_looked_at_meanwhile)
+{
+    const int client = client_open();
+    const uint64_t from_ms = clock_boot_ms();
+    struct frame_decide asked;
+
+    ck_assert_str_eq(query(client, "policy [mx.example.com]"), "NOTFOUND ");
+    claim_begins(query(client, "guarantee/strict [mx.example.com]:587"), "OK encrypt ");
+    ck_assert_uint_lt(took_ms(from_ms), DEADLINE_MS);
+    daemon_answers(daemon_hears(&asked), ACTION_SEND, NULL);
+    ck_assert_str_eq(asked.recipient, "[mx.example.com]");
+    daemon_answers(daemon_hears(&asked), ACTION_SEND, NULL);
+    ck_assert_str_eq(asked.recipient, "[mx.example.com]:587");
+    ck_assert_str_eq(query(client, "policy .example"), "NOTFOUND "); /* and nothing came twice */
+    close(client);
+}
+END_TEST
+
+/* --- in order, and all of them --- */
+
+START_TEST(answers_come_in_the_order_of_the_requests)
+{
+    const int client = client_open();
+    struct frame_decide first, third;
+
+    query_send(client, "policy first.example");
+    query_send(client, "policy .second.example");
+    query_send(client, "policy third.example");
+    const uint64_t first_id = daemon_hears(&first), third_id = daemon_hears(&third);
+    ck_assert_str_eq(first.recipient, "first.example");
+    ck_assert_str_eq(third.recipient, "third.example");
+    daemon_answers(third_id, ACTION_SEND, "encrypt third");
+    ck_assert(!wait_for(client, POLLIN, 50)); /* it waits for those before it */
+    daemon_answers(first_id, ACTION_SEND, "encrypt first");
+    ck_assert_str_eq(reply_hear(client), "OK encrypt first");
+    ck_assert_str_eq(reply_hear(client), "NOTFOUND ");
+    ck_assert_str_eq(reply_hear(client), "OK encrypt third");
+    close(client);
+}
+END_TEST
+
+#define LONG_POLICY_BYTES 760
+
+/* More than the output of a connection holds at once, behind one that comes last. */
+START_TEST(answers_that_find_no_room_come_when_there_is_some)
+{
+    const int client = client_open();
+    uint64_t ids[GATE_OUTSTANDING];
+    char request[40], policy[LONG_POLICY_BYTES + 1] = "encrypt ";
+    struct frame_decide asked;
+
+    memset(policy + 8, 'a', LONG_POLICY_BYTES - 8);
+    for (unsigned i = 0; i < GATE_OUTSTANDING; i++) {
+        snprintf(request, sizeof request, "policy d%u.example", i);
+        query_send(client, request);
+    }
+    for (unsigned i = 0; i < GATE_OUTSTANDING; i++)
+        ids[i] = daemon_hears(&asked);
+    for (unsigned i = GATE_OUTSTANDING; i-- > 0;)
+        daemon_answers(ids[i], ACTION_SEND, policy);
+    for (unsigned i = 0; i < GATE_OUTSTANDING; i++)
+        claim_begins(reply_hear(client), "OK encrypt aaa");
+    close(client);
+}
+END_TEST
+
+START_TEST(a_thousand_requests_on_one_connection_are_all_answered)
+{
+    const int client = client_open();
+    struct frame_decide asked;
+    char request[40];
+
+    see("known.example", "encrypted");
+    for (unsigned i = 0; i < 1000; i++) {
+        if (i % 100 == 50)
+            snprintf(request, sizeof request, "policy d%u.example", i);
+        else
+            snprintf(request, sizeof request, "policy %s", i % 2 ? "known.example" : ".known");
+        query_send(client, request);
+    }
+    for (unsigned i = 0; i < 1000; i++) {
+        if (i % 100 == 50)
+            daemon_answers(daemon_hears(&asked), ACTION_SEND, "dane-only x");
+        claim_begins(reply_hear(client), i % 100 == 50 ? "OK dane-only"
+                                         : i % 2       ? "OK encrypt "
+                                                       : "NOTFOUND ");
+    }
+    close(client);
+}
+END_TEST
+
+START_TEST(what_cannot_be_read_ends_the_connection_after_the_answers_before_it)
+{
+    const int client = client_open();
+
+    query_send(client, "policy first.example");
+    say(client, "this is no netstring");
+    daemon_says(ACTION_SEND, "encrypt first");
+    ck_assert_str_eq(reply_hear(client), "OK encrypt first");
+    ck_assert_str_eq(reply_hear(client), "(closed)");
+    close(client);
+}
+END_TEST
+
+START_TEST(who_closes_his_side_gets_his_answers_and_then_the_end)
+{
+    const int client = client_open();
+
+    query_send(client, "policy first.example");
+    query_send(client, "policy .example");
+    shutdown(client, SHUT_WR);
+    daemon_says(ACTION_SEND, "encrypt first");
+    ck_assert_str_eq(reply_hear(client), "OK encrypt first");
+    ck_assert_str_eq(reply_hear(client), "NOTFOUND ");
+    ck_assert_str_eq(reply_hear(client), "(closed)");
+    close(client);
+}
+END_TEST
+
+START_TEST(who_leaves_while_his_questions_wait_leaves_nothing_behind)
+{
+    struct frame_decide asked;
+    uint64_t ids[8];
+    int client;
+
+    for (unsigned i = 0; i < 8; i++) {
+        char request[40];
+
+        snprintf(request, sizeof request, "policy d%u.example", i);
+        client = client_open();
+        query_send(client, request);
+        ids[i] = daemon_hears(&asked);
+        close(client);
+    }
+    client = client_open();
+    claim_has(line(client, "ping"), "connections=1 ");
+    for (unsigned i = 0; i < 8; i++)
+        daemon_answers(ids[i], ACTION_SEND, "encrypt x");
+    claim_has(line(client, "ping"), "daemon=yes");
+    close(client);
+}
+END_TEST
+
+START_TEST(more_connections_than_there_is_room_for_are_closed_and_harm_nobody)
+{
+    int clients[80];
+
+    for (unsigned i = 0; i < 80; i++)
+        clients[i] = client_open();
+    for (unsigned i = 0; i < 64; i++)
+        ck_assert_str_eq(query(clients[i], "policy .example"), "NOTFOUND ");
+    for (unsigned i = 64; i < 80; i++)
+        ck_assert(wait_for(clients[i], POLLIN, WAIT_MS) && recv(clients[i], &(char){0}, 1, 0) <= 0);
+    close(clients[0]);
+    for (unsigned i = 64; i < 80; i++)
+        close(clients[i]);
+    for (bool in = false; !in;) { /* until the gate has seen it */
+        const int another = client_open();
+
+        say(another, "ping\n");
+        in = strcmp(hear(another, END_LINE, WAIT_MS), "(closed)") != 0;
+        close(another);
+    }
+    for (unsigned i = 1; i < 64; i++)
+        close(clients[i]);
+}
+END_TEST
+
+/* --- what was told before --- */
+
+START_TEST(an_answer_may_only_become_stricter_for_some_seconds)
+{
+    const int client = client_open();
+
+    see("a.example", "encrypted");
+    claim_begins(query(client, "policy a.example"), "OK encrypt ");
+    see("a.example", "none");
+    claim_begins(query(client, "policy a.example"), "OK encrypt ");
+    see("a.example", "dane");
+    claim_begins(query(client, "policy a.example"), "OK dane-only ");
+    see("a.example", "encrypted");
+    claim_begins(query(client, "policy a.example"), "OK dane-only ");
+    claim_begins(query(client, "QUERY a.example"), "OK encrypt "); /* another map */
+    claim_has(line(client_open(), "ping"), "steadied=2 ");
+    usleep((STEADY_MS + 50) * 1000);
+    claim_begins(query(client, "policy a.example"), "OK encrypt ");
+    usleep((STEADY_MS + 50) * 1000);
+    see("a.example", "none");
+    ck_assert_str_eq(query(client, "policy a.example"), "NOTFOUND ");
+    close(client);
+}
+END_TEST
+
+START_TEST(trouble_of_ours_is_not_what_was_told_before)
+{
+    const int client = client_open();
+    struct frame_decide asked;
+
+    query_send(client, "guarantee/dane a.example");
+    daemon_faults(daemon_hears(&asked), FRAME_ERROR_BUSY);
+    claim_begins(reply_hear(client), "TEMP ");
+    see("a.example", "dane");
+    claim_begins(query(client, "guarantee/dane a.example"), "OK dane-only ");
+    close(client);
+}
+END_TEST
+
+static uint64_t kept(int client)
+{
+    const char *at = strstr(line(client, "ping"), "kept=");
+
+    ck_assert_ptr_nonnull(at);
+    return strtoull(at + 5, NULL, 10);
+}
+
+/* Until an answer is kept: places are void whenever the tables are looked for. */
+static void ask_until_kept(int client, int other, const char *request, const char *beginning)
+{
+    const uint64_t before = kept(other);
+
+    for (unsigned tries = 0; kept(other) == before; tries++) {
+        ck_assert_uint_lt(tries, 10);
+        claim_begins(query(client, request), beginning);
+    }
+}
+
+START_TEST(a_kept_answer_ends_with_its_record)
+{
+    const int client = client_open(), other = client_open();
+    struct table_key key;
+
+    see("a.example", "encrypted");
+    ask_until_kept(client, other, "policy a.example", "OK encrypt ");
+    see("a.example", "dane");
+    claim_begins(query(client, "policy a.example"), "OK dane-only ");
+    ask_until_kept(client, other, "policy a.example", "OK dane-only ");
+    /* An administrator's refusal is in the same record. */
+    table_key_make(&key, "a.example", 9);
+    ck_assert_int_eq(table_writer_put_floor(verdicts, &key, &(struct floor){.rule = RULE_REFUSE}),
+                     0);
+    query_send(client, "policy a.example");
+    daemon_says(ACTION_STOP, NULL);
+    claim_begins(reply_hear(client), "TEMP ");
+    close(client);
+    close(other);
+}
+END_TEST
+
+START_TEST(a_kept_answer_ends_with_the_settings_it_was_made_under)
+{
+    const int client = client_open(), other = client_open();
+
+    see("a.example", "encrypted");
+    ask_until_kept(client, other, "policy a.example", "OK encrypt ");
+    table_writer_set_settings(verdicts, EPOCH + 1);
+    query_send(client, "policy a.example");
+    daemon_says(ACTION_SEND, "dane-only x");
+    ck_assert_str_eq(reply_hear(client), "OK dane-only x");
+    close(client);
+    close(other);
+}
+END_TEST
+
+START_TEST(a_kept_answer_ends_with_the_window_of_its_profile)
+{
+    const int client = client_open(), other = client_open();
+    struct verdict verdict = verdict_of("encrypted");
+    struct frame_decide asked;
+    uint64_t id = 0;
+
+    verdict.began_ms = clock_boot_ms() - 60000 + 300;
+    put_verdict("a.example", &verdict);
+    ask_until_kept(client, other, "guarantee/strict a.example", "OK encrypt ");
+    while (clock_boot_ms() < verdict.began_ms + 60001)
+        usleep(1000);
+    query_send(client, "guarantee/strict a.example");
+    id = daemon_hears(&asked);
+    daemon_answers(id, ACTION_SEND, "encrypt as seen now");
+    ck_assert_str_eq(reply_hear(client), "OK encrypt as seen now");
+    close(client);
+    close(other);
+}
+END_TEST
+
+START_TEST(what_one_map_was_told_is_no_answer_of_another)
+{
+    const int client = client_open();
+
+    see("a.example", "none");
+    for (int i = 0; i < 3; i++)
+        ck_assert_str_eq(query(client, "policy a.example"), "NOTFOUND ");
+    query_send(client, "guarantee/strict a.example");
+    daemon_says(ACTION_SEND, "encrypt x");
+    ck_assert_str_eq(reply_hear(client), "OK encrypt x");
+    ck_assert_str_eq(query(client, "policy a.example"), "NOTFOUND ");
+    close(client);
+}
+END_TEST
+
+START_TEST(a_live_profile_is_looked_at_for_every_question)
+{
+    const int client = client_open();
+
+    for (int i = 0; i < 3; i++) {
+        see("a.example", "encrypted");
+        query_send(client, "guarantee/live a.example");
+        daemon_says(ACTION_SEND, "encrypt x");
+        ck_assert_str_eq(reply_hear(client), "OK encrypt x");
+    }
+    close(client);
+}
+END_TEST
+
+/* --- a daemon that is slow, stopped or dead --- */
+
+START_TEST(a_stopped_daemon_delays_nobody_beyond_the_deadline)
+{
+    const int client = client_open();
+    uint64_t from_ms = clock_boot_ms();
+
+    ck_assert_str_eq(query(client, "policy a.example"), "NOTFOUND ");
+    ck_assert_uint_ge(took_ms(from_ms), DEADLINE_MS - 20);
+    ck_assert_uint_lt(took_ms(from_ms), DEADLINE_MS + 400);
+    /* Known to be silent: nobody waits again where the tables will do. */
+    from_ms = clock_boot_ms();
+    ck_assert_str_eq(query(client, "policy b.example"), "NOTFOUND ");
+    claim_begins(query(client, "guarantee/strict b.example"), "OK encrypt ");
+    ck_assert_uint_lt(took_ms(from_ms), DEADLINE_MS / 2);
+    /* What they cannot answer is temporary, and in time. */
+    from_ms = clock_boot_ms();
+    claim_begins(query(client, "guarantee/dane b.example"), "TEMP ");
+    ck_assert_uint_lt(took_ms(from_ms), DEADLINE_MS + 400);
+    claim_has(line(client_open(), "ping"), "daemon=no");
+    close(client);
+}
+END_TEST
+
+START_TEST(a_daemon_that_goes_on_is_asked_again)
+{
+    const int client = client_open();
+    struct frame_decide asked;
+    uint64_t id;
+
+    ck_assert_str_eq(query(client, "policy a.example"), "NOTFOUND "); /* silent */
+    id = daemon_hears(&asked);
+    daemon_answers(id, ACTION_SEND, "encrypt late"); /* nobody waits for it any more */
+    for (unsigned tries = 0; strstr(line(client_open(), "ping"), "daemon=yes") == NULL; tries++) {
+        ck_assert_uint_lt(tries, 100);
+        usleep(2000);
+    }
+    query_send(client, "policy b.example");
+    daemon_says(ACTION_SEND, "encrypt b");
+    ck_assert_str_eq(reply_hear(client), "OK encrypt b");
+    close(client);
+}
+END_TEST
+
+START_TEST(a_killed_daemon_is_answered_for_from_the_tables)
+{
+    const int client = client_open();
+    const uint8_t half[] = {0, 0, 0};
+    struct frame_decide asked;
+    uint64_t from_ms;
+
+    query_send(client, "policy a.example");
+    query_send(client, "guarantee/strict b.example");
+    daemon_hears(&asked);
+    daemon_hears(&asked);
+    send_bytes(played.connection, half, sizeof half); /* amid an answer */
+    from_ms = clock_boot_ms();
+    daemon_dies();
+    ck_assert_str_eq(reply_hear(client), "NOTFOUND ");
+    claim_begins(reply_hear(client), "OK encrypt ");
+    ck_assert_uint_lt(took_ms(from_ms), DEADLINE_MS / 2);
+    see("seen.example", "dane");
+    claim_begins(query(client, "policy seen.example"), "OK dane-only ");
+    ck_assert_str_eq(query(client, "policy c.example"), "NOTFOUND ");
+    ck_assert_uint_lt(took_ms(from_ms), DEADLINE_MS / 2);
+    close(client);
+}
+END_TEST
+
+START_TEST(what_the_tables_cannot_answer_waits_for_the_next_daemon)
+{
+    const int client = client_open();
+    struct frame_decide asked;
+
+    query_send(client, "guarantee/dane a.example");
+    daemon_hears(&asked);
+    daemon_dies();
+    daemon_listen();
+    daemon_accept();
+    daemon_answers(daemon_hears(&asked), ACTION_SEND, "dane-only x");
+    ck_assert_str_eq(asked.recipient, "a.example");
+    ck_assert_str_eq(reply_hear(client), "OK dane-only x");
+    close(client);
+}
+END_TEST
+
+START_TEST(a_daemon_that_has_no_time_or_memory_is_temporary_trouble)
+{
+    static const enum frame_error faults[] = {FRAME_ERROR_BUSY, FRAME_ERROR_LATE, FRAME_ERROR_OURS,
+                                              FRAME_ERROR_KIND, FRAME_ERROR_NOT_PERMITTED};
+    const int client = client_open();
+    struct frame_decide asked;
+    char request[60];
+
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        snprintf(request, sizeof request, "guarantee/dane d%zu.example", i);
+        query_send(client, request);
+        daemon_faults(daemon_hears(&asked), faults[i]);
+        claim_begins(reply_hear(client), "TEMP ");
+        snprintf(request, sizeof request, "guarantee/strict d%zu.example", i);
+        query_send(client, request);
+        daemon_faults(daemon_hears(&asked), faults[i]);
+        claim_begins(reply_hear(client), "OK encrypt "); /* law 1 */
+    }
+    close(client);
+}
+END_TEST
+
+/* A question that waits is found by its number, however many were asked and answered meanwhile. */
+START_TEST(a_slow_answer_is_not_lost_among_thousands_of_others)
+{
+    struct frame_decide asked;
+    uint64_t slow_id;
+    int slow, client;
+
+    options.deadline_ms = 20000;
+    gate_again();
+    slow = client_open();
+    client = client_open();
+    query_send(slow, "guarantee/dane slow.example");
+    slow_id = daemon_hears(&asked);
+    for (uint64_t id = slow_id; id < slow_id + 4097;) {
+        query_send(client, "guarantee/live a.example");
+        id = daemon_hears(&asked);
+        daemon_answers(id, ACTION_SEND, "encrypt x");
+        reply_hear(client);
+    }
+    daemon_answers(slow_id, ACTION_SEND, "dane-only at last");
+    ck_assert_str_eq(reply_hear(slow), "OK dane-only at last");
+    close(slow);
+    close(client);
+}
+END_TEST
+
+#define MANY_CLIENTS 16
+
+/* The daemon's socket takes nothing for a moment. */
+START_TEST(questions_that_found_no_room_are_asked_when_there_is_some)
+{
+    int clients[MANY_CLIENTS];
+    char request[400], label[60];
+    struct frame_decide asked;
+    unsigned count = 0;
+    uint64_t id;
+
+    memset(label, 'a', sizeof label);
+    for (unsigned i = 0; i < MANY_CLIENTS; i++) {
+        clients[i] = client_open();
+        for (unsigned n = 0; n < GATE_OUTSTANDING; n++) {
+            snprintf(request, sizeof request, "guarantee/dane d%u-%u.%.60s.%.60s.%.60s.example", i,
+                     n, label, label, label);
+            query_send(clients[i], request);
+        }
+    }
+    usleep(100000);
+    while (count < MANY_CLIENTS * GATE_OUTSTANDING &&
+           (id = daemon_hears_within(&asked, 1000)) != 0) {
+        daemon_answers(id, ACTION_SEND, "dane-only x");
+        count++;
+    }
+    ck_assert_uint_eq(count, MANY_CLIENTS * GATE_OUTSTANDING);
+    for (unsigned i = 0; i < MANY_CLIENTS; i++) {
+        for (unsigned n = 0; n < GATE_OUTSTANDING; n++)
+            ck_assert_str_eq(reply_hear(clients[i]), "OK dane-only x");
+        close(clients[i]);
+    }
+}
+END_TEST
+
+START_TEST(protocols_share_one_socket)
+{
+    const int map = client_open(), policy = client_open(), text = client_open();
+
+    for (int i = 0; i < 2; i++) {
+        ck_assert_str_eq(query(map, "policy .example"), "NOTFOUND ");
+        ck_assert_str_eq(rcpt(policy, "submission", "a@example.org", "b@example.com", ""), "DUNNO");
+        claim_begins(line(text, "ping"), "status=ok ");
+    }
+    close(map);
+    close(policy);
+    close(text);
+}
+END_TEST
+
+/* --- sender --- */
+
+static void put_accounts(void)
+{
+    put_account("strict@example.org", &(struct account){.flags = ACCOUNT_ON, .profile = "strict"});
+    put_account("hold@example.org", &(struct account){.flags = ACCOUNT_ON, .profile = "hold"});
+    put_account("watch@example.org", &(struct account){.flags = ACCOUNT_ON, .profile = "watch"});
+    put_account("mild@example.org", &(struct account){.flags = ACCOUNT_ON, .profile = "mild"});
+    put_account("pass@example.org", &(struct account){.flags = ACCOUNT_ON, .profile = "pass"});
+    put_account("off@example.org", &(struct account){.profile = "strict"});
+    put_account("but@example.org", &(struct account){.flags = ACCOUNT_ON | ACCOUNT_EXCEPTIONS,
+                                                     .exceptions_until_s = INT64_MAX,
+                                                     .profile = "strict"});
+    put_alias("me@secure.example.org", &(struct account_alias){.sends = true, .receives = true});
+}
+
+static void put_exception(const char *name, const char *domain)
+{
+    const struct account_exception exception = {.since_s = 1, .until_s = INT64_MAX};
+    union record record;
+    struct table_key key;
+
+    put_record(users,
+               account_exception_pack(&record, &key, name, domain, &exception, clock_boot_ms()),
+               &record, &key);
+}
+
+START_TEST(a_sender_has_the_transport_of_his_profile)
+{
+    static const struct {
+        const char *sender, *reply;
+    } rows[] = {
+        {"strict@example.org", "OK guarantee-strict:"},
+        {"Strict+list@EXAMPLE.org", "OK guarantee-strict:"},
+        {"watch@example.org", "NOTFOUND "}, /* only observed */
+        {"mild@example.org", "NOTFOUND "},  /* demands nothing */
+        {"off@example.org", "NOTFOUND "},
+        {"else@example.org", "NOTFOUND "},
+        {"<>", "NOTFOUND "},
+        {"\"<>\"", "NOTFOUND "},
+        {"@example.org", "NOTFOUND "},
+        {"me@secure.example.org", "OK guarantee-strict:"},
+        {"but@example.org", "OK by-recipient:[127.0.0.1]:10026"},
+    };
+    const int client = client_open();
+    char request[100];
+
+    put_accounts();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        snprintf(request, sizeof request, "sender %s", rows[i].sender);
+        ck_assert_str_eq(query(client, request), rows[i].reply);
+    }
+    close(client);
+}
+END_TEST
+
+START_TEST(a_sender_with_an_exception_goes_by_recipient)
+{
+    const int map = client_open(), policy = client_open(), text = client_open();
+
+    put_accounts();
+    put_exception("but@example.org", "free.example");
+    ck_assert_str_eq(query(map, "sender but@example.org"), "OK by-recipient:[127.0.0.1]:10026");
+    ck_assert_str_eq(rcpt(policy, "route", "but@example.org", "x@free.example", ""),
+                     "FILTER smtp:");
+    ck_assert_str_eq(rcpt(policy, "route", "but@example.org", "x@other.example", ""),
+                     "FILTER guarantee-strict:");
+    ck_assert_str_eq(rcpt(policy, "route", "else@example.org", "x@other.example", ""),
+                     "FILTER smtp:");
+    ck_assert_str_eq(line(text, "sender sender=but@example.org"),
+                     "status=ok profile=strict exceptions=yes");
+    ck_assert_str_eq(line(text, "sender sender=strict@example.org"),
+                     "status=ok profile=strict exceptions=no");
+    ck_assert_str_eq(line(text, "sender sender=\"\""), "status=ok profile=\"\" exceptions=no");
+    close(map);
+    close(policy);
+    close(text);
+}
+END_TEST
+
+START_TEST(a_sender_of_whom_nothing_can_be_known_is_temporary_trouble)
+{
+    const int map = client_open(), policy = client_open(), text = client_open();
+
+    claim_begins(query(map, "sender strict@example.org"), "TEMP ");
+    claim_begins(rcpt(policy, "route", "a@example.org", "x@other.example", ""),
+                 "DEFER_IF_PERMIT 4.3.0 ");
+    claim_begins(line(text, "sender sender=a@example.org"), "status=temporary ");
+    claim_begins(query(map, "guarantee/strict a.example"), "TEMP ");
+    claim_begins(query(map, "policy a.example"), "TEMP "); /* whether all is only observed */
+    close(map);
+    close(policy);
+    close(text);
+}
+END_TEST
+
+/* --- dsn --- */
+
+/* As smtp(8) does: the policy of the next hop, then the failure. */
+static const char *failure(int client, const char *profile, const char *next_hop, const char *text)
+{
+    char request[400];
+
+    snprintf(request, sizeof request, "guarantee/%s %s", profile, next_hop);
+    query_send(client, request);
+    struct frame_decide asked;
+    const uint64_t id = daemon_hears_within(&asked, 50);
+    if (id != 0)
+        daemon_answers(id, ACTION_SEND, "encrypt x");
+    claim_begins(reply_hear(client), "OK ");
+    snprintf(request, sizeof request, "dsn/%s %s", profile, text);
+    return query(client, request);
+}
+
+START_TEST(a_failure_is_final_only_with_fresh_evidence_of_the_same_delivery)
+{
+    const int client = client_open(), other = client_open();
+    struct verdict verdict = verdict_of("none");
+
+    see("none.example", "none");
+    see("good.example", "encrypted");
+    see("unknown.example", "unknown");
+    ck_assert_str_eq(query(client, "dsn/strict " NOT_OFFERED), "NOTFOUND "); /* of what? */
+    claim_begins(failure(client, "strict", "none.example", NOT_OFFERED), "OK 5.7.4 ");
+    /* Postfix opens another connection after ten seconds. */
+    claim_begins(query(other, "dsn/strict " NOT_OFFERED), "OK 5.7.4 ");
+    ck_assert_str_eq(query(client, "dsn/hold " NOT_OFFERED), "NOTFOUND "); /* another profile */
+    ck_assert_str_eq(failure(client, "hold", "none.example", NOT_OFFERED), "NOTFOUND ");
+    ck_assert_str_eq(query(client, "dsn/strict " NOT_OFFERED), "NOTFOUND "); /* another delivery */
+    ck_assert_str_eq(failure(client, "strict", "good.example", NOT_OFFERED), "NOTFOUND ");
+    ck_assert_str_eq(failure(client, "strict", "unknown.example", NOT_OFFERED), "NOTFOUND ");
+    ck_assert_str_eq(failure(client, "strict", "nobody.example", NOT_OFFERED), "NOTFOUND ");
+    verdict.began_ms = clock_boot_ms() - 60001;
+    put_verdict("none.example", &verdict);
+    ck_assert_str_eq(failure(client, "strict", "none.example", NOT_OFFERED), "NOTFOUND ");
+    see("none.example", "none");
+    claim_begins(failure(client, "strict", "none.example", NOT_OFFERED), "OK 5.7.4 ");
+    see("none.example", "encrypted"); /* mended meanwhile */
+    ck_assert_str_eq(query(client, "dsn/strict " NOT_OFFERED), "NOTFOUND ");
+    close(client);
+    close(other);
+}
+END_TEST
+
+START_TEST(evidence_that_is_final_is_as_young_as_the_delivery_and_the_window_say)
+{
+    const int client = client_open();
+    struct verdict verdict = verdict_of("none");
+
+    /* Fresh when the delivery began, whatever the time since. */
+    verdict.began_ms = clock_boot_ms() - 60000 + 400;
+    put_verdict("none.example", &verdict);
+    claim_begins(failure(client, "strict", "none.example", NOT_OFFERED), "OK 5.7.4 ");
+    while (clock_boot_ms() < verdict.began_ms + 60001)
+        usleep(1000);
+    claim_begins(query(client, "dsn/strict " NOT_OFFERED), "OK 5.7.4 ");
+    /* A look for every message: one from before does not count. */
+    see("live.example", "none");
+    ck_assert_str_eq(failure(client, "live", "live.example", NOT_OFFERED), "NOTFOUND ");
+    verdict = verdict_of("none");
+    verdict.began_ms = clock_boot_ms();
+    put_verdict("live.example", &verdict);
+    claim_begins(query(client, "dsn/live " NOT_OFFERED), "OK 5.7.4 ");
+    close(client);
+}
+END_TEST
+
+START_TEST(a_failure_in_another_process_is_another_delivery)
+{
+    const int client = client_open();
+    int status;
+
+    see("none.example", "none");
+    claim_begins(failure(client, "strict", "none.example", NOT_OFFERED), "OK 5.7.4 ");
+    const pid_t child = fork();
+    if (child == 0) {
+        const int own = client_open();
+
+        _exit(strcmp(query(own, "dsn/strict " NOT_OFFERED), "NOTFOUND ") == 0 ? 0 : 1);
+    }
+    ck_assert(waitpid(child, &status, 0) == child && status == 0);
+    close(client);
+}
+END_TEST
+
+START_TEST(a_temporary_text_stays_temporary)
+{
+    static const struct {
+        const char *text;
+        bool is_final;
+    } rows[] = {
+        {NOT_OFFERED, true},
+        {"4.7.4 TLS is required, but host mx.example[192.0.2.1] refused to start TLS: 502 5.5.1 no",
+         true},
+        {"4.7.5 Server certificate not trusted", true},
+        {"4.7.5 Server certificate not verified", true},
+        {"4.7.5 Cannot start TLS: handshake failure", true},
+        /* Our own. */
+        {"4.7.4 TLS is required, but our TLS engine is unavailable", false},
+        {"4.7.4 TLS is required, but unavailable", false},
+        {"4.7.5 client TLS configuration problem", false},
+        {"4.7.5 TLSA lookup error for mx1.example.net:25", false},
+        {"4.7.5 non DNSSEC destination", false},
+        {"4.3.5 Server configuration error", false},
+        {"4.3.0 mail transport unavailable", false},
+        /* Anybody's. */
+        {"4.4.1 connect to mx1.example.net[192.0.2.1]:25: Connection timed out", false},
+        {"4.4.2 lost connection with mx1.example.net[192.0.2.1] while sending MAIL FROM", false},
+        {"4.4.3 Host or domain name not found. Name service error", false},
+        {"4.7.1 host mx1.example.net said: 450 4.7.1 greylisted, TLS is required", false},
+        {"5.1.1 host mx1.example.net said: 550 no such user", false},
+        {"2.0.0 sent", false},
+        {"4.7.4", false},
+        {"", false},
+        {" " NOT_OFFERED, false},
+    };
+    const int client = client_open();
+    char request[300];
+
+    see("none.example", "none");
+    failure(client, "strict", "none.example", "");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        snprintf(request, sizeof request, "dsn/strict %s", rows[i].text);
+        const char *reply = query(client, request);
+        ck_assert_msg(strncmp(reply, rows[i].is_final ? "OK 5.7.4 " : "NOTFOUND ", 9) == 0,
+                      "%s: %s", rows[i].text, reply);
+    }
+    close(client);
+}
+END_TEST
+
+START_TEST(the_help_of_the_settings_stands_behind_a_final_text)
+{
+    int client;
+
+    options.help = "See https://example.org/guarantee";
+    gate_again();
+    client = client_open();
+    see("none.example", "none");
+    claim_has(failure(client, "strict", "none.example", NOT_OFFERED),
+              " See https://example.org/guarantee");
+    close(client);
+}
+END_TEST
+
+/* --- policy delegation --- */
+
+START_TEST(a_secure_alias_takes_mail_over_encrypted_connections_only_S13)
+{
+    const int client = client_open();
+
+    put_accounts();
+    claim_begins(rcpt(client, "inbound", "x@else.example", "me@secure.example.org", ""),
+                 "530 5.7.0 ");
+    claim_begins(rcpt(client, "", "x@else.example", "me@secure.example.org", ""), "530 5.7.0 ");
+    claim_begins(rcpt(client, "inbound", "x@else.example", "me@secure.example.org",
+                      "encryption_protocol=TLSv1.1\n"),
+                 "550 5.7.10 ");
+    ck_assert_str_eq(rcpt(client, "inbound", "x@else.example", "me@secure.example.org",
+                          "encryption_protocol=TLSv1.2\n"),
+                     "DUNNO");
+    ck_assert_str_eq(rcpt(client, "inbound", "x@else.example", "else@example.org", ""), "DUNNO");
+    ck_assert_str_eq(rcpt(client, "inbound", "x@else.example", "no address", ""), "DUNNO");
+    close(client);
+}
+END_TEST
+
+START_TEST(at_RCPT_is_refused_only_what_is_seen_not_to_be_met_and_where_the_profile_asks)
+{
+    static const struct {
+        const char *sender;
+        enum action action;
+        bool insecure, limited, refuse;
+        const char *reply;
+    } rows[] = {
+        {"strict", ACTION_STOP, true, false, true, "550 5.7.4 as the daemon says"},
+        {"strict", ACTION_STOP, true, true, true, "DUNNO"},   /* not as fresh as asked */
+        {"strict", ACTION_STOP, false, false, true, "DUNNO"}, /* not for want of security */
+        {"strict", ACTION_DEFER, true, false, true, "DUNNO"},
+        {"strict", ACTION_STOP, true, false, false, "DUNNO"},
+        {"strict", ACTION_SEND, false, false, true, "DUNNO"},
+        {"watch", ACTION_SEND, true, false, true, "DUNNO"},
+    };
+    const int client = client_open();
+    struct frame_decide asked;
+    char sender[40], recipient[40];
+
+    put_accounts();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct frame_answer answer = answer_of(rows[i].action, "encrypt x");
+
+        answer.insecure = rows[i].insecure;
+        answer.limited = rows[i].limited;
+        answer.refuse_at_rcpt = rows[i].refuse;
+        snprintf(sender, sizeof sender, "%s@example.org", rows[i].sender);
+        snprintf(recipient, sizeof recipient, "x@d%zu.example", i);
+        rcpt_send(client, "submission", sender, recipient, "sasl_username=anna\n");
+        daemon_send(FRAME_ANSWER, daemon_hears(&asked), &answer);
+        ck_assert_uint_eq(asked.facts, FACT_AUTHENTICATED);
+        const char *reply = hear(client, END_EMPTY_LINE, WAIT_MS);
+        ck_assert_msg(strcmp(reply + 7, rows[i].reply) == 0, "%zu: %s", i, reply);
+    }
+    /* Of those nothing has to be looked at here. */
+    ck_assert_str_eq(rcpt(client, "submission", "hold@example.org", "x@y.example", ""), "DUNNO");
+    ck_assert_str_eq(rcpt(client, "submission", "else@example.org", "x@y.example", ""), "DUNNO");
+    ck_assert_str_eq(rcpt(client, "submission", "<>", "x@y.example", ""), "DUNNO");
+    ck_assert_str_eq(rcpt(client, "submission", "strict@example.org", "a..b", ""), "DUNNO");
+    ck_assert_uint_eq(daemon_hears_within(&asked, 20), 0);
+    close(client);
+}
+END_TEST
+
+static const char *submitted(int client, const char *sender, const char *recipient)
+{
+    return rcpt(client, "submission", sender, recipient, "sasl_username=anna\n");
+}
+
+START_TEST(delegation_never_refuses_for_our_own_trouble)
+{
+    const int client = client_open();
+    struct frame_decide asked;
+
+    put_accounts();
+    rcpt_send(client, "submission", "strict@example.org", "x@a.example", "sasl_username=anna\n");
+    daemon_faults(daemon_hears(&asked), FRAME_ERROR_OURS);
+    claim_begins(hear(client, END_EMPTY_LINE, WAIT_MS), "action=DEFER_IF_PERMIT 4.3.0 ");
+    /* It is silent: by the deadline, and then at once. */
+    claim_begins(submitted(client, "strict@example.org", "x@b.example"), "DEFER_IF_PERMIT 4.3.0 ");
+    claim_begins(submitted(client, "strict@example.org", "x@c.example"), "DEFER_IF_PERMIT 4.3.0 ");
+    ck_assert_str_eq(submitted(client, "watch@example.org", "x@c.example"), "DUNNO");
+    see("good.example", "encrypted"); /* here nothing is missing */
+    ck_assert_str_eq(submitted(client, "strict@example.org", "x@good.example"), "DUNNO");
+    daemon_dies();
+    claim_begins(submitted(client, "strict@example.org", "x@d.example"), "DEFER_IF_PERMIT 4.3.0 ");
+    claim_begins(rcpt(client, "other", "a@b.example", "x@a.example", ""),
+                 "DEFER_IF_PERMIT 4.3.0 policy_context");
+    say(client, "request=something\nprotocol_state=RCPT\n\n");
+    claim_begins(hear(client, END_EMPTY_LINE, WAIT_MS), "action=DEFER_IF_PERMIT 4.3.0 ");
+    say(client, "request=smtpd_access_policy\nprotocol_state=DATA\nsender=a@b.example\n\n");
+    ck_assert_str_eq(hear(client, END_EMPTY_LINE, WAIT_MS), "action=DUNNO");
+    close(client);
+}
+END_TEST
+
+START_TEST(delegation_without_a_table_of_users_is_temporary)
+{
+    const int client = client_open();
+
+    claim_begins(rcpt(client, "inbound", "x@else.example", "me@secure.example.org", ""),
+                 "DEFER_IF_PERMIT 4.3.0 ");
+    claim_begins(submitted(client, "strict@example.org", "x@a.example"), "DEFER_IF_PERMIT 4.3.0 ");
+    ck_assert_str_eq(rcpt(client, "inbound", "x@else.example", "", ""), "DUNNO");
+    close(client);
+}
+END_TEST
+
+START_TEST(trouble_pass_lets_mail_in)
+{
+    const int client = client_open();
+    struct frame_decide asked;
+
+    put_accounts();
+    rcpt_send(client, "submission", "pass@example.org", "x@a.example", "sasl_username=anna\n");
+    daemon_faults(daemon_hears(&asked), FRAME_ERROR_OURS);
+    ck_assert_str_eq(hear(client, END_EMPTY_LINE, WAIT_MS), "action=DUNNO");
+    ck_assert_str_eq(submitted(client, "pass@example.org", "x@b.example"), "DUNNO"); /* silent */
+    daemon_dies();
+    ck_assert_str_eq(submitted(client, "pass@example.org", "x@c.example"), "DUNNO");
+    close(client);
+}
+END_TEST
+
+/* --- lines --- */
+
+START_TEST(what_is_asked_by_line_is_answered_or_refused_in_words)
+{
+    static const struct {
+        const char *request, *answer;
+    } rows[] = {
+        {"what", "status=invalid text=\"there is no such request"},
+        {"decide", "status=invalid text=\"the recipient or the next hop is missing\""},
+        {"decide recipient=a..b", "status=invalid "},
+        {"decide recipient=x@a.example profile=nobody", "status=invalid "},
+        {"decide recipient=x@a.example facts=authenticated,odd", "status=invalid text=\"facts has"},
+        {"decide recipient=x@a.example Sender=strict@example.org", "status=invalid "},
+        {"decide recipient=x@a.example live=1", "status=invalid "},
+        {"decide recipient=x@known.example keys=true", "status=invalid "},
+        {"policy", "status=invalid "},
+        {"policy next_hop=a.example profile=strict", "status=invalid "},
+        {"policy next_hop=a.example sender=a@example.org", "status=invalid "},
+        {"policy next_hop=a.example recipient=x@b.example", "status=invalid "},
+        {"guarantee next_hop=a.example", "status=invalid "},
+        {"guarantee next_hop=a.example profile=strict facts=tls-report", "status=invalid "},
+        {"sender", "status=invalid "},
+        {"inbound tls=TLSv1.3", "status=invalid "},
+        {"inbound recipient=me@secure.example.org",
+         "status=ok action=stop delivery=default code=5.7.0 smtp=530 "},
+        {"inbound recipient=me@secure.example.org tls=TLSv1.3", "status=ok action=send "},
+        {"policy next_hop=known.example", "status=ok action=send delivery=encrypt code=2.0.0 "},
+        {"guarantee next_hop=known.example profile=strict",
+         "status=ok action=send delivery=encrypt code=2.0.0 "},
+        {"decide recipient=x@known.example sender=strict@example.org",
+         "status=ok action=send delivery=encrypt "},
+        {"decide recipient=x@none.example sender=\"\"", "status=ok action=send delivery=default "},
+        {"guarantee next_hop=none.example profile=mild", "status=temporary "},
+    };
+    const int client = client_open();
+
+    put_accounts();
+    see("known.example", "encrypted");
+    see("none.example", "none");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *answer = line(client, rows[i].request);
+        ck_assert_msg(strncmp(answer, rows[i].answer, strlen(rows[i].answer)) == 0, "%s: %s",
+                      rows[i].request, answer);
+    }
+    close(client);
+}
+END_TEST
+
+START_TEST(an_answer_without_a_decision_names_no_action)
+{
+    const int client = client_open();
+    struct frame_decide asked;
+
+    say(client, "guarantee next_hop=a.example profile=dane\n");
+    daemon_faults(daemon_hears(&asked), FRAME_ERROR_BUSY);
+    const char *answer = hear(client, END_LINE, WAIT_MS);
+    claim_begins(answer, "status=ok action=defer delivery=hold ");
+    say(client, "decide recipient=x@a.example profile=nobody\n");
+    answer = hear(client, END_LINE, WAIT_MS);
+    ck_assert_msg(strstr(answer, "action=") == NULL, "%s", answer);
+    close(client);
+}
+END_TEST
+
+/* The longest that a frame can say, and every byte of it needs a backslash. */
+START_TEST(an_answer_that_does_not_fit_a_line_is_temporary)
+{
+    struct frame_answer answer = answer_of(ACTION_SEND, "encrypt x");
+    const int client = client_open();
+    struct frame_decide asked;
+
+    memset(answer.policy, '"', sizeof answer.policy - 1);
+    memcpy(answer.policy, "secure match=", 13);
+    memset(answer.text, '"', sizeof answer.text - 1);
+    memset(answer.host, '"', sizeof answer.host - 1);
+    say(client, "policy next_hop=a.example\n");
+    daemon_send(FRAME_ANSWER, daemon_hears(&asked), &answer);
+    claim_begins(hear(client, END_LINE, WAIT_MS), "status=temporary ");
+    claim_begins(line(client, "ping"), "status=ok ");
+    close(client);
+}
+END_TEST
+
+START_TEST(exim_writes_one_line_closes_its_side_and_reads_to_the_end)
+{
+    const int client = client_open();
+
+    see("known.example", "encrypted");
+    say(client, "policy next_hop=known.example"); /* without a line end */
+    shutdown(client, SHUT_WR);
+    claim_begins(hear(client, END_LINE, WAIT_MS), "status=ok action=send delivery=encrypt ");
+    ck_assert_str_eq(hear(client, END_LINE, WAIT_MS), "(closed)");
+    close(client);
+}
+END_TEST
+
+/* --- observed --- */
+
+START_TEST(who_is_only_observed_is_looked_at_and_enforced_nothing)
+{
+    const int client = client_open(), map = client_open();
+    struct frame_decide asked;
+
+    put_accounts();
+    rcpt_send(client, "submission", "watch@example.org", "x@a.example", "");
+    daemon_faults(daemon_hears(&asked), FRAME_ERROR_OURS);
+    ck_assert_str_eq(hear(client, END_EMPTY_LINE, WAIT_MS), "action=DUNNO");
+    ck_assert_str_eq(query(map, "sender watch@example.org"), "NOTFOUND ");
+    /* Who routes mail into its transport enforces it. */
+    see("known.example", "encrypted");
+    claim_begins(query(map, "guarantee/watch known.example"), "OK encrypt ");
+    close(client);
+    close(map);
+}
+END_TEST
+
+/* --- tables that come, go, and come anew --- */
+
+START_TEST(tables_that_come_later_are_found)
+{
+    const int client = client_open();
+    unsigned tries = 0;
+
+    claim_begins(query(client, "sender a@example.org"), "TEMP ");
+    verdicts_make();
+    users_make();
+    put_accounts();
+    while (strcmp(query(client, "sender strict@example.org"), "OK guarantee-strict:") != 0) {
+        ck_assert_uint_lt(++tries, 40);
+        usleep(50000);
+    }
+    see("a.example", "dane");
+    claim_begins(query(client, "policy a.example"), "OK dane-only ");
+    close(client);
+}
+END_TEST
+
+static void set_up_without_users(void)
+{
+    world_make();
+    verdicts_make();
+    gate_begin();
+}
+
+static void set_up_without_tables(void)
+{
+    world_make();
+    gate_begin();
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("the gate");
+    TCase *with = tcase_create("with a daemon"), *alone = tcase_create("alone"),
+          *bare = tcase_create("without tables");
+    SRunner *runner;
+    int failed;
+
+    tcase_set_timeout(with, 30);
+    tcase_add_checked_fixture(with, set_up, world_end);
+    tcase_add_checked_fixture(alone, set_up_without_users, world_end);
+    tcase_add_checked_fixture(bare, set_up_without_tables, world_end);
+    tcase_add_test(with, a_leading_dot_is_answered_at_once);
+    tcase_add_test(with, what_is_no_map_or_no_key_is_said_to_be_none);
+    tcase_add_test(with, guarantee_answers_nothing_below_encryption_or_an_error);
+    tcase_add_test(with,
+                   a_next_hop_in_brackets_is_answered_from_what_is_known_and_looked_at_meanwhile);
+    tcase_add_test(with, answers_come_in_the_order_of_the_requests);
+    tcase_add_test(with, answers_that_find_no_room_come_when_there_is_some);
+    tcase_add_test(with, a_thousand_requests_on_one_connection_are_all_answered);
+    tcase_add_test(with, what_cannot_be_read_ends_the_connection_after_the_answers_before_it);
+    tcase_add_test(with, who_closes_his_side_gets_his_answers_and_then_the_end);
+    tcase_add_test(with, who_leaves_while_his_questions_wait_leaves_nothing_behind);
+    tcase_add_test(with, more_connections_than_there_is_room_for_are_closed_and_harm_nobody);
+    tcase_add_test(with, an_answer_may_only_become_stricter_for_some_seconds);
+    tcase_add_test(with, trouble_of_ours_is_not_what_was_told_before);
+    tcase_add_test(with, a_kept_answer_ends_with_its_record);
+    tcase_add_test(with, a_kept_answer_ends_with_the_settings_it_was_made_under);
+    tcase_add_test(with, a_kept_answer_ends_with_the_window_of_its_profile);
+    tcase_add_test(with, what_one_map_was_told_is_no_answer_of_another);
+    tcase_add_test(with, a_live_profile_is_looked_at_for_every_question);
+    tcase_add_test(with, a_stopped_daemon_delays_nobody_beyond_the_deadline);
+    tcase_add_test(with, a_daemon_that_goes_on_is_asked_again);
+    tcase_add_test(with, a_killed_daemon_is_answered_for_from_the_tables);
+    tcase_add_test(with, what_the_tables_cannot_answer_waits_for_the_next_daemon);
+    tcase_add_test(with, a_daemon_that_has_no_time_or_memory_is_temporary_trouble);
+    tcase_add_test(with, a_slow_answer_is_not_lost_among_thousands_of_others);
+    tcase_add_test(with, questions_that_found_no_room_are_asked_when_there_is_some);
+    tcase_add_test(with, protocols_share_one_socket);
+    tcase_add_test(with, a_sender_has_the_transport_of_his_profile);
+    tcase_add_test(with, a_sender_with_an_exception_goes_by_recipient);
+    tcase_add_test(with, a_failure_is_final_only_with_fresh_evidence_of_the_same_delivery);
+    tcase_add_test(with, evidence_that_is_final_is_as_young_as_the_delivery_and_the_window_say);
+    tcase_add_test(with, a_failure_in_another_process_is_another_delivery);
+    tcase_add_test(with, a_temporary_text_stays_temporary);
+    tcase_add_test(with, the_help_of_the_settings_stands_behind_a_final_text);
+    tcase_add_test(with, a_secure_alias_takes_mail_over_encrypted_connections_only_S13);
+    tcase_add_test(with,
+                   at_RCPT_is_refused_only_what_is_seen_not_to_be_met_and_where_the_profile_asks);
+    tcase_add_test(with, delegation_never_refuses_for_our_own_trouble);
+    tcase_add_test(with, trouble_pass_lets_mail_in);
+    tcase_add_test(with, what_is_asked_by_line_is_answered_or_refused_in_words);
+    tcase_add_test(with, an_answer_without_a_decision_names_no_action);
+    tcase_add_test(with, an_answer_that_does_not_fit_a_line_is_temporary);
+    tcase_add_test(with, exim_writes_one_line_closes_its_side_and_reads_to_the_end);
+    tcase_add_test(with, who_is_only_observed_is_looked_at_and_enforced_nothing);
+    tcase_add_test(alone, a_sender_of_whom_nothing_can_be_known_is_temporary_trouble);
+    tcase_add_test(alone, delegation_without_a_table_of_users_is_temporary);
+    tcase_add_test(bare, tables_that_come_later_are_found);
+    suite_add_tcase(suite, with);
+    suite_add_tcase(suite, alone);
+    suite_add_tcase(suite, bare);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}

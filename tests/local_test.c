@@ -1,0 +1,267 @@
+/*
+ * local_test.c - the library's own answers from the tables: which tables it finds and when, and
+ * what their answers are worth.
+ */
+#include "ipc/client/local.h"
+#include "tests/gate_support.h"
+
+static struct local *local;
+static struct local_answer answer;
+static struct mxw_decision decision;
+static const char *why;
+
+static void set_up_tables(void)
+{
+    world_make();
+    verdicts_make();
+    users_make();
+    ck_assert_int_eq(local_open(&local, run_path), 0);
+}
+
+static void set_up_nothing(void)
+{
+    world_make();
+    ck_assert_int_eq(local_open(&local, run_path), 0);
+}
+
+static void tear_down(void)
+{
+    local_close(local);
+    world_end();
+}
+
+static enum frame_error decide_at(const char *domain, const char *profile, uint64_t arrived_ms)
+{
+    struct frame_decide asked = {0};
+    const uint64_t now_ms = clock_boot_ms();
+    enum frame_error error;
+
+    snprintf(asked.recipient, sizeof asked.recipient, "%s", domain);
+    snprintf(asked.profile, sizeof asked.profile, "%s", profile);
+    error = local_decide(local, &answer, &asked, arrived_ms, now_ms, clock_wall_s(), &why);
+    if (error == FRAME_ERROR_NONE)
+        local_read(&decision, &answer, now_ms);
+    return error;
+}
+
+static enum frame_error decide(const char *domain, const char *profile)
+{
+    return decide_at(domain, profile, clock_boot_ms());
+}
+
+/* The answer from the tables, where there is one. */
+static const char *policy(const char *domain, const char *profile)
+{
+    ck_assert_int_eq(decide(domain, profile), FRAME_ERROR_NONE);
+    return decision.policy_kind == MXW_POLICY_TEXT ? decision.policy : "";
+}
+
+static bool is_enough(const char *domain, const char *profile)
+{
+    ck_assert_int_eq(decide(domain, profile), FRAME_ERROR_NONE);
+    return local_is_enough(&answer);
+}
+
+/* --- what is there --- */
+
+START_TEST(without_a_table_of_users_nobody_knows_who_demands_what)
+{
+    ck_assert_int_eq(decide("a.example", ""), FRAME_ERROR_OURS);
+    ck_assert_int_eq(decide("a.example", "strict"), FRAME_ERROR_OURS);
+    ck_assert_int_eq(decide("a..b", ""), FRAME_ERROR_NAME);
+    ck_assert_ptr_null(local_users(local));
+    ck_assert_ptr_null(local_verdicts(local));
+}
+END_TEST
+
+START_TEST(without_a_table_of_verdicts_nobody_knows_what_is_remembered)
+{
+    ck_assert_int_eq(mkdir(run_path, 0755), 0);
+    users_make();
+    local_refresh(local);
+    ck_assert(!is_enough("a.example", ""));
+    claim_begins(policy("a.example", ""), "encrypt "); /* law 2: never less than it may be */
+    claim_begins(policy("a.example", "strict"), "");
+    ck_assert_int_ne(decision.action, MXW_SEND);
+    ck_assert(decision.limited && decision.from_table);
+}
+END_TEST
+
+START_TEST(tables_that_come_later_are_found_at_the_next_look)
+{
+    ck_assert_int_eq(decide("a.example", ""), FRAME_ERROR_OURS);
+    verdicts_make();
+    users_make();
+    see("a.example", "dane");
+    ck_assert_int_eq(decide("a.example", ""), FRAME_ERROR_OURS);
+    local_refresh(local);
+    claim_begins(policy("a.example", ""), "dane-only ");
+    ck_assert(local_is_enough(&answer));
+}
+END_TEST
+
+START_TEST(a_profile_that_is_not_there_is_a_wrong_name)
+{
+    ck_assert_int_eq(decide("a.example", "nobody"), FRAME_ERROR_NAME);
+}
+END_TEST
+
+/* --- what is enough --- */
+
+START_TEST(enough_is_fresh_evidence_under_which_the_mail_may_go)
+{
+    struct verdict verdict;
+    struct table_key key;
+
+    see("good.example", "encrypted");
+    see("none.example", "none");
+    ck_assert(is_enough("good.example", "strict"));
+    ck_assert(!decision.limited && decision.from_table);
+    ck_assert(is_enough("none.example", ""));
+    ck_assert(!is_enough("none.example", "strict"));
+    ck_assert_int_eq(decision.action, MXW_STOP);
+    ck_assert(!is_enough("nobody.example", "strict"));
+    ck_assert(!is_enough("good.example", "live"));
+    verdict = verdict_of("encrypted");
+    verdict.began_ms = clock_boot_ms() - 60100; /* beyond the window of `strict` */
+    put_verdict("good.example", &verdict);
+    ck_assert(!is_enough("good.example", "strict"));
+    ck_assert(decision.limited && decision.action == MXW_SEND); /* law 1 */
+    ck_assert(is_enough("good.example", ""));
+    verdict.valid_until_ms = clock_boot_ms() - 1; /* the DNS said no more */
+    put_verdict("good.example", &verdict);
+    ck_assert(!is_enough("good.example", ""));
+    /* An administrator must be told. */
+    see("none.example", "none");
+    table_key_make(&key, "none.example", 12);
+    ck_assert_int_eq(table_writer_put_floor(verdicts, &key,
+                                            &(struct floor){.level = LEVEL_ENCRYPT,
+                                                            .proof = PROOF_HANDSHAKES,
+                                                            .flags = FLOOR_CONTRADICTED}),
+                     0);
+    ck_assert(!is_enough("none.example", ""));
+}
+END_TEST
+
+START_TEST(evidence_of_other_settings_or_rulings_is_stale)
+{
+    struct verdict verdict = verdict_of("encrypted");
+
+    see("a.example", "encrypted");
+    ck_assert(is_enough("a.example", ""));
+    table_writer_set_settings(verdicts, EPOCH + 2);
+    ck_assert(!is_enough("a.example", ""));
+    verdict.config_epoch = EPOCH + 2;
+    put_verdict("a.example", &verdict);
+    ck_assert(is_enough("a.example", ""));
+    table_writer_set_rulings(verdicts, 12345);
+    ck_assert(!is_enough("a.example", ""));
+    ck_assert_uint_eq(table_reader_epoch(local_verdicts(local)), table_epoch(EPOCH + 2, 12345));
+    table_writer_set_settings(verdicts, 0); /* not told yet: nothing is fresh */
+    verdict.config_epoch = 0;
+    put_verdict("a.example", &verdict);
+    ck_assert_uint_eq(table_reader_epoch(local_verdicts(local)), 0);
+}
+END_TEST
+
+/* The question came before the profile was published again; it is answered now. */
+START_TEST(a_question_that_waited_is_answered_by_the_profiles_of_now)
+{
+    const uint64_t arrived_ms = clock_boot_ms() - TABLE_FUTURE_MS - 1000;
+
+    see("a.example", "encrypted");
+    ck_assert_int_eq(decide_at("a.example", "strict", arrived_ms), FRAME_ERROR_NONE);
+    ck_assert(local_is_enough(&answer));
+}
+END_TEST
+
+/* --- tables of another daemon --- */
+
+static void heartbeat_of_before(struct table_writer *writer, uint64_t ago_ms)
+{
+    struct table_clock clock;
+
+    ck_assert_int_eq(table_clock_read(&clock), 0);
+    clock.boot_ms -= ago_ms;
+    clock.wall_ms -= (int64_t)ago_ms;
+    for (unsigned partition = 0; partition < TABLE_PARTITIONS; partition++)
+        table_writer_heartbeat(writer, (uint16_t)partition, &clock);
+}
+
+static void verdicts_of_another_daemon(void)
+{
+    char command[200];
+
+    table_writer_close(verdicts);
+    snprintf(command, sizeof command, "cd '%s' && mv users ../users && rm -r ../run", run_path);
+    ck_assert_int_eq(system(command), 0);
+    verdicts_make();
+    snprintf(command, sizeof command, "cd '%s' && mv users run", directory);
+    ck_assert_int_eq(system(command), 0);
+}
+
+START_TEST(the_table_of_a_daemon_that_shows_no_life_gives_way_to_anothers)
+{
+    see("a.example", "encrypted");
+    heartbeat_of_before(verdicts, 6000);
+    local_refresh(local);
+    claim_begins(policy("a.example", ""), "encrypt "); /* an older table is better than none */
+    verdicts_of_another_daemon();
+    see("a.example", "dane");
+    claim_begins(policy("a.example", ""), "encrypt ");
+    local_refresh(local);
+    claim_begins(policy("a.example", ""), "dane-only ");
+}
+END_TEST
+
+/* Stopped and started at once: the old table still seems to live, but its file is gone. */
+START_TEST(a_table_whose_file_is_gone_gives_way_at_once)
+{
+    see("a.example", "encrypted");
+    verdicts_of_another_daemon();
+    see("a.example", "dane");
+    table_lives(verdicts);
+    local_refresh(local);
+    claim_begins(policy("a.example", ""), "dane-only ");
+}
+END_TEST
+
+START_TEST(a_table_that_is_older_still_is_not_taken)
+{
+    see("a.example", "encrypted");
+    heartbeat_of_before(verdicts, 6000);
+    verdicts_of_another_daemon();
+    see("a.example", "dane");
+    heartbeat_of_before(verdicts, 7000);
+    local_refresh(local);
+    claim_begins(policy("a.example", ""), "encrypt ");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("answers from the tables alone");
+    TCase *tables = tcase_create("with tables"), *nothing = tcase_create("without");
+    SRunner *runner;
+    int failed;
+
+    tcase_add_checked_fixture(tables, set_up_tables, tear_down);
+    tcase_add_checked_fixture(nothing, set_up_nothing, tear_down);
+    tcase_add_test(nothing, without_a_table_of_users_nobody_knows_who_demands_what);
+    tcase_add_test(nothing, without_a_table_of_verdicts_nobody_knows_what_is_remembered);
+    tcase_add_test(nothing, tables_that_come_later_are_found_at_the_next_look);
+    tcase_add_test(tables, a_profile_that_is_not_there_is_a_wrong_name);
+    tcase_add_test(tables, enough_is_fresh_evidence_under_which_the_mail_may_go);
+    tcase_add_test(tables, evidence_of_other_settings_or_rulings_is_stale);
+    tcase_add_test(tables, a_question_that_waited_is_answered_by_the_profiles_of_now);
+    tcase_add_test(tables, the_table_of_a_daemon_that_shows_no_life_gives_way_to_anothers);
+    tcase_add_test(tables, a_table_whose_file_is_gone_gives_way_at_once);
+    tcase_add_test(tables, a_table_that_is_older_still_is_not_taken);
+    suite_add_tcase(suite, tables);
+    suite_add_tcase(suite, nothing);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}
