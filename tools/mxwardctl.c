@@ -73,7 +73,7 @@ const struct command commands[] = {
      "report what Postfix delivered by TLS, from its log",
      "Deliveries are fresh evidence, and teach the memory; they only ever raise. To follow a log:\n"
      "mxwardctl feed -f /var/log/mail.log, or\n"
-     "journalctl -n 0 -fu 'postfix@*' -o short-unix | mxwardctl feed -f -\n"
+     "journalctl -n 0 -fu postfix@- -o short-unix | mxwardctl feed -f -\n"
      "While the daemon is away deliveries wait, 10000 at most. With --follow it may be away when\n"
      "it begins; SIGTERM ends it.\n"
      "Exit code: 0 done, 64 no such file, 69 no daemon, 75 some were dropped, 77 not permitted\n"
