@@ -166,6 +166,7 @@ fuzz-build:
 fuzz-targets: $(FUZZ)
 $(FUZZ): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(archives)
 	$(link) -fsanitize=fuzzer $(LDLIBS)
+$(BUILD)/tests/fuzz/postfix_log_fuzz: $(call object,tools/mxwardctl/postfix_log.c)
 fuzz: fuzz-build
 	@tests/fuzz/run $(BUILD)/fuzz/tests/fuzz $(FUZZ_SECONDS)
 check-fuzz:
