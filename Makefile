@@ -103,6 +103,7 @@ $(TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(archives)
 $(BUILD)/tests/store_durability_test: $(call object,$(wildcard tests/shim/*.c))
 # A part of a program, and not of a library.
 $(BUILD)/tests/postfix_log_test: $(call object,tools/mxwardctl/postfix_log.c)
+$(BUILD)/tests/follow_test: $(call object,tools/mxwardctl/follow.c)
 $(BUILD)/tests/names_memory_test $(BUILD)/tests/gate_memory_test: $(call object,tests/shim/memory.c)
 # Those of programs run the program itself.
 $(filter $(BUILD)/tests/ctl_%,$(TESTS)): | $(BUILD)/mxwardctl
@@ -165,6 +166,7 @@ fuzz-build:
 fuzz-targets: $(FUZZ)
 $(FUZZ): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(archives)
 	$(link) -fsanitize=fuzzer $(LDLIBS)
+$(BUILD)/tests/fuzz/postfix_log_fuzz: $(call object,tools/mxwardctl/postfix_log.c)
 fuzz: fuzz-build
 	@tests/fuzz/run $(BUILD)/fuzz/tests/fuzz $(FUZZ_SECONDS)
 check-fuzz:

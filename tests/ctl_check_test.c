@@ -37,33 +37,6 @@ static void again(void)
     ran = (struct ran){0};
 }
 
-START_TEST(feed_shows_without_a_daemon_what_it_would_report)
-{
-    static const char log[] =
-        "2026-11-30T07:01:23+00:00 mx0 postfix/smtp[42]: Verified TLS connection established to "
-        "mx.example.org[192.0.2.1]:25: TLSv1.3 with cipher X (256/256 bits)\n"
-        "2026-11-30T07:01:24+00:00 mx0 postfix/smtp[42]: 4XyZ12: to=<b@example.org>, "
-        "relay=mx.example.org[192.0.2.1]:25, delay=1, delays=0/0/1/0, dsn=2.0.0, status=sent (ok)\n"
-        "2026-11-30T07:01:25+00:00 mx0 postfix/smtp[43]: 4XyZ13: to=<b@clear.example>, "
-        "relay=mx.example.org[192.0.2.1]:25, delay=1, delays=0/0/1/0, dsn=2.0.0, status=sent "
-        "(ok)\n";
-    char path[4096];
-    FILE *file;
-
-    snprintf(path, sizeof path, "%s/log", standin.directory);
-    file = fopen(path, "w");
-    ck_assert_ptr_nonnull(file);
-    fputs(log, file);
-    fclose(file);
-    ran = ctl(standin.directory, "feed", "--dry-run", "--json", "--socket", "/nowhere", path);
-    expect_code(&ran, 0);
-    expect_in(ran.out, "\"domain\":\"example.org\",\"host\":\"mx.example.org\"");
-    expect_not_in(ran.out, "clear.example");
-    expect_in(ran.err, "deliveries 1,");
-    unlink(path);
-}
-END_TEST
-
 START_TEST(check_says_one_line_a_domain_in_the_order_given)
 {
     ran = ctl(standin.directory, "check", "slow-200.example", "someone@DANE.example.",
@@ -470,7 +443,6 @@ int main(void)
     ctl_find_program();
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_set_timeout(tcase, 120);
-    tcase_add_test(tcase, feed_shows_without_a_daemon_what_it_would_report);
     tcase_add_test(tcase, check_says_one_line_a_domain_in_the_order_given);
     tcase_add_test(tcase, exit_codes_follow_the_answers);
     tcase_add_test(tcase, a_name_that_the_daemon_has_no_memory_for_is_undecided_and_not_invalid);

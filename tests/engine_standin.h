@@ -37,6 +37,7 @@ struct engine {
     struct dns_question_list keys;
     atomic_uint asked, kept; /* ever; now */
     atomic_uint scans;       /* asked with PRIORITY_SCAN */
+    atomic_uint delivered;   /* reports of deliveries */
     struct domain_request *first_kept;
     struct shard_report report;
     struct prober_counts prober;

@@ -44,6 +44,7 @@ static uint32_t data_ttl_s, absence_ttl_s; /* of records, of denials */
 static bool hold_endpoints;                /* endpoint requests stay where they are */
 static struct endpoint_request *held[64];
 static unsigned held_count;
+static int delivery_went; /* enum message_kind of the report that came by last */
 
 static void no_wake(void *context, uint16_t to)
 {
@@ -175,6 +176,9 @@ static void run(void)
                 hosts_ask(hosts, container_of(message, struct host_request, message));
             } else if (message->kind == MESSAGE_ENDPOINT_DONE) {
                 hosts_endpoint(hosts, container_of(message, struct endpoint_request, message));
+            } else if (message->kind == MESSAGE_DELIVERY_ENDPOINT ||
+                       message->kind == MESSAGE_DELIVERY_DOMAIN) {
+                delivery_went = message->kind;
             } else {
                 struct endpoint_request *request =
                     container_of(message, struct endpoint_request, message);
@@ -784,6 +788,93 @@ START_TEST(without_room_the_answer_is_ours_and_comes_at_once)
 }
 END_TEST
 
+/* --- deliveries --- */
+
+static const struct line delivered_to[] = {{"mx.s.lab", DNS_A, DNS_SECURE_DATA, NULL, 1},
+                                           {"mx.s.lab", DNS_AAAA, DNS_SECURE_NODATA, NULL, 0},
+                                           {0}};
+
+/* The host has been looked at. */
+static void look_at_host(enum outcome outcome)
+{
+    outcome_of_probes = outcome;
+    host_facts_drop(facts_by(delivered_to, "mx.s.lab"));
+}
+
+/* A report of a delivery to 192.0.0.`last` of this host, and where it is sent on to. */
+static int delivery_goes(struct delivery_report *report, const char *host, uint8_t last)
+{
+    *report = (struct delivery_report){
+        .delivery = {.address = {.family = 4, .bytes = {192, 0, 0, last}}, .port = 25},
+        .next_hop = {.kind = NEXT_HOP_DOMAIN, .port = 25}};
+    ck_assert_int_eq(name_parse(&report->delivery.host, host, strlen(host)), NAME_OK);
+    report->next_hop.name = report->delivery.host;
+    delivery_went = -1;
+    hosts_delivery(hosts, report);
+    run();
+    return delivery_went;
+}
+
+START_TEST(a_delivery_goes_to_the_endpoint_that_was_looked_at_or_straight_to_the_domain)
+{
+    struct delivery_report report;
+
+    ck_assert_int_eq(delivery_goes(&report, "mx.s.lab", 1), MESSAGE_DELIVERY_DOMAIN);
+    look_at_host(OUTCOME_TLS_OK);
+    ck_assert_int_eq(delivery_goes(&report, "mx.s.lab", 1), MESSAGE_DELIVERY_ENDPOINT);
+    ck_assert_mem_eq(&report.key, &probed[0], sizeof report.key);
+    ck_assert(!report.host_below);
+    ck_assert_int_eq(delivery_goes(&report, "mx.s.lab", 2), MESSAGE_DELIVERY_DOMAIN);
+    ck_assert_int_eq(delivery_goes(&report, "other.s.lab", 1), MESSAGE_DELIVERY_DOMAIN);
+    hosts_reload(hosts, &(struct host_settings){.ipv4 = true, .dns_ms = 1000});
+    ck_assert_int_eq(delivery_goes(&report, "mx.s.lab", 1), MESSAGE_DELIVERY_DOMAIN);
+}
+END_TEST
+
+START_TEST(an_address_that_is_known_to_do_no_tls_goes_with_every_delivery_to_its_host)
+{
+    static const struct {
+        enum outcome outcome;
+        bool below;
+    } rows[] = {{OUTCOME_TLS_OK, false},
+                {OUTCOME_NO_STARTTLS, true},
+                {OUTCOME_GREETING_TIMEOUT, false},
+                {OUTCOME_LIMITED, false}};
+    struct delivery_report report;
+
+    look_at_host(rows[_i].outcome);
+    delivery_goes(&report, "mx.s.lab", 1);
+    ck_assert_int_eq(report.host_below, rows[_i].below);
+    delivery_goes(&report, "mx.s.lab", 2); /* wherever it went */
+    ck_assert_int_eq(report.host_below, rows[_i].below);
+}
+END_TEST
+
+START_TEST(facts_that_a_delivery_disproved_serve_nobody)
+{
+    static const struct {
+        enum delivery_effect effect;
+        unsigned looks;
+    } rows[] = {{DELIVERY_SAYS_NOTHING, 1}, {DELIVERY_RENEWS, 1}, {DELIVERY_DISPROVES, 2}};
+    struct delivery_report report;
+
+    look_at_host(OUTCOME_NO_STARTTLS);
+    delivery_goes(&report, "mx.s.lab", 1);
+    report.effect = rows[_i].effect;
+    hosts_delivery_seen(hosts, &report);
+    run();
+    ck_assert_int_eq(delivery_went, MESSAGE_DELIVERY_DOMAIN);
+    look_at_host(OUTCOME_TLS_OK);
+    ck_assert_uint_eq(probed_count, rows[_i].looks);
+    hosts_delivery_seen(hosts, &report); /* of a host that nobody has looked at, as well */
+    delivery_goes(&report, "other.s.lab", 1);
+    report.effect = DELIVERY_DISPROVES;
+    hosts_delivery_seen(hosts, &report);
+    run();
+    ck_assert_int_eq(delivery_went, MESSAGE_DELIVERY_DOMAIN);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("host script");
@@ -829,6 +920,11 @@ int main(void)
                    facts_serve_again_without_a_question_and_live_requests_do_not_use_them_FRESH_03);
     tcase_add_test(cases, a_hundred_askers_share_one_round_and_all_get_an_answer);
     tcase_add_test(cases, without_room_the_answer_is_ours_and_comes_at_once);
+    tcase_add_test(cases,
+                   a_delivery_goes_to_the_endpoint_that_was_looked_at_or_straight_to_the_domain);
+    tcase_add_loop_test(
+        cases, an_address_that_is_known_to_do_no_tls_goes_with_every_delivery_to_its_host, 0, 4);
+    tcase_add_loop_test(cases, facts_that_a_delivery_disproved_serve_nobody, 0, 3);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);
     srunner_free(runner);

@@ -48,6 +48,23 @@ START_TEST(a_delivery_right_behind_its_connection_is_read)
 }
 END_TEST
 
+START_TEST(one_ehlo_inside_tls_belongs_to_its_connection)
+{
+    static const char discards[] = HEAD "discarding EHLO keywords: PIPELINING";
+
+    ck_assert(!line(LINKED));
+    ck_assert(!line(discards));
+    ck_assert(line(SENT));
+    ck_assert(!line(discards)); /* of the next connection */
+    ck_assert(!line(SENT));
+    set_up();
+    ck_assert(!line(LINKED));
+    ck_assert(!line(discards));
+    ck_assert(!line(discards));
+    ck_assert(!line(SENT));
+}
+END_TEST
+
 START_TEST(what_may_have_come_in_clear_is_not_taken)
 {
     static const char *const lines[] = {
@@ -148,6 +165,7 @@ int main(void)
     suite_add_tcase(suite, cases);
     tcase_add_checked_fixture(cases, set_up, NULL);
     tcase_add_test(cases, a_delivery_right_behind_its_connection_is_read);
+    tcase_add_test(cases, one_ehlo_inside_tls_belongs_to_its_connection);
     tcase_add_test(cases, what_may_have_come_in_clear_is_not_taken);
     tcase_add_test(cases, text_of_peers_and_senders_is_never_taken_for_postfix_own);
     tcase_add_test(cases, the_key_stands_at_the_end_whatever_names_the_peer_shows);

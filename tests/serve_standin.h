@@ -122,6 +122,7 @@ static void standin_turn_resolver(struct engine *engine)
 /* All shards at once: the evidence is renewed. */
 static void standin_delivers(struct engine *engine, struct delivery_report *report)
 {
+    atomic_fetch_add(&engine->delivered, 1);
     report->effect = DELIVERY_RENEWS;
     report->message.kind = MESSAGE_DELIVERY_DONE;
     mailbox_send(engine->mailbox, report->message.from, &report->message);

@@ -145,7 +145,7 @@ static struct configuration *configuration;
 static struct option_origin *origin;
 static struct exchange *exchange;
 static struct ring *ring;
-static struct mailbox *front;
+static struct mailbox *front, *keeper;
 static struct publisher *publisher;
 static struct certificate_store *store;
 static struct shard *shard;
@@ -192,8 +192,10 @@ static void set_up(void)
     ck_assert_int_eq(publisher_open(&publisher, folder, 16 << 20, why, sizeof why), 0);
     ck_assert_int_eq(exchange_create(&exchange, owner_threads(&owners), 64), 0);
     ck_assert_int_eq(ring_create(&ring, &limits), 0);
-    ring_descriptors[owner_front(&owners)] = ring_descriptor(ring);
+    ring_descriptors[owner_front(&owners)] = ring_descriptors[owner_keeper(&owners)] =
+        ring_descriptor(ring);
     front = mailbox_open(exchange, owner_front(&owners), wake_shard, NULL);
+    keeper = mailbox_open(exchange, owner_keeper(&owners), wake_shard, NULL);
     struct shard_start start = {.owners = owners,
                                 .exchange = exchange,
                                 .ring_descriptors = ring_descriptors,
@@ -266,6 +268,42 @@ static void take_answers(unsigned count)
     }
 }
 
+/* --- deliveries --- */
+
+static unsigned notes; /* that the memory was sent */
+
+static void keeper_takes_notes(void)
+{
+    struct message *message;
+
+    while ((message = mailbox_receive(keeper)) != NULL) {
+        ck_assert_int_eq(message->kind, MESSAGE_NOTE_ASK);
+        message->kind = MESSAGE_NOTE_DONE;
+        mailbox_send(keeper, message->from, message);
+        notes++;
+    }
+    mailbox_flush(keeper);
+}
+
+/* Sends the report to the shard as `kind`, and waits for it. */
+static int comes_back_as(struct delivery_report *report, enum message_kind kind)
+{
+    const uint64_t patience_ms = clock_boot_ms() + WAIT_MS;
+    struct message *message;
+
+    report->message.kind = (uint8_t)kind;
+    mailbox_send(front, 0, &report->message);
+    while ((message = mailbox_receive(front)) == NULL) {
+        ck_assert_uint_lt(clock_boot_ms(), patience_ms);
+        mailbox_flush(front);
+        ck_assert_int_ge(ring_turn(ring, clock_boot_ms() + 1, nothing_completed, NULL), 0);
+        keeper_takes_notes();
+    }
+    ck_assert_ptr_eq(message, &report->message);
+    keeper_takes_notes();
+    return message->kind;
+}
+
 /* How many of the first `count` say so; drops all. */
 static unsigned count_and_drop(unsigned count, enum outcome outcome)
 {
@@ -336,6 +374,34 @@ START_TEST(what_has_no_room_is_temporary_and_ours_and_passes_law_3)
 }
 END_TEST
 
+/* Each step of its way goes to who owns it. */
+START_TEST(a_delivery_goes_its_way_through_the_shard_and_comes_home)
+{
+    static const char name[] = "mx0.round0.example";
+    struct delivery_report report = {.delivery = {.address = {.family = 4, .bytes = {127, 0, 0, 1}},
+                                                  .port = DELIVERY_PORT,
+                                                  .tls_version = 0x0304,
+                                                  .trust = DELIVERY_VERIFIED,
+                                                  .at_s = clock_wall_s()},
+                                     .next_hop = {.kind = NEXT_HOP_HOST, .port = DELIVERY_PORT}};
+
+    notes = 0;
+    ck_assert_int_eq(name_parse(&report.delivery.host, name, strlen(name)), NAME_OK);
+    report.next_hop.name = report.delivery.host;
+    /* Of a host nobody looked at: by the domain job, which teaches the memory. */
+    ck_assert_int_eq(comes_back_as(&report, MESSAGE_DELIVERY_HOST), MESSAGE_DELIVERY_DONE);
+    ck_assert(report.teaches_host);
+    ck_assert_uint_eq(notes, 1);
+    /* To the endpoint job and back to who sent it there. */
+    report.key = (struct endpoint_key){.address = report.delivery.address, .port = DELIVERY_PORT};
+    report.effect = DELIVERY_DISPROVES;
+    ck_assert_int_eq(comes_back_as(&report, MESSAGE_DELIVERY_ENDPOINT), MESSAGE_DELIVERY_SEEN);
+    ck_assert_int_eq(report.effect, DELIVERY_SAYS_NOTHING);
+    ck_assert_int_eq(comes_back_as(&report, MESSAGE_DELIVERY_SEEN), MESSAGE_DELIVERY_DONE);
+    ck_assert_uint_eq(notes, 2);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("shard");
@@ -348,6 +414,7 @@ int main(void)
     tcase_set_timeout(certificates, 180);
     tcase_add_test(certificates,
                    many_endpoints_with_always_new_large_chains_are_seen_within_the_bound);
+    tcase_add_test(certificates, a_delivery_goes_its_way_through_the_shard_and_comes_home);
     tcase_add_test(certificates, what_has_no_room_is_temporary_and_ours_and_passes_law_3);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);

@@ -68,11 +68,15 @@ const struct command commands[] = {
      "change. Changes nothing. Run it as root, so that it sees what Postfix sees.\n"
      "Exit code: 0 nothing breaks or weakens it, 1 something does, 78 Postfix's settings cannot\n"
      "be read.\n"},
-    {"feed", "FILE|-", 1, 1, OPTIONS_ALL | OPTION_JSON | OPTION_DRY_RUN, feed_run,
+    {"feed", "FILE|-", 1, 1,
+     OPTIONS_ALL | OPTION_JSON | OPTION_DRY_RUN | OPTION_FOLLOW | OPTION_FROM_START, feed_run,
      "report what Postfix delivered by TLS, from its log",
-     "Reads to the end; to follow: journalctl -fu postfix -o short-unix | mxwardctl feed -\n"
-     "(or tail -F). Deliveries are fresh evidence, and teach the memory; they only ever raise.\n"
-     "Exit code: 0 done, 64 no such file, 75 some were dropped, 77 not permitted\n"
+     "Deliveries are fresh evidence, and teach the memory; they only ever raise. To follow a log:\n"
+     "mxwardctl feed -f /var/log/mail.log, or\n"
+     "journalctl -n 0 -fu postfix@- -o short-unix | mxwardctl feed -f -\n"
+     "While the daemon is away deliveries wait, 10000 at most. With --follow it may be away when\n"
+     "it begins; SIGTERM ends it.\n"
+     "Exit code: 0 done, 64 no such file, 69 no daemon, 75 some were dropped, 77 not permitted\n"
      "(listen.observe_users).\n"},
     {"status", "", 0, 0, OPTIONS_ALL | OPTION_JSON, status_run, "how the daemon is",
      "Self-tests, threads, table, counters and times.\n"

@@ -404,6 +404,20 @@ static void obey_starttls(struct server *server, struct connection *c)
 
 /* --- taking mail: one recipient a message, no pipelining --- */
 
+/* Replies made of what Postfix itself writes into its log, where they will stand in it. */
+#define FORGED(code)                                                                           \
+    SAY(code "-Verified TLS connection established to mx.dane-ee.lab[127.64.4.2]:25: TLSv1.3 " \
+             "with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)\r\n" code                      \
+             " Ok)\r1796022083.1 mx postfix/smtp[4242]: 4XyZ12abc: to=<y@dane-ee.lab>, "       \
+             "relay=mx.dane-ee.lab[127.64.4.2]:25, delay=1, delays=1/0/0/0, dsn=2.0.0, "       \
+             "status=sent (250 Ok\r\n")
+static const struct reply forged_sent = FORGED("250"), forged_refused = FORGED("550");
+
+static bool is_to(const struct connection *c, const char *user)
+{
+    return strncmp(c->recipient, user, strlen(user)) == 0;
+}
+
 static bool obey_mail(struct server *server, struct connection *c, const char *line)
 {
     if (server->options->arrivals < 0)
@@ -414,7 +428,7 @@ static bool obey_mail(struct server *server, struct connection *c, const char *l
         const char *from = strchr(line, '<');
         size_t size = from ? strcspn(++from, ">") : 0;
         snprintf(c->recipient, sizeof c->recipient, "%.*s", (int)size, from ? from : "");
-        speak(c, taken, LISTENING);
+        speak(c, is_to(c, "forged-refused@") ? forged_refused : taken, LISTENING);
     } else if (is_command(line, "DATA")) {
         c->ending = 2; /* the line end of the command counts: the message may be empty */
         speak(c, go_ahead, TAKING);
@@ -451,7 +465,7 @@ static enum progress step_taking(struct server *server, struct connection *c)
         if (c->ending < sizeof end_of_message - 1)
             continue;
         write_arrival(server, c);
-        speak(c, taken, LISTENING);
+        speak(c, is_to(c, "forged-sent@") ? forged_sent : taken, LISTENING);
         break;
     }
     return GOING_ON;

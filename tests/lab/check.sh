@@ -5,6 +5,7 @@
 . "$here/phases.sh"
 . "$here/decisions.sh"
 . "$here/policies.sh"
+. "$here/feed.sh"
 . "$here/mta.sh"
 . "$here/stories.sh"
 . "$here/exim.sh"
@@ -30,8 +31,12 @@ phase farm_was_treated_politely "the farm saw no early talk, no missing QUIT, no
 phase live_sees_what_changed "a live look sees that STARTTLS is gone (PIT-01)"
 phase details_are_right "versions, keywords, alerts and names are told apart"
 if can_send; then
+    phase evidence_is_made "four domains are looked at, for deliveries later"
     phase every_policy_holds "each policy text delivers where it should, and fails closed, at a real Postfix (DEC-06, PIT-01)"
     phase policies_are_noticed "a wrong outcome of a policy is noticed"
+    phase deliveries_save_probes "what Postfix delivered by TLS is fresh evidence, and saves the probe"
+    phase deliveries_are_remembered "a delivery to a host never looked at is a sighting (MEM-01)"
+    phase what_proves_nothing_teaches_nothing "clear text and forged replies in the log teach nothing (law 2)"
 fi
 if can_run_mta; then
     phase attacks_fail "attacks at the delivery: nothing leaves in clear, nothing goes to a wrong host (S4, PIT-01, PIT-19)"

@@ -205,6 +205,9 @@ guarantee {
         "in@secure.here.lab expert send=nothing" }
     trusted_hops = { 10.9.8.0/24, 127.29.8.0/24 }
 }
+profile "quick" {
+    window = 30s
+}
 profile "hasty" {
     minimum = encrypt
     refuse_at_rcpt = yes

@@ -164,9 +164,13 @@ mta_accepted() { # SENDER DOMAIN
 mta_queue_is_empty() {
     ! find "$mta/queue/incoming" "$mta/queue/active" "$mta/queue/maildrop" "$mta/queue/deferred" -type f | grep -q .
 }
-# Nothing is being worked on: what is left waits for its next try.
+# Nothing is being worked on: what is left waits for its next try. Twice, because a message may go from one
+# folder to the next between two looks.
 mta_is_quiet() {
-    ! find "$mta/queue/incoming" "$mta/queue/active" "$mta/queue/maildrop" -type f | grep -q .
+    ! mta_works && sleep 0.1 && ! mta_works
+}
+mta_works() {
+    find "$mta/queue/incoming" "$mta/queue/active" "$mta/queue/maildrop" -type f | grep -q .
 }
 mta_settles() { # SECONDS
     until_ready "$1" mta_is_quiet || { echo "  mail is still on its way"; return 1; }

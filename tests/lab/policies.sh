@@ -78,6 +78,7 @@ smtp_tls_dane_insecure_mx_policy = dane
 smtp_tls_fingerprint_digest = sha256
 smtp_tls_CAfile = $lab/certificates/root.crt
 smtp_tls_loglevel = 1
+smtp_tls_policy_maps = texthash:$live/sender/policies/feed
 END
     cat >"$live/sender/master.cf" <<END
 127.27.0.1:smtp inet n - n - - smtpd
@@ -93,6 +94,7 @@ proxymap unix - - n - - proxymap
 error unix - - n - - error
 retry unix - - n - - error
 smtp unix - - n - - smtp
+keyed unix - - n - - smtp -o smtp_tls_loglevel=2
 scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 END
@@ -106,6 +108,7 @@ sender_transports() {
         echo "t$number unix - - n - - smtp -o smtp_tls_policy_maps=texthash:$live/sender/policies/$number" \
             >>"$live/sender/master.cf"
     done <"$live/messages"
+    echo "keyed@tls13.secure.lab keyed:" >>"$live/sender/transport" # feed.sh
 }
 
 start_sender() {

@@ -133,7 +133,7 @@ thousand_messages_survive() {
     wait $clouds
     until_ready 60 mta_is_quiet || { echo "  mail is still on its way"; return 1; }
     while read -r storm; do storm_again $storm; done <"$live/storms"
-    grep -v 'rejected: 451 ' "$live/storm.refused" && { echo "  a client was refused for good"; return 1; }
+    grep -v 'rejected: 45[01] ' "$live/storm.refused" && { echo "  a client was refused for good"; return 1; }
     until_ready 60 mta_is_quiet || { echo "  mail is still on its way"; return 1; }
     mta_run_queue
     until_ready 60 mta_queue_is_empty || { echo "  $(find "$mta/queue/deferred" -type f | wc -l) wait for more than one run of the queue"
@@ -194,6 +194,7 @@ gate_dies() {
 # The settings that all this ran with are what mxwardctl finds nothing in, but for what the lab does otherwise.
 settings_are_found_good() {
     ctl postfix-check --json --config-directory "$mta/conf" --resolv-conf "$mta/queue/etc/resolv.conf" >"$live/postfix-check" 2>&1
-    grep -E '"severity":"(breaks|weakens)"' "$live/postfix-check" | grep -vE '"rule":"(sasl|fallback|resolver)' >"$live/postfix-wrong"
+    # hasty is a profile of the lab's Exim.
+    grep -E '"severity":"(breaks|weakens)"' "$live/postfix-check" | grep -v guarantee-hasty >"$live/postfix-wrong"
     [ ! -s "$live/postfix-wrong" ] && grep -q '"severity":"fine"' "$live/postfix-check" || { cat "$live/postfix-check"; return 1; }
 }

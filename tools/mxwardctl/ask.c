@@ -55,7 +55,7 @@ const char *ask_socket(const struct invocation *invocation)
     return path && path[0] ? path : NULL;
 }
 
-int ask_open(const struct invocation *invocation, struct mxw **handle)
+int ask_prepare(const struct invocation *invocation, struct mxw **handle)
 {
     struct mxw_options options = MXW_OPTIONS_INIT;
     int status;
@@ -68,14 +68,20 @@ int ask_open(const struct invocation *invocation, struct mxw **handle)
                 status == MXW_USAGE ? "the socket's path is too long" : "no memory");
         return status == MXW_USAGE ? USAGE : ask_exit_code(status);
     }
-    status = mxw_connect(*handle);
-    if (status != MXW_OK) {
-        int code = ask_failed(*handle, status);
-
-        mxw_close(*handle);
-        return code;
-    }
     return DONE;
+}
+
+int ask_open(const struct invocation *invocation, struct mxw **handle)
+{
+    int code = ask_prepare(invocation, handle);
+    int status = code == DONE ? mxw_connect(*handle) : MXW_OK;
+
+    if (status != MXW_OK) {
+        code = ask_failed(*handle, status);
+        mxw_close(*handle);
+        *handle = NULL;
+    }
+    return code;
 }
 
 void ask_fill(const struct invocation *invocation, struct mxw_question *question,

@@ -57,6 +57,8 @@ enum option_bit {
     OPTION_POSTCONF = 1 << 27,
     OPTION_RESOLV_CONF = 1 << 28,
     OPTION_DRY_RUN = 1 << 29,
+    OPTION_FOLLOW = 1 << 30,
+    OPTION_FROM_START = 1u << 31, /* the last of 32 */
 };
 #define OPTIONS_ALL (OPTION_SOCKET | OPTION_WAIT | OPTION_COLOR | OPTION_HELP)
 #define OPTIONS_ASK (OPTIONS_ALL | OPTION_JSON | OPTION_LIVE | OPTION_AGE)
@@ -70,6 +72,7 @@ struct invocation {
     const char *socket;
     int wait_ms; /* for one answer */
     bool json, live, resume, defaults, help, forward, explain, inbound, keys, dry_run;
+    bool follow, from_start;
     enum when color;
     int64_t max_age_ms; /* -1: any */
     int required_class; /* enum tls_class; -1: none */
@@ -142,8 +145,10 @@ int report_run(const struct invocation *invocation);
 int postfix_check_run(const struct invocation *invocation);
 
 /* ask.c: what the commands share in asking. */
-const char *ask_socket(const struct invocation *invocation);            /* NULL: the standard one */
-int ask_open(const struct invocation *invocation, struct mxw **handle); /* exit code, said */
+const char *ask_socket(const struct invocation *invocation); /* NULL: the standard one */
+/* Both: exit code, said. The second connects, too. */
+int ask_prepare(const struct invocation *invocation, struct mxw **handle);
+int ask_open(const struct invocation *invocation, struct mxw **handle);
 void ask_fill(const struct invocation *invocation, struct mxw_question *question,
               const char *next_hop);
 int ask_exit_code(int status); /* of a mxw_status */

@@ -68,6 +68,9 @@ const struct option_line option_lines[] = {
     {OPTION_RESOLV_CONF, 0, "resolv-conf", "FILE",
      "the resolver's settings that Postfix reads (standard: /etc/resolv.conf)", NULL},
     {OPTION_DRY_RUN, 'n', "dry-run", NULL, "only show what would be reported", NULL},
+    {OPTION_FOLLOW, 'f', "follow", NULL, "go on at the end of FILE, also when it is rotated", NULL},
+    {OPTION_FROM_START, 0, "from-start", NULL, "with --follow: all of FILE, not only what comes",
+     NULL},
     {OPTION_HELP, 'h', "help", NULL, "what this command does", NULL},
 };
 const size_t option_line_count = sizeof option_lines / sizeof option_lines[0];
@@ -256,6 +259,8 @@ static bool take_plain(struct invocation *invocation, enum option_bit bit, const
         {OPTION_INBOUND, &invocation->inbound, NULL},
         {OPTION_KEYS, &invocation->keys, NULL},
         {OPTION_DRY_RUN, &invocation->dry_run, NULL},
+        {OPTION_FOLLOW, &invocation->follow, NULL},
+        {OPTION_FROM_START, &invocation->from_start, NULL},
         {OPTION_SOCKET, NULL, &invocation->socket},
         {OPTION_OUTPUT, NULL, &invocation->output},
         {OPTION_PROFILE, NULL, &invocation->profile},
@@ -347,12 +352,14 @@ static void options_for(uint32_t bits, const char *begin, char letters[2 * OPTIO
     longs[count] = (struct option){0};
 }
 
-static const struct option_line *line_of(int got)
+/* A letter may be of several options, of different commands; before the command it is the first's.
+ */
+static const struct option_line *line_of(int got, uint32_t bits)
 {
     if (got >= 1000)
         return &option_lines[got - 1000];
     for (size_t i = 0; i < option_line_count; i++)
-        if (option_lines[i].letter == got)
+        if (option_lines[i].letter == got && (bits & option_lines[i].bit))
             return &option_lines[i];
     return NULL;
 }
@@ -369,7 +376,7 @@ static int run(struct invocation *invocation, uint32_t bits, const char *begin, 
     optind = 0; /* GNU: begin anew */
     opterr = 0;
     while ((got = getopt_long(count, texts, letters, longs, NULL)) != -1) {
-        const struct option_line *line = line_of(got);
+        const struct option_line *line = line_of(got, bits);
         int result;
 
         if (got == ':' || got == '?' || !line) {

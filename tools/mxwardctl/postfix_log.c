@@ -38,9 +38,13 @@ static bool take(const char **at, char *out, size_t size, bool (*is)(unsigned ch
     return length > 0;
 }
 
+static bool is_letter_or_digit(unsigned char c)
+{
+    return isdigit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+}
 static bool is_host(unsigned char c)
 {
-    return isalnum(c) || c == '.' || c == '-' || c == '_';
+    return is_letter_or_digit(c) || c == '.' || c == '-' || c == '_';
 }
 static bool is_address(unsigned char c)
 {
@@ -48,7 +52,7 @@ static bool is_address(unsigned char c)
 }
 static bool is_word(unsigned char c)
 {
-    return isalnum(c) || c == '-' || c == '_';
+    return is_letter_or_digit(c) || c == '-' || c == '_';
 }
 static bool is_tag(unsigned char c)
 {
@@ -60,11 +64,11 @@ static bool is_digit(unsigned char c)
 }
 static bool is_value(unsigned char c) /* of fields that Postfix fills by itself */
 {
-    return isalnum(c) || strchr("./:!?_-", c) != NULL;
+    return is_letter_or_digit(c) || strchr("./:!?_-", c) != NULL;
 }
 static bool is_local(unsigned char c) /* atext of RFC 5322, and UTF-8 */
 {
-    return isalnum(c) || c >= 0x80 || strchr("!#$%&'*+-/=?^_`{|}~.", c) != NULL;
+    return is_letter_or_digit(c) || c >= 0x80 || strchr("!#$%&'*+-/=?^_`{|}~.", c) != NULL;
 }
 
 /* "HOST[ADDRESS]:PORT" */
@@ -278,7 +282,7 @@ static bool take_key(const char *at, struct postfix_connection *connection)
         if (i % 3 == 2 ? key[i] != ':' : !isxdigit((unsigned char)key[i]))
             return false;
         if (i % 3 != 2)
-            connection->key_sha256[out++] = (char)tolower((unsigned char)key[i]);
+            connection->key_sha256[out++] = (char)(key[i] | 0x20);
     }
     connection->key_sha256[out] = 0;
     return true;
@@ -332,6 +336,16 @@ static bool is_delivery_of(const char *at, struct postfix_connection *connection
            strcmp(connection->address, relay.address) == 0 && connection->port == relay.port;
 }
 
+/* Postfix says so once for each EHLO, where it is told to (smtp_discard_ehlo_keywords): the one
+ * inside TLS belongs to the connection, another one to the next. */
+static bool is_ehlo_inside(const char *at, struct postfix_connection *connection)
+{
+    const bool first = !connection->greeted && connection->queue_id[0] == 0;
+
+    connection->greeted = true;
+    return first && connection->trust != MXW_CLEAR && skip(&at, "discarding EHLO keywords: ");
+}
+
 static void connection_begins(struct postfix_log *log, const struct postfix_connection *fresh)
 {
     struct postfix_connection *known = slot(log, fresh->process);
@@ -371,7 +385,7 @@ bool postfix_log_line(struct postfix_log *log, const char *line, size_t size, in
     if (take_key(at, &fresh)) {
         fresh.trust = MXW_CLEAR;
         *slot(log, fresh.process) = fresh;
-    } else if (known != NULL) {
+    } else if (known != NULL && !is_ehlo_inside(at, known)) {
         memset(known, 0, sizeof *known);
     }
     return false;

@@ -6,8 +6,10 @@
  *
  * Both by the same process, one right behind the other: Postfix does not say in the second line
  * over which connection (after a failure inside TLS it may come again in clear text). So a
- * connection is forgotten at any other line of its process, at another queue ID, when it is reused
- * ("conn_use="), and after POSTFIX_LOG_KEEP_S.
+ * connection is forgotten at any other line of its process (but the one about EHLO keywords that
+ * are discarded), at another queue ID, when it is reused ("conn_use="), and after
+ * POSTFIX_LOG_KEEP_S. Before it sends in clear text what failed inside TLS, Postfix says that and
+ * why: such a line.
  *
  * Lines hold text of remote servers and of senders. Only what Postfix itself puts in fixed places
  * counts, read from the start of the message; a recipient with any byte that is not plain ends the
@@ -32,7 +34,8 @@ struct postfix_connection {
     int64_t at_s;
     char host[256], address[64];
     unsigned port, tls_version;
-    int trust; /* enum mxw_trust; MXW_CLEAR: only the key is known yet */
+    int trust;    /* enum mxw_trust; MXW_CLEAR: only the key is known yet */
+    bool greeted; /* a line about its EHLO was read */
     char cipher[64], queue_id[32], key_sha256[65];
 };
 struct postfix_log {

@@ -1,0 +1,117 @@
+# feed.sh - real deliveries by a real Postfix, and what the daemon learns of its log (mxwardctl feed).
+# Sourced by tests/lab/check.sh inside the lab, after policies.sh, whose sender it uses.
+# shellcheck shell=sh disable=SC2154,SC2034,SC2086
+
+# Looked at together, then left alone for longer than the window of profile quick (hosts.sh): DANE, a certificate
+# that proves nothing, one that is trusted; and one that nothing is delivered to.
+renewed='dane-ee.lab self-signed.secure.lab tls13.secure.lab'
+not_renewed=p384.secure.lab
+never_seen=d150.storm.lab never_seen_host=h150.storm.lab # before the storms nobody asks for it
+quick_window=30
+
+evidence_is_made() {
+    answered ctl check --live $renewed $not_renewed >"$live/feed-looked" || return 1
+    looked_at=$(date +%s)
+}
+
+# --- delivering ---
+
+# Each under the policy that the daemon gives, as mxward-gate would; no policy: Postfix's own level, `may`.
+feed_policies() {
+    for domain in $renewed; do
+        ctl decide --json --profile posteo x@here.lab y@$domain |
+            sed -n 's/.*"policy":"\([^"]*\)".*/'$domain' \1/p'
+    done >"$live/sender/policies/feed"
+    [ "$(wc -l <"$live/sender/policies/feed")" = 3 ] || { echo "  no policies to deliver under"; return 1; }
+}
+
+log_size() { wc -c <"$live/sender/log"; }
+
+# One message to each; what Postfix then writes becomes log.NAME, whether it was sent or bounced.
+delivered() { # NAME RECIPIENT…
+    name=$1
+    shift
+    size=$(log_size)
+    for recipient; do
+        timeout 20 smtp-source -f sender@sender.mta.lab -t $recipient 127.27.0.1:25 || return 1
+    done
+    for recipient; do
+        until_ready 20 grep -q "to=<$recipient>.* status=" "$live/sender/log" ||
+            { echo "  $recipient: no word of it in Postfix's log"; return 1; }
+    done
+    tail -c +$((size + 1)) "$live/sender/log" | grep -a '/smtp\[' >"$live/log.$name"
+}
+
+was_sent() { # NAME RECIPIENT…
+    name=$1
+    shift
+    for recipient; do
+        grep -q "to=<$recipient>.* status=sent" "$live/log.$name" ||
+            { echo "  $recipient was not delivered:"; grep "$recipient" "$live/log.$name"; return 1; }
+    done
+}
+
+# --- asking ---
+
+counted() { # COUNTER: of the whole daemon
+    ctl status --json | sed -n 's/.*"'$1'":\([0-9]*\).*/\1/p'
+}
+
+fed() { # NAME REPORTED
+    ctl feed "$live/log.$1" 2>"$live/fed.$1" || { cat "$live/fed.$1"; return 1; }
+    grep -q "^deliveries $2, reported $2," "$live/fed.$1" ||
+        { echo "  $1: $(cat "$live/fed.$1"), not $2"; cat "$live/log.$1"; return 1; }
+}
+
+needs_a_look() { # DOMAIN: whether deciding under profile quick connects to the farm
+    connections=$(farm_connections)
+    decided send --profile quick x@here.lab y@$1 || return 2
+    [ "$(farm_connections)" != "$connections" ]
+}
+
+# --- claims ---
+
+deliveries_save_probes() {
+    feed_policies || return 1
+    while [ $(($(date +%s) - looked_at)) -le $quick_window ]; do sleep 0.5; done
+    # With the key in its log (smtp_tls_loglevel 2), because "Trusted" names nobody.
+    delivered renews y@dane-ee.lab y@self-signed.secure.lab keyed@tls13.secure.lab &&
+        was_sent renews y@dane-ee.lab y@self-signed.secure.lab keyed@tls13.secure.lab || return 1
+    taken=$(counted deliveries) renewals=$(counted renewed)
+    fed renews 3 || return 1
+    [ "$(counted deliveries)" = $((taken + 3)) ] || { echo "  the daemon did not take three deliveries"; return 1; }
+    [ "$(counted renewed)" = $((renewals + 3)) ] ||
+        { echo "  renewed $(($(counted renewed) - renewals)), not 3"; cat "$live/log.renews"; return 1; }
+    for domain in $renewed; do
+        needs_a_look $domain
+        case $? in 0) echo "  $domain is looked at anew after a delivery"; return 1 ;; 2) return 1 ;; esac
+    done
+    # Or nothing above means anything.
+    needs_a_look $not_renewed || { echo "  $not_renewed was not delivered to, and is not looked at"; return 1; }
+}
+
+remembers() { # HOST
+    ctl memory show --json "[$1]" 2>"$live/feed-memory"
+}
+
+deliveries_are_remembered() {
+    if remembers $never_seen_host; then echo "  $never_seen_host is known before"; return 1; fi
+    delivered teaches y@$never_seen && was_sent teaches y@$never_seen && fed teaches 1 || return 1
+    until_ready 5 remembers $never_seen_host || { echo "  no sighting of $never_seen_host"; return 1; }
+    remembers $never_seen_host >"$live/feed-sighting"
+    grep -q '"handshakes":1,' "$live/feed-sighting" || { echo "  not one sighting: $(cat "$live/feed-sighting")"; return 1; }
+}
+
+# In clear; in clear with a reply that looks like Postfix's own words; refused inside TLS with such a reply.
+what_proves_nothing_teaches_nothing() {
+    taken=$(counted deliveries)
+    delivered clear y@no-starttls.plain.lab && was_sent clear y@no-starttls.plain.lab && fed clear 0 &&
+        delivered forged forged-sent@no-starttls.plain.lab && was_sent forged forged-sent@no-starttls.plain.lab &&
+        fed forged 0 && delivered refused forged-refused@tls13.secure.lab && fed refused 0 || return 1
+    for name in forged refused; do
+        grep -q 'status=[a-z]* (.*Verified TLS connection established to .*status=sent (250' "$live/log.$name" ||
+            { echo "  nothing was forged:"; cat "$live/log.$name"; return 1; }
+    done
+    grep -q '[a-z]* TLS connection established to tls13' "$live/log.refused" || { echo "  not refused inside TLS"; return 1; }
+    [ "$(counted deliveries)" = "$taken" ] || { echo "  something was reported"; return 1; }
+}
