@@ -1124,6 +1124,46 @@ START_TEST(tables_that_come_later_are_found)
 }
 END_TEST
 
+START_TEST(tables_that_are_replaced_are_read_anew)
+{
+    const int client = client_open(), other = client_open();
+    const uint64_t from_ms = clock_boot_ms();
+
+    see("a.example", "encrypted");
+    ask_until_kept(client, other, "policy a.example", "OK encrypt ");
+    verdicts_of_another_daemon();
+    see("a.example", "dane");
+    while (strncmp(query(client, "policy a.example"), "OK dane-only ", 13) != 0) {
+        ck_assert_uint_lt(took_ms(from_ms), 3000);
+        usleep(20000);
+    }
+    close(client);
+    close(other);
+}
+END_TEST
+
+/* With the longest name that there can be. */
+START_TEST(the_longest_next_hop_gets_no_milder_answer_either)
+{
+    const int client = client_open();
+    char next_hop[300] = "", request[400];
+
+    for (int i = 0; i < 4; i++)
+        snprintf(next_hop + strlen(next_hop), sizeof next_hop - strlen(next_hop), "%.*s.",
+                 i < 3 ? 63 : 61,
+                 "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijk");
+    strcpy(next_hop + strlen(next_hop) - 1, ":10025");
+    put_profile(&(struct profile){
+        .name = "a-profile-with-as-long-a-name-1", .minimum = LEVEL_ENCRYPT, .window_ms = 60000});
+    snprintf(request, sizeof request, "guarantee/a-profile-with-as-long-a-name-1 %s", next_hop);
+    see(next_hop, "dane");
+    claim_begins(query(client, request), "OK dane-only ");
+    see(next_hop, "encrypted");
+    claim_begins(query(client, request), "OK dane-only ");
+    close(client);
+}
+END_TEST
+
 static void set_up_without_users(void)
 {
     world_make();
@@ -1193,6 +1233,8 @@ int main(void)
     tcase_add_test(with, an_answer_that_does_not_fit_a_line_is_temporary);
     tcase_add_test(with, exim_writes_one_line_closes_its_side_and_reads_to_the_end);
     tcase_add_test(with, who_is_only_observed_is_looked_at_and_enforced_nothing);
+    tcase_add_test(with, tables_that_are_replaced_are_read_anew);
+    tcase_add_test(with, the_longest_next_hop_gets_no_milder_answer_either);
     tcase_add_test(alone, a_sender_of_whom_nothing_can_be_known_is_temporary_trouble);
     tcase_add_test(alone, delegation_without_a_table_of_users_is_temporary);
     tcase_add_test(bare, tables_that_come_later_are_found);
