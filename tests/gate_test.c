@@ -1142,6 +1142,34 @@ START_TEST(tables_that_are_replaced_are_read_anew)
 }
 END_TEST
 
+/* What was found in the old one is nowhere any more. */
+START_TEST(a_table_that_has_a_successor_is_left_at_once_and_for_good)
+{
+    const int client = client_open();
+    struct scratch scratch = {.clock.boot_ms = 0};
+    struct table_opened opened;
+    char domain[40], request[60];
+
+    snprintf(scratch.directory, sizeof scratch.directory, "%s", run_path);
+    ck_assert_int_eq(table_clock_read(&scratch.clock), 0);
+    for (uint64_t mib = 18; mib < 30; mib += 2) {
+        snprintf(domain, sizeof domain, "d%u.example", (unsigned)mib);
+        see(domain, "encrypted");
+    }
+    for (uint64_t mib = 18; mib < 30; mib += 2) {
+        table_writer_close(verdicts);
+        verdicts = scratch_writer(&scratch, mib << 20, &opened);
+        ck_assert_uint_eq(opened.kept, 6);
+        table_writer_set_settings(verdicts, EPOCH);
+        table_lives(verdicts);
+        snprintf(request, sizeof request, "policy d%u.example", (unsigned)mib);
+        for (int i = 0; i < 3; i++)
+            claim_begins(query(client, request), "OK encrypt ");
+    }
+    close(client);
+}
+END_TEST
+
 /* With the longest name that there can be. */
 START_TEST(the_longest_next_hop_gets_no_milder_answer_either)
 {
@@ -1234,6 +1262,7 @@ int main(void)
     tcase_add_test(with, exim_writes_one_line_closes_its_side_and_reads_to_the_end);
     tcase_add_test(with, who_is_only_observed_is_looked_at_and_enforced_nothing);
     tcase_add_test(with, tables_that_are_replaced_are_read_anew);
+    tcase_add_test(with, a_table_that_has_a_successor_is_left_at_once_and_for_good);
     tcase_add_test(with, the_longest_next_hop_gets_no_milder_answer_either);
     tcase_add_test(alone, a_sender_of_whom_nothing_can_be_known_is_temporary_trouble);
     tcase_add_test(alone, delegation_without_a_table_of_users_is_temporary);
