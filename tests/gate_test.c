@@ -812,6 +812,10 @@ START_TEST(a_temporary_text_stays_temporary)
         {"4.7.5 Server certificate not trusted", true},
         {"4.7.5 Server certificate not verified", true},
         {"4.7.5 Cannot start TLS: handshake failure", true},
+        {"4.7.0 TLS is required, but host mx.example[192.0.2.1] refused to start TLS: 454 4.7.0 no",
+         true}, /* the code is the host's */
+        {"4.7.1 host mx.example said: 450 4.7.1 TLS is required, but host mx", false},
+        {"TLS is required, but host mx.example[192.0.2.1] refused to start TLS", false},
         /* Our own. */
         {"4.7.4 TLS is required, but our TLS engine is unavailable", false},
         {"4.7.4 TLS is required, but unavailable", false},
