@@ -1010,6 +1010,8 @@ START_TEST(what_is_asked_by_line_is_answered_or_refused_in_words)
         {"guarantee next_hop=a.example profile=strict facts=tls-report", "status=invalid "},
         {"sender", "status=invalid "},
         {"inbound tls=TLSv1.3", "status=invalid "},
+        {"observe host=mx.a.example address=192.0.2.1",
+         "status=invalid text=\"deliveries are not taken here"},
         {"inbound recipient=me@secure.example.org",
          "status=ok action=stop delivery=default code=5.7.0 smtp=530 "},
         {"inbound recipient=me@secure.example.org tls=TLSv1.3", "status=ok action=send "},
@@ -1032,6 +1034,119 @@ START_TEST(what_is_asked_by_line_is_answered_or_refused_in_words)
                       rows[i].request, answer);
     }
     close(client);
+}
+END_TEST
+
+#define OBSERVE "observe host=mx.a.example address=192.0.2.1"
+
+static void daemon_is_told(struct frame_observe *told)
+{
+    struct frame frame;
+
+    ck_assert(daemon_frame(&frame, WAIT_MS));
+    ck_assert_uint_eq(frame.kind, FRAME_OBSERVE);
+    ck_assert(frame_decode(told, &frame, NULL));
+}
+
+START_TEST(a_delivery_is_told_to_the_daemon_as_it_was_said)
+{
+    const char key[] = "0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9";
+    struct frame_observe told;
+    char request[512];
+    int client;
+
+    options.observe = true;
+    gate_again();
+    client = client_open();
+    snprintf(request, sizeof request,
+             OBSERVE " next_hop=a.example port=2525 tls=TLSv1.3 trust=verified cipher=X "
+                     "delivered=1796022083 key=%s",
+             key);
+    claim_begins(line(client, request), "status=ok ");
+    daemon_is_told(&told);
+    ck_assert_str_eq(told.domain, "a.example");
+    ck_assert_str_eq(told.host, "mx.a.example");
+    ck_assert_str_eq(told.address, "192.0.2.1");
+    ck_assert_str_eq(told.cipher, "X");
+    ck_assert_str_eq(told.key_sha256, key);
+    ck_assert_uint_eq(told.port, 2525);
+    ck_assert_uint_eq(told.tls_version, 0x0304);
+    ck_assert_uint_eq(told.trust, OBSERVED_VERIFIED);
+    ck_assert_int_eq(told.delivered_s, 1796022083);
+    claim_begins(line(client, OBSERVE), "status=ok "); /* and what was not said is not assumed */
+    daemon_is_told(&told);
+    ck_assert_str_eq(told.domain, "");
+    ck_assert_uint_eq(told.port, 25);
+    ck_assert_uint_eq(told.tls_version, 0);
+    ck_assert_uint_eq(told.trust, OBSERVED_CLEAR);
+    ck_assert_int_le(told.delivered_s, clock_wall_s());
+    ck_assert_int_ge(told.delivered_s, clock_wall_s() - 10);
+    close(client);
+}
+END_TEST
+
+START_TEST(a_delivery_that_cannot_be_read_is_told_nobody)
+{
+    static const char *const requests[] = {
+        "observe host=mx.a.example",
+        "observe address=192.0.2.1",
+        "observe host=\"\" address=192.0.2.1",
+        OBSERVE " trust=much",
+        OBSERVE " trust=\"\"",
+        OBSERVE " port=65536",
+        OBSERVE " port=2x",
+        OBSERVE " delivered=-1",
+        OBSERVE " delivered=99999999999999999999999",
+        OBSERVE " sender=a@example.org",
+        OBSERVE " key=0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9f",
+    };
+    struct frame frame;
+    int client;
+
+    options.observe = true;
+    gate_again();
+    client = client_open();
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        const char *answer = line(client, requests[i]);
+
+        ck_assert_msg(strncmp(answer, "status=invalid ", 15) == 0, "%s: %s", requests[i], answer);
+    }
+    ck_assert(!daemon_frame(&frame, 50));
+    close(client);
+}
+END_TEST
+
+/* The daemon says nothing, then no, and then it is away. */
+START_TEST(deliveries_wait_for_nobody_and_leave_room_for_questions)
+{
+    struct frame_observe told;
+    struct frame_decide asked;
+    uint64_t id, from_ms;
+    int client, asker;
+
+    options.observe = true;
+    gate_again();
+    client = client_open();
+    asker = client_open();
+    from_ms = clock_boot_ms();
+    for (unsigned i = 0; i < GATE_LINK_OBSERVE; i++)
+        claim_begins(line(client, OBSERVE), "status=ok ");
+    claim_begins(line(client, OBSERVE), "status=temporary ");
+    ck_assert_uint_lt(took_ms(from_ms), DEADLINE_MS);
+    query_send(asker, "policy b.example");
+    for (unsigned i = 0; i < GATE_LINK_OBSERVE; i++)
+        daemon_is_told(&told);
+    id = daemon_hears(&asked);
+    for (uint64_t other = id - GATE_LINK_OBSERVE; other < id; other++)
+        daemon_faults(other, FRAME_ERROR_NOT_PERMITTED);
+    daemon_answers(id, ACTION_SEND, "encrypt b");
+    ck_assert_str_eq(reply_hear(asker), "OK encrypt b");
+    daemon_dies();
+    while (strstr(line(client_open(), "ping"), "daemon=yes") != NULL)
+        usleep(2000);
+    claim_begins(line(client, OBSERVE), "status=temporary ");
+    close(client);
+    close(asker);
 }
 END_TEST
 
@@ -1137,6 +1252,13 @@ static void set_up_without_tables(void)
     gate_begin();
 }
 
+static void add_deliveries(TCase *cases)
+{
+    tcase_add_test(cases, a_delivery_is_told_to_the_daemon_as_it_was_said);
+    tcase_add_test(cases, a_delivery_that_cannot_be_read_is_told_nobody);
+    tcase_add_test(cases, deliveries_wait_for_nobody_and_leave_room_for_questions);
+}
+
 int main(void)
 {
     Suite *suite = suite_create("the gate");
@@ -1189,6 +1311,7 @@ int main(void)
     tcase_add_test(with, delegation_never_refuses_for_our_own_trouble);
     tcase_add_test(with, trouble_pass_lets_mail_in);
     tcase_add_test(with, what_is_asked_by_line_is_answered_or_refused_in_words);
+    add_deliveries(with);
     tcase_add_test(with, an_answer_without_a_decision_names_no_action);
     tcase_add_test(with, an_answer_that_does_not_fit_a_line_is_temporary);
     tcase_add_test(with, exim_writes_one_line_closes_its_side_and_reads_to_the_end);
