@@ -206,8 +206,8 @@ struct from_tables {
     bool good; /* there is a decision */
 };
 
-static void ask_tables(struct gate *gate, const struct ask *ask, uint64_t arrived_ms,
-                       struct from_tables *from)
+static void tables_look(struct gate *gate, const struct ask *ask, uint64_t arrived_ms,
+                        struct from_tables *from)
 {
     const struct frame_decide *asked = &ask->asked;
     const char *why = "";
@@ -233,6 +233,33 @@ static void ask_tables(struct gate *gate, const struct ask *ask, uint64_t arrive
     from->outcome.decision = from->good ? &from->decision : NULL;
 }
 
+/* A daemon that has just started made the next tables: who waits for the refresh that comes anyway
+ * would call it trouble until then. Once for each: afterwards they are the next ones. */
+static void tables_of_now(struct gate *gate)
+{
+    const struct table_reader *verdicts = local_verdicts(gate->local);
+    const struct table_reader *users = local_users(gate->local);
+
+    if ((verdicts == NULL || !table_reader_is_over(verdicts)) &&
+        (users == NULL || !table_reader_is_over(users)))
+        return;
+    local_refresh(gate->local);
+    gate->moved++;
+}
+
+const struct table_reader *asking_users(struct gate *gate)
+{
+    tables_of_now(gate);
+    return local_users(gate->local);
+}
+
+static void ask_tables(struct gate *gate, const struct ask *ask, uint64_t arrived_ms,
+                       struct from_tables *from)
+{
+    tables_of_now(gate);
+    tables_look(gate, ask, arrived_ms, from);
+}
+
 static bool tables_are_enough(const struct ask *ask, const struct from_tables *from)
 {
     return from->outcome.invalid ||
@@ -247,10 +274,15 @@ static void in_trouble(struct gate *gate, struct from_tables *from, const char *
     counter_add(&gate->counts.trouble, 1);
 }
 
-/* Nobody who could tell more is there: good enough to go on with? */
-static bool tables_will_do(const struct from_tables *from)
+/* Nobody who could tell more is there: good enough to go on with? Also if mail would be stopped for
+ * want of security, where a policy is asked for: it enforces the demand at the delivery. */
+static bool tables_will_do(const struct ask *ask, const struct from_tables *from)
 {
-    return from->good && from->decision.action == MXW_SEND;
+    const struct mxw_decision *decision = &from->decision;
+
+    return from->good &&
+           (decision->action == MXW_SEND ||
+            (ask->is_policy && decision->insecure && decision->policy_kind == MXW_POLICY_TEXT));
 }
 
 /* --- the daemon --- */
@@ -360,7 +392,7 @@ void asking_answer(struct gate *gate, struct stream *stream, const struct ask *a
         mark_take(&mark, gate, &ask->asked);
     ask_tables(gate, ask, gate->now_ms, &from);
     enough = tables_are_enough(ask, &from);
-    if (!enough && !ask->at_once && (link_is_up(gate->link) || !tables_will_do(&from))) {
+    if (!enough && !ask->at_once && (link_is_up(gate->link) || !tables_will_do(ask, &from))) {
         ask_and_wait(gate, stream, ask, &from);
         return;
     }
@@ -441,7 +473,7 @@ static void link_lost(void *context)
         if (question->answered)
             continue;
         ask_tables(gate, &question->ask, question->arrived_ms, &from);
-        if (!tables_will_do(&from))
+        if (!tables_will_do(&question->ask, &from))
             continue;
         if (!tables_are_enough(&question->ask, &from))
             in_trouble(gate, &from, AWAY);

@@ -151,7 +151,7 @@ static void submission_ask(struct gate *gate, struct stream *stream,
         return;
     }
     if (decide_address(sender, ask.asked.sender) && decide_address(sasl, ask.asked.sasl))
-        account_demand(&demand, local_users(gate->local), sender, sasl, recipient.name.text, 0,
+        account_demand(&demand, asking_users(gate), sender, sasl, recipient.name.text, 0,
                        gate->now_ms, gate->now_s);
     if (!is_looked_at(&demand)) {
         say(gate, stream, DUNNO);
@@ -175,8 +175,8 @@ static void route_ask(struct gate *gate, struct stream *stream,
 
     if (next_hop_parse(&recipient, request->recipient, strlen(request->recipient)) == NAME_OK &&
         decide_address(sender, request->sender[0] != '\0' ? request->sender : "<>"))
-        account_way_of_message(&path, local_users(gate->local), sender, NULL, recipient.name.text,
-                               0, gate->now_ms, gate->now_s);
+        account_way_of_message(&path, asking_users(gate), sender, NULL, recipient.name.text, 0,
+                               gate->now_ms, gate->now_s);
     if (!path.known) {
         say(gate, stream, TEMPORARY "what the sender demands is not known now");
         return;

@@ -104,6 +104,8 @@ void asking_answer(struct gate *gate, struct stream *stream, const struct ask *a
 /* Without asking anybody. In order with those that wait. */
 void asking_say(struct gate *gate, struct stream *stream, const char *bytes, size_t size);
 void asking_room(struct gate *gate, struct stream *stream);
+/* The users' table of now; NULL: there is none. */
+const struct table_reader *asking_users(struct gate *gate);
 void asking_gone(struct gate *gate, struct stream *stream);
 void asking_due(struct gate *gate, struct wheel_timer *timer);
 extern const struct link_owner asking_link_owner; /* context to be filled in */

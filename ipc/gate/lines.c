@@ -290,7 +290,7 @@ static void sender_line(struct gate *gate, struct stream *stream,
         return;
     }
     if (decide_address(ascii, sender))
-        account_way_of_sender(&path, local_users(gate->local), ascii, gate->now_ms, gate->now_s);
+        account_way_of_sender(&path, asking_users(gate), ascii, gate->now_ms, gate->now_s);
     if (!path.known) {
         say_status(gate, stream, "temporary", "what the sender demands is not known now");
         return;

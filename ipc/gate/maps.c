@@ -155,7 +155,7 @@ static void sender_ask(struct gate *gate, struct stream *stream,
         say(gate, stream, SOCKETMAP_TEMP, "mxward-gate has no memory left");
         return;
     }
-    account_way_of_sender(&path, local_users(gate->local), ascii, gate->now_ms, gate->now_s);
+    account_way_of_sender(&path, asking_users(gate), ascii, gate->now_ms, gate->now_s);
     if (!path.known) {
         say(gate, stream, SOCKETMAP_TEMP,
             "what the sender demands is not known now: is mxward running, and may mxward-gate "
@@ -178,22 +178,29 @@ static void sender_ask(struct gate *gate, struct stream *stream,
 
 /* --- dsn: is a failure final? --- */
 
+static bool begins_with(const char *text, const char *beginning)
+{
+    return strncmp(text, beginning, strlen(beginning)) == 0;
+}
+
 /* What Postfix says when the other side refused what the policy demands. Everything else (its own
  * configuration, look-ups, time-outs, our errors) stays temporary (law 3, CODE-04). */
 static bool is_refusal(const char *text)
 {
     static const char *const beginnings[] = {
         "4.7.4 TLS is required, but was not offered by host ",
-        "4.7.4 TLS is required, but host ",
         "4.7.5 Server certificate not trusted",
         "4.7.5 Server certificate not verified",
         "4.7.5 Cannot start TLS: handshake failure",
     };
 
+    const char *words = strchr(text, ' ');
+
     for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++)
-        if (strncmp(text, beginnings[i], strlen(beginnings[i])) == 0)
+        if (begins_with(text, beginnings[i]))
             return true;
-    return false;
+    /* Its status code is that of the host's reply to STARTTLS. */
+    return words != NULL && begins_with(words + 1, "TLS is required, but host ");
 }
 
 /* Evidence, as fresh as was asked for when the delivery began, says that every mail host fails the

@@ -493,6 +493,47 @@ static const struct behaviour rows[BEHAVIOUR_COUNT] = {
              .what = "alert unsupported_extension to an extension younger than TLS 1.2",
              .tls_maximum = TLS1_2_VERSION,
              .flags = FARM_OLD_EXTENSIONS | FARM_MAY_DROP},
+
+    /* --- one face for probes, another for deliveries (behaviours.h) --- */
+    [144] = {.label = "delivery-strips",
+             .what = "in order, but no STARTTLS for deliveries",
+             .to_deliveries = 90},
+    [145] = {.label = "delivery-refuses",
+             .what = "in order, but 454 to STARTTLS of deliveries",
+             .to_deliveries = 110},
+    [146] = {.label = "delivery-tls10",
+             .what = "in order, but TLS 1.0 only for deliveries",
+             .to_deliveries = 60},
+    [147] = {.label = "delivery-clear",
+             .what = "in order, but goes on in clear text after the 220 to deliveries",
+             .to_deliveries = 122},
+    [148] = {.label = "delivery-other-key",
+             .what = "in order, but another certificate of the same authority for deliveries",
+             .to_deliveries = 48},
+    [149] = {.label = "delivery-stranger",
+             .what = "in order, but a certificate of an authority nobody knows for deliveries",
+             .to_deliveries = 45},
+    [150] = {.label = "delivery-cut",
+             .what = "in order, but cuts off deliveries",
+             .to_deliveries = 79},
+    [151] = {.label = "probe-limited",
+             .what = "421 to every probe, in order for deliveries",
+             .greeting = SAY("421 4.7.1 mx.farm.lab too many connections from your address today, "
+                             "try again tomorrow\r\n" HANG_UP),
+             .to_deliveries = 1},
+    [152] = {.label = "probe-tarpit",
+             .what = "one byte a second for probes, in order for deliveries",
+             .greeting = SAY(DRIP "220-mx.farm.lab takes its time with everybody who comes from "
+                                  "afar\r\n220 mx.farm.lab ESMTP\r\n"),
+             .to_deliveries = 1},
+    [153] = {.label = "delivery-refuses-for-good",
+             .what = "in order, but 554 to STARTTLS of deliveries",
+             .to_deliveries = 113},
+    [154] = {.label = "probe-limited-strips",
+             .what = "421 to every probe, no STARTTLS for deliveries",
+             .greeting = SAY("421 4.7.1 mx.farm.lab too many connections from your address today, "
+                             "try again tomorrow\r\n" HANG_UP),
+             .to_deliveries = 90},
 };
 
 const struct behaviour *behaviour_row(unsigned number)
@@ -515,6 +556,15 @@ unsigned behaviour_of_address(const struct sockaddr_storage *local, unsigned *va
         number = b[0] == 0xfd && b[3] == 0x64 ? (unsigned)(b[4] << 8 | b[5]) : 0;
     }
     return behaviour_row(number) ? number : 1;
+}
+
+unsigned behaviour_toward(unsigned number, const struct sockaddr_storage *client)
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)client;
+    const struct behaviour *row = behaviour_row(number);
+    bool delivers = client->ss_family == AF_INET &&
+                    (ntohl(v4->sin_addr.s_addr) & 0xffff0000) == FARM_DELIVERS_FROM;
+    return delivers && row && row->to_deliveries ? row->to_deliveries : number;
 }
 
 const char *behaviour_address(unsigned number, unsigned variant, bool ipv6, char text[64])

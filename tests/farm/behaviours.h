@@ -6,6 +6,10 @@
  *   fd00:64:N::V      2 for hosts with TLSA, 3 for hosts of the unsigned zone, 4 for the rest (N in
  * hexadecimal) any other address row 1, a host in order (--wildcard: thousands of good hosts)
  *
+ * A row may have two faces: whoever delivers, that is, comes from FARM_DELIVERS_FROM, meets another
+ * row. So an attacker is played who lets a probe see a host in order and attacks the delivery
+ * alone, and a host that turns away probes and takes mail.
+ *
  * A reply is a literal with stage directions in it (PAUSE_1S, DRIP, HANG_UP …, below), so that a
  * row says everything the host says, and when. What a row leaves out is what a good host does. The
  * rows are in behaviours.c; sources of the real texts: population.md section 4.
@@ -87,13 +91,18 @@ struct behaviour {
     const char *ciphers, *groups;     /* NULL: OpenSSL's */
     int own_prime_bits;               /* of finite-field Diffie-Hellman; 0: a known group */
     unsigned flags;
+    unsigned to_deliveries; /* the row that deliveries meet instead; 0: this one */
 };
 
 #define BEHAVIOUR_COUNT 160 /* rows; a number without a label does not exist */
 
+#define FARM_DELIVERS_FROM 0x7f1c0000 /* 127.28.0.0/16 */
+
 const struct behaviour *behaviour_row(unsigned number); /* NULL: there is none */
 /* The row and the variant (last byte or group) of a local address. Never fails: see above. */
 unsigned behaviour_of_address(const struct sockaddr_storage *local, unsigned *variant);
+/* The row that a client from this address meets at row `number`. */
+unsigned behaviour_toward(unsigned number, const struct sockaddr_storage *client);
 /* The address of a row and variant, as text. */
 const char *behaviour_address(unsigned number, unsigned variant, bool ipv6, char text[64]);
 void behaviours_print(FILE *out); /* label, number, certificate, what: tab-separated */

@@ -4,6 +4,8 @@
  *   farm --certificates DIR [--port 25] [--wildcard | --more N] [--processes N] [--report FILE]
  *        [--lifetime SECONDS] [--arrivals FILE] [--new-leaves]
  *   farm --watch DIRECTORY --more N     reads N records of the table there until SIGTERM (watch.h)
+ *   farm --capture DIRECTORY            writes down every TCP connection there until SIGTERM
+ *                                       (capture.h)
  *   farm --dns ADDRESS [--port 53]      relay in front of the name server at ADDRESS (dns.h)
  *   farm --list | --list-dns            the rows, tab-separated
  *   farm --list-policies                the table of policy texts: row, answer, text
@@ -17,6 +19,7 @@
  * certificate that nobody has seen before. The parent opens the sockets, forks the
  * processes, and only waits.
  */
+#include "tests/farm/capture.h"
 #include "tests/farm/counters.h"
 #include "tests/farm/dns.h"
 #include "tests/farm/mail.h"
@@ -43,7 +46,7 @@
 #define LISTENERS_MAX (BEHAVIOUR_COUNT * VARIANTS * 2 + 2 * MORE_MAX)
 
 struct arguments {
-    const char *certificates, *report, *dns, *watch, *arrivals;
+    const char *certificates, *report, *dns, *watch, *arrivals, *capture;
     unsigned port, processes, lifetime_s, more;
     bool wildcard, new_leaves;
 };
@@ -258,21 +261,15 @@ static int serve_mail(const struct arguments *arguments)
 
 static int parse(int argc, char **argv, struct arguments *arguments)
 {
-    static const struct option options[] = {{"certificates", required_argument, NULL, 'c'},
-                                            {"port", required_argument, NULL, 'p'},
-                                            {"wildcard", no_argument, NULL, 'w'},
-                                            {"processes", required_argument, NULL, 'n'},
-                                            {"report", required_argument, NULL, 'r'},
-                                            {"lifetime", required_argument, NULL, 't'},
-                                            {"dns", required_argument, NULL, 'd'},
-                                            {"list", no_argument, NULL, 'l'},
-                                            {"list-dns", no_argument, NULL, 'L'},
-                                            {"more", required_argument, NULL, 'm'},
-                                            {"watch", required_argument, NULL, 'W'},
-                                            {"arrivals", required_argument, NULL, 'a'},
-                                            {"list-policies", no_argument, NULL, 'P'},
-                                            {"new-leaves", no_argument, NULL, 'N'},
-                                            {0}};
+    static const struct option options[] = {
+        {"certificates", required_argument, NULL, 'c'}, {"port", required_argument, NULL, 'p'},
+        {"wildcard", no_argument, NULL, 'w'},           {"processes", required_argument, NULL, 'n'},
+        {"report", required_argument, NULL, 'r'},       {"lifetime", required_argument, NULL, 't'},
+        {"dns", required_argument, NULL, 'd'},          {"list", no_argument, NULL, 'l'},
+        {"list-dns", no_argument, NULL, 'L'},           {"more", required_argument, NULL, 'm'},
+        {"watch", required_argument, NULL, 'W'},        {"arrivals", required_argument, NULL, 'a'},
+        {"list-policies", no_argument, NULL, 'P'},      {"new-leaves", no_argument, NULL, 'N'},
+        {"capture", required_argument, NULL, 'C'},      {0}};
     int o;
     while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (o) {
@@ -303,6 +300,9 @@ static int parse(int argc, char **argv, struct arguments *arguments)
         case 'W':
             arguments->watch = optarg;
             break;
+        case 'C':
+            arguments->capture = optarg;
+            break;
         case 'd':
             arguments->dns = optarg;
             break;
@@ -322,8 +322,9 @@ static int parse(int argc, char **argv, struct arguments *arguments)
             return -1;
         }
     }
-    return optind == argc && (arguments->certificates || arguments->dns || arguments->watch) ? 0
-                                                                                             : -1;
+    bool has_work =
+        arguments->certificates || arguments->dns || arguments->watch || arguments->capture;
+    return optind == argc && has_work ? 0 : -1;
 }
 
 int main(int argc, char **argv)
@@ -336,6 +337,7 @@ int main(int argc, char **argv)
                         "            [--processes N] [--report FILE] [--lifetime SECONDS]\n"
                         "            [--arrivals FILE] [--new-leaves]\n"
                         "       farm --watch DIRECTORY --more N\n"
+                        "       farm --capture DIRECTORY\n"
                         "       farm --dns ADDRESS [--port N]\n"
                         "       farm --list | --list-dns | --list-policies\n");
         return 64;
@@ -348,6 +350,8 @@ int main(int argc, char **argv)
     prctl(PR_SET_PDEATHSIG, SIGTERM); /* the lab is gone: so are we */
     if (arguments.watch)
         return watch_table(arguments.watch, arguments.more, &stop);
+    if (arguments.capture)
+        return capture_run(arguments.capture, &stop);
     if (arguments.dns)
         return dns_run(arguments.dns, arguments.port ? arguments.port : 53, &stop, stdout) ? 1 : 0;
     arguments.port = arguments.port ? arguments.port : 25;

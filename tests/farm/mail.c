@@ -44,8 +44,10 @@ enum progress { BLOCKED, GOING_ON };
 struct connection {
     int descriptor;
     enum state state, then;
-    const struct behaviour *row;
-    unsigned number, variant, ordinal;
+    const struct behaviour *row; /* what is played */
+    unsigned played;             /* its number */
+    unsigned number, variant;    /* of the address: counted, and written down, under it */
+    unsigned ordinal;
     SSL *ssl;
     struct reply reply;
     size_t at;         /* in reply */
@@ -439,8 +441,9 @@ static bool obey_mail(struct server *server, struct connection *c, const char *l
 /* "RECIPIENT <tab> LABEL/VARIANT <tab> TLSv1.3": what came, where, and how. */
 static void write_arrival(const struct server *server, const struct connection *c)
 {
-    if (dprintf(server->options->arrivals, "%s\t%s/%u\t%s\n", c->recipient, c->row->label,
-                c->variant, c->ssl ? SSL_get_version(c->ssl) : "clear") < 0)
+    if (dprintf(server->options->arrivals, "%s\t%s/%u\t%s\n", c->recipient,
+                behaviour_row(c->number)->label, c->variant,
+                c->ssl ? SSL_get_version(c->ssl) : "clear") < 0)
         perror("farm: arrivals");
 }
 
@@ -562,7 +565,7 @@ static enum progress step_awaiting_hello(struct server *server, struct connectio
 static enum progress step_handshake(struct server *server, struct connection *c)
 {
     if (!c->ssl)
-        c->ssl = farm_tls_session(c->number, c->descriptor);
+        c->ssl = farm_tls_session(c->played, c->descriptor);
     if (!c->ssl) {
         c->state = GONE;
         return GOING_ON;
@@ -631,7 +634,7 @@ static void run(struct server *server, struct connection *c)
         connection_free(server, c);
 }
 
-static void welcome(struct server *server, int descriptor)
+static void welcome(struct server *server, int descriptor, const struct sockaddr_storage *client)
 {
     struct sockaddr_storage local = {0};
     socklen_t size = sizeof local;
@@ -646,7 +649,8 @@ static void welcome(struct server *server, int descriptor)
     c->descriptor = descriptor;
     c->ipv6 = local.ss_family == AF_INET6;
     c->number = behaviour_of_address(&local, &c->variant);
-    c->row = behaviour_row(c->number);
+    c->played = behaviour_toward(c->number, client);
+    c->row = behaviour_row(c->played);
     c->ordinal = counters_open(server->options->counters, c->ipv6, c->number, c->variant);
     c->end_ms = server->now_ms + (uint64_t)server->options->lifetime_s * 1000;
     timer_set(server, c);
@@ -661,10 +665,13 @@ static void welcome(struct server *server, int descriptor)
 static void accept_all(struct server *server, int listener)
 {
     for (int i = 0; i < EVENTS; i++) {
-        int descriptor = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        struct sockaddr_storage client = {0};
+        socklen_t size = sizeof client;
+        int descriptor =
+            accept4(listener, (struct sockaddr *)&client, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (descriptor < 0)
             return;
-        welcome(server, descriptor);
+        welcome(server, descriptor, &client);
     }
 }
 

@@ -203,7 +203,7 @@ guarantee {
     aliases = { "@secure.here.lab", "off@secure.here.lab off",
         "out@secure.here.lab expert send=strict receive=any",
         "in@secure.here.lab expert send=nothing" }
-    trusted_hops = { 10.9.8.0/24 }
+    trusted_hops = { 10.9.8.0/24, 127.29.8.0/24 }
 }
 profile "quick" {
     window = 30s

@@ -154,23 +154,34 @@ mta_deliveries() {
             s/.* postfix\/\([a-z]*\)\[[0-9]*\]: \([0-9A-F]*\): to=<\([^>]*\)>.* status=\([a-z]*\) (\(.*\))$/\2\t\3\t\1\t\4\t\5/p' "$mta_log"
 }
 
+# Storm messages of this sender to this domain that were taken: by the queue ids of their recipients.
+mta_accepted() { # SENDER DOMAIN
+    sed -n "s/.*: \([0-9A-F]*\): from=<$1>, size=.*/\1/p" "$mta_log" | sort -u >"$live/accepted"
+    mta_deliveries | awk -F'\t' -v domain="$2" '$2 ~ ("^[0-9]+storm@" domain "$") { print $1 }' | sort -u |
+        comm -12 - "$live/accepted" | wc -l
+}
+
 mta_queue_is_empty() {
     ! find "$mta/queue/incoming" "$mta/queue/active" "$mta/queue/maildrop" "$mta/queue/deferred" -type f | grep -q .
 }
-# Nothing is being worked on: what is left waits for its next try.
+# Nothing is being worked on: what is left waits for its next try. Twice, because a message may go from one
+# folder to the next between two looks.
 mta_is_quiet() {
-    ! find "$mta/queue/incoming" "$mta/queue/active" "$mta/queue/maildrop" -type f | grep -q .
+    ! mta_works && sleep 0.1 && ! mta_works
+}
+mta_works() {
+    find "$mta/queue/incoming" "$mta/queue/active" "$mta/queue/maildrop" -type f | grep -q .
 }
 mta_settles() { # SECONDS
     until_ready "$1" mta_is_quiet || { echo "  mail is still on its way"; return 1; }
 }
 
 # How it arrived: "clear", "TLS", or nothing. The recipient must be of one message alone.
-arrived() { # RECIPIENT
+how_it_arrived() { # RECIPIENT
     awk -F'\t' -v to="$1" '$1 == to { how = $3 == "clear" ? "clear" : "TLS" } END { print how }' "$live/arrivals"
 }
 arrived_as() { # WANTED RECIPIENT
-    found=$(arrived "$2")
+    found=$(how_it_arrived "$2")
     [ "$found" = "$1" ] || { echo "  $2: arrived ${found:-nowhere}, not ${1:-nowhere}"; return 1; }
 }
 

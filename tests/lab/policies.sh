@@ -16,6 +16,7 @@ can_send() {
 # --- a resolver that validates: Postfix does DANE by the word of the one in resolv.conf ---
 
 start_resolver() {
+    [ -z "${resolver:-}" ] || return 0
     cat >"$live/unbound.conf" <<END
 server:
   interface: 127.0.0.1
@@ -34,7 +35,7 @@ remote-control:
 END
     unbound -d -c "$live/unbound.conf" 2>>"$live/unbound.log" &
     resolver=$!
-    started="$started $!"
+    started="$started $resolver"
     until_ready 10 sh -c 'dig +adflag +time=1 +tries=1 @127.0.0.1 _25._tcp.mx.dane-ee.lab TLSA | grep -q "flags:.* ad"'
 }
 

@@ -86,8 +86,14 @@ secure_alias_holds_both_ways() {
 
 # --- a thousand messages while the daemon dies ---
 
+# Ends where it is told to come again, as it may be while the daemon starts.
 storm_of_mail() { # SENDER COUNT DOMAIN
-    timeout 120 smtp-source -s 4 -m "$2" -N -f "$1" -t "storm@$3" $mta_address:587
+    timeout 120 smtp-source -s 4 -m "$2" -N -f "$1" -t "storm@$3" $mta_address:587 2>>"$live/storm.refused"
+}
+# What was not taken comes again.
+storm_again() { # SENDER COUNT DOMAIN
+    missing=$(($2 - $(mta_accepted "$1" "$3")))
+    [ $missing -le 0 ] || storm_of_mail "$1" $missing "$3"
 }
 
 daemon_dies() {
@@ -102,26 +108,32 @@ daemon_dies() {
     kill -CONT $daemon
 }
 
-storm_count() { # STATUS PATTERN: messages that ended so, each once
-    mta_deliveries | grep "storm@" | awk -F'\t' -v status="$1" -v to="$2" '$4 == status && $2 ~ to { print $2 }' | sort -u | wc -l
-}
+storms="anna@here.lab 250 $secure_domain
+anna@here.lab 250 $encrypting_domain
+anna@here.lab 100 $clear_domain
+carol@here.lab 200 $clear_domain
+carol@here.lab 200 $encrypting_domain"
 
-storm_is_settled() {
-    [ "$(mta_deliveries | grep 'storm@' | awk -F'\t' '$4 != "deferred" { print $2 }' | sort -u | wc -l)" = 1000 ]
+all_storms() {
+    storming=''
+    echo "$storms" >"$live/storms"
+    while read -r storm; do
+        storm_of_mail $storm &
+        storming="$storming $!"
+    done <"$live/storms"
+    wait $storming
 }
 
 # None lost, none weaker than demanded, none returned for our fault, none later than one run of the queue more.
 thousand_messages_survive() {
     ctl user on anna@here.lab --profile posteo >/dev/null || return 1
-    storms=''
-    for storm in "anna@here.lab 250 $secure_domain" "anna@here.lab 250 $encrypting_domain" "anna@here.lab 100 $clear_domain" \
-        "carol@here.lab 200 $clear_domain" "carol@here.lab 200 $encrypting_domain"; do
-        # Recipients of one storm differ from those of another by their domain, and by who sends: its own part of it.
-        storm_of_mail $storm &
-        storms="$storms $!"
-    done
+    all_storms &
+    clouds=$!
     daemon_dies
-    wait $storms
+    wait $clouds
+    until_ready 60 mta_is_quiet || { echo "  mail is still on its way"; return 1; }
+    while read -r storm; do storm_again $storm; done <"$live/storms"
+    grep -v 'rejected: 45[01] ' "$live/storm.refused" && { echo "  a client was refused for good"; return 1; }
     until_ready 60 mta_is_quiet || { echo "  mail is still on its way"; return 1; }
     mta_run_queue
     until_ready 60 mta_queue_is_empty || { echo "  $(find "$mta/queue/deferred" -type f | wc -l) wait for more than one run of the queue"
@@ -182,6 +194,7 @@ gate_dies() {
 # The settings that all this ran with are what mxwardctl finds nothing in, but for what the lab does otherwise.
 settings_are_found_good() {
     ctl postfix-check --json --config-directory "$mta/conf" --resolv-conf "$mta/queue/etc/resolv.conf" >"$live/postfix-check" 2>&1
-    grep -E '"severity":"(breaks|weakens)"' "$live/postfix-check" | grep -vE '"rule":"(sasl|fallback|resolver)' >"$live/postfix-wrong"
+    # hasty is a profile of the lab's Exim.
+    grep -E '"severity":"(breaks|weakens)"' "$live/postfix-check" | grep -v guarantee-hasty >"$live/postfix-wrong"
     [ ! -s "$live/postfix-wrong" ] && grep -q '"severity":"fine"' "$live/postfix-check" || { cat "$live/postfix-check"; return 1; }
 }
