@@ -189,6 +189,7 @@ static void options_make(struct running *running)
         .transport_prefix = gate->transport_prefix,
         .ordinary_transport = gate->ordinary_transport,
         .split_transport = gate->split_transport,
+        .observe = gate->observe,
         .help = gate->help,
     };
 }

@@ -22,6 +22,7 @@
 #define GATE_DELIVERIES         4096   /* processes that are delivering under a guarantee */
 #define GATE_DELIVERY_MS        600000 /* what a process delivers is known for so long */
 #define GATE_REFRESH_MS         1000   /* looks for other tables */
+#define GATE_LINK_OBSERVE       64  /* outstanding at the daemon: no delivery is reported beside */
 #define GATE_LINK_AGAIN_MS      200 /* between two tries to reach the daemon; doubled up to … */
 #define GATE_LINK_AGAIN_MOST_MS 2000
 #define GATE_STOP_MS            2000 /* for what is being sent when the gate stops */
