@@ -1324,7 +1324,6 @@ static void set_up_without_tables(void)
     gate_begin();
 }
 
-<<<<<<< HEAD
 /* When, and in which order. */
 static void add_times(TCase *tests)
 {
@@ -1380,13 +1379,13 @@ static void add_words(TCase *tests)
     tcase_add_test(tests, tables_that_are_replaced_are_read_anew);
     tcase_add_test(tests, a_table_that_has_a_successor_is_left_at_once_and_for_good);
     tcase_add_test(tests, the_longest_next_hop_gets_no_milder_answer_either);
-=======
+}
+
 static void add_deliveries(TCase *cases)
 {
     tcase_add_test(cases, a_delivery_is_told_to_the_daemon_as_it_was_said);
     tcase_add_test(cases, a_delivery_that_cannot_be_read_is_told_nobody);
     tcase_add_test(cases, deliveries_wait_for_nobody_and_leave_room_for_questions);
->>>>>>> g-feed2
 }
 
 int main(void)
@@ -1401,56 +1400,9 @@ int main(void)
     tcase_add_checked_fixture(with, set_up, world_end);
     tcase_add_checked_fixture(alone, set_up_without_users, world_end);
     tcase_add_checked_fixture(bare, set_up_without_tables, world_end);
-<<<<<<< HEAD
     add_times(with);
     add_words(with);
-=======
-    tcase_add_test(with, a_leading_dot_is_answered_at_once);
-    tcase_add_test(with, what_is_no_map_or_no_key_is_said_to_be_none);
-    tcase_add_test(with, guarantee_answers_nothing_below_encryption_or_an_error);
-    tcase_add_test(with,
-                   a_next_hop_in_brackets_is_answered_from_what_is_known_and_looked_at_meanwhile);
-    tcase_add_test(with, answers_come_in_the_order_of_the_requests);
-    tcase_add_test(with, answers_that_find_no_room_come_when_there_is_some);
-    tcase_add_test(with, a_thousand_requests_on_one_connection_are_all_answered);
-    tcase_add_test(with, what_cannot_be_read_ends_the_connection_after_the_answers_before_it);
-    tcase_add_test(with, who_closes_his_side_gets_his_answers_and_then_the_end);
-    tcase_add_test(with, who_leaves_while_his_questions_wait_leaves_nothing_behind);
-    tcase_add_test(with, more_connections_than_there_is_room_for_are_closed_and_harm_nobody);
-    tcase_add_test(with, an_answer_may_only_become_stricter_for_some_seconds);
-    tcase_add_test(with, trouble_of_ours_is_not_what_was_told_before);
-    tcase_add_test(with, a_kept_answer_ends_with_its_record);
-    tcase_add_test(with, a_kept_answer_ends_with_the_settings_it_was_made_under);
-    tcase_add_test(with, a_kept_answer_ends_with_the_window_of_its_profile);
-    tcase_add_test(with, what_one_map_was_told_is_no_answer_of_another);
-    tcase_add_test(with, a_live_profile_is_looked_at_for_every_question);
-    tcase_add_test(with, a_stopped_daemon_delays_nobody_beyond_the_deadline);
-    tcase_add_test(with, a_daemon_that_goes_on_is_asked_again);
-    tcase_add_test(with, a_killed_daemon_is_answered_for_from_the_tables);
-    tcase_add_test(with, what_the_tables_cannot_answer_waits_for_the_next_daemon);
-    tcase_add_test(with, a_daemon_that_has_no_time_or_memory_is_temporary_trouble);
-    tcase_add_test(with, a_slow_answer_is_not_lost_among_thousands_of_others);
-    tcase_add_test(with, questions_that_found_no_room_are_asked_when_there_is_some);
-    tcase_add_test(with, protocols_share_one_socket);
-    tcase_add_test(with, a_sender_has_the_transport_of_his_profile);
-    tcase_add_test(with, a_sender_with_an_exception_goes_by_recipient);
-    tcase_add_test(with, a_failure_is_final_only_with_fresh_evidence_of_the_same_delivery);
-    tcase_add_test(with, evidence_that_is_final_is_as_young_as_the_delivery_and_the_window_say);
-    tcase_add_test(with, a_failure_in_another_process_is_another_delivery);
-    tcase_add_test(with, a_temporary_text_stays_temporary);
-    tcase_add_test(with, the_help_of_the_settings_stands_behind_a_final_text);
-    tcase_add_test(with, a_secure_alias_takes_mail_over_encrypted_connections_only_S13);
-    tcase_add_test(with,
-                   at_RCPT_is_refused_only_what_is_seen_not_to_be_met_and_where_the_profile_asks);
-    tcase_add_test(with, delegation_never_refuses_for_our_own_trouble);
-    tcase_add_test(with, trouble_pass_lets_mail_in);
-    tcase_add_test(with, what_is_asked_by_line_is_answered_or_refused_in_words);
     add_deliveries(with);
-    tcase_add_test(with, an_answer_without_a_decision_names_no_action);
-    tcase_add_test(with, an_answer_that_does_not_fit_a_line_is_temporary);
-    tcase_add_test(with, exim_writes_one_line_closes_its_side_and_reads_to_the_end);
-    tcase_add_test(with, who_is_only_observed_is_looked_at_and_enforced_nothing);
->>>>>>> g-feed2
     tcase_add_test(alone, a_sender_of_whom_nothing_can_be_known_is_temporary_trouble);
     tcase_add_test(alone, delegation_without_a_table_of_users_is_temporary);
     tcase_add_test(bare, tables_that_come_later_are_found);
