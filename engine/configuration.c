@@ -309,6 +309,12 @@ static const struct option_row gate_rows[] = {
      .standard = "by-recipient:[127.0.0.1]:10026",
      .help = "Postfix's transport for senders who have an exception just now: it hands each "
              "recipient by itself to a listener that asks again."},
+    {.name = "observe",
+     .type = OPTION_BOOLEAN,
+     .offset = offsetof(struct gate_settings, observe),
+     .standard = "no",
+     .help = "Whether mail servers that ask here may also report what they delivered (the request "
+             "observe): what that teaches can stop mail later."},
     {.name = "help",
      .type = OPTION_TEXT,
      .offset = offsetof(struct gate_settings, help),

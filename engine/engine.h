@@ -50,6 +50,7 @@ struct gate_settings {
     uint64_t deadline_ms, steady_ms, idle_ms;
     uint64_t connections;
     char *transport_prefix, *ordinary_transport, *split_transport;
+    bool observe;
     char *help;
 };
 struct configuration {

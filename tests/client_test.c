@@ -269,6 +269,40 @@ START_TEST(sending_without_receiving_ends_in_full_and_loses_nothing)
 }
 END_TEST
 
+/* In any order with questions; what was taken of it is said in its sentence. */
+START_TEST(observations_are_sent_and_answered_like_questions)
+{
+    struct mxw_observation observation = MXW_OBSERVATION_INIT;
+    struct mxw_question question = question_of("dane.example");
+    struct mxw_result result = {.size = sizeof result};
+    uint64_t ids[3];
+
+    standin_open(&standin, 64);
+    ck_assert_int_eq(mxw_send_observation(mxw, &observation, &ids[0]), MXW_INVALID);
+    observation.host = "mx.example.org";
+    observation.address = "192.0.2.1";
+    observation.tls_version = 0x0304;
+    observation.trust = MXW_VERIFIED;
+    observation.delivered_s = clock_wall_s();
+    ck_assert_int_eq(mxw_send_observation(mxw, &observation, &ids[0]), MXW_OK);
+    ck_assert_int_eq(mxw_send(mxw, &question, &ids[1]), MXW_OK);
+    observation.address = "nowhere";
+    ck_assert_int_eq(mxw_send_observation(mxw, &observation, &ids[2]), MXW_OK);
+    ck_assert_uint_eq(mxw_outstanding(mxw), 3);
+    while (mxw_outstanding(mxw) > 0) {
+        ck_assert_int_eq(mxw_receive(mxw, &result, WAIT_MS), MXW_OK);
+        ck_assert_int_eq(result.status, result.id == ids[2] ? MXW_INVALID : MXW_OK);
+        ck_assert_int_eq(result.taken, result.id == ids[0]);
+        ck_assert(!result.decided);
+        if (result.id == ids[0])
+            ck_assert_ptr_nonnull(strstr(result.sentence, "fresh evidence again"));
+        if (result.id == ids[1])
+            ck_assert_str_eq(result.verdict.class_name, "dane");
+    }
+    standin_close(&standin);
+}
+END_TEST
+
 START_TEST(a_lost_connection_is_told_once_and_is_never_an_answer_PIT_16)
 {
     struct mxw_question held = question_of("slow-200.example");
@@ -463,6 +497,7 @@ int main(void)
     tcase_add_loop_test(tcase, many_questions_each_get_their_own_answer, 0, 4);
     tcase_add_test(tcase, the_callback_may_stop);
     tcase_add_test(tcase, sending_without_receiving_ends_in_full_and_loses_nothing);
+    tcase_add_test(tcase, observations_are_sent_and_answered_like_questions);
     tcase_add_test(tcase, a_lost_connection_is_told_once_and_is_never_an_answer_PIT_16);
     tcase_add_test(tcase, documents_and_orders);
     tcase_add_test(tcase, servers_that_are_none_are_recognised);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -291,6 +292,32 @@ START_TEST(without_a_folder_for_so_long_a_path_it_says_what_to_change)
 }
 END_TEST
 
+/* Starting again may help; the settings are good. */
+START_TEST(want_of_descriptors_is_the_machines_trouble_and_no_setting)
+{
+    struct rlimit before;
+    unsigned unavailable = 0;
+
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    for (rlim_t most = 5; most < 11; most++) {
+        const struct rlimit few = {most, before.rlim_max};
+
+        ran_free(&ran);
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+        running = program_start(program, folder, NULL, (const char *const[]){"-c", file, NULL});
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+        usleep(200000);
+        kill(running, SIGTERM);
+        ran = program_wait(folder, running);
+        running = 0;
+        ck_assert_msg(ran.code == 0 || ran.code == 69, "%u: %d %s", (unsigned)most, ran.code,
+                      ran.err);
+        unavailable += ran.code == 69;
+    }
+    ck_assert_uint_gt(unavailable, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("mxward-gate");
@@ -311,6 +338,7 @@ int main(void)
     tcase_add_test(life, a_socket_that_nobody_listens_at_any_more_is_replaced);
     tcase_add_test(life, what_is_no_socket_is_left_where_it_is);
     tcase_add_test(life, sockets_have_the_mode_and_group_of_the_settings);
+    tcase_add_test(life, want_of_descriptors_is_the_machines_trouble_and_no_setting);
     tcase_add_test(life, if_one_socket_cannot_be_had_none_is_left);
     suite_add_tcase(suite, settings);
     suite_add_tcase(suite, life);

@@ -36,9 +36,9 @@ static char directory[64], run_path[80], users_path[90], gate_path[90], daemon_p
 static struct table_writer *verdicts, *users; /* NULL: not there */
 static struct gate_options options;
 static struct gate *gate;
-static int gate_listener = -1, gate_error;
+static int gate_listener = -1, gate_created_error, gate_run_error;
 static pthread_t gate_thread;
-static sem_t gate_created;
+static sem_t gate_created, gate_may_go;
 
 /* --- sockets --- */
 
@@ -153,6 +153,19 @@ static inline void verdicts_make(void)
     table_lives(verdicts);
 }
 
+/* Its folder is taken away and made again; of the users' table it is the same one. */
+static inline void verdicts_of_another_daemon(void)
+{
+    char command[200];
+
+    table_writer_close(verdicts);
+    snprintf(command, sizeof command, "cd '%s' && mv users ../users && rm -r ../run", run_path);
+    ck_assert_int_eq(system(command), 0);
+    verdicts_make();
+    snprintf(command, sizeof command, "cd '%s' && mv users run", directory);
+    ck_assert_int_eq(system(command), 0);
+}
+
 /*
  *   strict   encryption, told at once; refuses at RCPT        hold   encryption, held
  *   live     as strict, with a look for every message         pass   as strict; trouble lets in
@@ -261,11 +274,13 @@ static inline void see(const char *domain, const char *what)
 static void *gate_main(void *context)
 {
     (void)context;
-    gate_error = gate_create(&gate, &options);
+    gate_created_error = gate_create(&gate, &options);
     sem_post(&gate_created);
-    if (gate_error != 0)
+    if (gate_created_error != 0)
         return NULL;
-    gate_error = gate_run(gate);
+    gate_run_error = gate_run(gate);
+    while (sem_wait(&gate_may_go) != 0) /* not under the feet of who stops it */
+        continue;
     gate_destroy(gate);
     return NULL;
 }
@@ -273,20 +288,22 @@ static void *gate_main(void *context)
 static inline void gate_begin(void)
 {
     sem_init(&gate_created, 0, 0);
+    sem_init(&gate_may_go, 0, 0);
     gate_listener = listen_at(gate_path);
     options.listeners = &gate_listener;
     options.listener_count = 1;
     ck_assert_int_eq(pthread_create(&gate_thread, NULL, gate_main, NULL), 0);
     while (sem_wait(&gate_created) != 0)
         continue;
-    ck_assert_int_eq(gate_error, 0);
+    ck_assert_int_eq(gate_created_error, 0);
 }
 
 static inline void gate_end(void)
 {
     gate_stop(gate);
+    sem_post(&gate_may_go);
     pthread_join(gate_thread, NULL);
-    ck_assert_int_eq(gate_error, 0);
+    ck_assert_int_eq(gate_run_error, 0);
     close(gate_listener);
     gate = NULL;
 }

@@ -816,6 +816,10 @@ START_TEST(a_temporary_text_stays_temporary)
         {"4.7.5 Server certificate not trusted", true},
         {"4.7.5 Server certificate not verified", true},
         {"4.7.5 Cannot start TLS: handshake failure", true},
+        {"4.7.0 TLS is required, but host mx.example[192.0.2.1] refused to start TLS: 454 4.7.0 no",
+         true}, /* the code is the host's */
+        {"4.7.1 host mx.example said: 450 4.7.1 TLS is required, but host mx", false},
+        {"TLS is required, but host mx.example[192.0.2.1] refused to start TLS", false},
         /* Our own. */
         {"4.7.4 TLS is required, but our TLS engine is unavailable", false},
         {"4.7.4 TLS is required, but unavailable", false},
@@ -1037,6 +1041,8 @@ START_TEST(what_is_asked_by_line_is_answered_or_refused_in_words)
         {"guarantee next_hop=a.example profile=strict facts=tls-report", "status=invalid "},
         {"sender", "status=invalid "},
         {"inbound tls=TLSv1.3", "status=invalid "},
+        {"observe host=mx.a.example address=192.0.2.1",
+         "status=invalid text=\"deliveries are not taken here"},
         {"inbound recipient=me@secure.example.org",
          "status=ok action=stop delivery=default code=5.7.0 smtp=530 "},
         {"inbound recipient=me@secure.example.org tls=TLSv1.3", "status=ok action=send "},
@@ -1059,6 +1065,119 @@ START_TEST(what_is_asked_by_line_is_answered_or_refused_in_words)
                       rows[i].request, answer);
     }
     close(client);
+}
+END_TEST
+
+#define OBSERVE "observe host=mx.a.example address=192.0.2.1"
+
+static void daemon_is_told(struct frame_observe *told)
+{
+    struct frame frame;
+
+    ck_assert(daemon_frame(&frame, WAIT_MS));
+    ck_assert_uint_eq(frame.kind, FRAME_OBSERVE);
+    ck_assert(frame_decode(told, &frame, NULL));
+}
+
+START_TEST(a_delivery_is_told_to_the_daemon_as_it_was_said)
+{
+    const char key[] = "0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9";
+    struct frame_observe told;
+    char request[512];
+    int client;
+
+    options.observe = true;
+    gate_again();
+    client = client_open();
+    snprintf(request, sizeof request,
+             OBSERVE " next_hop=a.example port=2525 tls=TLSv1.3 trust=verified cipher=X "
+                     "delivered=1796022083 key=%s",
+             key);
+    claim_begins(line(client, request), "status=ok ");
+    daemon_is_told(&told);
+    ck_assert_str_eq(told.domain, "a.example");
+    ck_assert_str_eq(told.host, "mx.a.example");
+    ck_assert_str_eq(told.address, "192.0.2.1");
+    ck_assert_str_eq(told.cipher, "X");
+    ck_assert_str_eq(told.key_sha256, key);
+    ck_assert_uint_eq(told.port, 2525);
+    ck_assert_uint_eq(told.tls_version, 0x0304);
+    ck_assert_uint_eq(told.trust, OBSERVED_VERIFIED);
+    ck_assert_int_eq(told.delivered_s, 1796022083);
+    claim_begins(line(client, OBSERVE), "status=ok "); /* and what was not said is not assumed */
+    daemon_is_told(&told);
+    ck_assert_str_eq(told.domain, "");
+    ck_assert_uint_eq(told.port, 25);
+    ck_assert_uint_eq(told.tls_version, 0);
+    ck_assert_uint_eq(told.trust, OBSERVED_CLEAR);
+    ck_assert_int_le(told.delivered_s, clock_wall_s());
+    ck_assert_int_ge(told.delivered_s, clock_wall_s() - 10);
+    close(client);
+}
+END_TEST
+
+START_TEST(a_delivery_that_cannot_be_read_is_told_nobody)
+{
+    static const char *const requests[] = {
+        "observe host=mx.a.example",
+        "observe address=192.0.2.1",
+        "observe host=\"\" address=192.0.2.1",
+        OBSERVE " trust=much",
+        OBSERVE " trust=\"\"",
+        OBSERVE " port=65536",
+        OBSERVE " port=2x",
+        OBSERVE " delivered=-1",
+        OBSERVE " delivered=99999999999999999999999",
+        OBSERVE " sender=a@example.org",
+        OBSERVE " key=0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9f",
+    };
+    struct frame frame;
+    int client;
+
+    options.observe = true;
+    gate_again();
+    client = client_open();
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        const char *answer = line(client, requests[i]);
+
+        ck_assert_msg(strncmp(answer, "status=invalid ", 15) == 0, "%s: %s", requests[i], answer);
+    }
+    ck_assert(!daemon_frame(&frame, 50));
+    close(client);
+}
+END_TEST
+
+/* The daemon says nothing, then no, and then it is away. */
+START_TEST(deliveries_wait_for_nobody_and_leave_room_for_questions)
+{
+    struct frame_observe told;
+    struct frame_decide asked;
+    uint64_t id, from_ms;
+    int client, asker;
+
+    options.observe = true;
+    gate_again();
+    client = client_open();
+    asker = client_open();
+    from_ms = clock_boot_ms();
+    for (unsigned i = 0; i < GATE_LINK_OBSERVE; i++)
+        claim_begins(line(client, OBSERVE), "status=ok ");
+    claim_begins(line(client, OBSERVE), "status=temporary ");
+    ck_assert_uint_lt(took_ms(from_ms), DEADLINE_MS);
+    query_send(asker, "policy b.example");
+    for (unsigned i = 0; i < GATE_LINK_OBSERVE; i++)
+        daemon_is_told(&told);
+    id = daemon_hears(&asked);
+    for (uint64_t other = id - GATE_LINK_OBSERVE; other < id; other++)
+        daemon_faults(other, FRAME_ERROR_NOT_PERMITTED);
+    daemon_answers(id, ACTION_SEND, "encrypt b");
+    ck_assert_str_eq(reply_hear(asker), "OK encrypt b");
+    daemon_dies();
+    while (strstr(line(client_open(), "ping"), "daemon=yes") != NULL)
+        usleep(2000);
+    claim_begins(line(client, OBSERVE), "status=temporary ");
+    close(client);
+    close(asker);
 }
 END_TEST
 
@@ -1151,6 +1270,74 @@ START_TEST(tables_that_come_later_are_found)
 }
 END_TEST
 
+START_TEST(tables_that_are_replaced_are_read_anew)
+{
+    const int client = client_open(), other = client_open();
+    const uint64_t from_ms = clock_boot_ms();
+
+    see("a.example", "encrypted");
+    ask_until_kept(client, other, "policy a.example", "OK encrypt ");
+    verdicts_of_another_daemon();
+    see("a.example", "dane");
+    while (strncmp(query(client, "policy a.example"), "OK dane-only ", 13) != 0) {
+        ck_assert_uint_lt(took_ms(from_ms), 3000);
+        usleep(20000);
+    }
+    close(client);
+    close(other);
+}
+END_TEST
+
+/* What was found in the old one is nowhere any more. */
+START_TEST(a_table_that_has_a_successor_is_left_at_once_and_for_good)
+{
+    const int client = client_open();
+    struct scratch scratch = {.clock.boot_ms = 0};
+    struct table_opened opened;
+    char domain[40], request[60];
+
+    snprintf(scratch.directory, sizeof scratch.directory, "%s", run_path);
+    ck_assert_int_eq(table_clock_read(&scratch.clock), 0);
+    for (uint64_t mib = 18; mib < 30; mib += 2) {
+        snprintf(domain, sizeof domain, "d%u.example", (unsigned)mib);
+        see(domain, "encrypted");
+    }
+    for (uint64_t mib = 18; mib < 30; mib += 2) {
+        table_writer_close(verdicts);
+        verdicts = scratch_writer(&scratch, mib << 20, &opened);
+        ck_assert_uint_eq(opened.kept, 6);
+        table_writer_set_settings(verdicts, EPOCH);
+        table_lives(verdicts);
+        snprintf(request, sizeof request, "policy d%u.example", (unsigned)mib);
+        for (int i = 0; i < 3; i++)
+            claim_begins(query(client, request), "OK encrypt ");
+    }
+    close(client);
+}
+END_TEST
+
+/* With the longest name that there can be. */
+START_TEST(the_longest_next_hop_gets_no_milder_answer_either)
+{
+    const int client = client_open();
+    char next_hop[300] = "", request[400];
+
+    for (int i = 0; i < 4; i++)
+        snprintf(next_hop + strlen(next_hop), sizeof next_hop - strlen(next_hop), "%.*s.",
+                 i < 3 ? 63 : 61,
+                 "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijk");
+    strcpy(next_hop + strlen(next_hop) - 1, ":10025");
+    put_profile(&(struct profile){
+        .name = "a-profile-with-as-long-a-name-1", .minimum = LEVEL_ENCRYPT, .window_ms = 60000});
+    snprintf(request, sizeof request, "guarantee/a-profile-with-as-long-a-name-1 %s", next_hop);
+    see(next_hop, "dane");
+    claim_begins(query(client, request), "OK dane-only ");
+    see(next_hop, "encrypted");
+    claim_begins(query(client, request), "OK dane-only ");
+    close(client);
+}
+END_TEST
+
 static void set_up_without_users(void)
 {
     world_make();
@@ -1162,6 +1349,71 @@ static void set_up_without_tables(void)
 {
     world_make();
     gate_begin();
+}
+
+/* When, and in which order. */
+static void add_times(TCase *tests)
+{
+    tcase_add_test(tests, a_leading_dot_is_answered_at_once);
+    tcase_add_test(tests, what_is_no_map_or_no_key_is_said_to_be_none);
+    tcase_add_test(tests, guarantee_answers_nothing_below_encryption_or_an_error);
+    tcase_add_test(tests,
+                   a_next_hop_in_brackets_is_answered_from_what_is_known_and_looked_at_meanwhile);
+    tcase_add_test(tests, answers_come_in_the_order_of_the_requests);
+    tcase_add_test(tests, answers_that_find_no_room_come_when_there_is_some);
+    tcase_add_test(tests, a_thousand_requests_on_one_connection_are_all_answered);
+    tcase_add_test(tests, what_cannot_be_read_ends_the_connection_after_the_answers_before_it);
+    tcase_add_test(tests, who_closes_his_side_gets_his_answers_and_then_the_end);
+    tcase_add_test(tests, who_leaves_while_his_questions_wait_leaves_nothing_behind);
+    tcase_add_test(tests, more_connections_than_there_is_room_for_are_closed_and_harm_nobody);
+    tcase_add_test(tests, an_answer_may_only_become_stricter_for_some_seconds);
+    tcase_add_test(tests, trouble_of_ours_is_not_what_was_told_before);
+    tcase_add_test(tests, a_kept_answer_ends_with_its_record);
+    tcase_add_test(tests, a_kept_answer_ends_with_the_settings_it_was_made_under);
+    tcase_add_test(tests, a_kept_answer_ends_with_the_window_of_its_profile);
+    tcase_add_test(tests, what_one_map_was_told_is_no_answer_of_another);
+    tcase_add_test(tests, a_live_profile_is_looked_at_for_every_question);
+    tcase_add_test(tests, a_stopped_daemon_delays_nobody_beyond_the_deadline);
+    tcase_add_test(tests, a_daemon_that_goes_on_is_asked_again);
+    tcase_add_test(tests, a_killed_daemon_is_answered_for_from_the_tables);
+    tcase_add_test(tests, what_the_tables_cannot_answer_waits_for_the_next_daemon);
+    tcase_add_test(tests, a_daemon_that_has_no_time_or_memory_is_temporary_trouble);
+    tcase_add_test(tests, a_slow_answer_is_not_lost_among_thousands_of_others);
+    tcase_add_test(tests, questions_that_found_no_room_are_asked_when_there_is_some);
+}
+
+/* What is said. */
+static void add_words(TCase *tests)
+{
+    tcase_add_test(tests, protocols_share_one_socket);
+    tcase_add_test(tests, a_sender_has_the_transport_of_his_profile);
+    tcase_add_test(tests, a_sender_with_an_exception_goes_by_recipient);
+    tcase_add_test(tests, a_failure_is_final_only_with_fresh_evidence_of_the_same_delivery);
+    tcase_add_test(tests, evidence_that_is_final_is_as_young_as_the_delivery_and_the_window_say);
+    tcase_add_test(tests, a_failure_in_another_process_is_another_delivery);
+    tcase_add_test(tests, a_temporary_text_stays_temporary);
+    tcase_add_test(tests, a_refusal_for_good_is_final_only_by_evidence);
+    tcase_add_test(tests, the_help_of_the_settings_stands_behind_a_final_text);
+    tcase_add_test(tests, a_secure_alias_takes_mail_over_encrypted_connections_only_S13);
+    tcase_add_test(tests,
+                   at_RCPT_is_refused_only_what_is_seen_not_to_be_met_and_where_the_profile_asks);
+    tcase_add_test(tests, delegation_never_refuses_for_our_own_trouble);
+    tcase_add_test(tests, trouble_pass_lets_mail_in);
+    tcase_add_test(tests, what_is_asked_by_line_is_answered_or_refused_in_words);
+    tcase_add_test(tests, an_answer_without_a_decision_names_no_action);
+    tcase_add_test(tests, an_answer_that_does_not_fit_a_line_is_temporary);
+    tcase_add_test(tests, exim_writes_one_line_closes_its_side_and_reads_to_the_end);
+    tcase_add_test(tests, who_is_only_observed_is_looked_at_and_enforced_nothing);
+    tcase_add_test(tests, tables_that_are_replaced_are_read_anew);
+    tcase_add_test(tests, a_table_that_has_a_successor_is_left_at_once_and_for_good);
+    tcase_add_test(tests, the_longest_next_hop_gets_no_milder_answer_either);
+}
+
+static void add_deliveries(TCase *cases)
+{
+    tcase_add_test(cases, a_delivery_is_told_to_the_daemon_as_it_was_said);
+    tcase_add_test(cases, a_delivery_that_cannot_be_read_is_told_nobody);
+    tcase_add_test(cases, deliveries_wait_for_nobody_and_leave_room_for_questions);
 }
 
 int main(void)
@@ -1176,51 +1428,9 @@ int main(void)
     tcase_add_checked_fixture(with, set_up, world_end);
     tcase_add_checked_fixture(alone, set_up_without_users, world_end);
     tcase_add_checked_fixture(bare, set_up_without_tables, world_end);
-    tcase_add_test(with, a_leading_dot_is_answered_at_once);
-    tcase_add_test(with, what_is_no_map_or_no_key_is_said_to_be_none);
-    tcase_add_test(with, guarantee_answers_nothing_below_encryption_or_an_error);
-    tcase_add_test(with,
-                   a_next_hop_in_brackets_is_answered_from_what_is_known_and_looked_at_meanwhile);
-    tcase_add_test(with, answers_come_in_the_order_of_the_requests);
-    tcase_add_test(with, answers_that_find_no_room_come_when_there_is_some);
-    tcase_add_test(with, a_thousand_requests_on_one_connection_are_all_answered);
-    tcase_add_test(with, what_cannot_be_read_ends_the_connection_after_the_answers_before_it);
-    tcase_add_test(with, who_closes_his_side_gets_his_answers_and_then_the_end);
-    tcase_add_test(with, who_leaves_while_his_questions_wait_leaves_nothing_behind);
-    tcase_add_test(with, more_connections_than_there_is_room_for_are_closed_and_harm_nobody);
-    tcase_add_test(with, an_answer_may_only_become_stricter_for_some_seconds);
-    tcase_add_test(with, trouble_of_ours_is_not_what_was_told_before);
-    tcase_add_test(with, a_kept_answer_ends_with_its_record);
-    tcase_add_test(with, a_kept_answer_ends_with_the_settings_it_was_made_under);
-    tcase_add_test(with, a_kept_answer_ends_with_the_window_of_its_profile);
-    tcase_add_test(with, what_one_map_was_told_is_no_answer_of_another);
-    tcase_add_test(with, a_live_profile_is_looked_at_for_every_question);
-    tcase_add_test(with, a_stopped_daemon_delays_nobody_beyond_the_deadline);
-    tcase_add_test(with, a_daemon_that_goes_on_is_asked_again);
-    tcase_add_test(with, a_killed_daemon_is_answered_for_from_the_tables);
-    tcase_add_test(with, what_the_tables_cannot_answer_waits_for_the_next_daemon);
-    tcase_add_test(with, a_daemon_that_has_no_time_or_memory_is_temporary_trouble);
-    tcase_add_test(with, a_slow_answer_is_not_lost_among_thousands_of_others);
-    tcase_add_test(with, questions_that_found_no_room_are_asked_when_there_is_some);
-    tcase_add_test(with, protocols_share_one_socket);
-    tcase_add_test(with, a_sender_has_the_transport_of_his_profile);
-    tcase_add_test(with, a_sender_with_an_exception_goes_by_recipient);
-    tcase_add_test(with, a_failure_is_final_only_with_fresh_evidence_of_the_same_delivery);
-    tcase_add_test(with, evidence_that_is_final_is_as_young_as_the_delivery_and_the_window_say);
-    tcase_add_test(with, a_failure_in_another_process_is_another_delivery);
-    tcase_add_test(with, a_temporary_text_stays_temporary);
-    tcase_add_test(with, a_refusal_for_good_is_final_only_by_evidence);
-    tcase_add_test(with, the_help_of_the_settings_stands_behind_a_final_text);
-    tcase_add_test(with, a_secure_alias_takes_mail_over_encrypted_connections_only_S13);
-    tcase_add_test(with,
-                   at_RCPT_is_refused_only_what_is_seen_not_to_be_met_and_where_the_profile_asks);
-    tcase_add_test(with, delegation_never_refuses_for_our_own_trouble);
-    tcase_add_test(with, trouble_pass_lets_mail_in);
-    tcase_add_test(with, what_is_asked_by_line_is_answered_or_refused_in_words);
-    tcase_add_test(with, an_answer_without_a_decision_names_no_action);
-    tcase_add_test(with, an_answer_that_does_not_fit_a_line_is_temporary);
-    tcase_add_test(with, exim_writes_one_line_closes_its_side_and_reads_to_the_end);
-    tcase_add_test(with, who_is_only_observed_is_looked_at_and_enforced_nothing);
+    add_times(with);
+    add_words(with);
+    add_deliveries(with);
     tcase_add_test(alone, a_sender_of_whom_nothing_can_be_known_is_temporary_trouble);
     tcase_add_test(alone, delegation_without_a_table_of_users_is_temporary);
     tcase_add_test(bare, tables_that_come_later_are_found);

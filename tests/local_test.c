@@ -175,6 +175,39 @@ START_TEST(a_question_that_waited_is_answered_by_the_profiles_of_now)
 }
 END_TEST
 
+/* Whose demand stops it says whether that is told at RCPT. */
+START_TEST(a_secure_alias_refuses_at_RCPT_where_its_profile_asks_S13)
+{
+    static const struct {
+        const char *alias, *account;
+        int refuses;
+    } rows[] = {{"strict", "hold", 1}, {"live", "hold", 0}, {"strict", "", 1}, {"live", "", 0}};
+    struct frame_decide asked = {.sender = "me@secure.example.org", .recipient = "x@none.example"};
+
+    see("none.example", "none");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct account_alias alias = {.sends = true};
+        struct account account = {.flags = rows[i].account[0] != '\0' ? ACCOUNT_ON : 0};
+
+        snprintf(alias.profile, sizeof alias.profile, "%s", rows[i].alias);
+        snprintf(account.profile, sizeof account.profile, "%s", rows[i].account);
+        put_alias(asked.sender, &alias);
+        put_account(asked.sender, &account);
+        see("none.example", "none");
+        const uint64_t now_ms = clock_boot_ms();
+        struct verdict verdict = verdict_of("none");
+        verdict.began_ms = now_ms;
+        put_verdict("none.example", &verdict);
+        ck_assert_int_eq(local_decide(local, &answer, &asked, now_ms, now_ms, clock_wall_s(), &why),
+                         FRAME_ERROR_NONE);
+        local_read(&decision, &answer, now_ms);
+        ck_assert_int_eq(decision.action, MXW_STOP);
+        ck_assert_str_eq(decision.source_name, rows[i].account[0] != '\0' ? "profile" : "alias");
+        ck_assert_int_eq(decision.refuse_at_rcpt, rows[i].refuses);
+    }
+}
+END_TEST
+
 /* --- tables of another daemon --- */
 
 static void heartbeat_of_before(struct table_writer *writer, uint64_t ago_ms)
@@ -186,18 +219,6 @@ static void heartbeat_of_before(struct table_writer *writer, uint64_t ago_ms)
     clock.wall_ms -= (int64_t)ago_ms;
     for (unsigned partition = 0; partition < TABLE_PARTITIONS; partition++)
         table_writer_heartbeat(writer, (uint16_t)partition, &clock);
-}
-
-static void verdicts_of_another_daemon(void)
-{
-    char command[200];
-
-    table_writer_close(verdicts);
-    snprintf(command, sizeof command, "cd '%s' && mv users ../users && rm -r ../run", run_path);
-    ck_assert_int_eq(system(command), 0);
-    verdicts_make();
-    snprintf(command, sizeof command, "cd '%s' && mv users run", directory);
-    ck_assert_int_eq(system(command), 0);
 }
 
 START_TEST(the_table_of_a_daemon_that_shows_no_life_gives_way_to_anothers)
@@ -254,6 +275,7 @@ int main(void)
     tcase_add_test(tables, enough_is_fresh_evidence_under_which_the_mail_may_go);
     tcase_add_test(tables, evidence_of_other_settings_or_rulings_is_stale);
     tcase_add_test(tables, a_question_that_waited_is_answered_by_the_profiles_of_now);
+    tcase_add_test(tables, a_secure_alias_refuses_at_RCPT_where_its_profile_asks_S13);
     tcase_add_test(tables, the_table_of_a_daemon_that_shows_no_life_gives_way_to_anothers);
     tcase_add_test(tables, a_table_whose_file_is_gone_gives_way_at_once);
     tcase_add_test(tables, a_table_that_is_older_still_is_not_taken);

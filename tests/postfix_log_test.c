@@ -138,7 +138,7 @@ START_TEST(times_are_read_in_every_form_and_a_connection_ends_with_time)
 {
     static const char *const times[] = {"2026-11-30T07:01:23Z", "2026-11-30T08:01:23+0100",
                                         "1796022083.123456", "Nov 30 07:01:23"};
-    const char *rest = LINKED + strlen("2026-11-30T07:01:23.123456+00:00");
+    const char *rest = &LINKED[strlen("2026-11-30T07:01:23.123456+00:00")];
     char text[1024];
 
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {

@@ -99,6 +99,8 @@ static const char *parse_arguments(int count, char **texts, bool *test_only)
 static int exit_code_of(int error)
 {
     switch (-error) {
+    case 0:
+        return EX_OK;
     case EADDRINUSE:
         return EX_TEMPFAIL;
     case EACCES:
@@ -187,6 +189,7 @@ static void options_make(struct running *running)
         .transport_prefix = gate->transport_prefix,
         .ordinary_transport = gate->ordinary_transport,
         .split_transport = gate->split_transport,
+        .observe = gate->observe,
         .help = gate->help,
     };
 }
@@ -261,6 +264,13 @@ static int serve(struct running *running, int signals)
     return running->error;
 }
 
+static const char *why_not_served(int error)
+{
+    const bool is_of_the_ring = error == -ENOSYS || error == -EPERM || error == -EINVAL;
+
+    return is_of_the_ring ? ring_why_unavailable(error) : strerror(-error);
+}
+
 /* Blocked before any thread starts, so that only the main thread takes them. */
 static int block_signals(void)
 {
@@ -297,19 +307,20 @@ int main(int count, char **texts)
     sem_init(&running.created, 0, 0);
     options_make(&running);
     error = open_listeners(&running, why, sizeof why);
-    if (error == 0)
+    code = exit_code_of(error);
+    if (error == 0) {
         error = serve(&running, signals);
+        code = error != 0 ? EX_UNAVAILABLE : EX_OK; /* whatever it is, no setting mends it */
+        if (error != 0)
+            snprintf(why, sizeof why, "%s", why_not_served(error));
+    }
     close_listeners(&running);
     if (error != 0) {
-        if (why[0] == '\0')
-            snprintf(why, sizeof why, "%s",
-                     error == -ENOSYS || error == -EPERM ? ring_why_unavailable(error)
-                                                         : strerror(-error));
         option_locate(&configuration_table, running.origin, why, sizeof why);
         fprintf(stderr, "mxward-gate: cannot go on: %s\n", why);
     }
     gate_destroy(running.gate);
     places_destroy(running.trusted);
     option_free(&configuration_table, running.configuration, running.origin);
-    return error != 0 ? exit_code_of(error) : EX_OK;
+    return code;
 }

@@ -631,24 +631,56 @@ int mxw_send_message(struct mxw *m, const struct mxw_message *message, uint64_t 
     return status == MXW_OK ? send_frame(m, FRAME_DECIDE, &wire, id) : status;
 }
 
+static int observation_encode(struct mxw *m, struct frame_observe *wire,
+                              const struct mxw_observation *observation)
+{
+    *wire = (struct frame_observe){.port = (uint16_t)observation->port,
+                                   .tls_version = (uint16_t)observation->tls_version,
+                                   .trust = (uint8_t)observation->trust,
+                                   .delivered_s = observation->delivered_s};
+    if (observation->port > UINT16_MAX || observation->tls_version > UINT16_MAX ||
+        observation->trust < MXW_CLEAR || observation->trust > MXW_VERIFIED ||
+        !text_put(wire->domain, sizeof wire->domain, observation->domain) ||
+        !text_put(wire->host, sizeof wire->host, observation->host) || wire->host[0] == 0 ||
+        !text_put(wire->address, sizeof wire->address, observation->address) ||
+        wire->address[0] == 0 ||
+        !text_put(wire->cipher, sizeof wire->cipher, observation->cipher) ||
+        !text_put(wire->key_sha256, sizeof wire->key_sha256, observation->key_sha256))
+        return fail(m, MXW_INVALID, "a mail host and an address are needed, and no text too long");
+    return MXW_OK;
+}
+
+int mxw_send_observation(struct mxw *m, const struct mxw_observation *observation, uint64_t *id)
+{
+    struct frame_observe wire;
+    int status = observation_encode(m, &wire, observation);
+
+    return status == MXW_OK ? send_frame(m, FRAME_OBSERVE, &wire, id) : status;
+}
+
 static int result_read(struct mxw *m, struct mxw_result *result, const struct frame *frame)
 {
     union {
         struct frame_verdict verdict;
         struct frame_answer answer;
         struct frame_fault fault;
+        struct frame_done done;
     } wire;
 
     result->id = frame->id;
     result->retry_ms = 0;
     result->sentence[0] = 0;
     result->decided = frame->kind == FRAME_ANSWER;
+    result->taken = frame->kind == FRAME_DONE;
     if (frame->kind == FRAME_ANSWER && frame_decode(&wire.answer, frame, m->reason)) {
         result->status = MXW_OK;
         decision_read(&result->decision, &wire.answer);
     } else if (frame->kind == FRAME_VERDICT && frame_decode(&wire.verdict, frame, m->reason)) {
         result->status = MXW_OK;
         verdict_read(&result->verdict, &wire.verdict);
+    } else if (frame->kind == FRAME_DONE && frame_decode(&wire.done, frame, m->reason)) {
+        result->status = MXW_OK;
+        memcpy(result->sentence, wire.done.sentence, sizeof wire.done.sentence);
     } else if (frame->kind == FRAME_ERROR && frame_decode(&wire.fault, frame, m->reason)) {
         result->status = status_of(wire.fault.code);
         result->retry_ms = wire.fault.retry_ms;
@@ -1007,20 +1039,10 @@ int mxw_config(struct mxw *m, int sample, const char **text, size_t *length, int
 
 int mxw_observe(struct mxw *m, const struct mxw_observation *observation, int wait_ms)
 {
-    struct frame_observe wire = {.port = (uint16_t)observation->port,
-                                 .tls_version = (uint16_t)observation->tls_version,
-                                 .trust = (uint8_t)observation->trust,
-                                 .delivered_s = observation->delivered_s};
+    struct frame_observe wire;
+    int status = observation_encode(m, &wire, observation);
 
-    if (observation->port > UINT16_MAX || observation->tls_version > UINT16_MAX ||
-        observation->trust < MXW_CLEAR || observation->trust > MXW_VERIFIED ||
-        !text_put(wire.domain, sizeof wire.domain, observation->domain) ||
-        !text_put(wire.host, sizeof wire.host, observation->host) || wire.host[0] == 0 ||
-        !text_put(wire.address, sizeof wire.address, observation->address) ||
-        wire.address[0] == 0 || !text_put(wire.cipher, sizeof wire.cipher, observation->cipher) ||
-        !text_put(wire.key_sha256, sizeof wire.key_sha256, observation->key_sha256))
-        return fail(m, MXW_INVALID, "a mail host and an address are needed, and no text too long");
-    return order(m, FRAME_OBSERVE, &wire, wait_ms);
+    return status == MXW_OK ? order(m, FRAME_OBSERVE, &wire, wait_ms) : status;
 }
 
 int mxw_reload(struct mxw *m, int wait_ms)

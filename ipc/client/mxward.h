@@ -207,10 +207,11 @@ struct mxw_result {
     uint64_t id; /* as mxw_send gave it */
     int status;  /* MXW_OK: verdict or decision is filled; else `sentence` says why */
     uint32_t retry_ms;
-    char sentence[512];
+    char sentence[512]; /* also of an observation that is taken: what was taken of it */
     struct mxw_verdict verdict;
     int decided; /* not 0: it answers mxw_send_message */
     struct mxw_decision decision;
+    int taken; /* not 0: it answers mxw_send_observation, and there is neither of them */
 };
 
 struct mxw_daemon { /* what the daemon told about itself */
@@ -324,6 +325,9 @@ struct mxw_observation {
         sizeof(struct mxw_observation), NULL, NULL, NULL, 25, 0, NULL, MXW_CLEAR, 0, NULL \
     }
 int mxw_observe(struct mxw *handle, const struct mxw_observation *observation, int wait_ms);
+/* The same without waiting; answered by mxw_receive. */
+int mxw_send_observation(struct mxw *handle, const struct mxw_observation *observation,
+                         uint64_t *id);
 /* MXW_OK or MXW_REFUSED; mxw_reason has the daemon's sentence in both cases. Administrators. */
 int mxw_reload(struct mxw *handle, int wait_ms);
 

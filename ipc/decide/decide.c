@@ -198,6 +198,14 @@ static const char *profile_of(const struct decision *decision, const struct answ
     return decision->has_profile ? decision->profile.name : "";
 }
 
+/* Of whose demand decides; whatever else decides, the account's says it. */
+static bool refuses_at_rcpt(const struct decision *decision, const struct answer *answer)
+{
+    if (answer->decided_by == DEMAND_ALIAS)
+        return decision->has_alias && decision->alias.refuse_at_rcpt;
+    return decision->has_profile && decision->profile.refuse_at_rcpt;
+}
+
 void decide_reply(struct frame_answer *reply, const struct decision *decision,
                   const struct answer *answer, const struct verdict *verdict, uint64_t now_ms)
 {
@@ -216,7 +224,7 @@ void decide_reply(struct frame_answer *reply, const struct decision *decision,
     snprintf(reply->code, sizeof reply->code, "%s", decide_code(answer));
     snprintf(reply->text, sizeof reply->text, "%s", answer->text);
     snprintf(reply->profile, sizeof reply->profile, "%s", profile_of(decision, answer));
-    reply->refuse_at_rcpt = decision->has_profile && decision->profile.refuse_at_rcpt;
+    reply->refuse_at_rcpt = refuses_at_rcpt(decision, answer);
     reply->insecure = answer->insecure;
     reply->openpgp = (uint8_t)decision->openpgp;
     reply->smime = (uint8_t)decision->smime;

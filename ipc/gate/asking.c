@@ -147,7 +147,7 @@ static uint64_t keep_until(const struct local_answer *local, uint64_t now_ms)
  * that what changes meanwhile makes it void. */
 struct mark {
     struct table_place place;
-    uint32_t epoch;
+    uint32_t epoch, moved; /* of the table that it is in */
     bool there;
 };
 
@@ -163,9 +163,10 @@ static size_t steady(struct gate *gate, const struct ask *ask, const struct outc
 
     if (ask->strictness == STRICTNESS_FAIL && outcome->trouble)
         return size;
-    given = recent_stricter(gate->recent, ask->key, ask->key_size, &fresh,
-                            keep ? &mark->place : NULL, gate->moved, keep ? mark->epoch : 0,
-                            keep ? keep_until(local, gate->now_ms) : 0, gate->now_ms);
+    given =
+        recent_stricter(gate->recent, ask->key, ask->key_size, &fresh, keep ? &mark->place : NULL,
+                        keep ? mark->moved : 0, keep ? mark->epoch : 0,
+                        keep ? keep_until(local, gate->now_ms) : 0, gate->now_ms);
     if (given->strictness > ask->strictness)
         counter_add(&gate->counts.steadied, 1);
     if (given->bytes != out)
@@ -371,6 +372,7 @@ static void mark_take(struct mark *mark, const struct gate *gate, const struct f
     struct next_hop next_hop;
     struct table_key key;
 
+    mark->moved = gate->moved;
     mark->epoch = verdicts != NULL ? table_reader_epoch(verdicts) : 0;
     mark->there =
         verdicts != NULL &&
@@ -388,9 +390,10 @@ void asking_answer(struct gate *gate, struct stream *stream, const struct ask *a
     bool enough;
 
     counter_add(&gate->counts.asked, 1);
+    tables_of_now(gate);
     if (ask->is_policy)
         mark_take(&mark, gate, &ask->asked);
-    ask_tables(gate, ask, gate->now_ms, &from);
+    tables_look(gate, ask, gate->now_ms, &from);
     enough = tables_are_enough(ask, &from);
     if (!enough && !ask->at_once && (link_is_up(gate->link) || !tables_will_do(ask, &from))) {
         ask_and_wait(gate, stream, ask, &from);

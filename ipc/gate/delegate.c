@@ -143,11 +143,14 @@ static void submission_ask(struct gate *gate, struct stream *stream,
     char sender[FRAME_ADDRESS_MAX], sasl[FRAME_ADDRESS_MAX];
     struct account_demand demand = {0};
     struct next_hop recipient;
+    enum name_status status;
     struct ask ask;
 
     ask_begin(&ask, request);
-    if (next_hop_parse(&recipient, ask.asked.recipient, strlen(ask.asked.recipient)) != NAME_OK) {
-        say(gate, stream, DUNNO); /* a local recipient, or none that mail could be sent to */
+    status = next_hop_parse(&recipient, ask.asked.recipient, strlen(ask.asked.recipient));
+    if (status != NAME_OK) { /* a local recipient, or none that mail could be sent to */
+        say(gate, stream,
+            status == NAME_NO_MEMORY ? TEMPORARY "mxward-gate has no memory left" : DUNNO);
         return;
     }
     if (decide_address(sender, ask.asked.sender) && decide_address(sasl, ask.asked.sasl))

@@ -24,6 +24,7 @@ struct gate_options {
     uint32_t connections;
     uint64_t deadline_ms, steady_ms, idle_ms;
     const char *transport_prefix, *ordinary_transport, *split_transport;
+    bool observe;     /* clients may report deliveries */
     const char *help; /* NULL: none */
 };
 

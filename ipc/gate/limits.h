@@ -18,10 +18,11 @@
 #define GATE_STALL_MS           10000 /* a client takes nothing of what waits for it: cut off */
 #define GATE_ACCEPT_AGAIN_MS    100
 #define GATE_RECENT             8192   /* answers that may only become stricter; 1.3 KiB each */
-#define GATE_RECENT_KEY         288    /* bytes of map name and key; what is longer is not kept */
+#define GATE_RECENT_KEY         320    /* bytes of map and key: the longest profile and next hop */
 #define GATE_DELIVERIES         4096   /* processes that are delivering under a guarantee */
 #define GATE_DELIVERY_MS        600000 /* what a process delivers is known for so long */
 #define GATE_REFRESH_MS         1000   /* looks for other tables */
+#define GATE_LINK_OBSERVE       64  /* outstanding at the daemon: no delivery is reported beside */
 #define GATE_LINK_AGAIN_MS      200 /* between two tries to reach the daemon; doubled up to … */
 #define GATE_LINK_AGAIN_MOST_MS 2000
 #define GATE_STOP_MS            2000 /* for what is being sent when the gate stops */

@@ -7,6 +7,9 @@
  *   guarantee profile=… next_hop=…
  *   sender sender=…          the profile that the sender's mail goes under
  *   inbound recipient=… client_address=… tls=TLSv1.3
+ *   observe host=… address=… [next_hop=… port=25 tls=TLSv1.3 trust=verified cipher=… key=…
+ *           delivered=SECONDS]   what was delivered (gate.observe); told to the daemon, whose
+ *                                verdict nobody waits for
  *   ping                     is the gate there, and the daemon?
  *
  * What is not of the request is refused: a key that we did not read might have demanded something.
@@ -22,6 +25,8 @@
 
 #include <stdio.h>
 #include <string.h>
+
+#define OBSERVED_PORT 25 /* unless the request says another: which teaches nothing */
 
 static size_t status_line(char *out, size_t size, const char *status, const char *text)
 {
@@ -314,6 +319,86 @@ static void inbound_line(struct gate *gate, struct stream *stream,
     ask_line(gate, stream, request, &ask);
 }
 
+/* --- a delivery --- */
+
+static bool number_read(uint64_t *number, const char *text, uint64_t most)
+{
+    *number = 0;
+    for (; *text >= '0' && *text <= '9' && *number <= most; text++)
+        *number = *number * 10 + (uint64_t)(*text - '0');
+    return *text == '\0' && *number <= most;
+}
+
+static int trust_of(const char *word)
+{
+    static const char *const words[] = {
+        [MXW_CLEAR] = "clear",
+        [MXW_ENCRYPTED] = "encrypted",
+        [MXW_TRUSTED] = "trusted",
+        [MXW_VERIFIED] = "verified",
+    };
+
+    for (int i = 0; i < (int)(sizeof words / sizeof *words); i++)
+        if (word != NULL && strcmp(words[i], word) == 0)
+            return i;
+    return -1;
+}
+
+/* NULL, or what is wrong. What is not said of TLS is taken for none: it teaches nothing then. */
+static const char *observation_read(struct mxw_observation *observation,
+                                    const struct line_request *request, int64_t now_s)
+{
+    const char *trust = line_value(request, "trust"), *port = line_value(request, "port");
+    const char *delivered = line_value(request, "delivered");
+    struct delegation_request connection = {.understood = true};
+    uint64_t number = OBSERVED_PORT, delivered_s = (uint64_t)now_s;
+
+    *observation = (struct mxw_observation)MXW_OBSERVATION_INIT;
+    observation->domain = line_value(request, "next_hop");
+    observation->host = line_value(request, "host");
+    observation->address = line_value(request, "address");
+    observation->cipher = line_value(request, "cipher");
+    observation->key_sha256 = line_value(request, "key");
+    observation->trust = trust != NULL ? trust_of(trust) : MXW_CLEAR;
+    if (observation->trust < 0)
+        return "trust is clear, encrypted, trusted or verified";
+    if ((port != NULL && !number_read(&number, port, UINT16_MAX)) ||
+        (delivered != NULL && !number_read(&delivered_s, delivered, INT32_MAX * UINT64_C(1000))))
+        return "port and delivered are numbers";
+    if (!text_read(connection.encryption_protocol, sizeof connection.encryption_protocol, request,
+                   "tls"))
+        return "a value is too long";
+    observation->tls_version = delegation_tls(&connection);
+    observation->port = (unsigned)number;
+    observation->delivered_s = (int64_t)delivered_s;
+    return NULL;
+}
+
+static void observe_line(struct gate *gate, struct stream *stream,
+                         const struct line_request *request)
+{
+    struct mxw_observation observation;
+    const char *why = observation_read(&observation, request, gate->now_s);
+
+    if (!gate->options->observe)
+        why = "deliveries are not taken here (gate.observe)";
+    if (why != NULL) {
+        say_status(gate, stream, "invalid", why);
+        return;
+    }
+    switch (link_observe(gate->link, &observation)) {
+    case MXW_OK:
+        say_status(gate, stream, "ok", "the daemon is told");
+        return;
+    case MXW_INVALID:
+        say_status(gate, stream, "invalid", "host or address is missing, or a value too long");
+        return;
+    default:
+        say_status(gate, stream, "temporary", "the daemon cannot be told now");
+        return;
+    }
+}
+
 static void ping_line(struct gate *gate, struct stream *stream)
 {
     struct line_answer answer;
@@ -332,6 +417,7 @@ static void ping_line(struct gate *gate, struct stream *stream)
     line_number(&answer, "late", counter_read(&gate->counts.late));
     line_number(&answer, "trouble", counter_read(&gate->counts.trouble));
     line_number(&answer, "steadied", counter_read(&gate->counts.steadied));
+    line_number(&answer, "observed", counter_read(&link_counts(gate->link)->observed));
     line_number(&answer, "stopped", counter_read(&gate->counts.filters_final));
     asking_say(gate, stream, reply, line_end(&answer));
 }
@@ -365,6 +451,7 @@ static const struct request_row {
     {"guarantee", " profile next_hop live ", guarantee_line},
     {"sender", " sender ", sender_line},
     {"inbound", " recipient client_address tls ", inbound_line},
+    {"observe", " next_hop host address port tls trust cipher key delivered ", observe_line},
     {"ping", " ", ping_request},
 };
 
@@ -383,8 +470,6 @@ static const char *fields_judge(const struct request_row *row, const struct line
         snprintf(between, sizeof between, " %s ", key);
         if (strstr(row->keys, between) == NULL)
             return "a key that this request does not have";
-        if (line_value(request, key) != value)
-            return "a key stands there twice";
         if (is_switch(key) && strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
             return "live and keys are yes or no";
     }
@@ -407,7 +492,8 @@ static void request_answer(struct gate *gate, struct stream *stream,
         return;
     }
     say_status(gate, stream, "invalid",
-               "there is no such request: decide, policy, guarantee, sender, inbound, ping");
+               "there is no such request: decide, policy, guarantee, sender, inbound, observe, "
+               "ping");
 }
 
 struct stream_taken lines_take(struct gate *gate, struct stream *stream, const char *bytes,

@@ -97,6 +97,21 @@ bool link_ask(struct link *link, const struct mxw_message *message, uint64_t *id
     return status == MXW_OK;
 }
 
+int link_observe(struct link *link, const struct mxw_observation *observation)
+{
+    uint64_t id;
+    int status;
+
+    if (!link_is_up(link) || mxw_outstanding(link->mxw) >= GATE_LINK_OBSERVE)
+        return MXW_BUSY;
+    status = mxw_send_observation(link->mxw, observation, &id);
+    if (status == MXW_OK)
+        counter_add(&link->counts.observed, 1);
+    else if (status != MXW_INVALID && status != MXW_FULL)
+        link->broken = true;
+    return status;
+}
+
 static void link_poll(struct link *link)
 {
     const struct ring_token token = {.operation = OPERATION_POLL, .generation = link->generation};

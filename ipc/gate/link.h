@@ -27,7 +27,7 @@ struct link_owner {
 };
 
 struct link_counts {
-    counter connected, lost, asked, answered;
+    counter connected, lost, asked, answered, observed;
 };
 
 /* Operations of the ring's tokens and timers that belong to the link. */
@@ -47,6 +47,9 @@ bool link_is_up(const struct link *link);
 void link_is_silent(struct link *link);
 /* False: not now (it is not there, or takes nothing). Calls nothing of the owner's. */
 bool link_ask(struct link *link, const struct mxw_message *message, uint64_t *id);
+/* MXW_OK: it is on its way, and the owner need not know the answer. MXW_INVALID. Else not now:
+ * deliveries never stand in the way of questions. */
+int link_observe(struct link *link, const struct mxw_observation *observation);
 /* Once a turn: sends what was asked, takes what came. */
 void link_turn(struct link *link);
 void link_completed(struct link *link, const struct ring_completion *completion);

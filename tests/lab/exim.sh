@@ -56,7 +56,7 @@ domainlist relay_to_domains =
 qualify_domain = here.lab
 host_lookup =
 rfc1413_query_timeout = 0s
-local_interfaces = 127.28.0.1
+local_interfaces = 127.28.0.5
 daemon_smtp_ports = 25
 pid_file_path = $out/pid
 tls_advertise_hosts = *
@@ -113,7 +113,7 @@ start_outgoing() {
     outgoing -bV >"$out/version" 2>&1 || { cat "$out/version"; return 1; }
     outgoing -bdf 2>>"$out/stderr" &
     started="$started $!"
-    until_ready 10 listens 127.28.0.1 25
+    until_ready 10 listens 127.28.0.5 25
 }
 
 # As if it came over the network. HEADERS may be empty.
@@ -323,7 +323,7 @@ smtp_over_tls() { # TLS-OPTIONS SENDER RECIPIENT
         printf 'RCPT TO:<%s>\r\n' "$3"
         sleep 0.3
         printf 'QUIT\r\n'
-    ) | timeout 10 openssl s_client -connect 127.28.0.1:25 -starttls smtp -quiet -crlf $1 2>/dev/null |
+    ) | timeout 10 openssl s_client -connect 127.28.0.5:25 -starttls smtp -quiet -crlf $1 2>/dev/null |
         tr -d '\r' | sed -n '/^[2-5]/p' | sed '1,/^250 OK/d' | head -n 1
 }
 

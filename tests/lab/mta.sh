@@ -161,9 +161,6 @@ mta_accepted() { # SENDER DOMAIN
         comm -12 - "$live/accepted" | wc -l
 }
 
-mta_queue_is_empty() {
-    ! find "$mta/queue/incoming" "$mta/queue/active" "$mta/queue/maildrop" "$mta/queue/deferred" -type f | grep -q .
-}
 # Nothing is being worked on: what is left waits for its next try. Twice, because a message may go from one
 # folder to the next between two looks.
 mta_is_quiet() {
