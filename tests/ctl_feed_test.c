@@ -174,6 +174,55 @@ START_TEST(the_oldest_go_when_too_many_wait)
 }
 END_TEST
 
+/* Others have taken all the room that the daemon has for deliveries. */
+static struct mxw *fill_the_daemon(void)
+{
+    struct mxw_options options = MXW_OPTIONS_INIT;
+    struct mxw_observation observation = MXW_OBSERVATION_INIT;
+    struct mxw *mxw;
+    uint64_t id;
+
+    options.socket = standin.socket;
+    observation.host = "mx.example.org";
+    observation.address = "192.0.2.1";
+    observation.tls_version = 0x0304;
+    observation.trust = MXW_VERIFIED;
+    observation.delivered_s = (int64_t)time(NULL);
+    ck_assert_int_eq(mxw_open(&mxw, &options), MXW_OK);
+    for (unsigned i = 0; i < LIMIT_FRONT_DELIVERIES; i++)
+        ck_assert_int_eq(mxw_send_observation(mxw, &observation, &id), MXW_OK);
+    ck_assert_int_eq(mxw_flush(mxw), MXW_OK);
+    for (unsigned i = 0; i < 500; i++) {
+        if (atomic_load(&standin.engine->held_count) == LIMIT_FRONT_DELIVERIES)
+            return mxw;
+        usleep(10000);
+    }
+    ck_abort_msg("the daemon took less");
+    return NULL;
+}
+
+START_TEST(a_busy_daemon_is_told_again)
+{
+    struct mxw *others;
+    pid_t pid;
+
+    standin.configuration.listen.requests_per_connection = 2 * LIMIT_FRONT_DELIVERIES;
+    standin_open(&standin, 64);
+    atomic_store(&standin.engine->hold_deliveries, true);
+    others = fill_the_daemon();
+    write_log(1, 3, 0);
+    pid = start_following();
+    usleep(500000);
+    ck_assert_uint_eq(atomic_load(&standin.engine->delivered), 0);
+    atomic_store(&standin.engine->hold_deliveries, false);
+    expect_taken(LIMIT_FRONT_DELIVERIES + 3);
+    end(pid);
+    expect_in(ran.err, "deliveries 3, reported 3, too old 0, repeated 0, dropped 0\n");
+    expect_not_in(ran.err, "there again");
+    mxw_close(others);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("mxwardctl feed");
@@ -189,6 +238,7 @@ int main(void)
     tcase_add_test(cases, a_file_needs_a_daemon_at_once);
     tcase_add_test(cases, deliveries_wait_for_a_daemon_that_is_away);
     tcase_add_test(cases, the_oldest_go_when_too_many_wait);
+    tcase_add_test(cases, a_busy_daemon_is_told_again);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);
     srunner_free(runner);

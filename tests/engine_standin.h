@@ -31,13 +31,15 @@ struct engine {
     struct mailbox *mailbox, *resolver_mailbox, *keeper_mailbox;
     pthread_t thread;
     atomic_bool started, stop, hold;
-    atomic_bool hold_keys;
+    atomic_bool hold_keys, hold_deliveries;
     atomic_int openpgp, smime; /* enum dns_kind */
     atomic_uint keys_asked, keys_kept;
     struct dns_question_list keys;
     atomic_uint asked, kept; /* ever; now */
     atomic_uint scans;       /* asked with PRIORITY_SCAN */
     atomic_uint delivered;   /* reports of deliveries */
+    struct delivery_report *held_deliveries[LIMIT_FRONT_DELIVERIES];
+    atomic_uint held_count;
     struct domain_request *first_kept;
     struct shard_report report;
     struct prober_counts prober;

@@ -128,6 +128,23 @@ static void standin_delivers(struct engine *engine, struct delivery_report *repo
     mailbox_send(engine->mailbox, report->message.from, &report->message);
 }
 
+static void standin_turn_deliveries(struct engine *engine)
+{
+    for (unsigned i = atomic_load(&engine->held_count);
+         i > 0 && !atomic_load(&engine->hold_deliveries); i--) {
+        standin_delivers(engine, engine->held_deliveries[i - 1]);
+        atomic_store(&engine->held_count, i - 1);
+    }
+}
+
+static void standin_take_delivery(struct engine *engine, struct delivery_report *report)
+{
+    unsigned count = atomic_load(&engine->held_count);
+
+    engine->held_deliveries[count] = report; /* the front has no more of them */
+    atomic_store(&engine->held_count, count + 1);
+}
+
 static void standin_turn_keeper(struct engine *engine)
 {
     struct message *message;
@@ -182,10 +199,11 @@ static void *standin_run(void *context)
 
         while ((message = mailbox_receive(engine->mailbox)))
             if (message->kind == MESSAGE_DELIVERY_HOST)
-                standin_delivers(engine, (struct delivery_report *)(void *)message);
+                standin_take_delivery(engine, (struct delivery_report *)(void *)message);
             else
                 standin_take(engine, (struct domain_request *)(void *)message);
         standin_turn(engine);
+        standin_turn_deliveries(engine);
         standin_turn_resolver(engine);
         standin_turn_keeper(engine);
         mailbox_flush(engine->mailbox);
