@@ -782,6 +782,27 @@ START_TEST(evidence_that_is_final_is_as_young_as_the_delivery_and_the_window_say
 }
 END_TEST
 
+START_TEST(the_look_that_was_made_for_a_delivery_is_fresh_for_it)
+{
+    const int client = client_open(), other = client_open();
+    struct verdict verdict = verdict_of("none");
+    struct frame_decide asked;
+    uint64_t id;
+
+    query_send(client, "guarantee/live live.example");
+    id = daemon_hears(&asked);
+    verdict.began_ms = clock_boot_ms();
+    put_verdict("live.example", &verdict);
+    usleep(20000); /* it takes its time, and the gate has others to serve */
+    query(other, "policy .parent.example");
+    daemon_answers(id, ACTION_SEND, "encrypt x");
+    claim_begins(reply_hear(client), "OK encrypt ");
+    claim_begins(query(client, "dsn/live " NOT_OFFERED), "OK 5.7.4 ");
+    close(client);
+    close(other);
+}
+END_TEST
+
 START_TEST(a_failure_in_another_process_is_another_delivery)
 {
     const int client = client_open();
@@ -1390,6 +1411,7 @@ static void add_words(TCase *tests)
     tcase_add_test(tests, a_sender_with_an_exception_goes_by_recipient);
     tcase_add_test(tests, a_failure_is_final_only_with_fresh_evidence_of_the_same_delivery);
     tcase_add_test(tests, evidence_that_is_final_is_as_young_as_the_delivery_and_the_window_say);
+    tcase_add_test(tests, the_look_that_was_made_for_a_delivery_is_fresh_for_it);
     tcase_add_test(tests, a_failure_in_another_process_is_another_delivery);
     tcase_add_test(tests, a_temporary_text_stays_temporary);
     tcase_add_test(tests, a_refusal_for_good_is_final_only_by_evidence);

@@ -44,6 +44,7 @@ struct ask {
     bool passes_trouble; /* mail is let in where nobody can tell */
     uint8_t strictness;  /* of policies: of what was rendered, for who keeps it */
     pid_t process;
+    uint64_t arrived_ms; /* boot clock: from when on a look is fresh for who asked */
     uint16_t key_size; /* of policies: map and key, as they came */
     char key[GATE_RECENT_KEY];
 };

@@ -67,11 +67,12 @@ static bool is_held(const struct mxw_decision *decision)
     return decision->action != MXW_SEND && !decision->insecure;
 }
 
+/* It begins when it asks: a look that was made for its question is fresh for it. */
 static void note_delivery(struct gate *gate, const struct ask *ask, bool is_text)
 {
     if (ask->guaranteed)
         deliveries_note(gate->deliveries, ask->process, ask->asked.profile,
-                        is_text ? ask->asked.recipient : NULL, gate->now_ms);
+                        is_text ? ask->asked.recipient : NULL, ask->arrived_ms);
 }
 
 static size_t render_policy(struct gate *gate, struct ask *ask, const struct outcome *outcome,
@@ -125,6 +126,7 @@ static void policy_ask(struct gate *gate, struct stream *stream,
     if (profile != NULL)
         snprintf(ask.asked.profile, sizeof ask.asked.profile, "%s", profile);
     ask.process = stream_process(stream);
+    ask.arrived_ms = gate->now_ms;
     ask.key_size =
         (uint16_t)snprintf(ask.key, sizeof ask.key, "%.*s %.*s", (int)request->name_length,
                            request->name, (int)request->key_length, request->key);
