@@ -45,7 +45,7 @@ struct ask {
     uint8_t strictness;  /* of policies: of what was rendered, for who keeps it */
     pid_t process;
     uint64_t arrived_ms; /* boot clock: from when on a look is fresh for who asked */
-    uint16_t key_size; /* of policies: map and key, as they came */
+    uint16_t key_size;   /* of policies: map and key, as they came */
     char key[GATE_RECENT_KEY];
 };
 
@@ -91,6 +91,7 @@ struct gate {
     uint32_t full_turns;
     uint64_t now_ms;
     int64_t now_s;
+    uint32_t sample; /* socketmap requests since one was logged */
     _Atomic uint64_t heartbeat_ms;
     _Atomic bool stop;
     int wake; /* eventfd */

@@ -17,9 +17,10 @@
 #define GATE_UNFINISHED_MS      10000 /* from a request's first byte to its last */
 #define GATE_STALL_MS           10000 /* a client takes nothing of what waits for it: cut off */
 #define GATE_ACCEPT_AGAIN_MS    100
-#define GATE_RECENT             8192   /* answers that may only become stricter; 1.3 KiB each */
-#define GATE_RECENT_KEY         320    /* bytes of map and key: the longest profile and next hop */
-#define GATE_DELIVERIES         4096   /* processes that are delivering under a guarantee */
+#define GATE_RECENT             8192 /* answers that may only become stricter; 1.3 KiB each */
+#define GATE_RECENT_KEY         320  /* bytes of map and key: the longest profile and next hop */
+#define GATE_SAMPLE             4096 /* one socketmap request in so many is logged, at level info */
+#define GATE_DELIVERIES         4096 /* processes that are delivering under a guarantee */
 #define GATE_DELIVERY_MS        600000 /* what a process delivers is known for so long */
 #define GATE_REFRESH_MS         1000   /* looks for other tables */
 #define GATE_LINK_OBSERVE       64  /* outstanding at the daemon: no delivery is reported beside */

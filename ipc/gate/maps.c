@@ -387,6 +387,22 @@ static bool answer_kept(struct gate *gate, struct stream *stream,
     return true;
 }
 
+/* A line for each would cost more than the answer. */
+static void sample_log(struct gate *gate, const struct stream *stream,
+                       const struct socketmap_request *request)
+{
+    char text[2 * GATE_RECENT_KEY];
+    const size_t length = request->name_length + 1 + request->key_length;
+
+    gate->sample = 0;
+    if (!log_enabled(LOG_INFO_LEVEL))
+        return;
+    log_escape(text, sizeof text, request->name,
+               length < GATE_RECENT_KEY ? length : GATE_RECENT_KEY);
+    log_info("socketmap-sample", "one of %d: pid=%d request=\"%s\"", GATE_SAMPLE,
+             stream_process(stream), text);
+}
+
 struct stream_taken maps_take(struct gate *gate, struct stream *stream, const char *bytes,
                               size_t size)
 {
@@ -407,5 +423,7 @@ struct stream_taken maps_take(struct gate *gate, struct stream *stream, const ch
         say_not_found(gate, stream);
     else if (!answer_kept(gate, stream, &request))
         request_answer(gate, stream, &request);
+    if (request.key != NULL && ++gate->sample >= GATE_SAMPLE)
+        sample_log(gate, stream, &request);
     return (struct stream_taken){.used = used};
 }
