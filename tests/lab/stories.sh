@@ -77,6 +77,7 @@ secure_alias_holds_both_ways() {
     alias=me@secure.here.lab
     send_to_three alias $alias && arrived_as TLS alias@$secure_domain && arrived_as '' alias@$clear_domain &&
         mta_deliveries | grep -q "	alias@$secure_domain	guarantee-strict	sent" || return 1
+    [ -n "$(notice_about alias@$clear_domain)" ] || { echo "  its sender is not told what was not sent"; return 1; }
     smtp_say $mta_address $alias | grep -q '530.*STARTTLS' || { echo "  plain mail is not refused"; smtp_say $mta_address $alias; return 1; }
     smtp_say $mta_address anna@here.lab | grep -q '530.*STARTTLS' && { echo "  others are refused, too"; return 1; }
     smtp_say_encrypted $alias | grep -q '^250 2.1.5' || { echo "  mail over TLS is refused"; smtp_say_encrypted $alias; return 1; }
