@@ -10,6 +10,7 @@ import asyncio
 import sys
 import time
 
+import uvloop
 from postfix_mta_sts_resolver.base_cache import CacheEntry
 from postfix_mta_sts_resolver.internal_cache import InternalLRUCache
 from postfix_mta_sts_resolver.responder import STSSocketmapResponder
@@ -29,4 +30,5 @@ async def serve(path, domains):
     await asyncio.Event().wait()
 
 
+uvloop.install()  # as its own daemon does where it is there
 asyncio.run(serve(sys.argv[1], int(sys.argv[2])))

@@ -306,8 +306,11 @@ static void message_of(struct mxw_message *message, const struct gate *gate, con
     message->accepted_s = asked->accepted_s;
     message->freshness = asked->own_freshness ? asked->freshness : -1;
     message->max_age_ms = asked->max_age_ms;
-    /* It answers in time by itself, with what it knows; a little is for the way. */
-    message->deadline_ms = (uint32_t)(left_ms > 400 ? left_ms - left_ms / 8 : left_ms);
+    /* It answers in time by itself, with what it knows by then; a little is for the way. */
+    message->deadline_ms = (uint32_t)(left_ms > 3 * GATE_DAEMON_LATE_MS / 2
+                                          ? left_ms - left_ms / 8 - GATE_DAEMON_LATE_MS
+                                      : left_ms > 400 ? left_ms - left_ms / 8
+                                                      : left_ms);
     message->inbound = asked->inbound;
     message->client_tls = asked->client_tls;
     message->client_address = asked->client_address;

@@ -1,11 +1,12 @@
 /*
  * maps.c - Postfix's socketmaps: which map is asked, with which key, and what it is told.
  *
- *   QUERY, QUERYwithTLSRPT, policy   next hop    policy text, or not found: the MTA's own default
- *   guarantee/PROFILE                next hop    a policy that cannot be less than encryption, or
- * an error; never "not found" sender                           address     transport of the
- * sender's profile, or not found dsn/PROFILE                      status and text of a failure:
- * final, or not found requiretls                       next hop    how REQUIRETLS is dealt with
+ * - QUERY, QUERYwithTLSRPT, policy. Key: next hop. Policy text, or not found (the MTA's default).
+ * - guarantee/PROFILE. Key: next hop. A policy that cannot be less than encryption, or an error;
+ *   never "not found".
+ * - sender. Key: address. Transport of the sender's profile, or not found.
+ * - dsn/PROFILE. Key: status and text of a failure. Final, temporary, or not found.
+ * - requiretls. Key: next hop. How REQUIRETLS is dealt with.
  *
  * Names of maps are case-sensitive but for the first two, which users of another program have in
  * their main.cf. QUERYwithTLSRPT says no more than QUERY: what is added there is about MTA-STS.

@@ -35,7 +35,7 @@ exception_lets_one_domain_through() {
 
 # S8: what the user's account sends by itself, and mail that only passes through it, leave while the guarantee is on.
 replies_and_forwards_leave() {
-    mta_send reply '<>' reply@$clear_domain && mta_send passed stranger@elsewhere.lab forward@here.lab && mta_settles 20 &&
+    ctl user on forward@here.lab --profile posteo >/dev/null && mta_send reply '<>' reply@$clear_domain && mta_send passed stranger@elsewhere.lab forward@here.lab && mta_settles 20 &&
         arrived_as clear reply@$clear_domain && arrived_as clear bob@$clear_domain
 }
 
@@ -47,8 +47,8 @@ without_guarantee_all_arrive() {
 # S10: who did TLS and does it no more. Held, not sent in clear; an administrator sees it, and decides.
 lost_tls_is_held() {
     forgets=offers-first.open.lab # the first look was encrypted
-    ctl memory set $forgets encrypt --reason "seen with TLS" >/dev/null &&
-        mta_send held carol@here.lab held@$forgets && mta_settles 20 && arrived_as '' held@$forgets &&
+    ctl memory show "[$forgets]" | grep -q encrypt || { echo "  it is not remembered"; return 1; }
+    mta_send held carol@here.lab held@$forgets && mta_settles 20 && arrived_as '' held@$forgets &&
         mta_deliveries | grep -q "	held@$forgets	smtp	deferred	TLS is required, but was not offered by host" ||
         { echo "  it is not held for want of TLS"; mta_deliveries | grep held@; return 1; }
     [ "$(class_of --live $forgets)" = none ] || { echo "  it still does TLS"; return 1; } # the daemon's next look
@@ -79,7 +79,7 @@ secure_alias_holds_both_ways() {
         mta_deliveries | grep -q "	alias@$secure_domain	guarantee-strict	sent" || return 1
     [ -n "$(notice_about alias@$clear_domain)" ] || { echo "  its sender is not told what was not sent"; return 1; }
     smtp_say $mta_address $alias | grep -q '530.*STARTTLS' || { echo "  plain mail is not refused"; smtp_say $mta_address $alias; return 1; }
-    smtp_say $mta_address anna@here.lab | grep -q '530.*STARTTLS' && { echo "  others are refused, too"; return 1; }
+    smtp_say $mta_address anna@here.lab | grep -q '^.*250 2.1.5' || { echo "  others are refused, too"; return 1; }
     smtp_say_encrypted $alias | grep -q '^250 2.1.5' || { echo "  mail over TLS is refused"; smtp_say_encrypted $alias; return 1; }
     smtp_say $mta_edge $alias | grep -q '530' && { echo "  the trusted hop is refused"; smtp_say $mta_edge $alias; return 1; }
     grep -q "client=unknown\[$mta_hop\]" "$mta_log" || { echo "  the trusted hop was not there"; return 1; }
