@@ -258,6 +258,16 @@ static void inbound_say(struct frame_answer *reply, bool observe, uint16_t smtp_
     snprintf(reply->text, sizeof reply->text, "%s", text);
 }
 
+/* Mail servers unwind these forms and deliver to another address than the one that is written:
+ * @route:me@example.org, me%example.org@here, example.org!me@here, me@example.org@here. Which one,
+ * their settings say; so it may be a secure alias. */
+static bool is_unwound(const char *recipient)
+{
+    const char *at = strrchr(recipient, '@');
+
+    return at != NULL && strcspn(recipient, "@%!") < (size_t)(at - recipient);
+}
+
 enum frame_error decide_inbound(struct frame_answer *reply, const struct frame_decide *asked,
                                 const struct table_reader *users, const struct places *trusted,
                                 uint64_t now_ms, const char **why)
@@ -277,7 +287,7 @@ enum frame_error decide_inbound(struct frame_answer *reply, const struct frame_d
         return FRAME_ERROR_OURS;
     }
     observe = demand.observe || (demand.alias_sends && demand.alias_profile.observe);
-    if (!demand.alias_receives) {
+    if (!demand.alias_receives && !is_unwound(asked->recipient)) {
         inbound_say(reply, false, 250, "2.0.0",
                     demand.alias == ALIAS_NONE  ? "not a secure alias"
                     : demand.alias == ALIAS_OFF ? "a secure alias that is off"

@@ -137,6 +137,28 @@ static bool passes_trouble(const struct account_demand *demand)
     return demand->known;
 }
 
+/*
+ * The transport is chosen by the envelope sender, as it is written: <> has no switch, and
+ * alice%example.org@here is in no record, while Postfix's check of the sender against the login lets
+ * both pass. So who demands something by his login, and would send by an address that does not, is
+ * told so: the mail would leave without what he relies on.
+ */
+static bool sheds_guarantee(struct gate *gate, const char *sender, const char *sasl,
+                            const struct next_hop *recipient)
+{
+    const char *domain = recipient->name.text;
+    struct account_path demanded, chosen;
+
+    if (sasl[0] == '\0')
+        return false;
+    account_way_of_message(&demanded, asking_users(gate), sender, sasl, domain, 0, gate->now_ms,
+                           gate->now_s);
+    account_way_of_message(&chosen, asking_users(gate), sender, NULL, domain, 0, gate->now_ms,
+                           gate->now_s);
+    return demanded.known && demanded.way == WAY_PROFILE &&
+           (!chosen.known || chosen.way == WAY_ORDINARY);
+}
+
 static void submission_ask(struct gate *gate, struct stream *stream,
                            const struct delegation_request *request)
 {
@@ -153,9 +175,16 @@ static void submission_ask(struct gate *gate, struct stream *stream,
             status == NAME_NO_MEMORY ? TEMPORARY "mxward-gate has no memory left" : DUNNO);
         return;
     }
-    if (decide_address(sender, ask.asked.sender) && decide_address(sasl, ask.asked.sasl))
+    if (decide_address(sender, ask.asked.sender) && decide_address(sasl, ask.asked.sasl)) {
+        if (sheds_guarantee(gate, sender, sasl, &recipient)) {
+            say(gate, stream,
+                "550 5.7.1 This account has the sending guarantee, which does not go with this"
+                " sender address: send from the account's own");
+            return;
+        }
         account_demand(&demand, asking_users(gate), sender, sasl, recipient.name.text, 0,
                        gate->now_ms, gate->now_s);
+    }
     if (!is_looked_at(&demand)) {
         say(gate, stream, DUNNO);
         return;
@@ -169,25 +198,35 @@ static void submission_ask(struct gate *gate, struct stream *stream,
 
 /* --- route --- */
 
+/* An address that is no domain's is for Postfix to judge: as the sender's own demand says. */
+static void route_of(struct gate *gate, struct account_path *path, const char *sender,
+                     const char *recipient)
+{
+    struct next_hop next_hop;
+
+    if (next_hop_parse(&next_hop, recipient, strlen(recipient)) == NAME_OK)
+        account_way_of_message(path, asking_users(gate), sender, NULL, next_hop.name.text, 0,
+                               gate->now_ms, gate->now_s);
+    else
+        account_way_of_sender(path, asking_users(gate), sender, gate->now_ms, gate->now_s);
+}
+
 static void route_ask(struct gate *gate, struct stream *stream,
                       const struct delegation_request *request)
 {
     char sender[FRAME_ADDRESS_MAX], action[256], transport[160];
     struct account_path path = {0};
-    struct next_hop recipient;
 
-    if (next_hop_parse(&recipient, request->recipient, strlen(request->recipient)) == NAME_OK &&
-        decide_address(sender, request->sender[0] != '\0' ? request->sender : "<>"))
-        account_way_of_message(&path, asking_users(gate), sender, NULL, recipient.name.text, 0,
-                               gate->now_ms, gate->now_s);
+    if (decide_address(sender, request->sender[0] != '\0' ? request->sender : "<>"))
+        route_of(gate, &path, sender, request->recipient);
     if (!path.known) {
         say(gate, stream, TEMPORARY "what the sender demands is not known now");
         return;
     }
-    if (path.way == WAY_PROFILE)
+    if (path.way != WAY_ORDINARY)
         gate_transport(gate, path.profile, transport, sizeof transport);
     snprintf(action, sizeof action, "FILTER %s",
-             path.way == WAY_PROFILE ? transport : gate->options->ordinary_transport);
+             path.way != WAY_ORDINARY ? transport : gate->options->ordinary_transport);
     say(gate, stream, action);
 }
 

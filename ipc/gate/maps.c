@@ -216,7 +216,7 @@ static bool is_refusal(const char *text)
 static bool is_final(struct gate *gate, const struct delivery *delivery,
                      struct mxw_decision *decision)
 {
-    struct frame_decide asked = {.enforced = 1};
+    struct frame_decide asked = {0}; /* what is only observed returns nothing */
     struct local_answer local;
     const char *why;
 
