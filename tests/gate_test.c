@@ -934,6 +934,45 @@ START_TEST(a_secure_alias_takes_mail_over_encrypted_connections_only_S13)
 }
 END_TEST
 
+/* Mail servers deliver these to another address than the one that is written. */
+START_TEST(an_address_that_is_unwound_may_be_a_secure_alias_S13)
+{
+    static const char *const recipients[] = {
+        "me%secure.example.org@example.org", "secure.example.org!me@example.org",
+        "me@secure.example.org@example.org", "@x:me@secure.example.org"};
+    const int client = client_open();
+
+    put_accounts();
+    for (size_t i = 0; i < sizeof recipients / sizeof *recipients; i++) {
+        claim_begins(rcpt(client, "inbound", "x@else.example", recipients[i], ""), "530 5.7.0 ");
+        ck_assert_str_eq(rcpt(client, "inbound", "x@else.example", recipients[i],
+                              "encryption_protocol=TLSv1.3\n"),
+                         "DUNNO");
+    }
+    close(client);
+}
+END_TEST
+
+/* The transport is chosen by the sender alone, as it is written (MSG-01). */
+START_TEST(nobody_sheds_the_guarantee_of_his_login_by_another_sender)
+{
+    static const char *const senders[] = {"", "<>", "else@example.org",
+                                          "strict%example.org@example.org"};
+    const int client = client_open();
+
+    put_accounts();
+    for (size_t i = 0; i < sizeof senders / sizeof *senders; i++) {
+        claim_begins(rcpt(client, "submission", senders[i], "x@free.example",
+                          "sasl_username=strict@example.org\n"),
+                     "550 5.7.1 ");
+        ck_assert_str_eq(rcpt(client, "submission", senders[i], "x@free.example",
+                              "sasl_username=else@example.org\n"),
+                         "DUNNO");
+    }
+    close(client);
+}
+END_TEST
+
 START_TEST(at_RCPT_is_refused_only_what_is_seen_not_to_be_met_and_where_the_profile_asks)
 {
     static const struct {
@@ -1417,6 +1456,8 @@ static void add_words(TCase *tests)
     tcase_add_test(tests, a_refusal_for_good_is_final_only_by_evidence);
     tcase_add_test(tests, the_help_of_the_settings_stands_behind_a_final_text);
     tcase_add_test(tests, a_secure_alias_takes_mail_over_encrypted_connections_only_S13);
+    tcase_add_test(tests, an_address_that_is_unwound_may_be_a_secure_alias_S13);
+    tcase_add_test(tests, nobody_sheds_the_guarantee_of_his_login_by_another_sender);
     tcase_add_test(tests,
                    at_RCPT_is_refused_only_what_is_seen_not_to_be_met_and_where_the_profile_asks);
     tcase_add_test(tests, delegation_never_refuses_for_our_own_trouble);

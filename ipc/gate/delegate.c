@@ -139,9 +139,9 @@ static bool passes_trouble(const struct account_demand *demand)
 
 /*
  * The transport is chosen by the envelope sender, as it is written: <> has no switch, and
- * alice%example.org@here is in no record, while Postfix's check of the sender against the login lets
- * both pass. So who demands something by his login, and would send by an address that does not, is
- * told so: the mail would leave without what he relies on.
+ * alice%example.org@here is in no record, while Postfix's check of the sender against the login
+ * lets both pass. So who demands something by his login, and would send by an address that does
+ * not, is told so: the mail would leave without what he relies on.
  */
 static bool sheds_guarantee(struct gate *gate, const char *sender, const char *sasl,
                             const struct next_hop *recipient)
