@@ -98,6 +98,18 @@ bool link_ask(struct link *link, const struct mxw_message *message, uint64_t *id
     (void)link, (void)message, (void)id;
     return false;
 }
+int link_observe(struct link *link, const struct mxw_observation *observation)
+{
+    (void)link, (void)observation;
+    return MXW_UNREACHABLE;
+}
+const struct link_counts *link_counts(const struct link *link)
+{
+    static const struct link_counts none;
+
+    (void)link;
+    return &none;
+}
 
 /* --- a gate on tables with a little of everything --- */
 
