@@ -273,6 +273,7 @@ static void policy_line(struct gate *gate, struct stream *stream,
     snprintf(ask.asked.recipient, sizeof ask.asked.recipient, "%s", next_hop);
     ask.guaranteed = guaranteed;
     ask.asked.enforced = guaranteed;
+    ask.at_once = next_hop[0] == '['; /* as the map: an administrator chose it */
     ask_line(gate, stream, request, &ask);
 }
 
