@@ -285,42 +285,48 @@ static int block_signals(void)
     return signalfd(-1, &signals, SFD_CLOEXEC);
 }
 
+static int run(struct running *running, char *why, size_t why_size)
+{
+    int signals, error, code;
+
+    log_start((enum log_level)running->configuration->daemon.log_level,
+              running->configuration->daemon.log_target);
+    signals = block_signals();
+    sem_init(&running->created, 0, 0);
+    options_make(running);
+    error = open_listeners(running, why, why_size);
+    code = exit_code_of(error);
+    if (error == 0) {
+        error = serve(running, signals);
+        code = error != 0 ? EX_UNAVAILABLE : EX_OK; /* whatever it is, no setting mends it */
+        if (error != 0)
+            snprintf(why, why_size, "%s", why_not_served(error));
+    }
+    close_listeners(running);
+    if (error == 0)
+        return EX_OK;
+    option_locate(&configuration_table, running->origin, why, why_size);
+    fprintf(stderr, "mxward-gate: cannot go on: %s\n", why);
+    return code;
+}
+
 int main(int count, char **texts)
 {
     struct running running = {0};
     bool test_only;
     const char *file = parse_arguments(count, texts, &test_only);
     char why[512] = "";
-    int signals, error, code = load(&running, file, why, sizeof why);
+    int code = load(&running, file, why, sizeof why);
 
-    if (code != EX_OK) {
+    if (code != EX_OK)
         fprintf(stderr, "mxward-gate: %s\n", why);
-        return code;
-    }
-    if (test_only) {
+    else if (test_only)
         printf("mxward-gate: %s is good\n", file != NULL ? file : "the standard configuration");
-        return EX_OK;
-    }
-    log_start((enum log_level)running.configuration->daemon.log_level,
-              running.configuration->daemon.log_target);
-    signals = block_signals();
-    sem_init(&running.created, 0, 0);
-    options_make(&running);
-    error = open_listeners(&running, why, sizeof why);
-    code = exit_code_of(error);
-    if (error == 0) {
-        error = serve(&running, signals);
-        code = error != 0 ? EX_UNAVAILABLE : EX_OK; /* whatever it is, no setting mends it */
-        if (error != 0)
-            snprintf(why, sizeof why, "%s", why_not_served(error));
-    }
-    close_listeners(&running);
-    if (error != 0) {
-        option_locate(&configuration_table, running.origin, why, sizeof why);
-        fprintf(stderr, "mxward-gate: cannot go on: %s\n", why);
-    }
+    else
+        code = run(&running, why, sizeof why);
     gate_destroy(running.gate);
     places_destroy(running.trusted);
-    option_free(&configuration_table, running.configuration, running.origin);
+    if (running.configuration != NULL)
+        option_free(&configuration_table, running.configuration, running.origin);
     return code;
 }

@@ -155,8 +155,9 @@ static bool sheds_guarantee(struct gate *gate, const char *sender, const char *s
                            gate->now_s);
     account_way_of_message(&chosen, asking_users(gate), sender, NULL, domain, 0, gate->now_ms,
                            gate->now_s);
-    return demanded.known && demanded.way == WAY_PROFILE &&
-           (!chosen.known || chosen.way == WAY_ORDINARY);
+    /* What cannot be told now refuses nobody for good (law 3). */
+    return demanded.known && chosen.known && demanded.way == WAY_PROFILE &&
+           (chosen.way == WAY_ORDINARY || strcmp(chosen.profile, demanded.profile) != 0);
 }
 
 static void submission_ask(struct gate *gate, struct stream *stream,
