@@ -148,7 +148,7 @@ again = $(side_by_side) BUILD=$(BUILD)/$(1) SANITIZE=$(2) OPTIMISE="-O1 -g" test
 comma := ,
 # Not again: what runs other programs or waits for most of its time, and a thousand kills.
 check-asan:
-	@$(call again,asan,address$(comma)undefined,check-unit check-plays UNIT_SKIP="ctl_postfix ctl_scan gate_program gate_stall store_durability")
+	@$(call again,asan,address$(comma)undefined,check-unit check-plays UNIT_SKIP="ctl_postfix ctl_scan gate_stall store_durability")
 check-tsan:
 	@$(call again,tsan,thread,check-unit)
 
