@@ -166,7 +166,7 @@ static struct stream_taken echo_take(void *context, struct stream *stream, const
     return (struct stream_taken){0};
 }
 
-static void echo_gone(void *context, struct stream *stream)
+static void echo_nothing(void *context, struct stream *stream)
 {
     (void)context, (void)stream;
 }
@@ -183,7 +183,8 @@ static void *echo_thread(void *context)
     static const struct ring_limits limits = {
         .submissions = 1024, .receive_buffers = 256, .receive_bytes = GATE_RECEIVE};
     const struct stream_settings settings = {.connections = 16, .idle_ms = 3600000};
-    const struct stream_owner owner = {.take = echo_take, .gone = echo_gone, .state_bytes = 64};
+    const struct stream_owner owner = {
+        .take = echo_take, .room = echo_nothing, .gone = echo_nothing, .state_bytes = 64};
     struct wheel_timer *timer;
     bool busy = false;
     (void)context;
