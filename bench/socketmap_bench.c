@@ -10,7 +10,7 @@
  *   resolver  Debian's postfix-mta-sts-resolver, its responder unchanged, with all policies in its
  *             own fastest cache (bench/resolver.py)
  *
- * The rate is what the client sees; server and client have a processor each.
+ * The rate is what the client sees; it is pinned to one processor, and all servers to the other.
  */
 #include "bench/common/bench.h"
 #include "bench/common/process.h"
@@ -41,6 +41,8 @@ enum {
     QUESTIONS = 40000, /* a slice */
     RESOLVER_QUESTIONS = 4000,
     WINDOW = 32,
+    CLIENT = 0, /* processors */
+    SERVERS = 1,
     REQUEST_BYTES = 64,
 };
 
@@ -130,6 +132,7 @@ static void *gate_thread(void *context)
 {
     struct gate_options *options = context;
     struct gate *made;
+    bench_pin(SERVERS);
     CHECK(gate_create(&made, options) == 0);
     atomic_store(&gate, made);
     CHECK(gate_run(made) == 0);
@@ -157,7 +160,7 @@ static struct stream_taken echo_take(void *context, struct stream *stream, const
     case TAKE_WHOLE:
         parent = request.key != NULL && request.key[0] == '.';
         stream_put(echo.streams, stream, echo.replies[parent], echo.reply_sizes[parent]);
-        return (struct stream_taken){.used = used};
+        return (struct stream_taken){.used = used, .requests = 1};
     case TAKE_LOST:
         return (struct stream_taken){.lost = true};
     case TAKE_MORE:
@@ -188,6 +191,7 @@ static void *echo_thread(void *context)
     struct wheel_timer *timer;
     bool busy = false;
     (void)context;
+    bench_pin(SERVERS);
     CHECK(ring_create(&echo.ring, &limits) == 0 &&
           wheel_create(&echo.wheel, clock_boot_ms()) == 0 &&
           streams_create(&echo.streams, echo.ring, echo.wheel, &settings, &owner) == 0);
@@ -327,7 +331,9 @@ static pid_t resolver_start(void)
     setenv("PYTHONPATH", python, 1);
     setenv("LD_LIBRARY_PATH", libraries, 1);
     snprintf(domains, sizeof domains, "%d", DOMAINS);
+    bench_pin(SERVERS);
     child = process_start(words, &output);
+    bench_pin(CLIENT);
     unsetenv("LD_LIBRARY_PATH");
     if (child > 0 && read(output, ready, sizeof ready) <= 0) {
         process_stop(child);
@@ -379,6 +385,7 @@ int main(void)
     int listener;
     if (mkdtemp(directory) == NULL)
         return bench_impossible("no /dev/shm");
+    bench_pin(CLIENT);
     log_start(LOG_ERROR_LEVEL, "stderr");
     snprintf(gate_path, sizeof gate_path, "%s/gate.sock", directory);
     snprintf(echo_path, sizeof echo_path, "%s/echo.sock", directory);

@@ -48,7 +48,8 @@ static void keep(const char *key, const char *text, uint64_t until_ms, uint64_t 
 
 static bool is_served(const char *key, uint32_t moved, uint32_t epoch, uint64_t now_ms)
 {
-    return recent_served(recent, key, strlen(key), moved, epoch, now_ms) != NULL;
+    return recent_served(recent, recent_hash(recent, key, strlen(key)), key, strlen(key), moved,
+                         epoch, now_ms) != NULL;
 }
 
 START_TEST(a_milder_answer_gives_way_to_the_stricter_one_for_its_time)
@@ -132,6 +133,27 @@ START_TEST(what_is_too_long_is_said_as_it_is)
 }
 END_TEST
 
+/* Short ones and long ones are kept in different places. */
+START_TEST(an_answer_of_any_length_is_kept_whole)
+{
+    char text[1025];
+
+    for (size_t length = 90; length <= 130; length++) {
+        const struct recent_answer *served;
+
+        memset(text, 'a' + (int)(length % 26), length);
+        text[length] = '\0';
+        keep(KEY, text, 9000, 1000);
+        served = recent_served(recent, recent_hash(recent, KEY, strlen(KEY)), KEY, strlen(KEY), 1,
+                               1, 1001);
+        ck_assert_ptr_nonnull(served);
+        ck_assert_uint_eq(served->size, length);
+        ck_assert_mem_eq(served->bytes, text, length);
+        ck_assert(!is_served("policy b.example", 1, 1, 1001));
+    }
+}
+END_TEST
+
 START_TEST(the_one_that_was_not_used_for_longest_gives_way)
 {
     char key[40];
@@ -167,6 +189,7 @@ int main(void)
     tcase_add_test(tests, a_place_of_another_table_is_never_looked_at);
     tcase_add_test(tests, an_answer_that_gave_way_to_a_stricter_one_is_not_served);
     tcase_add_test(tests, what_is_too_long_is_said_as_it_is);
+    tcase_add_test(tests, an_answer_of_any_length_is_kept_whole);
     tcase_add_test(tests, the_one_that_was_not_used_for_longest_gives_way);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);

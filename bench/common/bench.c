@@ -4,6 +4,8 @@
 #include "bench/common/bench.h"
 
 #include <math.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +35,28 @@ static double environment_number(const char *name, double otherwise)
 {
     const char *text = getenv(name);
     return text ? strtod(text, NULL) : otherwise;
+}
+
+static cpu_set_t at_first;
+
+static void processors_read(void)
+{
+    sched_getaffinity(0, sizeof at_first, &at_first);
+}
+
+void bench_pin(unsigned number)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    const int processors = (pthread_once(&once, processors_read), CPU_COUNT(&at_first));
+    cpu_set_t one;
+
+    for (size_t cpu = 0, seen = 0; processors > 0 && cpu < CPU_SETSIZE; cpu++) {
+        if (!CPU_ISSET(cpu, &at_first) || seen++ != number % (unsigned)processors)
+            continue;
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one);
+        sched_setaffinity(0, sizeof one, &one);
+    }
 }
 
 unsigned bench_pairs_wanted(void)

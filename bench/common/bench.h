@@ -82,6 +82,9 @@ unsigned bench_planted_count(unsigned count);
 /* Takes the planted share of so many bytes more, and keeps them resident. */
 void bench_plant_memory(uint64_t bytes);
 
+/* Pins the calling thread to the n-th of the processors that it might use at first, counted round;
+ * threads and programs that it starts begin there. */
+void bench_pin(unsigned number);
 __attribute__((format(printf, 1, 2))) void bench_say(const char *format, ...);
 /* Cannot be measured here: says why; exit with what it returns (77). */
 int bench_impossible(const char *why);

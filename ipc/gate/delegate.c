@@ -272,5 +272,5 @@ struct stream_taken delegate_take(struct gate *gate, struct stream *stream, cons
         break;
     }
     request_answer(gate, stream, &request);
-    return (struct stream_taken){.used = used};
+    return (struct stream_taken){.used = used, .requests = 1};
 }

@@ -12,6 +12,7 @@
 #define GATE_RECEIVE            4096  /* bytes of one receive */
 #define GATE_ANSWER             4096  /* bytes of the longest answer */
 #define GATE_BATCH              64    /* requests of one connection before the next one's turn */
+#define GATE_AHEAD              8 /* socketmap requests that are fetched together; at most GATE_BATCH */
 #define GATE_OUTSTANDING        64    /* requests of one connection that wait for the daemon */
 #define GATE_QUESTIONS          1024  /* of all connections that wait for the daemon; 8 KiB each */
 #define GATE_UNFINISHED_MS      10000 /* from a request's first byte to its last */

@@ -516,5 +516,5 @@ struct stream_taken lines_take(struct gate *gate, struct stream *stream, const c
         say_status(gate, stream, "invalid", why);
     else
         request_answer(gate, stream, &request);
-    return (struct stream_taken){.used = used};
+    return (struct stream_taken){.used = used, .requests = 1};
 }

@@ -362,9 +362,14 @@ static void request_answer(struct gate *gate, struct stream *stream,
         "there is no such map: policy, guarantee/PROFILE, sender, dsn/PROFILE, requiretls");
 }
 
+static size_t whole_length(const struct socketmap_request *request)
+{
+    return request->name_length + 1 + request->key_length;
+}
+
 /* An answer that is kept, by the whole request. */
 static bool answer_kept(struct gate *gate, struct stream *stream,
-                        const struct socketmap_request *request)
+                        const struct socketmap_request *request, uint64_t hash)
 {
     const struct table_reader *verdicts = local_verdicts(gate->local);
     char profile[PROFILE_NAME_MAX], next_hop[NEXT_HOP_TEXT_MAX];
@@ -372,9 +377,8 @@ static bool answer_kept(struct gate *gate, struct stream *stream,
 
     if (verdicts == NULL)
         return false;
-    kept =
-        recent_served(gate->recent, request->name, request->name_length + 1 + request->key_length,
-                      gate->moved, table_reader_epoch(verdicts), gate->now_ms);
+    kept = recent_served(gate->recent, hash, request->name, whole_length(request), gate->moved,
+                         table_reader_epoch(verdicts), gate->now_ms);
     if (kept == NULL)
         return false;
     counter_add(&gate->counts.kept, 1);
@@ -393,7 +397,7 @@ static void sample_log(struct gate *gate, const struct stream *stream,
                        const struct socketmap_request *request)
 {
     char text[2 * GATE_RECENT_KEY];
-    const size_t length = request->name_length + 1 + request->key_length;
+    const size_t length = whole_length(request);
 
     gate->sample = 0;
     if (!log_enabled(LOG_INFO_LEVEL))
@@ -404,27 +408,72 @@ static void sample_log(struct gate *gate, const struct stream *stream,
              stream_process(stream), text);
 }
 
+/* A request that is there as a whole. */
+struct found {
+    struct socketmap_request request;
+    uint64_t hash; /* 0: it has no kept answer */
+    size_t end;
+};
+
+/* The most frequent of all: they have an answer by their looks. */
+static bool is_parent_of_policy(const struct socketmap_request *request)
+{
+    return is_parent(request) && is_policy(request);
+}
+
+static void found_answer(struct gate *gate, struct stream *stream, const struct found *found)
+{
+    const struct socketmap_request *request = &found->request;
+
+    if (request->key == NULL)
+        say(gate, stream, SOCKETMAP_PERM, "a request is the name of a map, a blank and a key");
+    else if (found->hash == 0)
+        say_not_found(gate, stream);
+    else if (!answer_kept(gate, stream, request, found->hash))
+        request_answer(gate, stream, request);
+    if (request->key != NULL && ++gate->sample >= GATE_SAMPLE)
+        sample_log(gate, stream, request);
+}
+
+/* Those that are there, GATE_AHEAD at most. What each needs from memory is fetched while the others
+ * are read: one after the other would wait for it each time. */
+static unsigned find(const struct gate *gate, struct found found[GATE_AHEAD], const char *bytes,
+                     size_t size, enum take_status *status)
+{
+    unsigned count = 0;
+    size_t at = 0, used;
+
+    for (; count < GATE_AHEAD; count++) {
+        struct found *next = &found[count];
+
+        *status = socketmap_take(&next->request, bytes + at, size - at, &used);
+        if (*status != TAKE_WHOLE)
+            break;
+        at += used;
+        next->end = at;
+        next->hash =
+            next->request.key == NULL || is_parent_of_policy(&next->request)
+                ? 0
+                : recent_hash(gate->recent, next->request.name, whole_length(&next->request));
+    }
+    for (unsigned i = 0; count > 1 && i < count; i++)
+        if (found[i].hash != 0)
+            recent_fetch(gate->recent, found[i].hash);
+    return count;
+}
+
 struct stream_taken maps_take(struct gate *gate, struct stream *stream, const char *bytes,
                               size_t size)
 {
-    struct socketmap_request request;
-    size_t used = 0;
+    struct stream_taken taken = {0};
+    struct found found[GATE_AHEAD];
+    enum take_status status;
+    const unsigned count = find(gate, found, bytes, size, &status);
 
-    switch (socketmap_take(&request, bytes, size, &used)) {
-    case TAKE_MORE:
-        return (struct stream_taken){0};
-    case TAKE_LOST:
-        return (struct stream_taken){.lost = true};
-    case TAKE_WHOLE:
-        break;
+    taken.lost = count == 0 && status == TAKE_LOST;
+    while (taken.requests < count && (taken.requests == 0 || stream_may_take(stream))) {
+        found_answer(gate, stream, &found[taken.requests]);
+        taken.used = found[taken.requests++].end;
     }
-    if (request.key == NULL)
-        say(gate, stream, SOCKETMAP_PERM, "a request is the name of a map, a blank and a key");
-    else if (is_parent(&request) && is_policy(&request))
-        say_not_found(gate, stream);
-    else if (!answer_kept(gate, stream, &request))
-        request_answer(gate, stream, &request);
-    if (request.key != NULL && ++gate->sample >= GATE_SAMPLE)
-        sample_log(gate, stream, &request);
-    return (struct stream_taken){.used = used};
+    return taken;
 }

@@ -3,6 +3,7 @@
  */
 #include "ipc/gate/recent.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,23 +12,32 @@
 
 #define WAYS        4
 #define REPLY_BYTES 1024 /* of a reply that is kept; longer ones are not */
+#define SHORT_BYTES 126  /* of key and reply together: they stand in the entry itself */
 #define HUGE_BYTES  ((size_t)2 << 20)
 
-/* Of one place, in one line of the cache: an entry is looked at only if it may be the one. */
+/* A line of the cache. An entry is looked at only if it may be the one, and then its record's
+ * cell is needed, too: both can be fetched as soon as this is here. */
 struct set {
     _Alignas(64) uint64_t hashes[WAYS]; /* 0: free */
-    uint64_t used_ms[WAYS];
+    const _Atomic uint64_t *cells[WAYS];
 };
 
-/* What a kept answer needs stands in its first two lines, where key and reply are short. */
+/* Keys come in no order, so what is looked at for each is kept close together. */
 struct entry {
-    _Alignas(64) struct table_place place;
-    uint64_t served_until_ms; /* 0: it is not served */
+    _Alignas(64) uint64_t cell_value; /* as long as the cell has it, it is the same record */
+    uint64_t served_until_ms;         /* 0: it is not served */
+    uint64_t strict_until_ms;         /* until then nothing milder is said */
+    uint64_t used_ms;
     uint32_t moved, epoch;
     struct recent_answer answer; /* its bytes stand behind the key */
-    uint64_t strict_until_ms;    /* until then nothing milder is said */
     uint16_t key_size;
-    char bytes[GATE_RECENT_KEY + REPLY_BYTES]; /* the key, then the reply */
+    char bytes[SHORT_BYTES]; /* the key, then the reply, if there is room for both */
+};
+static_assert(sizeof(struct entry) == 192, "three lines, of which short ones need two");
+
+/* The key and the reply of an entry that are longer. */
+struct large {
+    char bytes[GATE_RECENT_KEY + REPLY_BYTES];
 };
 
 struct recent {
@@ -37,6 +47,7 @@ struct recent {
     void *mapping;
     struct set *index;
     struct entry *entries; /* WAYS for each set */
+    struct large *large;   /* as many */
 };
 
 /* Untouched entries cost nothing. In huge pages where the system gives them, for keys come in no
@@ -64,12 +75,14 @@ int recent_create(struct recent **out, uint32_t entries, uint64_t steady_ms)
     recent->steady_ms = steady_ms;
     for (recent->sets = 1; recent->sets * WAYS < entries;)
         recent->sets *= 2;
-    recent->bytes = (size_t)recent->sets * (sizeof(struct set) + WAYS * sizeof(struct entry));
+    recent->bytes = (size_t)recent->sets * (sizeof(struct set) + WAYS * sizeof(struct entry) +
+                                            WAYS * sizeof(struct large));
     if (!memory_take(recent)) {
         free(recent);
         return -ENOMEM;
     }
     recent->entries = (struct entry *)(recent->index + recent->sets);
+    recent->large = (struct large *)(recent->entries + (size_t)recent->sets * WAYS);
     *out = recent;
     return 0;
 }
@@ -82,66 +95,101 @@ void recent_destroy(struct recent *recent)
     free(recent);
 }
 
-/* Never 0. */
-static uint64_t hash_of(const char *key, size_t size)
-{
-    return XXH3_64bits(key, size) | 1;
-}
-
 static size_t set_number(const struct recent *recent, uint64_t hash)
 {
     return (size_t)(hash >> 32) & (recent->sets - 1);
 }
 
-/* NULL: not there. */
-static struct entry *entry_find(struct recent *recent, const char *key, size_t size, uint64_t hash,
-                                uint64_t now_ms)
+/* Never 0. */
+uint64_t recent_hash(const struct recent *recent, const char *key, size_t size)
 {
-    const size_t number = set_number(recent, hash);
-    struct set *set = &recent->index[number];
+    const uint64_t hash = XXH3_64bits(key, size) | 1;
 
-    for (unsigned i = 0; i < WAYS; i++) {
-        struct entry *entry = &recent->entries[number * WAYS + i];
-
-        if (set->hashes[i] != hash || entry->key_size != size ||
-            memcmp(entry->bytes, key, size) != 0)
-            continue;
-        set->used_ms[i] = now_ms;
-        return entry;
-    }
-    return NULL;
+    __builtin_prefetch(&recent->index[set_number(recent, hash)]);
+    return hash;
 }
 
-/* A free one, or the one that was used longest ago, and becomes this key's. */
-static struct entry *entry_make(struct recent *recent, const char *key, size_t size, uint64_t hash,
-                                uint64_t now_ms)
+void recent_fetch(const struct recent *recent, uint64_t hash)
+{
+    const size_t number = set_number(recent, hash);
+    const struct set *set = &recent->index[number];
+
+    for (unsigned i = 0; i < WAYS; i++) {
+        if (set->hashes[i] != hash)
+            continue;
+        __builtin_prefetch(&recent->entries[number * WAYS + i], 1);
+        __builtin_prefetch(recent->entries[number * WAYS + i].bytes);
+        __builtin_prefetch((const void *)set->cells[i]);
+    }
+}
+
+static char *bytes_of(struct recent *recent, struct entry *entry, size_t size)
+{
+    return size <= SHORT_BYTES ? entry->bytes : recent->large[entry - recent->entries].bytes;
+}
+
+/* WAYS: not there. */
+static unsigned way_find(struct recent *recent, const char *key, size_t size, uint64_t hash)
+{
+    const size_t number = set_number(recent, hash);
+    const struct set *set = &recent->index[number];
+    unsigned i = 0;
+
+    for (; i < WAYS; i++) {
+        struct entry *entry = &recent->entries[number * WAYS + i];
+
+        if (set->hashes[i] == hash && entry->key_size == size &&
+            memcmp(bytes_of(recent, entry, size + entry->answer.size), key, size) == 0)
+            break;
+    }
+    return i;
+}
+
+/* A free one, or the one that was used longest ago. */
+static unsigned way_make(struct recent *recent, uint64_t hash)
 {
     const size_t number = set_number(recent, hash);
     struct set *set = &recent->index[number];
-    struct entry *entry;
+    struct entry *entries = &recent->entries[number * WAYS];
     unsigned oldest = 0;
 
     for (unsigned i = 1; i < WAYS && set->hashes[oldest] != 0; i++)
-        if (set->hashes[i] == 0 || set->used_ms[i] < set->used_ms[oldest])
+        if (set->hashes[i] == 0 || entries[i].used_ms < entries[oldest].used_ms)
             oldest = i;
     set->hashes[oldest] = hash;
-    set->used_ms[oldest] = now_ms;
-    entry = &recent->entries[number * WAYS + oldest];
-    memset(entry, 0, offsetof(struct entry, bytes));
-    entry->key_size = (uint16_t)size;
-    memcpy(entry->bytes, key, size);
-    return entry;
+    set->cells[oldest] = NULL;
+    memset(&entries[oldest], 0, offsetof(struct entry, bytes));
+    return oldest;
 }
 
-const struct recent_answer *recent_served(struct recent *recent, const char *key, size_t size,
-                                          uint32_t moved, uint32_t epoch, uint64_t now_ms)
+const struct recent_answer *recent_served(struct recent *recent, uint64_t hash, const char *key,
+                                          size_t size, uint32_t moved, uint32_t epoch,
+                                          uint64_t now_ms)
 {
-    struct entry *entry = entry_find(recent, key, size, hash_of(key, size), now_ms);
+    const unsigned way = way_find(recent, key, size, hash);
+    const size_t number = set_number(recent, hash);
+    struct entry *entry = &recent->entries[number * WAYS + way];
 
-    if (entry == NULL || now_ms >= entry->served_until_ms || entry->moved != moved ||
-        entry->epoch != epoch || !table_place_holds(&entry->place))
+    if (way == WAYS || now_ms >= entry->served_until_ms || entry->moved != moved ||
+        entry->epoch != epoch)
         return NULL;
-    return &entry->answer;
+    entry->used_ms = now_ms;
+    return table_place_holds(
+               &(struct table_place){recent->index[number].cells[way], entry->cell_value})
+               ? &entry->answer
+               : NULL;
+}
+
+/* Key and answer, where there is room for both. */
+static void entry_fill(struct recent *recent, struct entry *entry, const char *key, size_t size,
+                       const struct recent_answer *answer)
+{
+    char *bytes = bytes_of(recent, entry, size + answer->size);
+
+    memcpy(bytes, key, size);
+    memcpy(bytes + size, answer->bytes, answer->size);
+    entry->key_size = (uint16_t)size;
+    entry->answer = (struct recent_answer){bytes + size, answer->size, answer->strictness};
 }
 
 const struct recent_answer *recent_stricter(struct recent *recent, const char *key, size_t size,
@@ -149,24 +197,26 @@ const struct recent_answer *recent_stricter(struct recent *recent, const char *k
                                             const struct table_place *place, uint32_t moved,
                                             uint32_t epoch, uint64_t until_ms, uint64_t now_ms)
 {
-    const uint64_t hash = hash_of(key, size);
+    uint64_t hash;
+    unsigned way;
     struct entry *entry;
 
     if (size == 0 || size > GATE_RECENT_KEY || answer->size > REPLY_BYTES)
         return answer;
-    entry = entry_find(recent, key, size, hash, now_ms);
-    if (entry == NULL)
-        entry = entry_make(recent, key, size, hash, now_ms);
-    if (now_ms < entry->strict_until_ms && answer->strictness < entry->answer.strictness) {
-        entry->served_until_ms = 0;
-        return &entry->answer;
-    }
-    entry->strict_until_ms = now_ms + recent->steady_ms;
-    memcpy(entry->bytes + size, answer->bytes, answer->size);
-    entry->answer = (struct recent_answer){entry->bytes + size, answer->size, answer->strictness};
+    hash = recent_hash(recent, key, size);
+    way = way_find(recent, key, size, hash);
+    if (way == WAYS)
+        way = way_make(recent, hash);
+    entry = &recent->entries[set_number(recent, hash) * WAYS + way];
+    entry->used_ms = now_ms;
     entry->served_until_ms = 0;
+    if (now_ms < entry->strict_until_ms && answer->strictness < entry->answer.strictness)
+        return &entry->answer;
+    entry->strict_until_ms = now_ms + recent->steady_ms;
+    entry_fill(recent, entry, key, size, answer);
     if (place != NULL) {
-        entry->place = *place;
+        recent->index[set_number(recent, hash)].cells[way] = place->cell;
+        entry->cell_value = place->value;
         entry->moved = moved;
         entry->epoch = epoch;
         entry->served_until_ms = until_ms;

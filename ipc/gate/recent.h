@@ -11,7 +11,7 @@
  *   bytes, for a second at most, and served as long as one load finds the record in its place
  *   (recent_served). So a hot key costs a hash and a comparison, and no allocation.
  *
- * A fixed number of entries, four to a place; what was used longest ago gives way. An entry that
+ * A fixed number of entries, four to a set; what was used longest ago gives way. An entry that
  * gave way forgets: then the next answer is as it is, and the MTA enforces it at the delivery like
  * any other.
  */
@@ -41,10 +41,16 @@ struct recent_answer {
 int recent_create(struct recent **recent, uint32_t entries, uint64_t steady_ms);
 void recent_destroy(struct recent *recent);
 
-/* An answer that still is what a new one would be; NULL: there is none. `moved`: changes whenever
- * the table's reader was refreshed (places are then void), `epoch` is that of the table. */
-const struct recent_answer *recent_served(struct recent *recent, const char *key, size_t size,
-                                          uint32_t moved, uint32_t epoch, uint64_t now_ms);
+/* For who has several keys at hand: what of each is needed comes from memory while the others are
+ * dealt with. First recent_hash of all, then recent_fetch of all. They only hint. */
+uint64_t recent_hash(const struct recent *recent, const char *key, size_t size);
+void recent_fetch(const struct recent *recent, uint64_t hash);
+/* An answer that still is what a new one would be; NULL: there is none. `hash` is the key's.
+ * `moved`: changes whenever the table's reader was refreshed (places are then void), `epoch` is
+ * that of the table. */
+const struct recent_answer *recent_served(struct recent *recent, uint64_t hash, const char *key,
+                                          size_t size, uint32_t moved, uint32_t epoch,
+                                          uint64_t now_ms);
 /* What is to be answered instead of `answer`: itself, or the stricter one that was given less than
  * steady_ms ago. It is kept; with `place`, to be served until `until_ms`. */
 const struct recent_answer *recent_stricter(struct recent *recent, const char *key, size_t size,

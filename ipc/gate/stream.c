@@ -112,7 +112,7 @@ void stream_waits(struct streams *streams, struct stream *stream, int change)
     stream->heard_ms = clock_boot_ms(); /* what took long was us */
 }
 
-static bool may_take(const struct stream *stream)
+bool stream_may_take(const struct stream *stream)
 {
     return !stream->closing && !stream->finishing && stream->waiting < GATE_OUTSTANDING &&
            stream_room(stream) >= GATE_ANSWER;
@@ -251,7 +251,7 @@ void stream_go_on(struct streams *streams, struct stream *stream)
 {
     if (stream->closing)
         return;
-    if (!stream->starved && stream->in_end > stream->in_start && may_take(stream))
+    if (!stream->starved && stream->in_end > stream->in_start && stream_may_take(stream))
         make_ready(streams, stream);
     if (is_finished(stream) || !stream_send(streams, stream) || !stream_receive(streams, stream))
         stream_close(streams, stream);
@@ -281,10 +281,10 @@ static void send_completed(struct streams *streams, struct stream *stream, int32
 
 static bool stream_take(struct streams *streams, struct stream *stream)
 {
-    for (int taken = 0; may_take(stream); taken++) {
-        struct stream_taken took;
+    struct stream_taken took;
 
-        if (taken == GATE_BATCH)
+    for (unsigned taken = 0; stream_may_take(stream); taken += took.requests) {
+        if (taken >= GATE_BATCH)
             return true;
         took = streams->owner.take(streams->owner.context, stream, stream->input + stream->in_start,
                                    stream->in_end - stream->in_start, stream->ended);

@@ -27,14 +27,16 @@ struct stream;
 
 /* What the owner does with `size` bytes. */
 struct stream_taken {
-    size_t used; /* 0: they are no whole request yet */
-    bool lost;   /* nothing behind them can be read: close when the answers are out */
+    size_t used;       /* 0: they are no whole request yet */
+    unsigned requests; /* whole ones in them */
+    bool lost;         /* nothing behind them can be read: close when the answers are out */
 };
 
 struct stream_owner {
     void *context;
-    /* `ended`: the client sends no more. There is room for one answer of GATE_ANSWER bytes. Called
-     * again for what is behind, until it takes nothing. */
+    /* `ended`: the client sends no more. There is room for one answer of GATE_ANSWER bytes; who
+     * takes several requests asks stream_may_take before each further one. Called again for what is
+     * behind, until it takes nothing. */
     struct stream_taken (*take)(void *context, struct stream *stream, const char *bytes,
                                 size_t size, bool ended);
     /* Some of what was put has gone out: there is room again. */
@@ -77,6 +79,7 @@ void *stream_state(struct stream *stream);
 pid_t stream_process(const struct stream *stream); /* at the other end; 0: not known */
 uid_t stream_user(const struct stream *stream);
 size_t stream_room(const struct stream *stream);
+bool stream_may_take(const struct stream *stream); /* one more request */
 void stream_put(struct streams *streams, struct stream *stream, const void *bytes,
                 size_t size); /* size <= stream_room */
 /* One request more, or less, waits for its answer: while it does the stream is not idle. */

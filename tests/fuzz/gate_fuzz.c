@@ -64,6 +64,12 @@ void stream_put(struct streams *streams, struct stream *one, const void *bytes, 
     memcpy(one->output + one->used, bytes, size);
     one->used += size;
 }
+/* One at a time, whose answer is looked at; at the end all that are there. */
+static bool all_at_once;
+bool stream_may_take(const struct stream *one)
+{
+    return all_at_once && stream_room(one) >= GATE_ANSWER;
+}
 void stream_waits(struct streams *streams, struct stream *one, int change)
 {
     (void)streams, (void)one, (void)change;
@@ -291,7 +297,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     must(stream.client.first == NULL && pool_used(gate.questions) == 0);
     /* Who leaves amid a question. */
+    all_at_once = true;
     take(protocol, bytes, size);
+    all_at_once = false;
     asking_gone(&gate, &stream);
     must(stream.client.first == NULL && pool_used(gate.questions) == 0);
     free(bytes);
