@@ -215,18 +215,34 @@ void stream_put(struct streams *streams, struct stream *stream, const void *byte
     stream->out_used += (uint32_t)size;
 }
 
-/* False: ours, the submission queue is full and stays so. */
+static void output_went(struct stream *stream, uint32_t size)
+{
+    stream->out_head = (stream->out_head + size) & OUTPUT_MASK;
+    stream->out_used -= size;
+}
+
+/* What the client's socket has room for goes out at once: nearly always all, and an operation of
+ * the ring would come home only to say so, which costs another turn. False: ours, the submission
+ * queue is full and stays so. */
 static bool stream_send(struct streams *streams, struct stream *stream)
 {
-    uint32_t size = GATE_OUTPUT - stream->out_head;
+    while (!stream->sending && stream->out_used > 0) {
+        const char *from = stream->output + stream->out_head;
+        const uint32_t straight = GATE_OUTPUT - stream->out_head;
+        const uint32_t size = stream->out_used < straight ? stream->out_used : straight;
+        const ssize_t sent = send(stream->file, from, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-    if (stream->sending || stream->out_used == 0)
-        return true;
-    if (size > stream->out_used)
-        size = stream->out_used;
-    stream->sending = ring_send(streams->ring, token_of(streams, stream, OPERATION_SEND),
-                                stream->file, stream->output + stream->out_head, size) == 0;
-    return stream->sending;
+        if (sent > 0) {
+            output_went(stream, (uint32_t)sent);
+            if (stream->out_used == 0)
+                streams->owner.room(streams->owner.context, stream);
+            continue;
+        }
+        stream->sending = ring_send(streams->ring, token_of(streams, stream, OPERATION_SEND),
+                                    stream->file, from, size) == 0;
+        return stream->sending;
+    }
+    return true;
 }
 
 static bool stream_receive(struct streams *streams, struct stream *stream)
@@ -249,11 +265,14 @@ static bool is_finished(const struct stream *stream)
 /* Moves on whatever can move. After it the stream may be gone. */
 void stream_go_on(struct streams *streams, struct stream *stream)
 {
+    bool goes;
+
     if (stream->closing)
         return;
+    goes = stream_send(streams, stream);
     if (!stream->starved && stream->in_end > stream->in_start && stream_may_take(stream))
         make_ready(streams, stream);
-    if (is_finished(stream) || !stream_send(streams, stream) || !stream_receive(streams, stream))
+    if (!goes || is_finished(stream) || !stream_receive(streams, stream))
         stream_close(streams, stream);
     else
         stream_schedule(streams, stream);
@@ -270,8 +289,7 @@ static void send_completed(struct streams *streams, struct stream *stream, int32
         stream_close(streams, stream); /* it has gone */
         return;
     }
-    stream->out_head = (stream->out_head + (uint32_t)result) & OUTPUT_MASK;
-    stream->out_used -= (uint32_t)result;
+    output_went(stream, (uint32_t)result);
     stream->stalled_ms = clock_boot_ms();
     streams->owner.room(streams->owner.context, stream);
     stream_go_on(streams, stream);
