@@ -330,6 +330,8 @@ static const struct weakness {
      "is empty"},
     {"sender_dependent_default_transport_maps = static:relay, socketmap:$mxward_gate:sender\n",
      NULL, NULL, "weakens", "sender-map", "main.cf", "another map before"},
+    {"sender_dependent_default_transport_maps = socketmap:$mxward_gate:sender/only, static:relay\n",
+     NULL, NULL, "advice", "sender-map", "main.cf", "behind sender/only"},
     {"sender_dependent_default_transport_maps = static:relay\n", NULL, NULL, "advice", "sender-map",
      "main.cf", "does not ask mxward"},
     {"transport_maps = static:relay\n", NULL, NULL, "weakens", "transport-maps", "main.cf",

@@ -666,6 +666,9 @@ START_TEST(a_sender_has_the_transport_of_his_profile)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         snprintf(request, sizeof request, "sender %s", rows[i].sender);
         ck_assert_str_eq(query(client, request), rows[i].reply);
+        snprintf(request, sizeof request, "sender/only %s", rows[i].sender);
+        ck_assert_str_eq(query(client, request),
+                         strcmp(rows[i].reply, "NOTFOUND ") == 0 ? "OK DUNNO" : rows[i].reply);
     }
     close(client);
 }

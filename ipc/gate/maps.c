@@ -5,6 +5,7 @@
  * - guarantee/PROFILE. Key: next hop. A policy that cannot be less than encryption, or an error;
  *   never "not found".
  * - sender. Key: address. Transport of the sender's profile, or not found.
+ * - sender/only. The same, but DUNNO instead of not found: no other map is asked.
  * - dsn/PROFILE. Key: status and text of a failure. Final, temporary, or not found.
  * - requiretls. Key: next hop. How REQUIRETLS is dealt with.
  *
@@ -138,8 +139,18 @@ static void policy_ask(struct gate *gate, struct stream *stream,
 
 /* --- sender --- */
 
+/* No transport. After "not found" Postfix asks once more, for the whole domain (mail_addr_find),
+ * and then the maps behind: two questions a message in vain, where there are none. */
+static void say_ordinary(struct gate *gate, struct stream *stream, bool only)
+{
+    if (only)
+        say(gate, stream, SOCKETMAP_OK, "DUNNO");
+    else
+        say_not_found(gate, stream);
+}
+
 static void sender_ask(struct gate *gate, struct stream *stream,
-                       const struct socketmap_request *request)
+                       const struct socketmap_request *request, bool only)
 {
     char address[FRAME_ADDRESS_MAX], ascii[FRAME_ADDRESS_MAX], transport[160];
     struct account_path path;
@@ -147,7 +158,7 @@ static void sender_ask(struct gate *gate, struct stream *stream,
     if (request->key_length == 0 || request->key[0] == '@' ||
         request->key_length >= sizeof address ||
         memchr(request->key, '\0', request->key_length) != NULL) {
-        say_not_found(gate, stream); /* no account is called so */
+        say_ordinary(gate, stream, only); /* no account is called so */
         return;
     }
     memcpy(address, request->key, request->key_length);
@@ -167,7 +178,7 @@ static void sender_ask(struct gate *gate, struct stream *stream,
     }
     switch (path.way) {
     case WAY_ORDINARY:
-        say_not_found(gate, stream);
+        say_ordinary(gate, stream, only);
         return;
     case WAY_BY_RECIPIENT:
         say(gate, stream, SOCKETMAP_OK, gate->options->split_transport);
@@ -269,7 +280,15 @@ static void dsn_ask(struct gate *gate, struct stream *stream,
 
 /* --- the maps --- */
 
-enum map { MAP_POLICY, MAP_GUARANTEE, MAP_SENDER, MAP_DSN, MAP_REQUIRETLS, MAP_UNKNOWN };
+enum map {
+    MAP_POLICY,
+    MAP_GUARANTEE,
+    MAP_SENDER,
+    MAP_SENDER_ONLY,
+    MAP_DSN,
+    MAP_REQUIRETLS,
+    MAP_UNKNOWN
+};
 
 static bool name_is(const struct socketmap_request *request, const char *name)
 {
@@ -326,6 +345,8 @@ static enum map map_of(const struct socketmap_request *request, char profile[PRO
         return MAP_GUARANTEE;
     if (name_is(request, "sender"))
         return MAP_SENDER;
+    if (name_is(request, "sender/only"))
+        return MAP_SENDER_ONLY;
     if (profile_read(request, "dsn/", profile))
         return MAP_DSN;
     return name_is(request, "requiretls") ? MAP_REQUIRETLS : MAP_UNKNOWN;
@@ -335,8 +356,9 @@ static void request_answer(struct gate *gate, struct stream *stream,
                            const struct socketmap_request *request)
 {
     char profile[PROFILE_NAME_MAX];
+    const enum map map = map_of(request, profile);
 
-    switch (map_of(request, profile)) {
+    switch (map) {
     case MAP_POLICY:
         policy_ask(gate, stream, request, NULL);
         return;
@@ -347,7 +369,8 @@ static void request_answer(struct gate *gate, struct stream *stream,
             policy_ask(gate, stream, request, profile);
         return;
     case MAP_SENDER:
-        sender_ask(gate, stream, request);
+    case MAP_SENDER_ONLY:
+        sender_ask(gate, stream, request, map == MAP_SENDER_ONLY);
         return;
     case MAP_DSN:
         dsn_ask(gate, stream, request, profile);
@@ -359,7 +382,8 @@ static void request_answer(struct gate *gate, struct stream *stream,
         break;
     }
     say(gate, stream, SOCKETMAP_PERM,
-        "there is no such map: policy, guarantee/PROFILE, sender, dsn/PROFILE, requiretls");
+        "there is no such map: policy, guarantee/PROFILE, sender, sender/only, dsn/PROFILE, "
+        "requiretls");
 }
 
 static size_t whole_length(const struct socketmap_request *request)

@@ -333,6 +333,21 @@ static void look_cache(const struct look *look)
 
 /* --- who gets a guarantee --- */
 
+/* Asked before ours, or behind one that lets no other be asked. */
+static void check_sender_map(const struct look *look, const char *maps, bool first, bool last,
+                             bool only)
+{
+    if (!first)
+        advise(found(look, SEVERITY_WEAKENS, MAIN,
+                     SENDER_MAPS " asks another map before sender: %s", maps),
+               "name socketmap:" SOCKET_NAME ":sender first, unless the other one holds "
+               "only senders without a guarantee");
+    if (only && !last)
+        advise(found(look, SEVERITY_ADVICE, MAIN,
+                     SENDER_MAPS " never asks what stands behind sender/only: %s", maps),
+               "name socketmap:" SOCKET_NAME ":sender instead, which answers not found");
+}
+
 static void look_sender_map(const struct look *look)
 {
     const char *maps = postfix_global(look->settings, SENDER_MAPS), *at = maps;
@@ -342,12 +357,11 @@ static void look_sender_map(const struct look *look)
     size_t before = 0;
 
     while (postfix_item(&at, item)) {
-        if (postfix_socketmap(item, &map) && strcmp(map.name, "sender") == 0) {
-            if (before > 0)
-                advise(found(look, SEVERITY_WEAKENS, MAIN,
-                             SENDER_MAPS " asks another map before sender: %s", maps),
-                       "name socketmap:" SOCKET_NAME ":sender first, unless the other one holds "
-                       "only senders without a guarantee");
+        if (postfix_socketmap(item, &map) &&
+            (strcmp(map.name, "sender") == 0 || strcmp(map.name, "sender/only") == 0)) {
+            const bool only = strcmp(map.name, "sender/only") == 0;
+
+            check_sender_map(look, maps, before == 0, !postfix_item(&at, item), only);
             return;
         }
         before++;
@@ -359,7 +373,7 @@ static void look_sender_map(const struct look *look)
         return;
     }
     row = found(look, SEVERITY_BREAKS, MAIN, SENDER_MAPS " is empty: no sender has a guarantee");
-    change(look, row, NULL, SENDER_MAPS "=socketmap:" SOCKET_NAME ":sender");
+    change(look, row, NULL, SENDER_MAPS "=socketmap:" SOCKET_NAME ":sender/only");
 }
 
 static void look_transport_maps(const struct look *look)
