@@ -40,6 +40,23 @@ enum table_outcome table_find(const struct table_reader *reader, const struct ta
 enum table_outcome table_read(const struct table_reader *reader, const struct table_key *key,
                               uint64_t now_ms, struct verdict *verdict);
 
+/*
+ * Exactly what table_read says of each of `count` keys, one after the other; sooner, because their
+ * misses overlap: the lines of the next TABLE_AHEAD keys, and the records of half as many, are on
+ * their way while one is looked up. Keys may repeat. `verdicts` and `outcomes` have room for
+ * `count`; a verdict has a meaning after TABLE_HIT alone.
+ */
+void table_read_many(const struct table_reader *reader, const struct table_key *keys, size_t count,
+                     uint64_t now_ms, struct verdict *verdicts, enum table_outcome *outcomes);
+
+/*
+ * For who has keys of several tables, or something else to do meanwhile: fetches what a look-up
+ * will need, in two steps. The second waits for what the first has asked for. Both are hints, which
+ * change nothing but time: the look-up checks all of it, as ever.
+ */
+void table_prefetch(const struct table_reader *reader, const struct table_key *key);
+void table_prefetch_record(const struct table_reader *reader, const struct table_key *key);
+
 /* What is remembered and ruled of the key alone. False: nobody can tell here, ask the daemon. All
  * zero: nothing is. */
 bool table_read_floor(const struct table_reader *reader, const struct table_key *key,
