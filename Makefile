@@ -173,18 +173,19 @@ fuzz: fuzz-build
 check-fuzz:
 	@$(MAKE) --no-print-directory FUZZ_SECONDS=5 fuzz
 
-# --- benchmarks: JSON lines on standard output ---
+# --- benchmarks: JSON lines on standard output, and kept in bench/results ---
 bench: $(BENCHES) $(FARM) programs
-	@fell=0; for b in $(BENCHES); do BUILD=$(BUILD) $$b || { fell=1; echo "bench: $$b: exit $$?" >&2; }; done; \
-	    BUILD=$(abspath $(BUILD)) bench/mail || fell=1; exit $$fell
+	@fell=0; for b in $(BENCHES); do BUILD=$(BUILD) bench/keep $$b || { fell=1; echo "bench: $$b: exit $$?" >&2; }; done; \
+	    BUILD=$(abspath $(BUILD)) bench/keep bench/mail || fell=1; exit $$fell
 # That the bars can fall: a slowdown of 20 % is planted.
 bench-planted: $(BENCHES) $(FARM) programs
 	@BUILD=$(BUILD) bench/planted $(BENCHES)
 bench-%: $(BUILD)/bench/%_bench $(FARM) programs
-	@BUILD=$(BUILD) $<
+	@BUILD=$(BUILD) bench/keep $<
 # What mail servers wait for is measured twice: at the socket, and by messages.
 bench-socketmap: $(BUILD)/bench/socketmap_bench $(FARM) programs
-	@fell=0; BUILD=$(BUILD) $< || fell=$$?; BUILD=$(abspath $(BUILD)) bench/mail || fell=$$?; exit $$fell
+	@fell=0; BUILD=$(BUILD) bench/keep $< || fell=$$?; \
+	    BUILD=$(abspath $(BUILD)) bench/keep bench/mail || fell=$$?; exit $$fell
 
 lint:
 	@tools/lint

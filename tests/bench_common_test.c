@@ -9,6 +9,7 @@
 #include <check.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/wait.h>
 
 static void work(void)
 {
@@ -104,9 +105,10 @@ START_TEST(the_ratio_is_the_median_of_the_pairs_ratios)
         bench_add(&pairs, BENCH_FLOOR, i * 200.0);
     }
     ck_assert(printed(&equal, &pairs, line, sizeof line));
-    ck_assert_str_eq(line,
-                     "{\"bench\":\"self\",\"case\":\"equal work\",\"value\":600,\"unit\":\"ns\","
-                     "\"floor\":1000,\"ratio\":0.5,\"must\":\"<= 1.1\",\"holds\":true}\n");
+    ck_assert_str_eq(
+        line,
+        "{\"bench\":\"self\",\"case\":\"equal work\",\"value\":600,\"unit\":\"ns\","
+        "\"floor\":1000,\"ratio\":0.5,\"spread\":[0.5,25],\"must\":\"<= 1.1\",\"holds\":true}\n");
 }
 END_TEST
 
@@ -134,11 +136,53 @@ START_TEST(each_side_begins_every_other_pair)
 }
 END_TEST
 
+/* bench/keep, with `command` as the benchmark; its exit status. What was kept is in `kept`. */
+static int keep(const char *directory, const char *command, char *kept, size_t size)
+{
+    char line[512];
+
+    (void)snprintf(line, sizeof line,
+                   "BENCH_RESULTS=%s bench/keep sh -c '%s' >/dev/null 2>&1; code=$?;"
+                   " cat %s/*.jsonl >%s/all 2>/dev/null; exit $code",
+                   directory, command, directory, directory);
+    int status = system(line);
+    (void)snprintf(line, sizeof line, "%s/all", directory);
+    int file = open(line, O_RDONLY);
+    ck_assert_int_ge(file, 0);
+    ssize_t got = read(file, kept, size - 1);
+    ck_assert_int_ge(got, 0);
+    kept[got] = '\0';
+    close(file);
+    return WEXITSTATUS(status);
+}
+
+START_TEST(what_a_benchmark_says_is_kept_behind_a_line_about_the_machine)
+{
+    char directory[] = "/tmp/mxward-keep-XXXXXX", kept[4096], remove[64];
+
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+    unsetenv("BENCH_PLANT_SLOWDOWN");
+    ck_assert_int_eq(keep(directory, "echo one; echo said >&2; exit 3", kept, sizeof kept), 3);
+    ck_assert_int_eq(keep(directory, "echo two", kept, sizeof kept), 0);
+    ck_assert_int_eq(strncmp(kept, "{\"commit\":\"", 11), 0);
+    ck_assert_ptr_nonnull(strstr(kept, "\"kernel\":\"Linux "));
+    ck_assert_ptr_nonnull(strstr(kept, "\"processor\":\""));
+    ck_assert_str_eq(strchr(kept, '\n'), "\none\ntwo\n"); /* one such line suffices */
+    setenv("BENCH_PLANT_SLOWDOWN", "20", 1);              /* is no result */
+    ck_assert_int_eq(keep(directory, "echo three; exit 1", kept, sizeof kept), 1);
+    ck_assert_ptr_null(strstr(kept, "three"));
+    unsetenv("BENCH_PLANT_SLOWDOWN");
+    (void)snprintf(remove, sizeof remove, "rm -r %s", directory);
+    ck_assert_int_eq(system(remove), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("bench");
     TCase *tests = tcase_create("bench");
     tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, what_a_benchmark_says_is_kept_behind_a_line_about_the_machine);
     tcase_add_test(tests, equal_work_holds_and_a_planted_slowdown_falls);
     tcase_add_test(tests, what_is_counted_is_planted_with_real_operations_and_real_memory);
     tcase_add_test(tests, the_ratio_is_the_median_of_the_pairs_ratios);

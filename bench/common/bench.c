@@ -165,9 +165,15 @@ static const char *number(double value, char text[32])
     return text;
 }
 
-static bool report(const struct bench_case *what, double value, double floor, double judged)
+struct spread {
+    double least, most; /* of the pairs' ratios; NaN: there are none */
+};
+static const struct spread no_spread = {NAN, NAN};
+
+static bool report(const struct bench_case *what, double value, double floor, double judged,
+                   struct spread spread)
 {
-    char texts[3][32], must[48] = "null";
+    char texts[5][32], must[48] = "null";
     bool holds = true; /* NaN makes every comparison false: no bar holds */
 
     if (what->sense == BENCH_AT_MOST)
@@ -178,9 +184,10 @@ static bool report(const struct bench_case *what, double value, double floor, do
         (void)snprintf(must, sizeof must, "\"%s %.6g\"",
                        what->sense == BENCH_AT_MOST ? "<=" : ">=", what->must);
     printf("{\"bench\":\"%s\",\"case\":\"%s\",\"value\":%s,\"unit\":\"%s\",\"floor\":%s,"
-           "\"ratio\":%s,\"must\":%s,\"holds\":%s}\n",
+           "\"ratio\":%s,\"spread\":[%s,%s],\"must\":%s,\"holds\":%s}\n",
            what->bench, what->name, number(value, texts[0]), what->unit, number(floor, texts[1]),
-           number(floor > 0 ? judged : NAN, texts[2]), must, holds ? "true" : "false");
+           number(floor > 0 ? judged : NAN, texts[2]), number(spread.least, texts[3]),
+           number(spread.most, texts[4]), must, holds ? "true" : "false");
     (void)fflush(stdout);
     fallen += !holds;
     return holds;
@@ -189,28 +196,33 @@ static bool report(const struct bench_case *what, double value, double floor, do
 bool bench_report(const struct bench_case *what, const struct bench_pairs *pairs)
 {
     double ratios[BENCH_PAIRS_MOST];
+    struct spread spread = no_spread;
     unsigned count = pairs->counts[BENCH_OURS];
 
     if (pairs->counts[BENCH_FLOOR] < count)
         count = pairs->counts[BENCH_FLOOR];
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
         ratios[i] = pairs->values[BENCH_OURS][i] / pairs->values[BENCH_FLOOR][i];
+        spread.least = fmin(spread.least, ratios[i]); /* fmin and fmax pass over NaN */
+        spread.most = fmax(spread.most, ratios[i]);
+    }
     if (count < BENCH_PAIRS_LEAST)
         bench_say("%s %s: only %u pairs, nine are needed to say anything", what->bench, what->name,
                   count);
     return report(what, bench_median(pairs->values[BENCH_OURS], count),
-                  bench_median(pairs->values[BENCH_FLOOR], count), bench_median(ratios, count));
+                  bench_median(pairs->values[BENCH_FLOOR], count), bench_median(ratios, count),
+                  spread);
 }
 
 bool bench_report_once(const struct bench_case *what, double value, double floor)
 {
-    return report(what, value, floor, floor > 0 ? value / floor : value);
+    return report(what, value, floor, floor > 0 ? value / floor : value, no_spread);
 }
 
 bool bench_unmeasured(const struct bench_case *what, const char *why)
 {
     bench_say("%s: %s", what->name, why);
-    return report(what, NAN, NAN, NAN);
+    return report(what, NAN, NAN, NAN, no_spread);
 }
 
 int bench_finish(void)
