@@ -35,7 +35,7 @@ static uint64_t ours_hit(uint64_t value)
         world_name(name, (uint32_t)world_next(value, step, world_domains));
         table_key_make(&key, name, WORLD_NAME_BYTES);
         missed += table_read(world_reader, &key, world_now.boot_ms, &verdict) != TABLE_HIT;
-        value = verdict.config_epoch;
+        value = world_value(&verdict);
     }
     if (missed > STEPS / 100)
         bench_say("%llu misses among the hits", (unsigned long long)missed);

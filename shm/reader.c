@@ -74,6 +74,7 @@ static enum look look_in_line(const struct table_reader *reader, const struct ta
     unsigned candidates = 0;
 
     /* No branch for each cell: which one matches cannot be predicted. */
+#pragma GCC unroll 7
     for (unsigned i = 0; i < TABLE_CELLS; i++) {
         cells[i] = table_load(&line->cells[i]);
         candidates |= (unsigned)(table_cell_tag(cells[i]) == tag) << i;
@@ -200,6 +201,7 @@ void table_prefetch_record(const struct table_reader *reader, const struct table
     const struct table_line *home = home_of(reader, key);
     const uint16_t tag = table_tag(key->hash);
 
+#pragma GCC unroll 7
     for (unsigned i = 0; i < TABLE_CELLS; i++) {
         const uint64_t cell = table_load(&home->cells[i]);
         const uint64_t offset = table_cell_offset(cell);

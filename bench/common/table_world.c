@@ -45,8 +45,8 @@ void world_verdict(struct verdict *verdict, uint64_t number)
                                 .enforce = ENFORCE_DANE_ONLY,
                                 .tls_version = 0x304,
                                 .began_ms = 1,
-                                .valid_until_ms = UINT32_MAX,
-                                .config_epoch = (uint32_t)(number * WORLD_GOLDEN >> 40)};
+                                .valid_until_ms = (1u << 31) + (number * WORLD_GOLDEN >> 40),
+                                .config_epoch = WORLD_EPOCH};
     snprintf(verdict->host, sizeof verdict->host, "mx1.mail-%u.example.org",
              (unsigned)(number % 997));
 }

@@ -17,6 +17,7 @@
 
 #define WORLD_GOLDEN     0x9e3779b97f4a7c15ULL
 #define WORLD_NAME_BYTES 23
+#define WORLD_EPOCH      1 /* of all verdicts */
 
 extern char world_directory[64];
 extern struct table_clock world_now;
@@ -25,7 +26,7 @@ extern struct table_writer *world_writer;
 extern struct table_reader *world_reader;
 
 /* 8 words a line, 16 a slot. Each line has a slot's number in one word, each slot a value in its
- * first, as ours have an epoch. */
+ * first, as ours have a time. */
 struct world_bare {
     uint64_t *lines, *slots;
     uint64_t line_count, slot_count;
@@ -54,8 +55,12 @@ static inline void world_name(char name[WORLD_NAME_BYTES + 1], uint32_t number)
     memcpy(name + 8, &digits, 8);
 }
 
-/* The verdict of a domain; its epoch is what the next name is made from. */
+/* The verdict of a domain, with a value in it that the next name is made from. */
 void world_verdict(struct verdict *verdict, uint64_t number);
+static inline uint64_t world_value(const struct verdict *verdict)
+{
+    return verdict->valid_until_ms & 0xffffff;
+}
 
 /* In no order, from the last value. */
 static inline uint64_t world_next(uint64_t value, uint64_t step, uint64_t range)

@@ -1,0 +1,216 @@
+/*
+ * full_answer_bench.c - what does a whole answer for a sender and a recipient cost, beside the two
+ * look-ups that it cannot do without?
+ *
+ * Twin of tests/local_test.c. A million domains in the table of verdicts and a million accounts in
+ * the users' table, both at 80 % load; sender and recipient in random order, the next made from the
+ * last answer. Ours is what the library does without the daemon (ipc/client/local): reading the
+ * clocks, the recipient's next hop, the sender's account, alias and profile, the demands, the
+ * policy and the text. The floor is one look-up in each table, overlapped (table_prefetch), with
+ * making and hashing the two keys, checking the records, and nothing else.
+ *
+ * One thread, pinned to where it started.
+ */
+#include "bench/common/bench.h"
+#include "bench/common/table_world.h"
+#include "ipc/client/local.h"
+#include "shm/account.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DOMAINS 1000000u
+#define STEPS   100000u
+
+static struct table_writer *users_writer;
+static struct table_reader *users_reader;
+static struct local *local;
+static char users_directory[80];
+
+/* --- who asks --- */
+
+#define USER_AT    "user-"
+#define USER_BYTES 26
+
+/* "user-xxxxxxxx@mail.example": as many as there are domains, in the same way. */
+static void user_name(char name[USER_BYTES + 1], uint32_t number)
+{
+    char digits[WORLD_NAME_BYTES + 1];
+
+    world_name(digits, number);
+    memcpy(name, USER_AT "xxxxxxxx@mail.example", USER_BYTES + 1);
+    memcpy(name + 5, digits + 8, 8);
+}
+
+static uint32_t user_of(uint64_t value, uint64_t step)
+{
+    return (uint32_t)world_next(value ^ 0x5555, step, DOMAINS);
+}
+
+static uint32_t domain_of(uint64_t value, uint64_t step)
+{
+    return (uint32_t)world_next(value, step, DOMAINS);
+}
+
+static void put(bool packed, const struct table_key *key, union record *record)
+{
+    if (!packed || table_writer_put_record(users_writer, key, record) < 0)
+        bench_say("a record of the users' table was not put");
+}
+
+static void users_fill(void)
+{
+    const struct profile profile = {
+        .name = "standard", .minimum = LEVEL_ENCRYPT, .unmet = UNMET_STOP, .window_ms = UINT32_MAX};
+    const struct account_settings settings = {
+        .aliases_known = true, .delimiter = "+", .standard = "standard"};
+    union record record;
+    struct table_key key;
+
+    put(account_profile_pack(&record, &key, &profile, 1), &key, &record);
+    put(account_settings_pack(&record, &key, &settings, 1), &key, &record);
+    for (uint32_t i = 0; i < DOMAINS; i++) {
+        const struct account account = {.flags = ACCOUNT_ON, .changed_s = 1};
+        char name[USER_BYTES + 1];
+        user_name(name, i);
+        put(account_pack(&record, &key, name, &account, 1), &key, &record);
+    }
+    for (unsigned partition = 0; partition < TABLE_PARTITIONS; partition++) {
+        table_writer_set_complete(users_writer, (uint16_t)partition, true);
+        table_writer_set_complete(world_writer, (uint16_t)partition, true);
+    }
+    table_writer_set_settings(world_writer, WORLD_EPOCH);
+}
+
+static const char *users_make(void)
+{
+    static char why[256];
+
+    snprintf(users_directory, sizeof users_directory, "%s/users", world_directory);
+    if (mkdir(users_directory, 0700) != 0)
+        return "no folder for the users' table";
+    if (table_writer_open(&users_writer, users_directory, world_bytes(DOMAINS) / 2, &world_now,
+                          NULL, why, sizeof why) < 0)
+        return why;
+    users_fill();
+    if (table_reader_open(&users_reader, users_directory, &world_now, why, sizeof why) < 0)
+        return why;
+    return local_open(&local, world_directory) < 0 ? "no memory" : NULL;
+}
+
+static void users_end(void)
+{
+    char path[128];
+
+    local_close(local);
+    table_reader_close(users_reader);
+    if (users_writer != NULL) {
+        unlink(table_writer_path(users_writer));
+        snprintf(path, sizeof path, "%s/table.lock", users_directory);
+        unlink(path);
+    }
+    table_writer_close(users_writer);
+    rmdir(users_directory);
+}
+
+/* --- ours --- */
+
+static uint64_t clock_ms(clockid_t which)
+{
+    struct timespec now;
+
+    clock_gettime(which, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static uint64_t ours(uint64_t value)
+{
+    static struct frame_decide asked;
+    static struct local_answer answer;
+    unsigned wrong = 0;
+
+    memcpy(asked.recipient, "someone@", 8);
+    for (uint64_t step = 0; step < STEPS; step++) {
+        const char *why;
+        user_name(asked.sender, user_of(value, step));
+        world_name(asked.recipient + 8, domain_of(value, step));
+        const uint64_t now_ms = clock_ms(CLOCK_BOOTTIME);
+        const int64_t now_s = (int64_t)(clock_ms(CLOCK_REALTIME) / 1000);
+        const enum frame_error error =
+            local_decide(local, &answer, &asked, now_ms, now_ms, now_s, &why);
+        wrong += error != FRAME_ERROR_NONE || !local_is_enough(&answer) ||
+                 answer.decision.by != ACCOUNT_BY_SENDER;
+        value = world_value(&answer.known.verdict);
+    }
+    if (wrong > 0)
+        bench_say("%u answers were not what they must be", wrong);
+    return value;
+}
+
+/* --- the floor --- */
+
+static uint64_t floor_two(uint64_t value)
+{
+    static struct verdict verdict;
+    union record record;
+    unsigned missed = 0;
+
+    for (uint64_t step = 0; step < STEPS; step++) {
+        char name[WORLD_NAME_BYTES + 1], user[1 + USER_BYTES + 1];
+        struct table_key domain_key, user_key;
+        world_name(name, domain_of(value, step));
+        user[0] = 'a';
+        user_name(user + 1, user_of(value, step));
+        table_key_make(&domain_key, name, WORLD_NAME_BYTES);
+        table_prefetch(world_reader, &domain_key);
+        table_key_make(&user_key, user, 1 + USER_BYTES);
+        table_prefetch(users_reader, &user_key);
+        table_prefetch_record(world_reader, &domain_key);
+        table_prefetch_record(users_reader, &user_key);
+        missed += table_find(users_reader, &user_key, world_now.boot_ms, &record) != TABLE_HIT;
+        missed += table_read(world_reader, &domain_key, world_now.boot_ms, &verdict) != TABLE_HIT;
+        value = world_value(&verdict);
+    }
+    if (missed > 0)
+        bench_say("%u misses among the hits", missed);
+    return value;
+}
+
+/* --- measuring --- */
+
+static void measure(void)
+{
+    static volatile uint64_t sink;
+    struct bench_pairs pairs = {0};
+
+    sink = ours(1) + floor_two(1); /* page tables */
+    for (unsigned pair = 0; pair < bench_pairs_wanted(); pair++) {
+        for (unsigned turn = 0; turn < 2; turn++) {
+            const enum bench_side side = bench_side(pair, turn);
+            const struct bench_watch watch = bench_start(side);
+            sink += side == BENCH_OURS ? ours(pair) : floor_two(pair);
+            const struct bench_spent spent = bench_stop(&watch);
+            bench_add(&pairs, side, (double)spent.thread_ns / STEPS);
+        }
+    }
+    bench_report(
+        &(struct bench_case){"full_answer", "sender and recipient", "ns", BENCH_AT_MOST, 1.1},
+        &pairs);
+}
+
+int main(void)
+{
+    const char *why = world_make(DOMAINS);
+
+    if (why == NULL)
+        why = users_make();
+    if (why == NULL)
+        measure();
+    users_end();
+    world_end();
+    return why == NULL ? bench_finish() : bench_impossible(why);
+}
