@@ -932,6 +932,27 @@ void account_demand(struct account_demand *demand, const struct table_reader *us
         *demand = (struct account_demand){.profile_absent = search.profile_absent};
 }
 
+void account_prefetch(struct account_ahead *ahead, const struct table_reader *users,
+                      const char *sender)
+{
+    const struct who from = sender_of(sender);
+    char name[ACCOUNT_NAME_MAX];
+
+    ahead->there = users != NULL && person_name(name, &from) &&
+                   account_alias_key(&ahead->key, ahead->text, name);
+    if (!ahead->there)
+        return;
+    table_prefetch(users, &ahead->key);
+    account_key(&ahead->key, ahead->text, name);
+    table_prefetch(users, &ahead->key);
+}
+
+void account_prefetch_record(const struct account_ahead *ahead, const struct table_reader *users)
+{
+    if (ahead->there)
+        table_prefetch_record(users, &ahead->key);
+}
+
 /* The order of account.h, of aliases alone. False: unknown. */
 static bool fill_inbound(struct account_demand *demand, struct search *search,
                          const struct who *recipient)

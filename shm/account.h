@@ -174,6 +174,20 @@ void account_demand(struct account_demand *demand, const struct table_reader *us
                     const char *sender, const char *sasl, const char *domain, int64_t accepted_s,
                     uint64_t now_ms, int64_t now_s);
 
+/*
+ * For who has a sender and something else to look up: fetches, in two steps (table_prefetch), what
+ * account_demand will most likely need: the account of the sender and whether it is a secure alias.
+ * Hints, which change nothing but time. `users` may be NULL.
+ */
+struct account_ahead {
+    char text[TABLE_KEY_MAX];
+    struct table_key key;
+    bool there; /* there is something to fetch */
+};
+void account_prefetch(struct account_ahead *ahead, const struct table_reader *users,
+                      const char *sender);
+void account_prefetch_record(const struct account_ahead *ahead, const struct table_reader *users);
+
 /* Of a recipient here: whether he is a secure alias, and what of it is observed. Nobody's account
  * is looked for, so that a table without room for all of them turns no mail away (law 3). */
 void account_demand_inbound(struct account_demand *demand, const struct table_reader *users,

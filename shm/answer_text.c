@@ -8,6 +8,7 @@
  */
 #include "shm/answer_internal.h"
 #include "shm/must.h"
+#include "shm/phrase.h"
 #include "shm/sentence.h"
 
 #include <assert.h>
@@ -116,11 +117,42 @@ struct words {
     size_t size, used;
 };
 
+/* A format of texts alone, as nearly all are. */
+static bool is_of_texts(const char *format)
+{
+    while ((format = strchr(format, '%')) != NULL) {
+        if (format[1] != 's')
+            return false;
+        format += 2;
+    }
+    return true;
+}
+
+static void say_texts(struct words *words, const char *format, va_list texts)
+{
+    while (*format != '\0') {
+        const size_t plain = strcspn(format, "%");
+        words->used = text_add(words->text, words->size, words->used, format, plain);
+        format += plain;
+        if (*format == '\0')
+            return;
+        const char *text = va_arg(texts, const char *);
+        words->used = text_add(words->text, words->size, words->used, text, strlen(text));
+        format += 2;
+    }
+}
+
 __attribute__((format(printf, 2, 3))) static void say(struct words *words, const char *format, ...)
 {
     va_list arguments;
     int length;
 
+    if (is_of_texts(format)) {
+        va_start(arguments, format);
+        say_texts(words, format, arguments);
+        va_end(arguments);
+        return;
+    }
     va_start(arguments, format);
     length = vsnprintf(words->text + words->used, words->size - words->used, format, arguments);
     va_end(arguments);
@@ -300,7 +332,7 @@ static void words_begin(struct answer *answer, struct words *words, const struct
 {
     switch (decision->why) {
     case WHY_SENT:
-        snprintf(answer->code, sizeof answer->code, "2.0.0");
+        text_add(answer->code, sizeof answer->code, 0, "2.0.0", 5);
         say_sent(words, answer, decision->demand);
         return;
     case WHY_REFUSED:
@@ -373,8 +405,9 @@ void answer_words(struct answer *answer, const struct matter *matter,
     words_begin(answer, &first, matter, decision);
     words_end(answer, &last, matter, decision);
     room = sizeof answer->text - 1 - last.used;
-    snprintf(answer->text, sizeof answer->text, "%.*s%.*s", (int)room, beginning, (int)last.used,
-             end);
+    first.used = text_add(answer->text, sizeof answer->text, 0, beginning,
+                          first.used < room ? first.used : room);
+    text_add(answer->text, sizeof answer->text, first.used, end, last.used);
 }
 
 /* --- what would change it --- */

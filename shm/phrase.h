@@ -9,6 +9,10 @@
 
 #include <stddef.h>
 
+/* `more` after the first `used` bytes of `text`, cut to `size`, terminated; returns the new length.
+ * What snprintf("%s") does, in a tenth of the time: for texts that are made for every message. */
+size_t text_add(char *text, size_t size, size_t used, const char *more, size_t length);
+
 struct phrase {
     const char *before, *between, *after;
 };

@@ -61,9 +61,9 @@
 #include "shm/postfix.h"
 
 #include "shm/must.h"
+#include "shm/phrase.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 /* --- the texts --- */
@@ -304,6 +304,17 @@ static void policy_from_row(struct postfix_policy *policy, const struct row *row
     policy->price = text->price;
 }
 
+static void text_fill(struct postfix_policy *policy, const char *text, const char *between,
+                      const char *rest)
+{
+    const char *const parts[] = {text, between, rest};
+    size_t used = 0;
+
+    policy->text[0] = '\0';
+    for (unsigned i = 0; i < 3; i++)
+        used = text_add(policy->text, sizeof policy->text, used, parts[i], strlen(parts[i]));
+}
+
 /* "AB:CD:…|EF:…", as `openssl x509 -fingerprint` prints digests, joined as Postfix splits them. */
 #define DIGEST_TEXT (32 * 3) /* bytes, with what comes after it */
 static void pins_text(char text[VERDICT_PINS_MAX * DIGEST_TEXT + 1], const struct pins *pins)
@@ -342,7 +353,7 @@ void postfix_policy(struct postfix_policy *policy, const struct verdict *verdict
         pins_text(keys, &verdict->pins);
         between = keys;
     }
-    snprintf(policy->text, sizeof policy->text, "%s%s%s", text->text, between, text->rest);
+    text_fill(policy, text->text, between, text->rest);
 }
 
 void postfix_policy_released(struct postfix_policy *policy)
@@ -350,7 +361,7 @@ void postfix_policy_released(struct postfix_policy *policy)
     const struct row *row = row_for(RELEASED, LEVEL_NONE);
 
     policy_from_row(policy, row);
-    snprintf(policy->text, sizeof policy->text, "%s", texts[row->text].text);
+    text_fill(policy, texts[row->text].text, "", "");
 }
 
 bool postfix_policy_row(struct postfix_policy *policy, unsigned index)
@@ -358,8 +369,7 @@ bool postfix_policy_row(struct postfix_policy *policy, unsigned index)
     if (index >= ROWS)
         return false;
     policy_from_row(policy, &rows[index]);
-    snprintf(policy->text, sizeof policy->text, "%s%s", texts[rows[index].text].text,
-             texts[rows[index].text].rest);
+    text_fill(policy, texts[rows[index].text].text, "", texts[rows[index].text].rest);
     return true;
 }
 

@@ -20,7 +20,10 @@ enum name_status mail_address_to_ascii(char *ascii, size_t size, const char *add
     int length;
 
     if (at == NULL || is_ascii(at + 1)) {
-        length = snprintf(ascii, size, "%s", address);
+        const size_t bytes = strlen(address);
+        if (bytes < size)
+            memcpy(ascii, address, bytes + 1);
+        length = bytes < size ? (int)bytes : -1;
     } else {
         status = name_parse(&domain, at + 1, strlen(at + 1));
         length = snprintf(ascii, size, "%.*s@%s", (int)(at - address), address,

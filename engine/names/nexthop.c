@@ -152,10 +152,26 @@ enum name_status next_hop_parse(struct next_hop *next_hop, const char *text, siz
     return status;
 }
 
+/* A domain and nothing else: its text is its name. */
+static bool is_plain(const struct next_hop *next_hop)
+{
+    return next_hop->kind == NEXT_HOP_DOMAIN && next_hop->port == SMTP_PORT;
+}
+
+bool next_hop_is_domain(const struct next_hop *next_hop, const char *domain)
+{
+    return is_plain(next_hop) && strcmp(next_hop->name.text, domain) == 0;
+}
+
 size_t next_hop_text(const struct next_hop *next_hop, char text[NEXT_HOP_TEXT_MAX])
 {
     char address[ADDRESS_TEXT_MAX];
     int length = 0;
+
+    if (is_plain(next_hop)) { /* nearly every one, and once for every message */
+        memcpy(text, next_hop->name.text, next_hop->name.length + 1u);
+        return next_hop->name.length;
+    }
     switch (next_hop->kind) {
     case NEXT_HOP_DOMAIN:
         length = snprintf(text, NEXT_HOP_TEXT_MAX, "%s", next_hop->name.text);

@@ -30,6 +30,8 @@ struct next_hop {
 
 /* Split at the last unquoted '@' first (NAME-01). An invalid literal is NAME_IS_ADDRESS. */
 enum name_status next_hop_parse(struct next_hop *next_hop, const char *text, size_t length);
+/* Is it that canonical domain, at the ordinary port, and nothing else? */
+bool next_hop_is_domain(const struct next_hop *next_hop, const char *domain);
 /* The canonical text, which is also the key of the table: lower case, port only if not 25. */
 size_t next_hop_text(const struct next_hop *next_hop, char text[NEXT_HOP_TEXT_MAX]);
 

@@ -107,7 +107,7 @@ enum frame_error local_decide(const struct local *local, struct local_answer *ou
     const struct table_reader *verdicts = local->verdicts;
     const uint32_t epoch = verdicts != NULL ? table_reader_epoch(verdicts) : 0;
     enum frame_error error =
-        decide_begin(&out->decision, asked, local->users, arrived_ms, now_ms, now_s, why);
+        known_begin(&out->decision, asked, local->users, verdicts, arrived_ms, now_ms, now_s, why);
 
     if (error != FRAME_ERROR_NONE)
         return error;

@@ -103,12 +103,9 @@ static enum frame_error sender_read(struct decision *decision, const struct fram
     return FRAME_ERROR_NONE;
 }
 
-enum frame_error decide_begin(struct decision *decision, const struct frame_decide *asked,
-                              const struct table_reader *users, uint64_t arrived_ms,
-                              uint64_t now_ms, int64_t now_s, const char **why)
+enum frame_error decide_asked(struct decision *decision, const struct frame_decide *asked,
+                              int64_t now_s, const char **why)
 {
-    enum frame_error error;
-
     memset(decision, 0, sizeof *decision);
     decision->now_s = now_s;
     decision->facts = asked->facts & FACTS_KNOWN;
@@ -117,19 +114,36 @@ enum frame_error decide_begin(struct decision *decision, const struct frame_deci
     decision->explain = asked->explain;
     decision->want_keys = asked->want_keys;
     decision->enforced = asked->enforced;
-    error = recipient_read(decision, asked, why);
-    if (error == FRAME_ERROR_NONE)
-        error = sender_read(decision, asked, users, now_ms, why);
+    return recipient_read(decision, asked, why);
+}
+
+enum frame_error decide_demand(struct decision *decision, const struct frame_decide *asked,
+                               const struct table_reader *users, uint64_t arrived_ms,
+                               uint64_t now_ms, const char **why)
+{
+    const enum frame_error error = sender_read(decision, asked, users, now_ms, why);
+
     decision->not_before_ms = asked->own_freshness ? asked_not_before(asked, arrived_ms)
                                                    : window_not_before(decision, arrived_ms);
     return error;
+}
+
+enum frame_error decide_begin(struct decision *decision, const struct frame_decide *asked,
+                              const struct table_reader *users, uint64_t arrived_ms,
+                              uint64_t now_ms, int64_t now_s, const char **why)
+{
+    const enum frame_error error = decide_asked(decision, asked, now_s, why);
+
+    return error == FRAME_ERROR_NONE
+               ? decide_demand(decision, asked, users, arrived_ms, now_ms, why)
+               : error;
 }
 
 bool decide_goes_elsewhere(const struct decision *decision, struct next_hop *own)
 {
     char own_text[NEXT_HOP_TEXT_MAX], text[NEXT_HOP_TEXT_MAX];
 
-    if (decision->domain[0] == '\0' ||
+    if (decision->domain[0] == '\0' || next_hop_is_domain(&decision->next_hop, decision->domain) ||
         next_hop_parse(own, decision->domain, strlen(decision->domain)) != NAME_OK)
         return false;
     next_hop_text(own, own_text);

@@ -50,6 +50,13 @@ bool decide_address(char ascii[FRAME_ADDRESS_MAX], const char *address);
 enum frame_error decide_begin(struct decision *decision, const struct frame_decide *asked,
                               const struct table_reader *users, uint64_t arrived_ms,
                               uint64_t now_ms, int64_t now_s, const char **why);
+/* The same in two parts, for who wants to begin with the recipient's look-up in between: what is
+ * asked about, and who demands what. */
+enum frame_error decide_asked(struct decision *decision, const struct frame_decide *asked,
+                              int64_t now_s, const char **why);
+enum frame_error decide_demand(struct decision *decision, const struct frame_decide *asked,
+                               const struct table_reader *users, uint64_t arrived_ms,
+                               uint64_t now_ms, const char **why);
 
 /* Is mail for the domain sent by another way than its own mail hosts (a transport map)? Then `own`
  * is where it would go, and what is ruled there holds too (PIT-14). */

@@ -20,6 +20,28 @@ static void known_unknown(struct known *known)
     };
 }
 
+enum frame_error known_begin(struct decision *decision, const struct frame_decide *asked,
+                             const struct table_reader *users, const struct table_reader *verdicts,
+                             uint64_t arrived_ms, uint64_t now_ms, int64_t now_s, const char **why)
+{
+    struct account_ahead sender;
+    struct table_key recipient;
+    char text[NEXT_HOP_TEXT_MAX];
+    const enum frame_error error = decide_asked(decision, asked, now_s, why);
+
+    if (error != FRAME_ERROR_NONE)
+        return error;
+    const bool ahead = verdicts != NULL &&
+                       table_key_make(&recipient, text, next_hop_text(&decision->next_hop, text));
+    if (ahead)
+        table_prefetch(verdicts, &recipient);
+    account_prefetch(&sender, users, asked->profile[0] == '\0' ? asked->sender : "");
+    if (ahead)
+        table_prefetch_record(verdicts, &recipient);
+    account_prefetch_record(&sender, users);
+    return decide_demand(decision, asked, users, arrived_ms, now_ms, why);
+}
+
 void known_from_table(struct known *known, const struct table_reader *table,
                       const struct decision *decision, uint32_t epoch, uint64_t now_ms)
 {

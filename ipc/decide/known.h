@@ -15,6 +15,12 @@ struct known {
     bool stale; /* older than was asked for, or past its time */
 };
 
+/* decide_begin, with what is in the table of verdicts about the next hop on its way meanwhile, so
+ * that the misses of both tables overlap. Either table may be NULL. */
+enum frame_error known_begin(struct decision *decision, const struct frame_decide *asked,
+                             const struct table_reader *users, const struct table_reader *verdicts,
+                             uint64_t arrived_ms, uint64_t now_ms, int64_t now_s, const char **why);
+
 /* `table` NULL: there is none, and nobody can tell what is remembered. `epoch`: of now
  * (table_epoch); a verdict with another one is stale. */
 void known_from_table(struct known *known, const struct table_reader *table,

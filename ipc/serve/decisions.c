@@ -252,8 +252,8 @@ enum native_taken take_decide(struct front *front, struct native_client *client,
     }
     if (asking.asked.inbound)
         return take_inbound(front, client, frame, &asking.asked, arrived_ms);
-    error = decide_begin(&asking.decision, &asking.asked, front->users, arrived_ms, arrived_ms,
-                         clock_wall_s(), &why);
+    error = known_begin(&asking.decision, &asking.asked, front->users, front->table, arrived_ms,
+                        arrived_ms, clock_wall_s(), &why);
     if (error) {
         put_fault(front, client, frame, error, why);
         return NATIVE_ANSWERED;
