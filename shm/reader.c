@@ -445,10 +445,11 @@ void table_map_facts(const struct table_map *map, struct table_facts *facts)
         .allocated_bytes = table_load(&map->header->allocated),
         .capacity = map->geometry.segments * TABLE_SEGMENT_SLOTS,
         .writers = table_load(&map->header->writers),
-        .huge_bytes = table_load(&map->header->huge) * TABLE_CHUNK_BYTES,
+        .huge = table_load(&map->header->huge),
         .heartbeat_ms = UINT64_MAX,
         .clocks_agree = true,
     };
+    facts->chunks = (table_allocated(map) - map->geometry.index_offset) / TABLE_CHUNK_BYTES;
     for (unsigned i = 0; i < TABLE_PARTITIONS; i++) {
         const struct table_partition *word = &map->partitions[i];
         const uint64_t heartbeat_ms = table_load(&word->heartbeat_ms);
@@ -466,4 +467,11 @@ void table_reader_facts(const struct table_reader *reader, struct table_facts *f
 {
     table_map_facts(&reader->map, facts);
     facts->clocks_agree = reader->clocks_agree;
+}
+
+const char *table_pages_name(const struct table_facts *facts)
+{
+    if (facts->huge == 0)
+        return "small";
+    return facts->huge < facts->chunks ? "mixed" : "huge";
 }

@@ -110,11 +110,13 @@ struct table_facts {
     uint64_t records, capacity; /* capacity: records of the smallest class that fit */
     uint64_t evicted, refused;  /* since the file was made */
     uint64_t writers;           /* attached since the file was made */
-    uint64_t huge_bytes;        /* of the index and records, in huge pages */
+    uint64_t chunks, huge;      /* of 2 MiB, of index and records; those that are one huge page */
     uint64_t heartbeat_ms;      /* the oldest of all partitions */
     uint16_t complete;          /* partitions */
     bool clocks_agree;
 };
+/* Which pages there are: "huge", "small", or "mixed". */
+const char *table_pages_name(const struct table_facts *facts);
 void table_reader_facts(const struct table_reader *reader, struct table_facts *facts);
 void table_map_facts(const struct table_map *map, struct table_facts *facts);
 

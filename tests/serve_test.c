@@ -429,6 +429,9 @@ START_TEST(a_hit_in_the_table_is_answered_without_a_shard_FRESH_02)
     ck_assert_uint_eq(atomic_load(&standin.engine->asked), 7);
     ck_assert_uint_eq(status_number(&standin, "front", "from_table"), 3);
     ck_assert_uint_eq(status_number(&standin, "table", "records"), 4);
+    ck_assert_uint_ge(status_number(&standin, "table", "chunks"), 2); /* index, and records */
+    ck_assert_uint_le(status_number(&standin, "table", "huge_chunks"),
+                      status_number(&standin, "table", "chunks"));
     close(one.fd);
     serve_stop(standin.serve);
     table_writer_close(standin.engine->table);

@@ -902,6 +902,43 @@ START_TEST(the_file_is_sparse_0640_and_of_its_final_size)
 }
 END_TEST
 
+/* What the kernel says of all mappings of a file: KiB that one page-table entry maps in 2 MiB. */
+static uint64_t kib_in_huge_pages(const char *path)
+{
+    FILE *maps = fopen("/proc/self/smaps", "re");
+    char line[512];
+    uint64_t total = 0, kib;
+    bool ours = false;
+
+    ck_assert_ptr_nonnull(maps);
+    while (fgets(line, sizeof line, maps) != NULL) {
+        if (line[0] >= '0' && line[0] <= 'f' && strchr(line, '-') != NULL && line[0] != 'S')
+            ours = strstr(line, path) != NULL;
+        if (ours && sscanf(line, "ShmemPmdMapped: %lu", &kib) == 1)
+            total += kib;
+    }
+    (void)fclose(maps);
+    return total;
+}
+
+START_TEST(facts_say_which_pages_the_system_gave)
+{
+    struct table_writer *writer = scratch_writer(&scratch, 64u << 20, NULL);
+    struct table_facts facts;
+
+    for (uint64_t number = 0; number < 100000; number++)
+        put_number(writer, number, 1);
+    table_writer_facts(writer, &facts);
+    const uint64_t huge = kib_in_huge_pages(table_writer_path(writer)) / 2048;
+    ck_assert_uint_eq(huge, facts.huge);
+    ck_assert_uint_le(facts.huge, facts.chunks);
+    ck_assert_str_eq(table_pages_name(&facts), huge == 0              ? "small"
+                                               : huge == facts.chunks ? "huge"
+                                                                      : "mixed");
+    table_writer_close(writer);
+}
+END_TEST
+
 START_TEST(sizes_that_cannot_be_are_refused)
 {
     struct table_writer *writer;
@@ -1001,6 +1038,7 @@ static void add_tests(Suite *suite)
     tcase_add_test(cases, a_second_writer_is_told_that_it_is_busy);
     tcase_add_test(cases, after_another_boot_nothing_is_taken_over);
     tcase_add_test(cases, the_file_is_sparse_0640_and_of_its_final_size);
+    tcase_add_test(cases, facts_say_which_pages_the_system_gave);
     tcase_add_test(cases, sizes_that_cannot_be_are_refused);
     tcase_add_test(cases, no_directory_and_no_table_are_clear_errors);
     cases = cases_of(suite, "clocks");

@@ -160,7 +160,7 @@ const char *world_make(uint64_t domains)
               "%llu MiB",
               (unsigned long long)facts.records, (unsigned long long)facts.capacity,
               (double)facts.file_bytes / (double)facts.records,
-              (unsigned long long)(facts.huge_bytes >> 20),
+              (unsigned long long)(facts.huge * TABLE_CHUNK_BYTES >> 20),
               (unsigned long long)((facts.allocated_bytes - geometry.index_offset) >> 20),
               (unsigned long long)(huge >> 20));
     return NULL;

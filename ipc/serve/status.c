@@ -384,7 +384,9 @@ static void write_table(struct json *json, const struct engine *engine, uint64_t
     json_put_unsigned(json, "generation", facts.generation);
     json_put_unsigned(json, "file_bytes", facts.file_bytes);
     json_put_unsigned(json, "allocated_bytes", facts.allocated_bytes);
-    json_put_unsigned(json, "huge_bytes", facts.huge_bytes);
+    json_put_text(json, "pages", table_pages_name(&facts));
+    json_put_unsigned(json, "chunks", facts.chunks);
+    json_put_unsigned(json, "huge_chunks", facts.huge);
     json_put_unsigned(json, "records", facts.records);
     json_put_unsigned(json, "capacity", facts.capacity);
     json_put_unsigned(json, "evicted", facts.evicted);

@@ -239,6 +239,9 @@ static void print_table(const struct screen *screen, const json_t *table)
             number_text((uint64_t)number_of(table, "records"), records),
             number_text((uint64_t)number_of(table, "capacity"), capacity),
             (long long)number_of(table, "evicted"), (long long)number_of(table, "refused"));
+    fprintf(screen->out, "  pages: %s, %lld of %lld chunks of 2 MiB are huge\n",
+            text_or(table, "pages", "?"), (long long)number_of(table, "huge_chunks"),
+            (long long)number_of(table, "chunks"));
     if (!truth_of(table, "clocks_agree"))
         screen_styled(screen, STYLE_BAD, "  the clocks disagree: readers answer unknown\n");
 }
