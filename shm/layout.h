@@ -14,7 +14,8 @@
  *   DIRECTORY/table.GENERATION    the table; the highest generation is the current one
  *   DIRECTORY/table.new           a table being built; nobody reads it; renamed when complete
  *
- *   On a tmpfs, mode 0640, created at the final virtual size, sparse, never truncated. What a
+ *   On a tmpfs (or a hugetlbfs of 2 MiB pages, where everything is the same: a table is made of
+ * whole chunks), mode 0640, created at the final virtual size, sparse, never truncated. What a
  * reader may touch (everything below `allocated`) is fallocate'd first, so a full tmpfs is -ENOSPC
  * in the writer and never SIGBUS in anybody. Another size or layout is a successor: a file with the
  * next generation, complete before it gets its name; its generation is then stored in the old

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -201,7 +203,9 @@ static void map_place(struct table_map *map, void *base, const struct table_geom
     };
 }
 
-/* Aligned to a huge page in memory as in the file, so that one page-table entry can cover it. */
+/* Aligned to a huge page in memory as in the file, so that one page-table entry can cover it. No
+ * page is promised here (a hugetlbfs would, for all of a sparse file): that is what allocating is
+ * for. */
 static void *map_aligned(int descriptor, uint64_t bytes, int protection)
 {
     char *const reserved = mmap(NULL, bytes + TABLE_CHUNK_BYTES, PROT_NONE,
@@ -210,7 +214,8 @@ static void *map_aligned(int descriptor, uint64_t bytes, int protection)
         return NULL;
     char *const base = (void *)table_round_up((uint64_t)(uintptr_t)reserved, TABLE_CHUNK_BYTES);
     const size_t before = (size_t)(base - reserved);
-    void *const mapped = mmap(base, bytes, protection, MAP_SHARED | MAP_FIXED, descriptor, 0);
+    void *const mapped =
+        mmap(base, bytes, protection, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, descriptor, 0);
     if (mapped == MAP_FAILED) {
         munmap(reserved, bytes + TABLE_CHUNK_BYTES);
         return NULL;
@@ -284,10 +289,19 @@ int table_file_allocate(int descriptor, uint64_t from, uint64_t to)
     return status == 0 ? 0 : -errno;
 }
 
-uint64_t table_file_huge(const struct table_map *map, uint64_t from, uint64_t to)
+static bool is_on_hugetlbfs(int descriptor)
+{
+    struct statfs status;
+
+    return fstatfs(descriptor, &status) == 0 && status.f_type == HUGETLBFS_MAGIC;
+}
+
+uint64_t table_file_huge(const struct table_map *map, int descriptor, uint64_t from, uint64_t to)
 {
     uint64_t chunks = 0;
 
+    if (is_on_hugetlbfs(descriptor))
+        return (to - from) / TABLE_CHUNK_BYTES;
     for (uint64_t at = from; at < to; at += TABLE_CHUNK_BYTES)
         chunks += madvise((char *)map->base + at, TABLE_CHUNK_BYTES, MADV_COLLAPSE) == 0;
     return chunks;
@@ -332,7 +346,8 @@ static int create_fill(struct table_map *map, int descriptor, uint64_t generatio
     if (base == NULL)
         return -ENOMEM;
     map_place(map, base, geometry);
-    const uint64_t huge = table_file_huge(map, geometry->index_offset, geometry->records_offset);
+    const uint64_t huge =
+        table_file_huge(map, descriptor, geometry->index_offset, geometry->records_offset);
     status = header_write(map, generation, huge, clock);
     if (status < 0)
         table_file_unmap(map);
@@ -394,11 +409,11 @@ static void publish_successor(const char *path, uint64_t successor)
     if (fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) &&
         status.st_size >= (off_t)sizeof(struct table_header)) {
         struct table_header *header =
-            mmap(NULL, sizeof *header, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
-        if (header != MAP_FAILED) {
+            map_aligned(descriptor, TABLE_CHUNK_BYTES, PROT_READ | PROT_WRITE);
+        if (header != NULL) { /* the smallest piece that a hugetlbfs maps */
             if (header->magic == TABLE_MAGIC)
                 table_store(&header->successor, successor);
-            munmap(header, sizeof *header);
+            munmap(header, TABLE_CHUNK_BYTES);
         }
     }
     close(descriptor);

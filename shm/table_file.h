@@ -44,8 +44,9 @@ int table_file_lock_directory(const char *directory, char *why, size_t why_size)
 
 /* Makes [from, to) of the file safe to touch; -ENOSPC. */
 int table_file_allocate(int descriptor, uint64_t from, uint64_t to);
-/* Asks for huge pages in the mapping of [from, to), whole chunks; returns how many there are. */
-uint64_t table_file_huge(const struct table_map *map, uint64_t from, uint64_t to);
+/* Asks for huge pages in the mapping of [from, to) of the file, whole chunks, which are allocated;
+ * returns how many there are. On a hugetlbfs there is nothing else. */
+uint64_t table_file_huge(const struct table_map *map, int descriptor, uint64_t from, uint64_t to);
 
 void table_why(char *why, size_t why_size, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

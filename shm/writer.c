@@ -127,7 +127,7 @@ static int allocate_to(struct table_writer *writer, uint64_t end)
     const int status = table_file_allocate(writer->descriptor, allocated, next);
     if (status < 0)
         return status;
-    const uint64_t huge = table_file_huge(&writer->map, allocated, next);
+    const uint64_t huge = table_file_huge(&writer->map, writer->descriptor, allocated, next);
     if (huge > 0)
         table_store(&header->huge, table_load(&header->huge) + huge);
     table_store(&header->allocated, next);

@@ -87,10 +87,10 @@ static uint64_t *like_the_table(struct table_map *map, uint64_t bytes, uint64_t 
         bench_say("no address space");
         exit(1);
     }
+    *map = (struct table_map){.base = base, .geometry.file_bytes = size};
+    *huge += table_file_huge(map, descriptor, 0, size);
     close(descriptor);
     unlink(path);
-    *map = (struct table_map){.base = base, .geometry.file_bytes = size};
-    *huge += table_file_huge(map, 0, size);
     return (void *)base;
 }
 
