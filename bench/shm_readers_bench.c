@@ -154,6 +154,24 @@ static void timed_slice(enum bench_side side)
     qsort(times, STEPS, sizeof *times, by_time);
 }
 
+/* On a processor that others use, too, the writer does not come to it. */
+static void report_with_writer(double rate, const struct bench_pairs *median,
+                               const struct bench_pairs *late)
+{
+    const struct bench_case cases[] = {
+        {"shm_readers", "hit while a writer updates, median", "ns", BENCH_AT_MOST, 1.15},
+        {"shm_readers", "hit while a writer updates, p99.9", "ns", BENCH_AT_MOST, 3}};
+
+    bench_say("%.0f updates a second", rate);
+    if (rate < 0.9 * 1e9 / EVERY_NS) {
+        bench_unmeasured(&cases[0], "the writer did not come to 45,000 updates a second");
+        bench_unmeasured(&cases[1], "nor here");
+        return;
+    }
+    bench_report(&cases[0], median);
+    bench_report(&cases[1], late);
+}
+
 static void measure_with_writer(void)
 {
     struct bench_pairs median = {0}, late = {0};
@@ -177,15 +195,9 @@ static void measure_with_writer(void)
             bench_add(&late, side, times[STEPS - STEPS / 1000] * ns);
         }
     }
-    bench_say("%.0f updates a second", (double)atomic_load(&updates) * 1e9 / (double)took);
     atomic_store(&writing, -1);
     pthread_join(thread, NULL);
-    bench_report(&(struct bench_case){"shm_readers", "hit while a writer updates, median", "ns",
-                                      BENCH_AT_MOST, 1.15},
-                 &median);
-    bench_report(&(struct bench_case){"shm_readers", "hit while a writer updates, p99.9", "ns",
-                                      BENCH_AT_MOST, 3},
-                 &late);
+    report_with_writer((double)atomic_load(&updates) * 1e9 / (double)took, &median, &late);
 }
 
 /* --- another process --- */

@@ -173,6 +173,7 @@
 #define TABLE_READ_ATTEMPTS  8    /* beginnings of one look-up, then UNKNOWN */
 #define TABLE_CLOCK_SLACK_MS 5000 /* wall minus boot, reader against writer */
 #define TABLE_FUTURE_MS      2000 /* a stamp so far ahead of the reader's clock is not believed */
+#define TABLE_REFRESH_MS     1000 /* readers look for a successor at least so often */
 #define TABLE_SUCCESSORS_MAX 8    /* followed in one refresh */
 #define TABLE_AHEAD          32   /* look-ups under way at once in a batch */
 

@@ -80,7 +80,8 @@ static inline bool table_place_holds(const struct table_place *place)
 }
 
 /*
- * Off the hot path, about once a second: compares the clocks, and moves to a successor if one was
+ * Off the hot path, at least once a second (TABLE_REFRESH_MS): that is how long a reader may go on
+ * with a table that has a successor. Compares the clocks, and moves to a successor if one was
  * published. Returns 0: the same table; 1: moved; negative errno: stays with
  * the old one.
  */

@@ -247,6 +247,32 @@ START_TEST(a_table_whose_file_is_gone_gives_way_at_once)
 }
 END_TEST
 
+/* Smaller and larger: what the daemon's next start brings where daemon.table_size was changed. */
+START_TEST(a_successor_of_another_size_is_read_after_one_refresh_and_the_old_one_until_then)
+{
+    struct scratch scratch = {.clock.boot_ms = 0};
+    struct table_opened opened;
+
+    snprintf(scratch.directory, sizeof scratch.directory, "%s", run_path);
+    ck_assert_int_eq(table_clock_read(&scratch.clock), 0);
+    see("a.example", "encrypted");
+    for (uint64_t mib = 32; mib >= 12; mib -= 10) {
+        table_writer_close(verdicts);
+        verdicts = scratch_writer(&scratch, mib << 20, &opened);
+        ck_assert(!opened.attached);
+        ck_assert_uint_eq(opened.kept, 1);
+        table_writer_set_settings(verdicts, EPOCH);
+        table_lives(verdicts);
+        see("a.example", "dane");
+        claim_begins(policy("a.example", ""), "encrypt ");
+        local_refresh(local);
+        claim_begins(policy("a.example", ""), "dane-only ");
+        see("a.example", "encrypted");
+        claim_begins(policy("a.example", ""), "encrypt ");
+    }
+}
+END_TEST
+
 START_TEST(a_table_that_is_older_still_is_not_taken)
 {
     see("a.example", "encrypted");
@@ -279,6 +305,8 @@ int main(void)
     tcase_add_test(tables, the_table_of_a_daemon_that_shows_no_life_gives_way_to_anothers);
     tcase_add_test(tables, a_table_whose_file_is_gone_gives_way_at_once);
     tcase_add_test(tables, a_table_that_is_older_still_is_not_taken);
+    tcase_add_test(
+        tables, a_successor_of_another_size_is_read_after_one_refresh_and_the_old_one_until_then);
     suite_add_tcase(suite, tables);
     suite_add_tcase(suite, nothing);
     runner = srunner_create(suite);

@@ -18,7 +18,8 @@ struct local;
  * is no error. */
 int local_open(struct local **local, const char *directory);
 void local_close(struct local *local);
-/* About once a second. Costs a handful of system calls. */
+/* At least every TABLE_REFRESH_MS: so long may a table that has a successor still be read. Costs a
+ * handful of system calls. */
 void local_refresh(struct local *local);
 
 /* NULL: not there. Valid until the next local_refresh. */

@@ -5,6 +5,8 @@
 #ifndef MXWARD_GATE_LIMITS_H
 #define MXWARD_GATE_LIMITS_H
 
+#include "shm/layout.h"
+
 #define GATE_LISTENERS          16
 #define GATE_CONNECTIONS        4096 /* at once; 76 KiB each, touched when used */
 #define GATE_INPUT              40960 /* bytes kept of what a connection sent: a request and a receive */
@@ -22,8 +24,8 @@
 #define GATE_RECENT_KEY         320  /* bytes of map and key: the longest profile and next hop */
 #define GATE_SAMPLE             4096 /* one socketmap request in so many is logged, at level info */
 #define GATE_DELIVERIES         4096 /* processes that are delivering under a guarantee */
-#define GATE_DELIVERY_MS        600000 /* what a process delivers is known for so long */
-#define GATE_REFRESH_MS         1000   /* looks for other tables */
+#define GATE_DELIVERY_MS        600000           /* what a process delivers is known for so long */
+#define GATE_REFRESH_MS         TABLE_REFRESH_MS /* looks for other tables */
 #define GATE_LINK_OBSERVE       64  /* outstanding at the daemon: no delivery is reported beside */
 #define GATE_LINK_AGAIN_MS      200 /* between two tries to reach the daemon; doubled up to … */
 #define GATE_LINK_AGAIN_MOST_MS 2000
