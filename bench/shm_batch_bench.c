@@ -7,7 +7,8 @@
  *
  *   chained     the single look-up, each name made from the last answer (shm_lookup's own side)
  *   prefetched  the same loads and nothing else: of 32 lines, then of both cache lines of the 32
- *               slots that they name, fetched ahead in the same window as ours
+ *               slots that they name, fetched ahead in the same window as ours; no bar stands on
+ *               this ratio (bench/README says why)
  *
  * Ours includes, as in shm_lookup, making names, hashing, checking records and unpacking verdicts.
  * One thread, pinned to where it started.
@@ -97,7 +98,8 @@ static uint64_t floor_prefetched(uint64_t value)
 
 /* --- measuring --- */
 
-static void measure(const char *name, double must, uint64_t (*floor)(uint64_t))
+static void measure(const char *name, enum bench_sense sense, double must,
+                    uint64_t (*floor)(uint64_t))
 {
     static volatile uint64_t sink;
     struct bench_pairs pairs = {0};
@@ -112,8 +114,7 @@ static void measure(const char *name, double must, uint64_t (*floor)(uint64_t))
             bench_add(&pairs, side, (double)spent.thread_ns / STEPS);
         }
     }
-    bench_report(&(struct bench_case){"shm_batch", name, "ns a domain", BENCH_AT_MOST, must},
-                 &pairs);
+    bench_report(&(struct bench_case){"shm_batch", name, "ns a domain", sense, must}, &pairs);
 }
 
 int main(void)
@@ -121,8 +122,8 @@ int main(void)
     const char *why = world_make(1000000);
 
     if (why == NULL) {
-        measure("batch of 32 beside chained", 0.25, floor_chained);
-        measure("batch of 32 beside prefetched", 1.5, floor_prefetched);
+        measure("batch of 32 beside chained", BENCH_AT_MOST, 0.25, floor_chained);
+        measure("batch of 32 beside prefetched", BENCH_JUST_SAY, 0, floor_prefetched);
     }
     world_end();
     return why == NULL ? bench_finish() : bench_impossible(why);
