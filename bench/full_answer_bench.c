@@ -12,7 +12,7 @@
  * No bar stands on that ratio (bench/README says why); one stands on the instructions of an answer,
  * counted by callgrind with two thousand domains.
  *
- * One thread, pinned to where it started.
+ * One thread, pinned.
  */
 #include "bench/common/bench.h"
 #include "bench/common/callgrind.h"

@@ -11,7 +11,7 @@
  *               this ratio (bench/README says why)
  *
  * Ours includes, as in shm_lookup, making names, hashing, checking records and unpacking verdicts.
- * One thread, pinned to where it started.
+ * One thread, pinned.
  */
 #include "bench/common/bench.h"
 #include "bench/common/table_world.h"

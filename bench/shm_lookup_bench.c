@@ -11,7 +11,7 @@
  * A miss brings no value that the next name could be made from, and a processor would guess the
  * outcome and go ahead: so on both sides of the miss case a load fence stands between two steps.
  *
- * BENCH_DOMAINS=n measures with so many instead. One thread, pinned to where it started.
+ * BENCH_DOMAINS=n measures with so many instead. One thread, pinned.
  */
 #include "bench/common/bench.h"
 #include "bench/common/table_world.h"

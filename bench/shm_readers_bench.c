@@ -106,7 +106,7 @@ static void *writer_run(void *unused)
     uint64_t due = now_ns();
 
     (void)unused;
-    world_pin(world_other_processor());
+    bench_pin(1);
     for (uint64_t number = 0; atomic_load(&writing) >= 0;) {
         struct verdict verdict;
         struct table_key key;
@@ -215,7 +215,7 @@ static _Noreturn void other_process(pid_t parent)
     uint64_t value = 7;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    world_pin(world_other_processor());
+    bench_pin(1);
     if (getppid() != parent || table_reader_open(&reader, world_directory, &world_now, NULL, 0) < 0)
         _exit(1);
     for (int job; (job = atomic_load(&shared->job)) != JOB_END;) {
@@ -277,7 +277,7 @@ int main(void)
 {
     const char *why = world_make(DOMAINS);
 
-    if (why == NULL && world_other_processor() < 0)
+    if (why == NULL && sysconf(_SC_NPROCESSORS_ONLN) < 2)
         why = "there is only one processor";
     if (why == NULL) {
         measure_with_writer();

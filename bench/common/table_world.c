@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -111,31 +110,6 @@ static uint64_t bare_fill(const struct table_geometry *geometry, uint64_t record
 
 /* --- all of it --- */
 
-void world_pin(int processor)
-{
-    cpu_set_t here;
-
-    CPU_ZERO(&here);
-    CPU_SET((size_t)processor, &here);
-    sched_setaffinity(0, sizeof here, &here);
-}
-
-int world_other_processor(void)
-{
-    static int found = -2;
-    cpu_set_t allowed;
-    const int here = sched_getcpu();
-
-    if (found != -2)
-        return found;
-    found = -1;
-    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
-        return found;
-    for (int i = 0; i < CPU_SETSIZE && found < 0; i++)
-        found = i != here && CPU_ISSET((size_t)i, &allowed) ? i : -1;
-    return found;
-}
-
 const char *world_make(uint64_t domains)
 {
     static char why[256];
@@ -145,8 +119,7 @@ const char *world_make(uint64_t domains)
     world_domains = domains;
     if (mkdtemp(world_directory) == NULL || table_clock_read(&world_now) < 0)
         return "no /dev/shm";
-    world_other_processor(); /* before there is only one left */
-    world_pin(sched_getcpu());
+    bench_pin(0);
     if (table_writer_open(&world_writer, world_directory, table_bytes(domains), &world_now, NULL,
                           why, sizeof why) < 0)
         return why;

@@ -3,8 +3,8 @@
  * beside it bare files of the same size, on the same filesystem, with the same kind of pages, whose
  * lines and slots are what a floor reads.
  *
- * One at a time in a process; the calling thread is pinned to where it is, so that what it touches
- * and what it measures is on one processor. On /dev/shm.
+ * One at a time in a process; the calling thread is pinned (bench_pin), so that what it touches and
+ * what it measures is on one processor. On /dev/shm.
  */
 #ifndef MXWARD_BENCH_COMMON_TABLE_WORLD_H
 #define MXWARD_BENCH_COMMON_TABLE_WORLD_H
@@ -38,9 +38,6 @@ uint64_t world_bytes(uint64_t domains);
 /* Fills both, 80 % of the table; NULL, or why not. */
 const char *world_make(uint64_t domains);
 void world_end(void);
-/* The other processor, for who disturbs; -1: there is none. */
-int world_other_processor(void);
-void world_pin(int processor);
 
 /* "company-xxxxxxxx.org.de": a name of ordinary length in a few instructions. */
 static inline void world_name(char name[WORLD_NAME_BYTES + 1], uint32_t number)
