@@ -6,9 +6,7 @@
 #include "tests/gate_support.h"
 
 static struct local *local;
-static struct local_answer answer;
-static struct mxw_decision decision;
-static const char *why;
+static struct local_outcome out;
 
 static void set_up_tables(void)
 {
@@ -33,15 +31,11 @@ static void tear_down(void)
 static enum frame_error decide_at(const char *domain, const char *profile, uint64_t arrived_ms)
 {
     struct frame_decide asked = {0};
-    const uint64_t now_ms = clock_boot_ms();
-    enum frame_error error;
 
     snprintf(asked.recipient, sizeof asked.recipient, "%s", domain);
     snprintf(asked.profile, sizeof asked.profile, "%s", profile);
-    error = local_decide(local, &answer, &asked, arrived_ms, now_ms, clock_wall_s(), &why);
-    if (error == FRAME_ERROR_NONE)
-        local_read(&decision, &answer, now_ms);
-    return error;
+    local_look(local, &out, &asked, arrived_ms, clock_boot_ms(), clock_wall_s());
+    return out.error;
 }
 
 static enum frame_error decide(const char *domain, const char *profile)
@@ -53,13 +47,13 @@ static enum frame_error decide(const char *domain, const char *profile)
 static const char *policy(const char *domain, const char *profile)
 {
     ck_assert_int_eq(decide(domain, profile), FRAME_ERROR_NONE);
-    return decision.policy_kind == MXW_POLICY_TEXT ? decision.policy : "";
+    return out.decision.policy_kind == MXW_POLICY_TEXT ? out.decision.policy : "";
 }
 
 static bool is_enough(const char *domain, const char *profile)
 {
     ck_assert_int_eq(decide(domain, profile), FRAME_ERROR_NONE);
-    return local_is_enough(&answer);
+    return local_is_enough(&out);
 }
 
 /* --- what is there --- */
@@ -82,8 +76,8 @@ START_TEST(without_a_table_of_verdicts_nobody_knows_what_is_remembered)
     ck_assert(!is_enough("a.example", ""));
     claim_begins(policy("a.example", ""), "encrypt "); /* law 2: never less than it may be */
     claim_begins(policy("a.example", "strict"), "");
-    ck_assert_int_ne(decision.action, MXW_SEND);
-    ck_assert(decision.limited && decision.from_table);
+    ck_assert_int_ne(out.decision.action, MXW_SEND);
+    ck_assert(out.decision.limited && out.decision.from_table);
 }
 END_TEST
 
@@ -96,7 +90,7 @@ START_TEST(tables_that_come_later_are_found_at_the_next_look)
     ck_assert_int_eq(decide("a.example", ""), FRAME_ERROR_OURS);
     local_refresh(local);
     claim_begins(policy("a.example", ""), "dane-only ");
-    ck_assert(local_is_enough(&answer));
+    ck_assert(local_is_enough(&out));
 }
 END_TEST
 
@@ -116,17 +110,17 @@ START_TEST(enough_is_fresh_evidence_under_which_the_mail_may_go)
     see("good.example", "encrypted");
     see("none.example", "none");
     ck_assert(is_enough("good.example", "strict"));
-    ck_assert(!decision.limited && decision.from_table);
+    ck_assert(!out.decision.limited && out.decision.from_table);
     ck_assert(is_enough("none.example", ""));
     ck_assert(!is_enough("none.example", "strict"));
-    ck_assert_int_eq(decision.action, MXW_STOP);
+    ck_assert_int_eq(out.decision.action, MXW_STOP);
     ck_assert(!is_enough("nobody.example", "strict"));
     ck_assert(!is_enough("good.example", "live"));
     verdict = verdict_of("encrypted");
     verdict.began_ms = clock_boot_ms() - 60100; /* beyond the window of `strict` */
     put_verdict("good.example", &verdict);
     ck_assert(!is_enough("good.example", "strict"));
-    ck_assert(decision.limited && decision.action == MXW_SEND); /* law 1 */
+    ck_assert(out.decision.limited && out.decision.action == MXW_SEND); /* law 1 */
     ck_assert(is_enough("good.example", ""));
     verdict.valid_until_ms = clock_boot_ms() - 1; /* the DNS said no more */
     put_verdict("good.example", &verdict);
@@ -171,7 +165,7 @@ START_TEST(a_question_that_waited_is_answered_by_the_profiles_of_now)
 
     see("a.example", "encrypted");
     ck_assert_int_eq(decide_at("a.example", "strict", arrived_ms), FRAME_ERROR_NONE);
-    ck_assert(local_is_enough(&answer));
+    ck_assert(local_is_enough(&out));
 }
 END_TEST
 
@@ -198,12 +192,12 @@ START_TEST(a_secure_alias_refuses_at_RCPT_where_its_profile_asks_S13)
         struct verdict verdict = verdict_of("none");
         verdict.began_ms = now_ms;
         put_verdict("none.example", &verdict);
-        ck_assert_int_eq(local_decide(local, &answer, &asked, now_ms, now_ms, clock_wall_s(), &why),
-                         FRAME_ERROR_NONE);
-        local_read(&decision, &answer, now_ms);
-        ck_assert_int_eq(decision.action, MXW_STOP);
-        ck_assert_str_eq(decision.source_name, rows[i].account[0] != '\0' ? "profile" : "alias");
-        ck_assert_int_eq(decision.refuse_at_rcpt, rows[i].refuses);
+        local_look(local, &out, &asked, now_ms, now_ms, clock_wall_s());
+        ck_assert_int_eq(out.error, FRAME_ERROR_NONE);
+        ck_assert_int_eq(out.decision.action, MXW_STOP);
+        ck_assert_str_eq(out.decision.source_name,
+                         rows[i].account[0] != '\0' ? "profile" : "alias");
+        ck_assert_int_eq(out.decision.refuse_at_rcpt, rows[i].refuses);
     }
 }
 END_TEST

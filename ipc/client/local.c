@@ -8,6 +8,7 @@
 #include "ipc/client/local.h"
 
 #include "ipc/client/decision.h"
+#include "ipc/decide/verdict_reply.h"
 #include "shm/layout.h"
 
 #include <errno.h>
@@ -20,6 +21,8 @@
 
 struct local {
     struct table_reader *verdicts, *users; /* NULL: not there */
+    const struct places *trusted;
+    bool knows_trusted;
     char directory[PATH_MAX], users_directory[PATH_MAX];
 };
 
@@ -90,6 +93,16 @@ void local_refresh(struct local *local)
     table_refresh(&local->users, local->users_directory, &clock);
 }
 
+/* Once for each successor: afterwards they are the next ones. */
+bool local_follow(struct local *local)
+{
+    if ((local->verdicts == NULL || !table_reader_is_over(local->verdicts)) &&
+        (local->users == NULL || !table_reader_is_over(local->users)))
+        return false;
+    local_refresh(local);
+    return true;
+}
+
 const struct table_reader *local_users(const struct local *local)
 {
     return local->users;
@@ -100,36 +113,109 @@ const struct table_reader *local_verdicts(const struct local *local)
     return local->verdicts;
 }
 
-enum frame_error local_decide(const struct local *local, struct local_answer *out,
-                              const struct frame_decide *asked, uint64_t arrived_ms,
-                              uint64_t now_ms, int64_t now_s, const char **why)
+void local_trust(struct local *local, const struct places *trusted)
+{
+    local->trusted = trusted;
+    local->knows_trusted = true;
+}
+
+/* --- messages --- */
+
+static enum frame_error look_inbound(const struct local *local, struct local_outcome *out,
+                                     const struct frame_decide *asked, uint64_t now_ms)
+{
+    enum frame_error error =
+        decide_inbound(&out->reply, asked, local->users, local->trusted, now_ms, &out->why);
+
+    out->settled = local->knows_trusted || out->reply.would == ACTION_SEND;
+    return error;
+}
+
+/* That keys were looked for and not found, only the daemon can say. */
+static void keys_unknown(struct frame_answer *reply, const struct frame_decide *asked)
+{
+    if (asked->want_keys && strchr(asked->recipient, '@') != NULL)
+        reply->openpgp = reply->smime = MAIL_KEY_UNKNOWN;
+}
+
+static enum frame_error look_outbound(const struct local *local, struct local_outcome *out,
+                                      const struct frame_decide *asked, uint64_t arrived_ms,
+                                      uint64_t now_ms, int64_t now_s)
 {
     const struct table_reader *verdicts = local->verdicts;
     const uint32_t epoch = verdicts != NULL ? table_reader_epoch(verdicts) : 0;
+    struct local_answer *answer = &out->answer;
     enum frame_error error =
-        known_begin(&out->decision, asked, local->users, verdicts, arrived_ms, now_ms, now_s, why);
+        known_begin(&answer->decision, asked, local->users, verdicts, arrived_ms, now_ms, now_s,
+                    &out->why);
 
     if (error != FRAME_ERROR_NONE)
         return error;
-    known_recipient(&out->decision, verdicts, now_ms);
-    known_from_table(&out->known, verdicts, &out->decision, epoch, now_ms);
-    decide_answer(&out->answer, &out->decision, known_verdict(&out->known), out->known.stale,
-                  now_ms);
+    known_recipient(&answer->decision, verdicts, now_ms);
+    known_from_table(&answer->known, verdicts, &answer->decision, epoch, now_ms);
+    decide_answer(&answer->answer, &answer->decision, known_verdict(&answer->known),
+                  answer->known.stale, now_ms);
+    decide_reply(&out->reply, &answer->decision, &answer->answer, known_verdict(&answer->known),
+                 now_ms);
+    out->reply.limited = answer->known.stale || !answer->known.there;
+    keys_unknown(&out->reply, asked);
     return FRAME_ERROR_NONE;
 }
 
-void local_read(struct mxw_decision *decision, const struct local_answer *answer, uint64_t now_ms)
+void local_look(const struct local *local, struct local_outcome *out,
+                const struct frame_decide *asked, uint64_t arrived_ms, uint64_t now_ms,
+                int64_t now_s)
 {
-    struct frame_answer reply;
-
-    decide_reply(&reply, &answer->decision, &answer->answer, known_verdict(&answer->known), now_ms);
-    reply.limited = answer->known.stale || !answer->known.there;
-    reply.from_table = true;
-    decision_read(decision, &reply);
+    out->why = "";
+    out->inbound = asked->inbound;
+    out->settled = false;
+    out->error = asked->inbound ? look_inbound(local, out, asked, now_ms)
+                                : look_outbound(local, out, asked, arrived_ms, now_ms, now_s);
+    if (out->error != FRAME_ERROR_NONE)
+        return;
+    out->reply.from_table = true;
+    decision_read(&out->decision, &out->reply);
 }
 
-bool local_is_enough(const struct local_answer *answer)
+bool local_is_fresh(const struct local_outcome *out)
 {
-    return answer->known.there && !answer->known.stale && answer->answer.would == ACTION_SEND &&
-           !answer->answer.alarm && !answer->decision.want_keys;
+    const struct known *known = &out->answer.known;
+
+    if (out->error != FRAME_ERROR_NONE)
+        return false;
+    return out->inbound ? out->settled : known->there && !known->stale;
+}
+
+bool local_is_enough(const struct local_outcome *out)
+{
+    const struct local_answer *answer = &out->answer;
+
+    if (out->error == FRAME_ERROR_NAME)
+        return true;
+    return local_is_fresh(out) &&
+           (out->inbound || (answer->answer.would == ACTION_SEND && !answer->answer.alarm &&
+                             !answer->decision.want_keys));
+}
+
+bool local_will_do(const struct local_outcome *out, bool enforces)
+{
+    const struct mxw_decision *decision = &out->decision;
+
+    if (out->error != FRAME_ERROR_NONE)
+        return false;
+    return decision->action == MXW_SEND ||
+           (enforces && decision->insecure && decision->policy_kind == MXW_POLICY_TEXT);
+}
+
+/* --- verdicts --- */
+
+bool local_verdict(const struct local *local, struct frame_verdict *reply,
+                   const struct next_hop *next_hop, uint64_t not_before_ms, uint64_t now_ms,
+                   int64_t now_s)
+{
+    const struct table_reader *verdicts = local->verdicts;
+
+    return verdicts != NULL &&
+           verdict_reply_from_table(reply, verdicts, next_hop, table_reader_epoch(verdicts),
+                                    not_before_ms, now_ms, now_s);
 }

@@ -21,27 +21,54 @@ void local_close(struct local *local);
 /* At least every TABLE_REFRESH_MS: so long may a table that has a successor still be read. Costs a
  * handful of system calls. */
 void local_refresh(struct local *local);
+/* Before each question. A daemon that has just started made the next tables: who waits for the
+ * refresh that comes anyway would call it trouble until then. True: they were looked for. Costs two
+ * loads while there are none. */
+bool local_follow(struct local *local);
 
 /* NULL: not there. Valid until the next local_refresh. */
 const struct table_reader *local_users(const struct local *local);
 const struct table_reader *local_verdicts(const struct local *local);
 
-/* What the tables say of one message; kept by the caller. */
+/* Whose word counts for mail that comes in by them (guarantee.trusted_hops); kept by the caller,
+ * NULL: nobody's. Until this is called it is not known here, and only the daemon can refuse. */
+void local_trust(struct local *local, const struct places *trusted);
+
+/* What the tables know of a message that leaves. */
 struct local_answer {
     struct decision decision;
     struct known known;
     struct answer answer;
 };
 
-/* FRAME_ERROR_NONE, or what is wrong with a constant sentence, as the daemon would say it.
- * `arrived_ms`: by which it is judged whether the evidence is fresh; at most now. */
-enum frame_error local_decide(const struct local *local, struct local_answer *out,
-                              const struct frame_decide *asked, uint64_t arrived_ms,
-                              uint64_t now_ms, int64_t now_s, const char **why);
-/* The same as the daemon's answer would be. */
-void local_read(struct mxw_decision *decision, const struct local_answer *answer, uint64_t now_ms);
-/* Nothing that the daemon could say would be of use: the evidence is as fresh as was asked for, the
- * mail may go, and there is nothing that an administrator must be told. */
-bool local_is_enough(const struct local_answer *answer);
+/* What the tables say of one message; kept by the caller. */
+struct local_outcome {
+    enum frame_error error;     /* FRAME_ERROR_NONE: `reply` and `decision` are good */
+    const char *why;            /* a constant sentence, as the daemon would say it; "" */
+    bool inbound, settled;      /* of mail that comes in: whether the daemon could say otherwise */
+    struct local_answer answer; /* of mail that leaves */
+    struct frame_answer reply;  /* the same as the daemon's would be */
+    struct mxw_decision decision;
+};
+
+/* `arrived_ms`: by which it is judged whether the evidence is fresh; at most now. */
+void local_look(const struct local *local, struct local_outcome *out,
+                const struct frame_decide *asked, uint64_t arrived_ms, uint64_t now_ms,
+                int64_t now_s);
+/* Nothing that the daemon could say would be of use: not a name; or the evidence is as fresh as was
+ * asked for, the mail may go, and there is nothing that an administrator must be told. */
+bool local_is_enough(const struct local_outcome *out);
+/* The evidence is as fresh as was asked for: the daemon would decide the same, by the same. */
+bool local_is_fresh(const struct local_outcome *out);
+/* Nobody who could tell more is there: good enough to go on with? It is where mail may go, under
+ * its policy (law 1); also where mail would be stopped for want of security, and who asks enforces
+ * the policy at the delivery (`enforces`). */
+bool local_will_do(const struct local_outcome *out, bool enforces);
+
+/* The verdict of a next hop, as the daemon would tell it; false: not as fresh as was asked for, or
+ * nothing is known. `not_before_ms` 0: whatever is still good. */
+bool local_verdict(const struct local *local, struct frame_verdict *reply,
+                   const struct next_hop *next_hop, uint64_t not_before_ms, uint64_t now_ms,
+                   int64_t now_s);
 
 #endif

@@ -8,6 +8,7 @@
 #include "ipc/decide/decide.h"
 
 #include "engine/names/mail_address.h"
+#include "ipc/decide/verdict_reply.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -47,15 +48,6 @@ static uint64_t window_not_before(const struct decision *decision, uint64_t arri
     if (window_ms == UINT64_MAX)
         return 0;
     return arrived_ms > window_ms ? arrived_ms - window_ms : 1;
-}
-
-static uint64_t asked_not_before(const struct frame_decide *asked, uint64_t arrived_ms)
-{
-    if (asked->freshness == FRESHNESS_LIVE)
-        return arrived_ms;
-    if (asked->freshness == FRESHNESS_MAX_AGE)
-        return arrived_ms > asked->max_age_ms ? arrived_ms - asked->max_age_ms : 1;
-    return 0;
 }
 
 bool decide_address(char ascii[FRAME_ADDRESS_MAX], const char *address)
@@ -123,8 +115,9 @@ enum frame_error decide_demand(struct decision *decision, const struct frame_dec
 {
     const enum frame_error error = sender_read(decision, asked, users, now_ms, why);
 
-    decision->not_before_ms = asked->own_freshness ? asked_not_before(asked, arrived_ms)
-                                                   : window_not_before(decision, arrived_ms);
+    decision->not_before_ms =
+        asked->own_freshness ? question_not_before(asked->freshness, asked->max_age_ms, arrived_ms)
+                             : window_not_before(decision, arrived_ms);
     return error;
 }
 

@@ -15,7 +15,6 @@
 #include "engine/base/check.h"
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
-#include "ipc/client/decision.h"
 #include "shm/freshness.h"
 
 #include <string.h>
@@ -201,51 +200,26 @@ static void question_answer(struct gate *gate, struct question *question,
 /* --- what the tables know --- */
 
 struct from_tables {
-    struct local_answer local;
-    struct mxw_decision decision;
+    struct local_outcome local;
     struct outcome outcome;
-    bool good; /* there is a decision */
 };
 
 static void tables_look(struct gate *gate, const struct ask *ask, uint64_t arrived_ms,
                         struct from_tables *from)
 {
-    const struct frame_decide *asked = &ask->asked;
-    const char *why = "";
-    enum frame_error error;
+    struct local_outcome *local = &from->local;
 
-    from->outcome = (struct outcome){0};
-    if (asked->inbound) {
-        struct frame_answer reply;
-
-        error = decide_inbound(&reply, asked, local_users(gate->local), gate->options->trusted,
-                               gate->now_ms, &why);
-        if (error == FRAME_ERROR_NONE)
-            decision_read(&from->decision, &reply);
-    } else {
-        error = local_decide(gate->local, &from->local, asked, arrived_ms, gate->now_ms,
-                             gate->now_s, &why);
-        if (error == FRAME_ERROR_NONE)
-            local_read(&from->decision, &from->local, gate->now_ms);
-    }
-    from->good = error == FRAME_ERROR_NONE;
-    from->outcome.why = why;
-    from->outcome.invalid = error == FRAME_ERROR_NAME;
-    from->outcome.decision = from->good ? &from->decision : NULL;
+    local_look(gate->local, local, &ask->asked, arrived_ms, gate->now_ms, gate->now_s);
+    from->outcome = (struct outcome){
+        .decision = local->error == FRAME_ERROR_NONE ? &local->decision : NULL,
+        .invalid = local->error == FRAME_ERROR_NAME,
+        .why = local->why,
+    };
 }
 
-/* A daemon that has just started made the next tables: who waits for the refresh that comes anyway
- * would call it trouble until then. Once for each: afterwards they are the next ones. */
 static void tables_of_now(struct gate *gate)
 {
-    const struct table_reader *verdicts = local_verdicts(gate->local);
-    const struct table_reader *users = local_users(gate->local);
-
-    if ((verdicts == NULL || !table_reader_is_over(verdicts)) &&
-        (users == NULL || !table_reader_is_over(users)))
-        return;
-    local_refresh(gate->local);
-    gate->moved++;
+    gate->moved += local_follow(gate->local);
 }
 
 const struct table_reader *asking_users(struct gate *gate)
@@ -261,29 +235,12 @@ static void ask_tables(struct gate *gate, const struct ask *ask, uint64_t arrive
     tables_look(gate, ask, arrived_ms, from);
 }
 
-static bool tables_are_enough(const struct ask *ask, const struct from_tables *from)
-{
-    return from->outcome.invalid ||
-           (from->good && (ask->asked.inbound || local_is_enough(&from->local)));
-}
-
 /* Somebody who could tell more was asked in vain, or not at all. */
 static void in_trouble(struct gate *gate, struct from_tables *from, const char *why)
 {
     from->outcome.trouble = true;
     from->outcome.why = why;
     counter_add(&gate->counts.trouble, 1);
-}
-
-/* Nobody who could tell more is there: good enough to go on with? Also if mail would be stopped for
- * want of security, where a policy is asked for: it enforces the demand at the delivery. */
-static bool tables_will_do(const struct ask *ask, const struct from_tables *from)
-{
-    const struct mxw_decision *decision = &from->decision;
-
-    return from->good &&
-           (decision->action == MXW_SEND ||
-            (ask->is_policy && decision->insecure && decision->policy_kind == MXW_POLICY_TEXT));
 }
 
 /* --- the daemon --- */
@@ -397,8 +354,9 @@ void asking_answer(struct gate *gate, struct stream *stream, const struct ask *a
     if (ask->is_policy)
         mark_take(&mark, gate, &ask->asked);
     tables_look(gate, ask, gate->now_ms, &from);
-    enough = tables_are_enough(ask, &from);
-    if (!enough && !ask->at_once && (link_is_up(gate->link) || !tables_will_do(ask, &from))) {
+    enough = local_is_enough(&from.local);
+    if (!enough && !ask->at_once &&
+        (link_is_up(gate->link) || !local_will_do(&from.local, ask->is_policy))) {
         ask_and_wait(gate, stream, ask, &from);
         return;
     }
@@ -408,9 +366,9 @@ void asking_answer(struct gate *gate, struct stream *stream, const struct ask *a
             in_trouble(gate, &from, AWAY);
     }
     counter_add(&gate->counts.from_table, 1);
-    asking_say(
-        gate, stream, reply,
-        render(gate, &now, &from.outcome, enough && from.good ? &from.local : NULL, &mark, reply));
+    asking_say(gate, stream, reply,
+               render(gate, &now, &from.outcome,
+                      enough && !from.outcome.invalid ? &from.local.answer : NULL, &mark, reply));
 }
 
 /* --- answers, or none --- */
@@ -421,7 +379,7 @@ static void answer_from_tables(struct gate *gate, struct question *question, con
     struct from_tables from;
 
     ask_tables(gate, &question->ask, question->arrived_ms, &from);
-    if (!tables_are_enough(&question->ask, &from))
+    if (!local_is_enough(&from.local))
         in_trouble(gate, &from, why);
     question_answer(gate, question, &from.outcome);
 }
@@ -479,9 +437,9 @@ static void link_lost(void *context)
         if (question->answered)
             continue;
         ask_tables(gate, &question->ask, question->arrived_ms, &from);
-        if (!tables_will_do(&question->ask, &from))
+        if (!local_will_do(&from.local, question->ask.is_policy))
             continue;
-        if (!tables_are_enough(&question->ask, &from))
+        if (!local_is_enough(&from.local))
             in_trouble(gate, &from, AWAY);
         question_answer(gate, question, &from.outcome);
     }

@@ -191,6 +191,8 @@ static int open_parts(struct gate *gate)
 
     owner.context = gate;
     if (error == 0)
+        local_trust(gate->local, gate->options->trusted);
+    if (error == 0)
         error = recent_create(&gate->recent, GATE_RECENT, gate->options->steady_ms);
     if (error == 0)
         error = deliveries_create(&gate->deliveries);

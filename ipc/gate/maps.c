@@ -228,15 +228,14 @@ static bool is_final(struct gate *gate, const struct delivery *delivery,
                      struct mxw_decision *decision)
 {
     struct frame_decide asked = {0}; /* what is only observed returns nothing */
-    struct local_answer local;
-    const char *why;
+    struct local_outcome local;
 
     snprintf(asked.recipient, sizeof asked.recipient, "%s", delivery->next_hop);
     snprintf(asked.profile, sizeof asked.profile, "%s", delivery->profile);
-    if (local_decide(gate->local, &local, &asked, delivery->asked_ms, gate->now_ms, gate->now_s,
-                     &why) != FRAME_ERROR_NONE)
+    local_look(gate->local, &local, &asked, delivery->asked_ms, gate->now_ms, gate->now_s);
+    if (local.error != FRAME_ERROR_NONE)
         return false;
-    local_read(decision, &local, gate->now_ms);
+    *decision = local.decision;
     return decision->action == MXW_STOP && decision->insecure;
 }
 

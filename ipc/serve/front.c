@@ -25,8 +25,8 @@
 #include "engine/base/log.h"
 #include "engine/loop/mailbox.h"
 #include "engine/loop/pool.h"
+#include "ipc/decide/verdict_reply.h"
 #include "ipc/serve/explain.h"
-#include "ipc/serve/reply.h"
 #include "ipc/serve/status.h"
 #include "ipc/wire/version.h"
 #include "shm/writer.h"
@@ -45,11 +45,7 @@
 
 static uint64_t not_before(const struct frame_question *asked, uint64_t arrived_ms)
 {
-    if (asked->freshness == FRESHNESS_LIVE)
-        return arrived_ms;
-    if (asked->freshness == FRESHNESS_MAX_AGE)
-        return arrived_ms > asked->max_age_ms ? arrived_ms - asked->max_age_ms : 1;
-    return 0;
+    return question_not_before(asked->freshness, asked->max_age_ms, arrived_ms);
 }
 
 static enum priority priority_of(const struct frame_question *asked)
@@ -71,20 +67,13 @@ static bool answer_from_table(struct front *front, struct native_client *client,
                               const struct frame *frame, const struct next_hop *next_hop,
                               uint64_t not_before_ms)
 {
-    char text[NEXT_HOP_TEXT_MAX];
     struct frame_verdict reply;
-    struct verdict verdict = {0}; /* a record does not hold all of it */
-    struct table_key key;
-    uint64_t now_ms = clock_boot_ms();
 
     if (!front->table || frame->kind != FRAME_CHECK ||
-        !table_key_make(&key, text, next_hop_text(next_hop, text)) ||
-        table_read(front->table, &key, now_ms, &verdict) != TABLE_HIT ||
-        !verdict_serves_now(&verdict, engine_config_epoch(front->engine), not_before_ms, now_ms))
+        !verdict_reply_from_table(&reply, front->table, next_hop,
+                                  engine_config_epoch(front->engine), not_before_ms,
+                                  clock_boot_ms(), clock_wall_s()))
         return false;
-    reply_verdict(&reply, next_hop, &verdict, now_ms);
-    reply.from_table = true;
-    reply.ended_wall_s = clock_wall_s() - (int64_t)((now_ms - verdict.began_ms) / 1000);
     counter_add(&front->counts.questions, 1);
     counter_add(&front->counts.from_table, 1);
     put(front, client, FRAME_VERDICT, frame->id, &reply);
