@@ -12,6 +12,9 @@
 #include "ipc/client/mxward.h"
 #include "ipc/decide/known.h"
 
+/* What the sender of mail is told when nobody can tell. */
+#define LOCAL_AWAY "mxward is away, and what it left behind is not enough; ask again in a moment"
+
 struct local;
 
 /* `directory`: that of the daemon (daemon.run_directory). 0 or -ENOMEM; that there are no tables

@@ -1,19 +1,37 @@
 /*
- * mxward.h - asking mxward, for C and C++.
+ * mxward.h - asking mxward, for C and C++. The manual is libmxward(3).
  *
- * A handle is one connection to the daemon's native socket. It belongs to one thread at a time;
- * open as many as you like. Nothing is global. A handle connects when it is first needed, and again
- * after the daemon went away; a call fails with a status, and mxw_reason says in a sentence what
- * happened and what to do.
+ * A handle reads the daemon's tables in shared memory, and has one connection to its native socket.
+ * What the table knows, as fresh as is asked for, is answered from it: no system call, no wait.
+ * Else the daemon is asked; and if it is away, or silent, the answer is what the table knows, as
+ * far as that is fresh enough or the mail may go under a policy that enforces the demand. What is
+ * left is not known: temporary, never "send" and never "bounce".
  *
- * One question at a time:          Many at once:
+ * One message at a time:           Many at once, one call:
  *
- *   mxw_open(&m, NULL);              for (...) mxw_send(m, &question[i], &id);
- *   mxw_check(m, &question,          while (mxw_outstanding(m) > 0)
- *             &verdict, 5000);           if (mxw_receive(m, &result, 1000) == MXW_OK) ...
- *   mxw_close(m);
+ *   mxw_open(&m, NULL);              mxw_decide_many(m, messages, count, 5000,
+ *   mxw_decide(m, &message,                          answer, context);
+ *              &decision, 5000);
+ *   mxw_close(m);                  Event loops: mxw_start.
  *
- * Structs begin with their size, so both sides may grow: set it with the MXW_…_INIT macros.
+ * The handle connects when the daemon is first needed, and again after it went away. A call that
+ * fails has a status, and mxw_reason says in a sentence what happened and what to do.
+ *
+ * THREADS. Nothing is global. A handle belongs to one thread at a time; open as many as you like.
+ * Different handles never wait for each other.
+ *
+ * FORK. After fork a handle may be used on both sides, and closed on both. The connection, and what
+ * is outstanding on it, stays with the process that made it; another process connects anew when it
+ * first needs to, and shares with the other only the table, which nobody writes to. The child of a
+ * program with several threads may use handles that no other thread was inside of at the fork. A
+ * child made by vfork or clone(CLONE_VM) must not use one.
+ *
+ * LAYOUT. Structs of the caller begin with their size: set it, and every default, with the
+ * MXW_…_INIT macros. They only grow at the end. Structs that the library fills have room for later
+ * fields (`reserved`, 0 until then). So a program runs with every later libmxward.so.0, and with an
+ * earlier one as long as it uses nothing that is newer (else MXW_USAGE). Numbers of later daemons
+ * that this library does not know are told as "?", and an action that it does not know as "defer".
+ * A table that a later daemon writes in another way is not read: then the daemon is asked.
  */
 #ifndef MXWARD_CLIENT_MXWARD_H
 #define MXWARD_CLIENT_MXWARD_H
@@ -24,6 +42,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 #define MXW_STANDARD_SOCKET "/run/mxward/mxward.sock"
 
@@ -63,11 +82,15 @@ struct mxw_options {
     size_t size;
     const char *socket;  /* NULL: MXW_STANDARD_SOCKET */
     const char *program; /* who asks, for the daemon's log; may be NULL */
-    int connect_ms;      /* for the connection and the first greeting; 0: 5000 */
+    /* Folder of the tables (daemon.run_directory); NULL: the one that the socket is in; "": none,
+     * then only the daemon answers. A table that is not there, or may not be read, is no error. */
+    const char *tables;
+    int connect_ms; /* for the connection and the first greeting, at most; 0: 5000 */
+    int reserved;   /* 0 */
 };
-#define MXW_OPTIONS_INIT                          \
-    {                                             \
-        sizeof(struct mxw_options), NULL, NULL, 0 \
+#define MXW_OPTIONS_INIT                                   \
+    {                                                      \
+        sizeof(struct mxw_options), NULL, NULL, NULL, 0, 0 \
     }
 
 struct mxw_question {
@@ -95,7 +118,7 @@ struct mxw_verdict {
     const char *conclusion_name; /* definite inconclusive temporary undeliverable */
     const char *enforce_name;    /* nothing encrypt dane dane-only secure … */
     char cause_name[64];
-    uint32_t flags;       /* VERDICT_* of shm/verdict.h; mxw_flag_name tells their names */
+    uint32_t flags;       /* mxw_flag_name tells their names */
     uint16_t tls_version; /* 0x0304 is TLSv1.3; 0: none */
     const char *tls_name;
     unsigned hosts, hosts_good, smtp_code;
@@ -110,6 +133,7 @@ struct mxw_verdict {
     char policy[768];     /* for Postfix; "" when there is none to give */
     int limited;          /* not as fresh as asked: the politeness budget is spent */
     int from_table;
+    uint64_t reserved[16];
 };
 
 /* --- one message to one recipient: may it leave, and how? --- */
@@ -200,21 +224,25 @@ struct mxw_decision {
     int insecure;                          /* `would`: because a demand is seen not to be met */
     int openpgp, smime;                    /* enum mxw_key */
     const char *openpgp_name, *smime_name; /* not-asked none present unknown */
+    uint64_t reserved[16];
 };
 
 struct mxw_result {
     size_t size;
     uint64_t id; /* as mxw_send gave it */
-    int status;  /* MXW_OK: verdict or decision is filled; else `sentence` says why */
+    /* MXW_OK: verdict or decision is filled. Else `sentence` says why, and `decision` is temporary
+     * ("defer", 451). */
+    int status;
     uint32_t retry_ms;
     char sentence[512]; /* also of an observation that is taken: what was taken of it */
     struct mxw_verdict verdict;
-    int decided; /* not 0: it answers mxw_send_message */
+    int decided; /* not 0: it answers a message */
+    int taken;   /* not 0: it answers mxw_send_observation, and there is neither of them */
     struct mxw_decision decision;
-    int taken; /* not 0: it answers mxw_send_observation, and there is neither of them */
+    uint64_t reserved[16];
 };
 
-struct mxw_daemon { /* what the daemon told about itself */
+struct mxw_daemon { /* what the daemon told about itself; grows at the end */
     size_t size;
     char version[64];
     uint32_t rights;   /* enum mxw_right, added */
@@ -230,9 +258,12 @@ void mxw_close(struct mxw *handle); /* NULL is fine */
 int mxw_connect(struct mxw *handle);
 /*
  * For event loops: connects without waiting for the daemon's welcome. From then on nothing of this
- * handle waits: mxw_send and mxw_send_message give MXW_FULL where they would, and mxw_receive is
- * called with wait_ms 0 when mxw_descriptor is readable; while nothing is outstanding, mxw_process
- * is, which is MXW_OK as long as the daemon is there. Is it lost, start it again when you like.
+ * handle waits: mxw_send and mxw_send_message give MXW_FULL where they would. Answers are taken by
+ * mxw_receive with wait_ms 0 until MXW_TIMEOUT, when mxw_descriptor is readable, and when mxw_ready
+ * says after sending that some are there already (from the table, which no descriptor tells of).
+ * While nothing is outstanding, mxw_process is called when the descriptor is readable; it is MXW_OK
+ * as long as the daemon is there. Is it lost, start it again when you like: until then messages are
+ * answered from the table, or not taken.
  */
 int mxw_start(struct mxw *handle);
 int mxw_process(struct mxw *handle);
@@ -243,7 +274,8 @@ const char *mxw_status_name(int status);
 const char *mxw_flag_name(unsigned index, uint32_t *bit);     /* index 0, 1, …; NULL: no more */
 const struct mxw_daemon *mxw_about(const struct mxw *handle); /* after a connection */
 
-/* One question, and waits. Reconnects once if the daemon was restarted meanwhile. */
+/* One question, and waits. From the table if its verdict is as fresh as is asked for, also while
+ * the daemon is away; else the daemon's. Reconnects once if it was restarted meanwhile. */
 int mxw_check(struct mxw *handle, const struct mxw_question *question, struct mxw_verdict *verdict,
               int wait_ms);
 
@@ -254,6 +286,8 @@ int mxw_receive(struct mxw *handle, struct mxw_result *result, int wait_ms);
 /* Questions are sent some together, at the latest by mxw_receive, or here. */
 int mxw_flush(struct mxw *handle);
 unsigned mxw_outstanding(const struct mxw *handle);
+/* Of them, those whose answers are here already: mxw_receive gives one without waiting. */
+unsigned mxw_ready(const struct mxw *handle);
 /* For poll, after mxw_flush: the socket, or -1. Readable: mxw_receive with wait_ms 0, until
  * MXW_TIMEOUT. */
 int mxw_descriptor(const struct mxw *handle);
@@ -265,10 +299,37 @@ typedef int mxw_answer(void *context, size_t place, const struct mxw_result *res
 int mxw_check_many(struct mxw *handle, const struct mxw_question *questions, size_t count,
                    unsigned window, int wait_ms, mxw_answer *answer, void *context);
 
-/* The same for messages: one, or many by mxw_send_message and mxw_receive. */
+/*
+ * One message to one recipient, and waits, `wait_ms` at most; 0: the table alone, without asking
+ * anybody (also while questions are outstanding). The decision is filled whatever the status is:
+ *
+ * MXW_OK: to be done. `from_table` and `limited` say what it rests on.
+ * MXW_INVALID: not an address, next hop or profile: final.
+ * Else: nobody could tell, and it is the status of who was asked. The decision is temporary:
+ * "defer", 451 and 4.x.x, with a text that says why. Never send or bounce mail for it.
+ *
+ * While the daemon is away the table decides as the daemon would as long as its evidence is as
+ * fresh as is asked for. What is older stops nobody: mail is sent under a policy that enforces the
+ * demand (`limited`), where there is one. Of a daemon that does not answer no call waits more than
+ * once a second, if the table has an answer.
+ */
 int mxw_decide(struct mxw *handle, const struct mxw_message *message, struct mxw_decision *decision,
                int wait_ms);
+/* Without waiting; answered by mxw_receive, also if the table has answered. While the daemon is
+ * away: as mxw_decide, or the status of who was asked, and nothing is outstanding. A daemon's
+ * answer that is not MXW_OK is not made good by the table: mxw_decide with wait_ms 0 does that. */
 int mxw_send_message(struct mxw *handle, const struct mxw_message *message, uint64_t *id);
+
+/*
+ * One message each to up to MXW_MANY recipients, in one call, `wait_ms` at most for all. Those that
+ * the table knows are answered first, without the daemon; the others are asked for at once.
+ * `answer` is called exactly once for each, with its place in the array and what mxw_decide would
+ * give (status and decision of the result), before the call returns MXW_OK. It must not use the
+ * handle; returning other than 0 stops, and is returned negated: the rest is not told.
+ */
+#define MXW_MANY 500
+int mxw_decide_many(struct mxw *handle, const struct mxw_message *messages, size_t count,
+                    int wait_ms, mxw_answer *answer, void *context);
 
 /* Documents: the text (NUL-terminated) is the handle's, valid until the next call. JSON, but for
  * mxw_config. None of these while questions are outstanding. */
@@ -281,10 +342,11 @@ int mxw_daemon_status(struct mxw *handle, const char **text, size_t *length, int
 /* `sample` not 0: a commented file of all settings instead of those in force. Administrators. */
 int mxw_config(struct mxw *handle, int sample, const char **text, size_t *length, int wait_ms);
 /* Accounts, memory, rules, report. `text` is JSON, or empty where nothing is asked for; mxw_reason
- * has the daemon's sentence then. The right needed is said at ORDER_* in ipc/wire/frame.h. */
+ * has the daemon's sentence then. Which orders there are, and the right each needs, is in
+ * mxward-socket(7). */
 struct mxw_order {
     size_t size;
-    int order;        /* enum frame_order */
+    int order;        /* its number in mxward-socket(7) */
     const char *name; /* account, domain, or "[host]" */
     const char *domain, *profile;
     int level;
@@ -331,6 +393,7 @@ int mxw_send_observation(struct mxw *handle, const struct mxw_observation *obser
 /* MXW_OK or MXW_REFUSED; mxw_reason has the daemon's sentence in both cases. Administrators. */
 int mxw_reload(struct mxw *handle, int wait_ms);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -20,7 +20,6 @@
 #include <string.h>
 
 #define NO_ROOM "too many questions wait at mxward-gate; ask again in a moment"
-#define AWAY    "mxward is away, and what it left behind is not enough; ask again in a moment"
 
 /* --- answers in order --- */
 
@@ -363,7 +362,7 @@ void asking_answer(struct gate *gate, struct stream *stream, const struct ask *a
     if (!enough) {
         ask_in_passing(gate, ask);
         if (!ask->at_once)
-            in_trouble(gate, &from, AWAY);
+            in_trouble(gate, &from, LOCAL_AWAY);
     }
     counter_add(&gate->counts.from_table, 1);
     asking_say(gate, stream, reply,
@@ -440,7 +439,7 @@ static void link_lost(void *context)
         if (!local_will_do(&from.local, question->ask.is_policy))
             continue;
         if (!local_is_enough(&from.local))
-            in_trouble(gate, &from, AWAY);
+            in_trouble(gate, &from, LOCAL_AWAY);
         question_answer(gate, question, &from.outcome);
     }
 }
@@ -458,5 +457,5 @@ void asking_due(struct gate *gate, struct wheel_timer *timer)
     counter_add(&gate->counts.late, 1);
     if (question->sent && gate->now_ms < timer->due_ms + GATE_LATE_MS)
         link_is_silent(gate->link);
-    answer_from_tables(gate, question, AWAY);
+    answer_from_tables(gate, question, LOCAL_AWAY);
 }

@@ -189,6 +189,7 @@ int link_create(struct link **out, struct ring *ring, struct wheel *wheel, const
         return -ENOMEM;
     options.socket = socket;
     options.program = "mxward-gate";
+    options.tables = ""; /* the gate has them itself (asking.c) */
     status = mxw_open(&link->mxw, &options);
     if (status != MXW_OK) {
         free(link);

@@ -62,6 +62,7 @@ int ask_prepare(const struct invocation *invocation, struct mxw **handle)
 
     options.socket = ask_socket(invocation);
     options.program = "mxwardctl";
+    options.tables = ""; /* what the daemon says */
     status = mxw_open(handle, &options);
     if (status != MXW_OK) {
         fprintf(stderr, "mxwardctl: %s\n",

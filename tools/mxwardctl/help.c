@@ -65,6 +65,7 @@ int version_run(const struct invocation *invocation)
         return DONE;
     options.socket = ask_socket(invocation);
     options.program = "mxwardctl";
+    options.tables = ""; /* what the daemon says */
     options.connect_ms = 1000;
     if (mxw_open(&handle, &options) != MXW_OK)
         return DONE;

@@ -445,6 +445,7 @@ static void look_at_profiles(const struct invocation *invocation, struct postfix
 
     options.socket = ask_socket(invocation);
     options.program = "mxwardctl";
+    options.tables = ""; /* what the daemon says */
     options.connect_ms = POSTFIX_ASK_MS;
     if (mxw_open(&handle, &options) != MXW_OK)
         return;

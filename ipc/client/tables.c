@@ -1,0 +1,243 @@
+/*
+ * tables.c - what a handle answers from the tables: see mxward.h. The rules of when they are
+ * enough, and when they will do, are local.h's; here is the order in which table and daemon are
+ * asked.
+ *
+ * Failure: what is wrong with the tables is as if there were none; the daemon is asked.
+ */
+#include "ipc/client/handle.h"
+
+#include "ipc/decide/verdict_reply.h"
+
+#include <string.h>
+#include <time.h>
+
+uint64_t tables_now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static int64_t wall_s(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    return t.tv_sec;
+}
+
+/* Off the hot path, once a second at most: a program that does not ask needs no tables. */
+static void tables_follow(struct mxw *m, uint64_t now_ms)
+{
+    if (now_ms - m->looked_ms < TABLES_REFRESH_MS && !local_follow(m->local))
+        return;
+    if (now_ms - m->looked_ms >= TABLES_REFRESH_MS)
+        local_refresh(m->local);
+    m->looked_ms = now_ms;
+}
+
+bool tables_look(struct mxw *m, struct local_outcome *out, const struct frame_decide *asked,
+                 uint64_t arrived_ms)
+{
+    const uint64_t now_ms = tables_now_ms();
+
+    if (!m->local)
+        return false;
+    tables_follow(m, now_ms);
+    local_look(m->local, out, asked, arrived_ms, now_ms, wall_s());
+    return true;
+}
+
+bool tables_stand(const struct local_outcome *out)
+{
+    return local_is_enough(out) || local_is_fresh(out) || local_will_do(out, false);
+}
+
+bool tables_silent(const struct mxw *m, int64_t now_ms)
+{
+    return now_ms < m->silent_ms;
+}
+
+int tables_give(struct mxw *m, const struct local_outcome *out, struct mxw_decision *decision)
+{
+    if (out->error == FRAME_ERROR_NONE) {
+        *decision = out->decision;
+        return MXW_OK;
+    }
+    decision_temporary(decision, out->why);
+    return handle_fail(m, MXW_INVALID, "%s", out->why);
+}
+
+int tables_instead(struct mxw *m, struct mxw_decision *decision, const struct frame_decide *asked,
+                   uint64_t arrived_ms, int status, const char *why)
+{
+    struct local_outcome out;
+
+    if (!tables_look(m, &out, asked, arrived_ms)) {
+        decision_temporary(decision, why);
+        return status;
+    }
+    if (tables_stand(&out))
+        return tables_give(m, &out, decision);
+    if (out.error == FRAME_ERROR_NONE && out.decision.action == MXW_DEFER)
+        *decision = out.decision; /* its text says more than that we were away */
+    else
+        decision_temporary(decision, why);
+    return status;
+}
+
+void tables_deadline(struct frame_decide *asked, int64_t left_ms)
+{
+    if (asked->deadline_ms == 0 && left_ms > 0 && left_ms < DAEMON_DEADLINE_MS)
+        asked->deadline_ms = (uint32_t)(left_ms - left_ms / 8);
+}
+
+/* --- one message --- */
+
+/* What the daemon says; MXW_OK, MXW_INVALID, or why it says nothing. */
+static int decide_ask(struct mxw *m, struct frame_decide *asked, struct mxw_result *result,
+                      int64_t until_ms)
+{
+    int status;
+
+    tables_deadline(asked, until_ms - handle_now_ms());
+    result->sentence[0] = 0;
+    status = handle_ask(m, FRAME_DECIDE, asked, result, until_ms);
+    if (handle_is_trouble(status) && result->sentence[0] == 0 && handle_now_ms() >= until_ms)
+        m->silent_ms = until_ms + SILENCE_MS;
+    return status;
+}
+
+int mxw_decide(struct mxw *m, const struct mxw_message *message, struct mxw_decision *decision,
+               int wait_ms)
+{
+    const uint64_t arrived_ms = tables_now_ms();
+    const int64_t begun_ms = wait_ms > 0 ? handle_now_ms() : 0;
+    struct mxw_result result = {.size = sizeof result};
+    struct local_outcome out;
+    struct frame_decide asked;
+    bool known;
+    int status = message_encode(m, &asked, message);
+
+    if (status != MXW_OK) {
+        decision_temporary(decision, m->reason);
+        return status;
+    }
+    known = tables_look(m, &out, &asked, arrived_ms);
+    if (known && (local_is_enough(&out) ||
+                  (wait_ms > 0 && tables_silent(m, begun_ms) && tables_stand(&out))))
+        return tables_give(m, &out, decision);
+    if (wait_ms <= 0) {
+        status = handle_fail(m, MXW_TIMEOUT, "the daemon was not to be asked");
+        return tables_instead(m, decision, &asked, arrived_ms, status, LOCAL_AWAY);
+    }
+    handle_own(m);
+    status = decide_ask(m, &asked, &result, begun_ms + wait_ms);
+    if (status == MXW_OK)
+        *decision = result.decision;
+    else if (handle_is_trouble(status))
+        status = tables_instead(m, decision, &asked, arrived_ms, status,
+                                result.sentence[0] ? result.sentence : LOCAL_AWAY);
+    else
+        decision_temporary(decision, m->reason);
+    return status;
+}
+
+/* --- one next hop --- */
+
+static bool check_table(struct mxw *m, const struct frame_question *asked,
+                        const struct next_hop *next_hop, struct frame_verdict *reply)
+{
+    const uint64_t now_ms = tables_now_ms();
+
+    if (!m->local)
+        return false;
+    tables_follow(m, now_ms);
+    return local_verdict(m->local, reply, next_hop,
+                         question_not_before(asked->freshness, asked->max_age_ms, now_ms), now_ms,
+                         wall_s());
+}
+
+int mxw_check(struct mxw *m, const struct mxw_question *question, struct mxw_verdict *verdict,
+              int wait_ms)
+{
+    struct mxw_result result = {.size = sizeof result};
+    struct frame_question asked;
+    struct frame_verdict reply;
+    struct next_hop next_hop;
+    int status = question_encode(m, &asked, &next_hop, question);
+
+    if (status != MXW_OK)
+        return status;
+    if (check_table(m, &asked, &next_hop, &reply)) {
+        verdict_read(verdict, &reply);
+        return MXW_OK;
+    }
+    handle_own(m);
+    status = handle_ask(m, FRAME_CHECK, &asked, &result, handle_now_ms() + wait_ms);
+    if (status == MXW_OK)
+        *verdict = result.verdict;
+    return status;
+}
+
+/* --- without waiting --- */
+
+/* As if it had come from the daemon. */
+static int ready_put(struct mxw *m, uint8_t kind, const void *reply, uint64_t *id)
+{
+    size_t size;
+
+    if (m->ready_start > 0) {
+        memmove(m->ready, m->ready + m->ready_start, m->ready_end - m->ready_start);
+        m->ready_end -= m->ready_start;
+        m->ready_start = 0;
+    }
+    size = frame_encode(m->ready + m->ready_end, READY_BYTES - m->ready_end, kind, 0, m->next_id,
+                        reply);
+    if (size == 0)
+        return handle_fail(m, MXW_FULL, "answers must be received before more can be sent");
+    m->ready_end += (uint32_t)size;
+    m->ready_count++;
+    m->outstanding++;
+    *id = m->next_id++;
+    return MXW_OK;
+}
+
+int mxw_send(struct mxw *m, const struct mxw_question *question, uint64_t *id)
+{
+    struct frame_question asked;
+    struct frame_verdict reply;
+    struct next_hop next_hop;
+    int status = question_encode(m, &asked, &next_hop, question);
+
+    if (status != MXW_OK)
+        return status;
+    handle_own(m);
+    if (check_table(m, &asked, &next_hop, &reply))
+        return ready_put(m, FRAME_VERDICT, &reply, id);
+    return handle_send(m, FRAME_CHECK, &asked, id, handle_now_ms() + m->connect_ms);
+}
+
+int mxw_send_message(struct mxw *m, const struct mxw_message *message, uint64_t *id)
+{
+    const int64_t now_ms = handle_now_ms();
+    struct local_outcome out;
+    struct frame_decide asked;
+    bool known, stands;
+    int status = message_encode(m, &asked, message);
+
+    if (status != MXW_OK)
+        return status;
+    handle_own(m);
+    known = tables_look(m, &out, &asked, tables_now_ms());
+    if (known && out.error == FRAME_ERROR_NAME)
+        return handle_fail(m, MXW_INVALID, "%s", out.why);
+    stands = known && tables_stand(&out);
+    if (known && (local_is_enough(&out) || (stands && tables_silent(m, now_ms))))
+        return ready_put(m, FRAME_ANSWER, &out.reply, id);
+    status = handle_send(m, FRAME_DECIDE, &asked, id, now_ms + m->connect_ms);
+    return stands && handle_is_trouble(status) ? ready_put(m, FRAME_ANSWER, &out.reply, id)
+                                               : status;
+}
