@@ -63,12 +63,12 @@ FUZZ     := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuz
 BENCHES  := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*_bench.c))
 FARM     := $(if $(wildcard tests/farm/*.c),$(BUILD)/tests/farm/farm)
 
-.PHONY: all programs tests farm demo check torture-store check-unit check-plays check-fuzz check-lab \
+.PHONY: all programs library tests farm demo check torture-store check-unit check-plays check-fuzz check-lab \
         check-asan check-tsan lint fuzz fuzz-build fuzz-targets bench bench-planted coverage install clean \
         FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
-all: programs
+all: programs library
 programs: $(PROGRAMS)
 tests: $(TESTS) $(PLAYS)
 farm: $(FARM)
@@ -96,6 +96,38 @@ link = $(if $(filter 0,$(V)),@echo "  link  $@" &&) $(CC) $(CFLAGS) $(LDFLAGS) -
 .SECONDEXPANSION:
 $(PROGRAMS): $(BUILD)/%: $(BUILD)/tools/%.o $$(call object,$$(wildcard tools/%/*.c)) $(archives)
 	$(link) $(LDLIBS) $(if $(filter %/mxwardctl,$@),-ljansson) $(ALLOCATOR)
+
+# libmxward, for programs of others: shared and static from one object, in which nothing but mxw_* can
+# be seen (mxward.h makes those visible), so that it cannot clash with a plugin's names. It is made of
+# objects of its own: position independent, for plugins that are loaded, and with xxHash in them.
+VERSION  := $(shell sed -n 's/^.define MXWARD_VERSION "\(.*\)"/\1/p' ipc/wire/version.h)
+SONAME   := libmxward.so.0
+SHARED   := $(BUILD)/libmxward.so.$(VERSION)
+PIC      := $(BUILD)/pic
+LIB_PIC  := $(LIB_decide) $(LIB_wire) $(LIB_shm) $(wildcard engine/names/*.c) engine/base/check.c
+pic       = $(patsubst %.c,$(PIC)/%.o,$(1))
+library: $(SHARED) $(BUILD)/libmxward.a $(BUILD)/libmxward.pc
+$(PIC)/%.o: %.c
+	@mkdir -p $(@D)
+	$(if $(filter 0,$(V)),@echo "  cc    $< (libmxward)")
+	$(Q)$(CC) $(CPPFLAGS) $(filter-out -fPIE,$(CFLAGS)) -fPIC -fvisibility=hidden -ffunction-sections -DXXH_INLINE_ALL= -MMD -MP -c -o $@ $<
+$(PIC)/parts.a: $(call pic,$(LIB_PIC)) $(BUILD)/libdecide.list $(BUILD)/libwire.list $(BUILD)/libshm.list
+	@rm -f $@
+	$(Q)ar rcsD $@ $(filter %.o,$^)
+$(PIC)/mxward.o: $(call pic,$(LIB_client)) $(PIC)/parts.a $(BUILD)/libclient.list
+	$(Q)$(LD) -r -o $@ $(filter %.o,$^) --start-group $(PIC)/parts.a --end-group
+	$(Q)objcopy --localize-hidden $@
+$(BUILD)/libmxward.a: $(PIC)/mxward.o
+	@rm -f $@
+	$(Q)ar rcsD $@ $<
+$(SHARED): $(PIC)/mxward.o ipc/client/libmxward.map
+	$(if $(filter 0,$(V)),@echo "  link  $@" &&) $(CC) -shared $(filter-out -fPIE,$(CFLAGS)) $(filter-out -pie,$(LDFLAGS)) \
+	    -Wl,-soname,$(SONAME) -Wl,--version-script,ipc/client/libmxward.map $(if $(SANITIZE),,-Wl,-z,defs) \
+	    -Wl,--gc-sections -Wl,--as-needed -o $@ $< $$(pkg-config --libs libidn2)
+# Whoever installs says where: tools/install-files fills in the prefix.
+$(BUILD)/libmxward.pc: ipc/client/libmxward.pc.in ipc/wire/version.h
+	@mkdir -p $(@D)
+	$(Q)sed 's|@VERSION@|$(VERSION)|' $< >$@
 
 $(TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(archives)
 	$(link) $(CHECK_LIBS) $(LDLIBS)
@@ -128,14 +160,16 @@ $(BENCHES): $(BUILD)/bench/%: $(BUILD)/bench/%.o $(call object,$(wildcard bench/
 # --- tests: built side by side, run one after the other, because some of them look at the clock ---
 side_by_side = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 check:
-	@$(side_by_side) programs tests farm
+	@$(side_by_side) programs library tests farm
 	@$(MAKE) --no-print-directory check-unit
 	@$(MAKE) --no-print-directory check-plays
 	@$(MAKE) --no-print-directory check-fuzz
 	@$(MAKE) --no-print-directory check-lab
 
-check-unit: $(TESTS)
-	@tests/run $(filter-out $(UNIT_SKIP:%=$(BUILD)/tests/%_test),$(TESTS))
+# What is installed is not what sanitizers are for: tests/library looks at that.
+check-unit: $(TESTS) $(if $(SANITIZE),,library programs)
+	@BUILD=$(BUILD) tests/run $(filter-out $(UNIT_SKIP:%=$(BUILD)/tests/%_test),$(TESTS)) \
+	    $(if $(SANITIZE),,tests/library)
 # Plays have clocks of their own: they may take as long as they like.
 check-plays: $(PLAYS)
 	@TEST_SECONDS=1200 tests/run $(PLAYS)
@@ -191,7 +225,7 @@ lint:
 	@tools/lint
 coverage:
 	@tools/coverage $(BUILD)/coverage
-install: programs
+install: programs library
 	@tools/install-files $(BUILD) "$(DESTDIR)" "$(PREFIX)"
 clean:
 	rm -rf $(BUILD)
