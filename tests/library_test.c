@@ -7,11 +7,15 @@
  *
  *   daemon.…   sent, "as the daemon says"      busy.…   turned away
  *   mute.…     no answer                       name.…   not a name
+ *   later.…    as a later daemon: fields that this library does not know, and an action
  */
 #include "ipc/client/mxward.h"
 #include "tests/gate_support.h"
 
+#include <linux/seccomp.h>
 #include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define TABLE_ONLY 0
@@ -55,6 +59,21 @@ static void server_fault(int client, const struct frame *frame, enum frame_error
     server_say(client, FRAME_ERROR, frame->id, &fault);
 }
 
+/* Its tag is behind all that we know, and it may be skipped (ipc/wire/frame.h). */
+static void server_says_more(int client, uint64_t id, struct frame_answer answer)
+{
+    static const uint8_t field[] = {0xfe, 0x7f, 3, 0, 'n', 'e', 'w'};
+    uint8_t frame[FRAME_ANSWER_MAX];
+    const size_t size =
+        frame_encode(frame, sizeof frame - sizeof field, FRAME_ANSWER, 0, id, &answer);
+    const uint32_t whole = (uint32_t)(size + sizeof field);
+
+    CLAIM(size > 0);
+    memcpy(frame + size, field, sizeof field);
+    memcpy(frame, &whole, sizeof whole);
+    CLAIM(send(client, frame, whole, MSG_NOSIGNAL) == (ssize_t)whole);
+}
+
 static void server_decide(int client, const struct frame *frame)
 {
     struct frame_answer answer = answer_of(ACTION_SEND, "encrypt by=daemon");
@@ -66,6 +85,12 @@ static void server_decide(int client, const struct frame *frame)
     domain = strchr(asked.recipient, '@') ? strchr(asked.recipient, '@') + 1 : asked.recipient;
     if (strncmp(domain, "mute.", 5) == 0)
         return;
+    if (strncmp(domain, "later.", 6) == 0) {
+        answer.action = answer.would = ACTION_COUNT + 4;
+        answer.source = 200;
+        server_says_more(client, frame->id, answer);
+        return;
+    }
     if (strncmp(domain, "busy.", 5) == 0)
         server_fault(client, frame, FRAME_ERROR_BUSY);
     else if (strncmp(domain, "name.", 5) == 0)
@@ -278,6 +303,14 @@ static void expect_nothing_known(void)
 
 /* --- who answers --- */
 
+static void child_ends_well(pid_t child)
+{
+    int status;
+
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the child: %d", status);
+}
+
 START_TEST(what_the_table_knows_is_answered_without_the_daemon)
 {
     see("a.example", "encrypted");
@@ -287,6 +320,40 @@ START_TEST(what_the_table_knows_is_answered_without_the_daemon)
     claim_begins(decision.policy, "encrypt ");
     ck_assert_uint_eq(server.connections, 0);
     ck_assert_int_eq(mxw_descriptor(mxw), -1);
+}
+END_TEST
+
+/* Only read, write and exit are allowed from here on; the clock is the vDSO's, where it is. */
+static pid_t child_without_system_calls(int calls)
+{
+    const struct mxw_message message = message_to("x@a.example", "strict");
+    const pid_t child = fork();
+    struct timespec now;
+
+    if (child != 0)
+        return child;
+    if (mxw_decide(mxw, &message, &decision, WAIT_MS) != MXW_OK ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0)
+        _exit(1);
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    for (int i = 0; i < calls; i++)
+        if (mxw_decide(mxw, &message, &decision, WAIT_MS) != MXW_OK || !decision.from_table)
+            syscall(SYS_exit, 2);
+    syscall(SYS_exit, 0);
+    return -1;
+}
+
+START_TEST(an_answer_from_the_table_needs_no_system_call)
+{
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    int status;
+
+    see("a.example", "encrypted");
+    ck_assert_int_gt(waitpid(child_without_system_calls(0), &status, 0), 0);
+    if (WIFSIGNALED(status)) /* here even the clock is a system call */
+        return;
+    child_ends_well(child_without_system_calls(1000));
+#endif
 }
 END_TEST
 
@@ -720,15 +787,83 @@ START_TEST(more_than_500_recipients_are_refused_and_the_callback_may_stop)
 }
 END_TEST
 
-/* --- fork --- */
+/* --- threads --- */
 
-static void child_ends_well(pid_t child)
+static int ask_amid(void *context, size_t place, const struct mxw_result *result)
 {
-    int status;
+    struct mxw_decision other;
+    const struct mxw_message message = message_to("x@daemon.example", "strict");
+    uint64_t id;
 
-    ck_assert_int_eq(waitpid(child, &status, 0), child);
-    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the child: %d", status);
+    (void)place;
+    ck_assert_int_eq(result->status, MXW_OK);
+    ck_assert_int_eq(mxw_decide(mxw, &message, &other, WAIT_MS), MXW_USAGE);
+    ck_assert_int_eq(other.action, MXW_DEFER);
+    ck_assert_int_eq(mxw_send_message(mxw, &message, &id), MXW_USAGE);
+    ck_assert_int_eq(mxw_flush(mxw), MXW_USAGE);
+    mxw_disconnect(mxw);
+    ++*(unsigned *)context;
+    return 0;
 }
+
+START_TEST(a_call_amid_another_does_nothing_and_says_so)
+{
+    const struct mxw_message messages[3] = {message_to("x@daemon.example", "strict"),
+                                            message_to("y@daemon.example", "strict"),
+                                            message_to("z@daemon.example", "strict")};
+    unsigned told = 0;
+
+    ck_assert_int_eq(mxw_decide_many(mxw, messages, 3, WAIT_MS, ask_amid, &told), MXW_OK);
+    ck_assert_uint_eq(told, 3);
+    ck_assert_uint_eq(server.asked, 3);
+    ck_assert_uint_eq(server.connections, 1);
+    ck_assert_int_eq(decide("x@daemon.example", "strict", WAIT_MS), MXW_OK);
+}
+END_TEST
+
+static void *decides_with_its_own(void *context)
+{
+    const char *const recipients[] = {"x@a.example", "x@daemon.example"};
+    struct mxw_options with = MXW_OPTIONS_INIT;
+    unsigned *wrong = context;
+    struct mxw *own;
+
+    with.socket = daemon_path;
+    with.tables = run_path;
+    *wrong = mxw_open(&own, &with) != MXW_OK;
+    for (int i = 0; i < 400 && *wrong == 0; i++) {
+        const struct mxw_message message = message_to(recipients[i % 2], "strict");
+        struct mxw_decision here;
+
+        *wrong += mxw_decide(own, &message, &here, WAIT_MS) != MXW_OK || here.action != MXW_SEND ||
+                  here.from_table != (i % 2 == 0);
+    }
+    mxw_close(own);
+    return context;
+}
+
+START_TEST(threads_with_a_handle_each_need_nothing_of_each_other)
+{
+    pthread_t threads[4];
+    unsigned wrong[4];
+
+    see("a.example", "encrypted");
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, decides_with_its_own, &wrong[i]), 0);
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        ck_assert_uint_eq(wrong[i], 0);
+    }
+}
+END_TEST
+
+static void *waits_in_the_handle(void *context)
+{
+    decide("x@mute.example", "strict", 500);
+    return context;
+}
+
+/* --- fork --- */
 
 /* In the child nothing of Check may be used: it says with its exit code which line was wrong. */
 #define CHILD(condition)               \
@@ -763,6 +898,26 @@ START_TEST(after_a_fork_each_side_has_a_connection_of_its_own)
     mxw_disconnect(mxw);
     ck_assert_int_eq(decide("x@daemon.example", "strict", WAIT_MS), MXW_OK);
     ck_assert_uint_eq(server.connections, 3);
+}
+END_TEST
+
+START_TEST(a_handle_that_another_thread_was_inside_of_is_lost_for_the_child_and_says_so)
+{
+    pthread_t thread;
+    pid_t child;
+
+    ck_assert_int_eq(pthread_create(&thread, NULL, waits_in_the_handle, NULL), 0);
+    while (server.asked == 0)
+        usleep(1000);
+    child = fork();
+    if (child == 0) {
+        CHILD(decide("x@a.example", "strict", 100) == MXW_USAGE && decision.action == MXW_DEFER);
+        mxw_close(mxw);
+        _exit(0);
+    }
+    child_ends_well(child);
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(decide("x@daemon.example", "strict", WAIT_MS), MXW_OK);
 }
 END_TEST
 
@@ -863,6 +1018,16 @@ START_TEST(a_caller_of_a_later_version_is_served_as_far_as_he_asks_for_nothing_n
 }
 END_TEST
 
+START_TEST(what_a_later_daemon_says_is_understood_as_far_as_it_goes_and_is_never_send)
+{
+    ck_assert_int_eq(decide("x@later.example", "strict", WAIT_MS), MXW_OK);
+    ck_assert_int_eq(decision.action, MXW_DEFER);
+    ck_assert_str_eq(decision.source_name, "?");
+    ck_assert_str_eq(decision.policy, "encrypt by=daemon");
+    ck_assert_uint_eq(server.connections, 1);
+}
+END_TEST
+
 /* Its number stands at byte 8 for ever (shm/layout.h). */
 static void table_becomes_another_major(const char *folder)
 {
@@ -909,6 +1074,7 @@ static Suite *library_suite(void)
     tcase_add_checked_fixture(nothing, set_up_nothing, tear_down);
     tcase_add_test(both, what_the_table_knows_is_answered_without_the_daemon);
     tcase_add_test(both, the_daemon_is_asked_for_the_rest);
+    tcase_add_test(both, an_answer_from_the_table_needs_no_system_call);
     tcase_add_test(both, without_tables_only_the_daemon_answers);
     tcase_add_test(both, a_check_is_answered_by_a_verdict_as_fresh_as_asked_for);
     tcase_add_test(both, a_daemon_that_keeps_silent_costs_a_wait_once_and_not_each_time);
@@ -919,6 +1085,10 @@ static Suite *library_suite(void)
     tcase_add_test(both, recipients_are_asked_for_again_when_the_daemon_was_restarted_meanwhile);
     tcase_add_test(both, more_than_500_recipients_are_refused_and_the_callback_may_stop);
     tcase_add_test(both, after_a_fork_each_side_has_a_connection_of_its_own);
+    tcase_add_test(both, a_call_amid_another_does_nothing_and_says_so);
+    tcase_add_test(both, threads_with_a_handle_each_need_nothing_of_each_other);
+    tcase_add_test(both,
+                   a_handle_that_another_thread_was_inside_of_is_lost_for_the_child_and_says_so);
     tcase_add_test(both, a_parent_that_asks_while_its_child_asks_gets_its_own_answers);
     tcase_add_test(both, a_child_that_closed_all_files_loses_none_of_its_new_ones);
     tcase_add_test(alone, tables_are_looked_for_beside_the_socket);
@@ -933,6 +1103,8 @@ static Suite *library_suite(void)
     tcase_add_test(nothing, tables_that_come_later_are_found_within_a_second);
     tcase_add_test(daemon, structs_stay_as_they_are_and_grow_at_their_ends);
     tcase_add_test(daemon, a_caller_of_a_later_version_is_served_as_far_as_he_asks_for_nothing_new);
+    tcase_add_test(daemon,
+                   what_a_later_daemon_says_is_understood_as_far_as_it_goes_and_is_never_send);
     tcase_add_test(daemon, a_table_of_another_major_is_not_read_and_the_daemon_is_asked);
     suite_add_tcase(suite, both);
     suite_add_tcase(suite, alone);

@@ -202,6 +202,54 @@ START_TEST(a_secure_alias_refuses_at_RCPT_where_its_profile_asks_S13)
 }
 END_TEST
 
+/* Not enough where somebody must be told, or keys are wanted; but the daemon would decide so, too.
+ */
+START_TEST(fresh_evidence_stands_also_where_it_is_not_enough)
+{
+    struct frame_decide asked = {
+        .recipient = "x@good.example", .profile = "strict", .want_keys = 1};
+    const uint64_t now_ms = clock_boot_ms();
+
+    see("none.example", "none");
+    see("good.example", "encrypted");
+    ck_assert(!is_enough("none.example", "strict"));
+    ck_assert(local_is_fresh(&out));
+    ck_assert(!local_will_do(&out, false));
+    ck_assert(local_will_do(&out, true)); /* its policy is enforced at the delivery */
+    local_look(local, &out, &asked, now_ms, clock_boot_ms(), clock_wall_s());
+    ck_assert(!local_is_enough(&out) && local_is_fresh(&out) && local_will_do(&out, false));
+    ck_assert_int_eq(out.decision.openpgp, MXW_KEY_UNKNOWN); /* never "none" */
+    ck_assert_int_eq(out.decision.smime, MXW_KEY_UNKNOWN);
+    ck_assert(!is_enough("good.example", "live") && !local_is_fresh(&out));
+    ck_assert(!is_enough("nobody.example", "strict") && !local_is_fresh(&out));
+    ck_assert_int_eq(decide("a..b", "strict"), FRAME_ERROR_NAME);
+    ck_assert(local_is_enough(&out) && !local_is_fresh(&out) && !local_will_do(&out, true));
+}
+END_TEST
+
+START_TEST(who_comes_in_is_refused_only_where_it_is_known_who_is_trusted_S13)
+{
+    struct frame_decide asked = {.recipient = "me@secure.example.org", .inbound = 1};
+    const struct account_alias alias = {.receives = true, .profile = "strict"};
+
+    put_alias(asked.recipient, &alias);
+    for (int known = 0; known < 2; known++) {
+        const uint64_t now_ms = clock_boot_ms();
+
+        if (known)
+            local_trust(local, NULL);
+        asked.client_tls = 0;
+        local_look(local, &out, &asked, now_ms, now_ms, clock_wall_s());
+        ck_assert_int_eq(out.decision.action, MXW_STOP);
+        ck_assert_int_eq(local_is_enough(&out), known);
+        asked.client_tls = 0x0303;
+        local_look(local, &out, &asked, now_ms, now_ms, clock_wall_s());
+        ck_assert_int_eq(out.decision.action, MXW_SEND);
+        ck_assert(local_is_enough(&out));
+    }
+}
+END_TEST
+
 /* --- tables of another daemon --- */
 
 static void heartbeat_of_before(struct table_writer *writer, uint64_t ago_ms)
@@ -293,6 +341,8 @@ int main(void)
     tcase_add_test(nothing, tables_that_come_later_are_found_at_the_next_look);
     tcase_add_test(tables, a_profile_that_is_not_there_is_a_wrong_name);
     tcase_add_test(tables, enough_is_fresh_evidence_under_which_the_mail_may_go);
+    tcase_add_test(tables, fresh_evidence_stands_also_where_it_is_not_enough);
+    tcase_add_test(tables, who_comes_in_is_refused_only_where_it_is_known_who_is_trusted_S13);
     tcase_add_test(tables, evidence_of_other_settings_or_rulings_is_stale);
     tcase_add_test(tables, a_question_that_waited_is_answered_by_the_profiles_of_now);
     tcase_add_test(tables, a_secure_alias_refuses_at_RCPT_where_its_profile_asks_S13);

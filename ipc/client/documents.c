@@ -37,6 +37,7 @@ static int observation_encode(struct mxw *m, struct frame_observe *wire,
 
 int mxw_send_observation(struct mxw *m, const struct mxw_observation *observation, uint64_t *id)
 {
+    HANDLE_ENTER(m, MXW_USAGE);
     struct frame_observe wire;
     int status = observation_encode(m, &wire, observation);
 
@@ -54,7 +55,7 @@ static int document_part(struct mxw *m, const struct frame *frame, bool *whole)
     char why[FRAME_SENTENCE_MAX];
 
     if (!frame_decode(&part, frame, why) || m->text_size + part.part_size > FRAME_DOCUMENT_MAX) {
-        mxw_disconnect(m);
+        handle_disconnect(m);
         return handle_fail(m, MXW_PROTOCOL, "%s: a document was not understood", m->socket);
     }
     if (part.part_size)
@@ -87,7 +88,7 @@ static int take_answer(struct mxw *m, int64_t until_ms)
         } else if (frame.kind == FRAME_ERROR && frame_decode(&fault, &frame, NULL)) {
             return handle_fail(m, status_of_fault(fault.code), "%s", fault.sentence);
         } else {
-            mxw_disconnect(m);
+            handle_disconnect(m);
             return handle_fail(m, MXW_PROTOCOL, "%s: an answer was not understood", m->socket);
         }
     }
@@ -136,6 +137,7 @@ static int document(struct mxw *m, uint8_t kind, const void *message, const char
 int mxw_explain(struct mxw *m, const struct mxw_question *question, const char **text,
                 size_t *length, int wait_ms)
 {
+    HANDLE_ENTER(m, MXW_USAGE);
     struct frame_question wire;
     struct next_hop next_hop;
     int status = question_encode(m, &wire, &next_hop, question);
@@ -146,6 +148,7 @@ int mxw_explain(struct mxw *m, const struct mxw_question *question, const char *
 int mxw_explain_message(struct mxw *m, const struct mxw_message *message, const char **text,
                         size_t *length, int wait_ms)
 {
+    HANDLE_ENTER(m, MXW_USAGE);
     struct frame_decide wire;
     int status = message_encode(m, &wire, message);
 
@@ -156,6 +159,7 @@ int mxw_explain_message(struct mxw *m, const struct mxw_message *message, const 
 int mxw_order(struct mxw *m, const struct mxw_order *given, const char **text, size_t *length,
               int wait_ms)
 {
+    HANDLE_ENTER(m, MXW_USAGE);
     struct mxw_order order = MXW_ORDER_INIT;
     struct frame_order_request wire = {0};
 
@@ -177,6 +181,7 @@ int mxw_order(struct mxw *m, const struct mxw_order *given, const char **text, s
 
 int mxw_daemon_status(struct mxw *m, const char **text, size_t *length, int wait_ms)
 {
+    HANDLE_ENTER(m, MXW_USAGE);
     struct frame_empty nothing = {0};
 
     return document(m, FRAME_STATUS, &nothing, text, length, wait_ms);
@@ -184,6 +189,7 @@ int mxw_daemon_status(struct mxw *m, const char **text, size_t *length, int wait
 
 int mxw_config(struct mxw *m, int sample, const char **text, size_t *length, int wait_ms)
 {
+    HANDLE_ENTER(m, MXW_USAGE);
     struct frame_config config = {.form = sample ? CONFIG_SAMPLE : CONFIG_EFFECTIVE};
 
     return document(m, FRAME_CONFIG, &config, text, length, wait_ms);
@@ -191,6 +197,7 @@ int mxw_config(struct mxw *m, int sample, const char **text, size_t *length, int
 
 int mxw_observe(struct mxw *m, const struct mxw_observation *observation, int wait_ms)
 {
+    HANDLE_ENTER(m, MXW_USAGE);
     struct frame_observe wire;
     int status = observation_encode(m, &wire, observation);
 
@@ -199,6 +206,7 @@ int mxw_observe(struct mxw *m, const struct mxw_observation *observation, int wa
 
 int mxw_reload(struct mxw *m, int wait_ms)
 {
+    HANDLE_ENTER(m, MXW_USAGE);
     struct frame_empty nothing = {0};
 
     return order(m, FRAME_RELOAD, &nothing, wait_ms);

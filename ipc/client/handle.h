@@ -16,6 +16,7 @@
 #include "ipc/client/mxward.h"
 #include "ipc/wire/frame.h"
 
+#include <stdatomic.h>
 #include <sys/types.h>
 #include <sys/un.h>
 
@@ -32,13 +33,14 @@ struct mxw {
     char socket[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
     char program[FRAME_WORD_MAX];
     int connect_ms;
-    int fd;            /* -1: not connected */
-    pid_t process;     /* whose connection it is */
-    dev_t fd_device;   /* of the socket: after a fork the number may be another file's */
-    ino_t fd_inode;    /* the same */
-    bool greeting;     /* the daemon's welcome is still to come */
-    bool patient;      /* false: after mxw_start, nothing waits for room */
-    int64_t silent_ms; /* until then a daemon that did not answer is not waited for */
+    int fd;             /* -1: not connected */
+    atomic_bool inside; /* a call is in it: handle_enter */
+    pid_t process;      /* whose connection it is */
+    dev_t fd_device;    /* of the socket: after a fork the number may be another file's */
+    ino_t fd_inode;     /* the same */
+    bool greeting;      /* the daemon's welcome is still to come */
+    bool patient;       /* false: after mxw_start, nothing waits for room */
+    int64_t silent_ms;  /* until then a daemon that did not answer is not waited for */
     uint64_t next_id, expect_from;
     unsigned outstanding; /* those that are ready included */
     struct mxw_daemon about;
@@ -52,6 +54,26 @@ struct mxw {
     uint8_t input[INPUT_BYTES], output[OUTPUT_BYTES], ready[READY_BYTES];
 };
 
+/* At the top of every function of mxward.h that changes the handle. A call from another thread, or
+ * from a callback, amid a call finds it taken, and does nothing: two callers in one handle would
+ * mix up whose answer it is. After a fork amid a call it stays taken in the child. */
+static inline struct mxw *handle_enter(struct mxw *m)
+{
+    /* Acquire: with the release of who left it, also in another thread. */
+    return atomic_exchange_explicit(&m->inside, true, memory_order_acquire) ? NULL : m;
+}
+
+static inline void handle_leave(struct mxw **entered)
+{
+    if (*entered != NULL) /* release: partner is handle_enter */
+        atomic_store_explicit(&(*entered)->inside, false, memory_order_release);
+}
+
+#define HANDLE_ENTER(m, otherwise)                                                       \
+    __attribute__((cleanup(handle_leave))) struct mxw *handle_entered = handle_enter(m); \
+    if (handle_entered == NULL)                                                          \
+    return otherwise
+
 /* --- mxward.c --- */
 int64_t handle_now_ms(void);
 /* Sets the reason; returns `status`. */
@@ -61,6 +83,7 @@ __attribute__((format(printf, 3, 4))) int handle_fail(struct mxw *m, int status,
  * none, and nothing outstanding. */
 void handle_own(struct mxw *m);
 int handle_connect(struct mxw *m, int64_t until_ms);
+void handle_disconnect(struct mxw *m);
 /* A question, sent with others. */
 int handle_send(struct mxw *m, uint8_t kind, const void *wire, uint64_t *id, int64_t until_ms);
 /* One request that is none of those outstanding: a document's, an order's. */
@@ -96,6 +119,8 @@ void verdict_read(struct mxw_verdict *out, const struct frame_verdict *in);
 void decision_temporary(struct mxw_decision *out, const char *why);
 
 /* --- tables.c --- */
+/* mxw_send, amid another call. */
+int check_send(struct mxw *m, const struct mxw_question *question, uint64_t *id);
 uint64_t tables_now_ms(void);
 /* False: there are none. The question came at `arrived_ms` (tables_now_ms). */
 bool tables_look(struct mxw *m, struct local_outcome *out, const struct frame_decide *asked,

@@ -49,7 +49,7 @@ static int many_send(struct many *many, struct slot *slot)
 {
     struct mxw_result result = {.size = sizeof result, .status = MXW_INVALID};
     const void *question = (const char *)many->questions + slot->place * many->stride;
-    int status = mxw_send(many->m, question, &slot->id);
+    int status = check_send(many->m, question, &slot->id);
 
     if (status == MXW_OK)
         slot->state = SLOT_SENT;
@@ -106,7 +106,7 @@ static int many_run(struct many *many, int wait_ms)
     while (many->done < many->count && status == MXW_OK) {
         status = many_fill(many);
         if (status == MXW_OK && many->m->outstanding > 0)
-            status = mxw_receive(many->m, &result, wait_ms);
+            status = handle_receive(many->m, &result, handle_now_ms() + wait_ms);
         else if (status == MXW_OK)
             continue;
         if (status == MXW_OK)
@@ -134,6 +134,7 @@ int mxw_check_many(struct mxw *m, const struct mxw_question *questions, size_t c
                         .context = context};
     int status;
 
+    HANDLE_ENTER(m, MXW_USAGE);
     handle_own(m);
     if (m->outstanding > 0)
         return handle_fail(m, MXW_USAGE, "other questions are outstanding: use mxw_send");
@@ -144,7 +145,7 @@ int mxw_check_many(struct mxw *m, const struct mxw_question *questions, size_t c
         return handle_fail(m, MXW_MEMORY, "no memory");
     status = many_run(&many, wait_ms);
     if (status != MXW_OK) /* what is still out belongs to nobody */
-        mxw_disconnect(m);
+        handle_disconnect(m);
     free(many.slots);
     return status;
 }
@@ -274,7 +275,7 @@ static int recipients_receive(struct recipients *all)
         return status;
     all->heard = true;
     if (!recipient_of(all, result->id, &place)) {
-        mxw_disconnect(all->m);
+        handle_disconnect(all->m);
         return handle_fail(all->m, MXW_PROTOCOL, "an answer came that nobody had asked for");
     }
     if (!handle_is_trouble(result->status)) {
@@ -330,6 +331,7 @@ int mxw_decide_many(struct mxw *m, const struct mxw_message *messages, size_t co
                              .result = {.size = sizeof all.result}};
     int status;
 
+    HANDLE_ENTER(m, MXW_USAGE);
     handle_own(m);
     if (m->outstanding > 0)
         return handle_fail(m, MXW_USAGE, "other questions are outstanding: use mxw_send_message");

@@ -162,7 +162,7 @@ static void link_close(struct mxw *m)
     handle_give_up(m);
 }
 
-void mxw_disconnect(struct mxw *m)
+void handle_disconnect(struct mxw *m)
 {
     handle_own(m);
     m->ready_count = 0;
@@ -182,14 +182,20 @@ void handle_own(struct mxw *m)
         (fstat(m->fd, &file) != 0 || file.st_dev != m->fd_device || file.st_ino != m->fd_inode))
         m->fd = -1;
     m->silent_ms = 0;
-    mxw_disconnect(m);
+    handle_disconnect(m);
+}
+
+void mxw_disconnect(struct mxw *m)
+{
+    HANDLE_ENTER(m, );
+    handle_disconnect(m);
 }
 
 void mxw_close(struct mxw *m)
 {
     if (!m)
         return;
-    mxw_disconnect(m);
+    handle_disconnect(m);
     local_close(m->local);
     free(m->text);
     free(m);
@@ -480,13 +486,16 @@ static int link_open(struct mxw *m)
 int handle_connect(struct mxw *m, int64_t until_ms)
 {
     const int64_t greeted_ms = handle_now_ms() + m->connect_ms;
+    const int64_t last_ms = until_ms < greeted_ms ? until_ms : greeted_ms;
     int status;
 
     if (m->fd >= 0)
         return MXW_OK;
     status = link_open(m);
     if (status == MXW_OK)
-        status = greet(m, until_ms < greeted_ms ? until_ms : greeted_ms);
+        status = greet(m, last_ms);
+    if (status == MXW_UNREACHABLE && handle_now_ms() >= last_ms)
+        m->silent_ms = last_ms + SILENCE_MS;
     if (status != MXW_OK)
         link_close(m);
     return status;
@@ -494,15 +503,15 @@ int handle_connect(struct mxw *m, int64_t until_ms)
 
 int mxw_connect(struct mxw *m)
 {
+    HANDLE_ENTER(m, MXW_USAGE);
     handle_own(m);
     return handle_connect(m, INT64_MAX);
 }
 
-int mxw_start(struct mxw *m)
+static int start(struct mxw *m)
 {
     int status = MXW_OK;
 
-    handle_own(m);
     m->patient = false;
     if (m->fd >= 0)
         return MXW_OK;
@@ -516,11 +525,19 @@ int mxw_start(struct mxw *m)
     return status;
 }
 
+int mxw_start(struct mxw *m)
+{
+    HANDLE_ENTER(m, MXW_USAGE);
+    handle_own(m);
+    return start(m);
+}
+
 int mxw_process(struct mxw *m)
 {
     struct frame frame;
     int status;
 
+    HANDLE_ENTER(m, MXW_USAGE);
     handle_own(m);
     if (m->fd < 0 || m->outstanding > 0)
         return handle_fail(m, MXW_USAGE, "not connected, or questions are outstanding");
@@ -538,7 +555,7 @@ int mxw_process(struct mxw *m)
 
 int handle_send(struct mxw *m, uint8_t kind, const void *wire, uint64_t *id, int64_t until_ms)
 {
-    int status = m->patient ? handle_connect(m, until_ms) : mxw_start(m);
+    int status = m->patient ? handle_connect(m, until_ms) : start(m);
 
     if (status != MXW_OK)
         return status;
@@ -552,6 +569,7 @@ int handle_send(struct mxw *m, uint8_t kind, const void *wire, uint64_t *id, int
 
 int mxw_flush(struct mxw *m)
 {
+    HANDLE_ENTER(m, MXW_USAGE);
     handle_own(m);
     return m->fd >= 0 ? write_some(m) : MXW_OK;
 }
@@ -626,6 +644,7 @@ int handle_receive(struct mxw *m, struct mxw_result *result, int64_t until_ms)
 
 int mxw_receive(struct mxw *m, struct mxw_result *result, int wait_ms)
 {
+    HANDLE_ENTER(m, MXW_USAGE);
     handle_own(m);
     return handle_receive(m, result, handle_now_ms() + wait_ms);
 }

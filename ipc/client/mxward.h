@@ -18,12 +18,14 @@
  * fails has a status, and mxw_reason says in a sentence what happened and what to do.
  *
  * THREADS. Nothing is global. A handle belongs to one thread at a time; open as many as you like.
- * Different handles never wait for each other.
+ * Different handles never wait for each other. A call amid another one of the same handle, from
+ * another thread or from a callback, does nothing and gives MXW_USAGE; mxw_reason, and what else
+ * has the handle as const, is not looked after.
  *
  * FORK. After fork a handle may be used on both sides, and closed on both. The connection, and what
  * is outstanding on it, stays with the process that made it; another process connects anew when it
- * first needs to, and shares with the other only the table, which nobody writes to. The child of a
- * program with several threads may use handles that no other thread was inside of at the fork. A
+ * first needs to, and shares with the other only the table, which nobody writes to. A handle that
+ * another thread was inside of at the fork is lost for the child: every call gives MXW_USAGE. A
  * child made by vfork or clone(CLONE_VM) must not use one.
  *
  * LAYOUT. Structs of the caller begin with their size: set it, and every default, with the

@@ -110,8 +110,8 @@ static int decide_ask(struct mxw *m, struct frame_decide *asked, struct mxw_resu
     return status;
 }
 
-int mxw_decide(struct mxw *m, const struct mxw_message *message, struct mxw_decision *decision,
-               int wait_ms)
+static int decide(struct mxw *m, const struct mxw_message *message, struct mxw_decision *decision,
+                  int wait_ms)
 {
     const uint64_t arrived_ms = tables_now_ms();
     const int64_t begun_ms = wait_ms > 0 ? handle_now_ms() : 0;
@@ -145,6 +145,21 @@ int mxw_decide(struct mxw *m, const struct mxw_message *message, struct mxw_deci
     return status;
 }
 
+int mxw_decide(struct mxw *m, const struct mxw_message *message, struct mxw_decision *decision,
+               int wait_ms)
+{
+    struct mxw *entered = handle_enter(m);
+    int status;
+
+    if (entered == NULL) {
+        decision_temporary(decision, "the handle is in use by another call");
+        return MXW_USAGE;
+    }
+    status = decide(m, message, decision, wait_ms);
+    handle_leave(&entered);
+    return status;
+}
+
 /* --- one next hop --- */
 
 static bool check_table(struct mxw *m, const struct frame_question *asked,
@@ -163,6 +178,7 @@ static bool check_table(struct mxw *m, const struct frame_question *asked,
 int mxw_check(struct mxw *m, const struct mxw_question *question, struct mxw_verdict *verdict,
               int wait_ms)
 {
+    HANDLE_ENTER(m, MXW_USAGE);
     struct mxw_result result = {.size = sizeof result};
     struct frame_question asked;
     struct frame_verdict reply;
@@ -187,25 +203,26 @@ int mxw_check(struct mxw *m, const struct mxw_question *question, struct mxw_ver
 /* As if it had come from the daemon. */
 static int ready_put(struct mxw *m, uint8_t kind, const void *reply, uint64_t *id)
 {
-    size_t size;
+    for (;;) {
+        const size_t size = frame_encode(m->ready + m->ready_end, READY_BYTES - m->ready_end, kind,
+                                         0, m->next_id, reply);
 
-    if (m->ready_start > 0) {
+        if (size > 0) {
+            m->ready_end += (uint32_t)size;
+            m->ready_count++;
+            m->outstanding++;
+            *id = m->next_id++;
+            return MXW_OK;
+        }
+        if (m->ready_start == 0)
+            return handle_fail(m, MXW_FULL, "answers must be received before more can be sent");
         memmove(m->ready, m->ready + m->ready_start, m->ready_end - m->ready_start);
         m->ready_end -= m->ready_start;
         m->ready_start = 0;
     }
-    size = frame_encode(m->ready + m->ready_end, READY_BYTES - m->ready_end, kind, 0, m->next_id,
-                        reply);
-    if (size == 0)
-        return handle_fail(m, MXW_FULL, "answers must be received before more can be sent");
-    m->ready_end += (uint32_t)size;
-    m->ready_count++;
-    m->outstanding++;
-    *id = m->next_id++;
-    return MXW_OK;
 }
 
-int mxw_send(struct mxw *m, const struct mxw_question *question, uint64_t *id)
+int check_send(struct mxw *m, const struct mxw_question *question, uint64_t *id)
 {
     struct frame_question asked;
     struct frame_verdict reply;
@@ -220,8 +237,15 @@ int mxw_send(struct mxw *m, const struct mxw_question *question, uint64_t *id)
     return handle_send(m, FRAME_CHECK, &asked, id, handle_now_ms() + m->connect_ms);
 }
 
+int mxw_send(struct mxw *m, const struct mxw_question *question, uint64_t *id)
+{
+    HANDLE_ENTER(m, MXW_USAGE);
+    return check_send(m, question, id);
+}
+
 int mxw_send_message(struct mxw *m, const struct mxw_message *message, uint64_t *id)
 {
+    HANDLE_ENTER(m, MXW_USAGE);
     const int64_t now_ms = handle_now_ms();
     struct local_outcome out;
     struct frame_decide asked;
