@@ -99,7 +99,9 @@
  *   Why a copy is never torn: if any copied word was stored by a reuse, its acquire load makes the
  *   sequence store before it visible (fill [1] before [2..]), so the second look at the sequence
  *   differs. Why 16 bits of version are enough: they only save time; what decides is the full
- *   sequence before and after, the cell before and after, and the whole key.
+ *   sequence before and after, the cell before and after, and the whole key. (Of a reader that
+ *   slept between two loads while its slot was used 65,536 times, and wakes in the middle of the
+ *   next, the checksum takes care: UNKNOWN.)
  *   Why a miss is never false: a key that stays is in its cell all the time (I5), and a reader that
  *   came past between a remove and an insert of the same key sees the head changed.
  *   Why ABSENT is true: whoever sees `complete` odd sees all that was put before it became so; and
@@ -358,27 +360,27 @@ int table_clock_read(struct table_clock *clock);
 
 /* --- the one way to touch a shared word ---
  *
- * Every access goes through here, so that a test can end the writer after any store, and run it
- * between any two loads of a reader (it defines the hooks and compiles these files into itself). */
+ * Every access goes through here, so that a test can write down every store, end the writer after
+ * any of them, run it between any two loads of a reader, and choose what a load sees (it defines
+ * the hooks and compiles these files into itself). */
 #ifndef TABLE_STORED
-#define TABLE_STORED() ((void)0)
+#define TABLE_STORED(word) ((void)(word))
 #endif
 #ifndef TABLE_LOADED
-#define TABLE_LOADED() ((void)0)
+#define TABLE_LOADED(word, value) (value)
 #endif
 
 /* Pairs with table_load by any reader, and with attach. */
 static inline void table_store(_Atomic uint64_t *word, uint64_t value)
 {
     atomic_store_explicit(word, value, memory_order_release);
-    TABLE_STORED();
+    TABLE_STORED(word);
 }
 /* Pairs with table_store. */
 static inline uint64_t table_load(const _Atomic uint64_t *word)
 {
     const uint64_t value = atomic_load_explicit(word, memory_order_acquire);
-    TABLE_LOADED();
-    return value;
+    return TABLE_LOADED(word, value);
 }
 
 #endif

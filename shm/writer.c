@@ -154,7 +154,7 @@ static int64_t segment_take(struct table_writer *writer, unsigned partition, uns
     /* Pairs with attach; readers do not look at segment words. */
     atomic_store_explicit(&words[segment], table_segment_word(size_class, partition),
                           memory_order_release);
-    TABLE_STORED();
+    TABLE_STORED(&words[segment]);
     writer->next_segment = segment + 1;
     return (int64_t)segment;
 }

@@ -8,10 +8,12 @@
  * dropped. `loaded` lets the writer run a whole operation after the reader's n-th load, for every
  * n.
  */
+#include <stdint.h>
+
 static void stored(void);
-static void loaded(void);
-#define TABLE_STORED() stored()
-#define TABLE_LOADED() loaded()
+static uint64_t loaded(uint64_t value);
+#define TABLE_STORED(word)        stored()
+#define TABLE_LOADED(word, value) loaded(value)
 
 #include "shm/attach.c"
 #include "shm/reader.c"
@@ -46,12 +48,12 @@ static void stored(void)
         longjmp(stopped, 1);
 }
 
-static void loaded(void)
+static uint64_t loaded(uint64_t value)
 {
     void (*const run)(void) = between;
 
     if (run == NULL || (++loads != run_at && run_at != 0))
-        return;
+        return value;
     between = NULL; /* the writer loads, too */
     run();
     between = run_at == 0 ? run : NULL;
@@ -60,6 +62,7 @@ static void loaded(void)
         run_at = further->at;
         further = between != NULL ? further + 1 : NULL;
     }
+    return value;
 }
 
 static struct scratch scratch;
