@@ -2,7 +2,8 @@
 #   make            the programs, into $(BUILD)
 #   make demo       the daemon at work in a private internet (tests/lab), ends by itself
 #   make check      unit tests, plays, short fuzz runs, and the lab
-#   make torture-store  the memory killed and damaged a thousand times (minutes)
+#   make torture    the table: every execution, every instruction, thousands of writers killed, for
+#                   SECONDS=600; then torture-store: the memory killed and damaged a thousand times
 #   make check-asan, make check-tsan, make lint, make fuzz, make bench, make bench-NAME,
 #   make bench-planted, make coverage, make install
 # Nothing here needs editing when a file is added: folders are libraries, tests/X_test.c is a test,
@@ -63,7 +64,7 @@ FUZZ     := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuz
 BENCHES  := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*_bench.c))
 FARM     := $(if $(wildcard tests/farm/*.c),$(BUILD)/tests/farm/farm)
 
-.PHONY: all programs library tests farm demo check torture-store check-unit check-plays check-fuzz check-lab \
+.PHONY: all programs library tests farm demo check torture torture-table torture-store check-unit check-plays check-fuzz check-lab \
         check-asan check-tsan lint fuzz fuzz-build fuzz-targets bench bench-planted coverage install clean \
         FORCE
 .SECONDARY:
@@ -180,13 +181,23 @@ check-lab: programs $(FARM)
 again = $(side_by_side) BUILD=$(BUILD)/$(1) SANITIZE=$(2) OPTIMISE="-O1 -g" tests farm && \
         $(MAKE) --no-print-directory BUILD=$(BUILD)/$(1) SANITIZE=$(2) OPTIMISE="-O1 -g" $(3)
 comma := ,
-# Not again: what runs other programs or waits for most of its time, and a thousand kills.
+# Not again: what runs other programs or waits for most of its time, a thousand kills, and single
+# instructions, which are not the sanitizers'.
 check-asan:
-	@$(call again,asan,address$(comma)undefined,check-unit check-plays UNIT_SKIP="ctl_postfix ctl_scan gate_stall store_durability")
+	@$(call again,asan,address$(comma)undefined,check-unit check-plays UNIT_SKIP="ctl_postfix ctl_scan gate_stall store_durability table_instruction")
 check-tsan:
-	@$(call again,tsan,thread,check-unit)
+	@$(call again,tsan,thread,check-unit UNIT_SKIP=table_instruction)
 
-# What takes minutes: a thousand kills, a thousand crashes of the disk, every byte damaged.
+# What takes minutes. Of the table: the long forms of its proofs, then SECONDS of kills.
+SECONDS ?= 600
+TORTURED := model instruction files
+torture:
+	@$(MAKE) --no-print-directory torture-table
+	@$(MAKE) --no-print-directory torture-store
+torture-table: $(TORTURED:%=$(BUILD)/tests/table_%_test) $(BUILD)/tests/table_torture_test
+	@TABLE_TORTURE=1 TEST_SECONDS=7200 tests/run $(TORTURED:%=$(BUILD)/tests/table_%_test)
+	@$(BUILD)/tests/table_torture_test $(SECONDS)
+# A thousand kills, a thousand crashes of the disk, every byte damaged.
 torture-store: $(BUILD)/tests/store_durability_test $(BUILD)/tests/store_mend_test
 	@STORE_TORTURE=1 TEST_SECONDS=7200 tests/run $^
 
