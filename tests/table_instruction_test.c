@@ -93,7 +93,8 @@ _Noreturn static void child_main(const struct killed *killed)
     if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
         _exit(1);
     if (killed->from == FIRST_STORE) {
-        signal(SIGSEGV, first_store);
+        const struct sigaction action = {.sa_handler = first_store};
+        sigaction(SIGSEGV, &action, NULL);
         mprotect(writer->map.base, writer->map.geometry.file_bytes, PROT_READ);
     }
     raise(SIGSTOP);

@@ -2,17 +2,21 @@
  * table_torture_test.c - writers killed and started again without end, readers stopped and woken,
  * and every read checked against all that was ever written.
  *
- *   table_torture_test [SECONDS]       6 unless given; ten minutes are the long form
+ *   table_torture_test [SECONDS]       6 unless given; 600 are the long form, which goes on until
+ *                                      10,000 writers were killed, at most twice as long
  *
  * A writer process with one to four threads (another number of shards at each start) puts and
  * removes keys, more than fit, until it is killed with SIGKILL; every few starts it opens another
  * size and so makes a successor; now and then two are started at once, of which one must be told
- * -EBUSY. Readers read all the while: one runs, one is stopped and woken at random, one sleeps from
- * the beginning to the end with the first table mapped.
+ * -EBUSY. Seven readers read all the while, six of them stopped and woken at random; an eighth
+ * sleeps from the beginning to the end with the first table mapped. The table lies in a tmpfs of
+ * its own, which is full now and then: then growing ends with -ENOSPC, and so does a successor.
+ * Where no tmpfs can be mounted it says so, and goes on; with LAB_MUST_RUN it fails.
  *
- * Every value names its key and version (table_support.h), versions come from one counter shared by
- * all writers. So a reader knows that a record is whole, is of its key, was really put, and is not
- * older than one it has seen before. Whoever finds otherwise says what and aborts; exit 1.
+ * Every value names its key and version (table_support.h). Versions of a key are counted before a
+ * put, and when it has ended. So a reader knows that a record is whole, is of its key, was really
+ * put, is not older than one it has seen before, and not older than what had been put when it began
+ * to look. Whoever finds otherwise says what and aborts; exit 1.
  */
 #define MUST(condition)                                                                          \
     do {                                                                                         \
@@ -23,6 +27,7 @@
     } while (0)
 #define SUPPORT_MUST(condition, ...) MUST(condition)
 
+#include "tests/small_disk.h"
 #include "tests/table_support.h"
 
 #include <errno.h>
@@ -31,14 +36,18 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <time.h>
 
 enum {
     KEYS = 120000,
-    READERS = 3, /* running, now and then stopped, asleep */
-    NAPPING = 1,
-    ASLEEP = 2,
+    READERS = 8,
+    NAPPING = 1, /* from here on now and then stopped */
+    ASLEEP = 7,
+    LONG_SECONDS = 600, /* the long form */
+    LONG_KILLS = 10000,
     THREADS_MAX = 4,
     SIZES = 2,
 };
@@ -48,15 +57,17 @@ static const uint64_t sizes[SIZES] = {TABLE_BYTES_SMALL, 3 * TABLE_BYTES_SMALL /
 
 /* Between all processes. */
 static struct shared {
-    atomic_uint version;
+    /* Of each key, the versions whose putting has begun, and the last that was put. */
+    atomic_uint begun[KEYS], put[KEYS];
     atomic_bool over;
-    atomic_ulong puts, starts, busy, attached, kept;
+    atomic_ulong puts, refused, starts, kills, busy, attached, kept, full;
     struct reader_counts {
-        atomic_ulong hits, misses, unknown, moves, ready;
+        atomic_ulong hits, misses, unknown, moves, ready, stops;
     } readers[READERS];
 } * shared;
 
 static struct scratch scratch;
+static bool may_be_full; /* a tmpfs of our own */
 
 static uint64_t random_next(uint64_t *state)
 {
@@ -105,14 +116,27 @@ static void *write_shard(void *argument)
             table_writer_heartbeat(writer, numbered.key.partition, &scratch.clock);
             continue;
         }
-        const int status = value_put(writer, number, atomic_fetch_add(&shared->version, 1) + 1);
+        const uint32_t version = atomic_fetch_add(&shared->begun[number], 1) + 1;
+        const int status = value_put(writer, number, version);
         MUST(status == 0 || status == -ENOSPC);
-        atomic_fetch_add(&shared->puts, 1);
+        atomic_fetch_add(status == 0 ? &shared->puts : &shared->refused, 1);
+        if (status == 0)
+            atomic_store(&shared->put[number], version);
     }
     return NULL;
 }
 
-/* The daemon's life until SIGKILL. `ready` is told whether the table was free. */
+/* Tells `ready` whether the table was free, and whether there was room. */
+static void tell(int ready, int status)
+{
+    const char *answer = status == 0 ? "y" : status == -EBUSY ? "n" : "f";
+
+    MUST(write(ready, answer, 1) == 1);
+    if (status != 0)
+        _exit(0);
+}
+
+/* The daemon's life until SIGKILL. */
 _Noreturn static void writer_main(uint64_t seed, uint64_t bytes, int ready)
 {
     struct table_opened opened;
@@ -123,12 +147,10 @@ _Noreturn static void writer_main(uint64_t seed, uint64_t bytes, int ready)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     const int status = table_writer_open(&writer, scratch.directory, bytes, &scratch.clock, &opened,
                                          why, sizeof why);
-    if (status != -EBUSY && status != 0)
+    if (status != 0 && status != -EBUSY && (status != -ENOSPC || !may_be_full))
         fprintf(stderr, "%s\n", why);
-    MUST(status == 0 || status == -EBUSY);
-    MUST(write(ready, status == 0 ? "y" : "n", 1) == 1);
-    if (status == -EBUSY)
-        _exit(0);
+    MUST(status == 0 || status == -EBUSY || (status == -ENOSPC && may_be_full));
+    tell(ready, status);
     /* A killed writer leaves nothing to repair. Into a smaller successor not everything may fit. */
     MUST(!opened.attached || opened.dropped == 0);
     MUST(opened.repeated == 0);
@@ -146,39 +168,50 @@ _Noreturn static void writer_main(uint64_t seed, uint64_t bytes, int ready)
 
 /* --- a reader --- */
 
-static void check(uint64_t number, uint32_t version, uint32_t *seen)
+/* `least`: what had been put before the look began. A table that is over by now may be older. */
+static void check(const struct table_reader *reader, uint64_t number, uint32_t version,
+                  uint32_t least, uint32_t *seen)
 {
-    if (version < seen[number] || version > atomic_load(&shared->version)) {
-        fprintf(stderr, "%llu: version %u after version %u\n", (unsigned long long)number, version,
-                seen[number]);
+    if (version < seen[number] || version > atomic_load(&shared->begun[number]) ||
+        (version < least && !table_reader_is_over(reader))) {
+        fprintf(stderr, "%llu: version %u after version %u, with %u put and %u begun\n",
+                (unsigned long long)number, version, seen[number], least,
+                atomic_load(&shared->begun[number]));
         abort();
     }
     seen[number] = version;
 }
 
-_Noreturn static void reader_main(unsigned which)
+static void read_one(const struct table_reader *reader, struct reader_counts *counts, uint64_t draw)
 {
     static uint32_t seen[KEYS];
+    const uint64_t number = draw % 2 == 0 ? draw / 8 % 200 : draw / 8 % KEYS;
+    const uint32_t least = atomic_load(&shared->put[number]);
+    uint32_t version;
+    const enum table_outcome outcome = value_read(reader, number, READ_NOW_MS, &version);
+
+    MUST(outcome != TABLE_ABSENT);
+    if (outcome == TABLE_HIT)
+        check(reader, number, version, least, seen);
+    atomic_fetch_add(outcome == TABLE_HIT    ? &counts->hits
+                     : outcome == TABLE_MISS ? &counts->misses
+                                             : &counts->unknown,
+                     1);
+}
+
+_Noreturn static void reader_main(unsigned which)
+{
     struct reader_counts *counts = &shared->readers[which];
     struct table_reader *reader = scratch_reader(&scratch);
     uint64_t random = which;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    setpriority(PRIO_PROCESS, 0, 10); /* there are more of us than processors */
     atomic_store(&counts->ready, 1);
     if (which == ASLEEP)
         raise(SIGSTOP);
     for (unsigned long reads = 0; !atomic_load(&shared->over) || reads < 2 * KEYS; reads++) {
-        const uint64_t draw = random_next(&random);
-        const uint64_t number = draw % 2 == 0 ? draw / 8 % 200 : draw / 8 % KEYS;
-        uint32_t version;
-        const enum table_outcome outcome = value_read(reader, number, READ_NOW_MS, &version);
-        MUST(outcome != TABLE_ABSENT);
-        if (outcome == TABLE_HIT)
-            check(number, version, seen);
-        atomic_fetch_add(outcome == TABLE_HIT    ? &counts->hits
-                         : outcome == TABLE_MISS ? &counts->misses
-                                                 : &counts->unknown,
-                         1);
+        read_one(reader, counts, random_next(&random));
         if (reads % 5000 == 4999)
             atomic_fetch_add(&counts->moves, table_reader_refresh(reader, &scratch.clock) == 1);
     }
@@ -205,11 +238,12 @@ static void kill_writer(pid_t child)
 
     kill(child, SIGKILL);
     MUST(waitpid(child, &status, 0) == child);
-    MUST((WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) ||
-         (WIFEXITED(status) && WEXITSTATUS(status) == 0));
+    const bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    MUST(killed || (WIFEXITED(status) && WEXITSTATUS(status) == 0));
+    atomic_fetch_add(&shared->kills, killed);
 }
 
-/* Two at once: exactly one gets the table. */
+/* Two at once: exactly one gets the table, if there is room. */
 static void start_two(uint64_t seed, uint64_t bytes, int ready[2])
 {
     char answers[2];
@@ -221,7 +255,10 @@ static void start_two(uint64_t seed, uint64_t bytes, int ready[2])
         MUST(n > 0);
         got += (unsigned)n;
     }
-    MUST((answers[0] == 'y') != (answers[1] == 'y'));
+    const bool full = answers[0] == 'f' || answers[1] == 'f';
+    MUST(answers[0] != 'y' || answers[1] != 'y');
+    MUST(full || answers[0] == 'y' || answers[1] == 'y');
+    atomic_fetch_add(&shared->full, full);
     atomic_fetch_add(&shared->busy, 1);
     kill_writer(one);
     kill_writer(other);
@@ -241,8 +278,9 @@ static void one_life(uint64_t draw, int ready[2])
     if (draw % 5 == 0)
         nap_ms(draw / 64 % 8);
     else {
-        MUST(read(ready[0], &answer, 1) == 1 && answer == 'y');
-        nap_ms(draw / 64 % 80);
+        MUST(read(ready[0], &answer, 1) == 1 && (answer == 'y' || answer == 'f'));
+        atomic_fetch_add(&shared->full, answer == 'f');
+        nap_ms(draw / 64 % 40);
     }
     kill_writer(child);
     if (draw % 5 == 0) { /* it may have answered before it died */
@@ -252,6 +290,37 @@ static void one_life(uint64_t draw, int ready[2])
         while (answer != 'e');
     }
 }
+
+/* --- a tmpfs that is full now and then --- */
+
+static void disk_mount(void)
+{
+    may_be_full = small_disk_allow() && small_disk_mount(scratch.directory, "64m");
+    if (may_be_full)
+        return;
+    fputs("table torture: no tmpfs of its own can be mounted here, so none is full\n", stderr);
+    MUST(getenv("LAB_MUST_RUN") == NULL);
+}
+
+/* Takes all room but a little, or gives it back. */
+static void disk_fill(bool fill, uint64_t leave)
+{
+    char path[128];
+    struct statvfs disk;
+
+    snprintf(path, sizeof path, "%s/balloon", scratch.directory);
+    unlink(path);
+    if (!fill || !may_be_full)
+        return;
+    const int balloon = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    MUST(balloon >= 0 && fstatvfs(balloon, &disk) == 0);
+    const uint64_t room = disk.f_bavail * disk.f_frsize;
+    if (room > leave)
+        MUST(fallocate(balloon, 0, 0, (off_t)(room - leave)) == 0);
+    close(balloon);
+}
+
+/* --- readers, stopped and woken --- */
 
 static void readers_start(pid_t readers[READERS])
 {
@@ -265,6 +334,17 @@ static void readers_start(pid_t readers[READERS])
     }
 }
 
+/* One of those that nap. */
+static void reader_toggle(const pid_t readers[READERS], uint64_t draw)
+{
+    static bool stopped[READERS];
+    const unsigned which = NAPPING + (unsigned)(draw % (ASLEEP - NAPPING));
+
+    kill(readers[which], stopped[which] ? SIGCONT : SIGSTOP);
+    stopped[which] = !stopped[which];
+    atomic_fetch_add(&shared->readers[which].stops, stopped[which]);
+}
+
 static void readers_end(pid_t readers[READERS])
 {
     atomic_store(&shared->over, true);
@@ -276,47 +356,64 @@ static void readers_end(pid_t readers[READERS])
     }
 }
 
-static void report(void)
+static void report(unsigned long seconds)
 {
-    printf("table torture: %lu writers started (%lu attached, %lu pairs at once), %lu puts\n",
-           atomic_load(&shared->starts), atomic_load(&shared->attached), atomic_load(&shared->busy),
-           atomic_load(&shared->puts));
+    printf(
+        "table torture: %lu s, %lu writers started, %lu killed (%lu attached, %lu pairs at once, "
+        "%lu without room), %lu puts, %lu refused\n",
+        seconds, atomic_load(&shared->starts), atomic_load(&shared->kills),
+        atomic_load(&shared->attached), atomic_load(&shared->busy), atomic_load(&shared->full),
+        atomic_load(&shared->puts), atomic_load(&shared->refused));
     for (unsigned i = 0; i < READERS; i++) {
         struct reader_counts *counts = &shared->readers[i];
-        printf("  reader %u: %lu hits, %lu misses, %lu unknown, %lu successors followed\n", i,
-               atomic_load(&counts->hits), atomic_load(&counts->misses),
-               atomic_load(&counts->unknown), atomic_load(&counts->moves));
+        printf("  reader %u: %lu hits, %lu misses, %lu unknown, %lu successors followed, stopped "
+               "%lu times%s\n",
+               i, atomic_load(&counts->hits), atomic_load(&counts->misses),
+               atomic_load(&counts->unknown), atomic_load(&counts->moves),
+               atomic_load(&counts->stops), i == ASLEEP ? ", asleep until the end" : "");
         MUST(atomic_load(&counts->hits) > 0);
         MUST(atomic_load(&counts->unknown) <= atomic_load(&counts->hits) / 1000);
     }
     MUST(atomic_load(&shared->attached) > 0 && atomic_load(&shared->puts) > 0);
 }
 
+/* Until the time is over; in the long form also until enough were killed, or twice the time is. */
+static bool goes_on(uint64_t begun_ms, unsigned long seconds)
+{
+    const uint64_t passed_ms = monotonic_ms() - begun_ms;
+
+    return passed_ms < seconds * 1000 ||
+           (seconds >= LONG_SECONDS && atomic_load(&shared->kills) < LONG_KILLS &&
+            passed_ms < 2 * seconds * 1000);
+}
+
 int main(int argc, char **argv)
 {
     const unsigned long seconds = argc > 1 ? strtoul(argv[1], NULL, 10) : 6;
-    const uint64_t end_ms = monotonic_ms() + seconds * 1000;
-    uint64_t random = end_ms;
+    const uint64_t begun_ms = monotonic_ms();
+    uint64_t random = begun_ms;
     pid_t readers[READERS];
     int ready[2];
-    bool stopped = false;
 
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     MUST(shared != MAP_FAILED && pipe(ready) == 0);
     scratch = scratch_make();
+    disk_mount();
     table_writer_close(scratch_writer(&scratch, sizes[0], NULL));
     one_life(1, ready);
     readers_start(readers);
-    while (monotonic_ms() < end_ms) {
+    while (goes_on(begun_ms, seconds)) {
         const uint64_t draw = random_next(&random);
-        if (draw >> 60 < 5) {
-            kill(readers[NAPPING], stopped ? SIGCONT : SIGSTOP);
-            stopped = !stopped;
-        }
+        if (draw >> 60 < 8)
+            reader_toggle(readers, draw >> 8);
+        if ((draw >> 56) % 16 == 0)
+            disk_fill((draw >> 52) % 2 == 0, draw % (4u << 20));
         one_life(draw >> 4, ready);
     }
     readers_end(readers);
-    report();
+    report((monotonic_ms() - begun_ms) / 1000);
+    if (may_be_full)
+        small_disk_unmount(scratch.directory);
     scratch_remove(&scratch);
     return EXIT_SUCCESS;
 }
