@@ -9,8 +9,6 @@
 
 #include "tests/table_support.h"
 
-#include <fcntl.h>
-
 #define KEYS  120
 #define BYTES (12u << 20) /* the least: attaching happens thousands of times here */
 #define GONE  20          /* keys that were removed again */
@@ -290,24 +288,6 @@ static void take_over(const struct operation *operation)
 }
 
 /* --- again and again from the same table --- */
-
-static void copy_file(const char *from, const char *to)
-{
-    static char buffer[1 << 16];
-    struct stat status;
-    const int in = open(from, O_RDONLY | O_CLOEXEC);
-    const int out = open(to, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-
-    CLAIM(in >= 0 && out >= 0 && fstat(in, &status) == 0);
-    CLAIM(ftruncate(out, status.st_size) == 0);
-    for (off_t at = 0; (at = lseek(in, at, SEEK_DATA)) >= 0 && at < status.st_size;) {
-        const ssize_t got = pread(in, buffer, sizeof buffer, at);
-        CLAIM(got > 0 && pwrite(out, buffer, (size_t)got, at) == got);
-        at += got;
-    }
-    close(in);
-    close(out);
-}
 
 /* The prepared table, and nothing else, in the directory. */
 static void restore(const struct scratch *original)

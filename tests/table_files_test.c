@@ -1,11 +1,14 @@
 /*
  * table_files_test.c - files that are truncated, of another version, or filled with anything: a
  * clear error for a reader, a fresh or repaired table for a writer, never a crash, never a wrong
- * record.
+ * record. TABLE_TORTURE=1: the writer meets every truncation and every byte, and not only some.
  */
 #include "tests/table_support.h"
 
 #include "shm/table_file.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -114,6 +117,139 @@ START_TEST(a_truncated_file_is_refused_and_replaced)
     truncate_to(sizes[_i]);
     expect_reader_refuses("is truncated");
     expect_fresh(0);
+}
+END_TEST
+
+static bool torture(void)
+{
+    return getenv("TABLE_TORTURE") != NULL;
+}
+
+/* The only file: this header, and nothing behind it. */
+static void write_header_alone(const struct table_header *header, off_t size)
+{
+    char path[128];
+
+    snprintf(path, sizeof path, "%s/table.2", scratch.directory);
+    unlink(path);
+    snprintf(path, sizeof path, "%s/table.1", scratch.directory);
+    const int descriptor = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    CLAIM(descriptor >= 0);
+    CLAIM(pwrite(descriptor, header, sizeof *header, 0) == (ssize_t)sizeof *header);
+    CLAIM(ftruncate(descriptor, size) == 0);
+    close(descriptor);
+}
+
+/* And one that is a page too long. */
+START_TEST(a_file_truncated_at_any_page_is_refused_and_replaced)
+{
+    struct table_header header;
+    size_t size;
+    char *bytes = open_bytes(&size);
+    const off_t page = sizeof header, pages = (off_t)size / page;
+
+    memcpy(&header, bytes, sizeof header);
+    munmap(bytes, size);
+    for (off_t at = 0; at <= pages + 1; at++) {
+        if (at == pages)
+            continue;
+        write_header_alone(&header, at * page);
+        expect_reader_refuses("is truncated");
+        if (at < 8 || at >= pages - 1 || at % 61 == 0 || torture())
+            expect_fresh(0);
+    }
+}
+END_TEST
+
+/* Readers read right or nothing. The writer goes on with it, or makes another, and then all is in
+ * order. */
+static void expect_survived(void)
+{
+    struct table_reader *reader = NULL;
+    struct table_opened opened;
+    char why[256];
+    unsigned unknown;
+
+    const int status =
+        table_reader_open(&reader, scratch.directory, &scratch.clock, why, sizeof why);
+    CLAIM(status == 0 || status == -EPROTO);
+    if (status == 0)
+        read_all(reader, &unknown);
+    table_reader_close(reader);
+    struct table_writer *writer = scratch_writer(&scratch, TABLE_BYTES_SMALL, &opened);
+    reader = scratch_reader(&scratch);
+    CLAIM(read_all(reader, &unknown) == opened.kept);
+    CLAIM(unknown == 0);
+    CLAIM(opened.kept == KEYS || opened.kept == 0);
+    table_reader_close(reader);
+    table_writer_close(writer);
+}
+
+/* Also the words that change, which no checksum covers. */
+START_TEST(every_byte_of_the_header_may_be_flipped)
+{
+    struct scratch sound = scratch_make();
+    char from[128], to[128];
+
+    snprintf(from, sizeof from, "%s/table.1", sound.directory);
+    snprintf(to, sizeof to, "%s/table.1", scratch.directory);
+    copy_file(to, from);
+    for (size_t at = 0; at < sizeof(struct table_header); at++) {
+        if (at >= 192 && at % 97 != 0 && !torture())
+            continue; /* unused */
+        size_t size;
+        char path[128];
+        snprintf(path, sizeof path, "%s/table.2", scratch.directory);
+        unlink(path);
+        copy_file(from, to);
+        char *bytes = open_bytes(&size);
+        bytes[at] = (char)(bytes[at] ^ (at % 2 == 0 ? 0xff : 1 << at / 2 % 8));
+        munmap(bytes, size);
+        expect_survived();
+    }
+    scratch_remove(&sound);
+}
+END_TEST
+
+START_TEST(a_sound_header_before_random_bytes_gives_no_record)
+{
+    struct table_reader *reader;
+    size_t size;
+    unsigned unknown;
+    char *bytes = open_bytes(&size);
+
+    for (size_t i = sizeof(struct table_header); i < size; i += 8) {
+        const uint64_t word = scramble(i + (uint64_t)_i);
+        memcpy(bytes + i, &word, 8);
+    }
+    munmap(bytes, size);
+    reader = scratch_reader(&scratch);
+    CLAIM(read_all(reader, &unknown) == 0);
+    table_reader_close(reader);
+    expect_fresh(0);
+}
+END_TEST
+
+/* "A greater minor: only appended fields." */
+START_TEST(a_greater_minor_is_read_and_gone_on_with)
+{
+    size_t size;
+    char *bytes = open_bytes(&size);
+    struct table_header *header = (void *)bytes;
+    char covered[32 + 56];
+    struct table_opened opened;
+    unsigned unknown;
+
+    header->minor = TABLE_MINOR + 1;
+    memcpy(covered, bytes, 32);
+    memcpy(covered + 32, bytes + 64, 56);
+    header->checksum = XXH3_64bits(covered, sizeof covered);
+    munmap(bytes, size);
+    struct table_reader *reader = scratch_reader(&scratch);
+    CLAIM(read_all(reader, &unknown) == KEYS);
+    table_reader_close(reader);
+    table_writer_close(scratch_writer(&scratch, TABLE_BYTES_SMALL, &opened));
+    CLAIM(opened.attached && opened.kept == KEYS);
 }
 END_TEST
 
@@ -553,8 +689,12 @@ int main(void)
     TCase *cases = tcase_create("files");
 
     tcase_add_checked_fixture(cases, set_up, tear_down);
-    tcase_set_timeout(cases, 120);
+    tcase_set_timeout(cases, torture() ? 3600 : 120);
     tcase_add_loop_test(cases, a_truncated_file_is_refused_and_replaced, 0, 7);
+    tcase_add_test(cases, a_file_truncated_at_any_page_is_refused_and_replaced);
+    tcase_add_test(cases, every_byte_of_the_header_may_be_flipped);
+    tcase_add_loop_test(cases, a_sound_header_before_random_bytes_gives_no_record, 0, 2);
+    tcase_add_test(cases, a_greater_minor_is_read_and_gone_on_with);
     tcase_add_test(cases, another_major_is_refused_and_told_its_successor);
     tcase_add_test(cases, another_format_is_refused);
     tcase_add_test(cases, a_flipped_bit_in_the_constant_header_is_noticed);
