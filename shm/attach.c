@@ -220,6 +220,9 @@ static int segments_rebuild(struct table_writer *writer)
     const struct table_geometry *geometry = &writer->map.geometry;
     const uint64_t allocated = table_load(&writer->map.header->allocated);
 
+    /* It says that it is over, and is the newest: readers would never be content with it. */
+    if (table_load(&writer->map.header->successor) != 0)
+        return -EPROTO;
     if (allocated < geometry->records_offset || allocated > geometry->file_bytes ||
         allocated % TABLE_CHUNK_BYTES != 0)
         return -EPROTO;

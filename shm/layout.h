@@ -122,8 +122,9 @@
  *   Attach trusts nothing: geometry is computed again from the size and compared; each segment
  *   word, cell and head is checked, and each checksum; a cell that fails is cleared; heads are
  *   computed again; of two records of one key the stricter stays (record_is_stricter), the other
- *   cell is cleared. A file that is not sound as a whole is replaced by a successor with what could
- *   be read. No partition is complete then. The number of shards plays no part anywhere.
+ *   cell is cleared. A file that is not sound as a whole, or says that it has a successor and is
+ * the newest, is replaced by a successor with what could be read. No partition is complete then.
+ * The number of shards plays no part anywhere.
  *
  * CLOCKS. Ages are milliseconds of CLOCK_BOOTTIME; the header has the boot id. The heartbeat brings
  * the writer's idea of wall clock minus boot clock. A reader whose boot id differs, or whose own

@@ -181,6 +181,7 @@ static void expect_survived(void)
     CLAIM(read_all(reader, &unknown) == opened.kept);
     CLAIM(unknown == 0);
     CLAIM(opened.kept == KEYS || opened.kept == 0);
+    CLAIM(!table_reader_is_over(reader));
     table_reader_close(reader);
     table_writer_close(writer);
 }
