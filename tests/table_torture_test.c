@@ -212,8 +212,11 @@ _Noreturn static void reader_main(unsigned which)
         raise(SIGSTOP);
     for (unsigned long reads = 0; !atomic_load(&shared->over) || reads < 2 * KEYS; reads++) {
         read_one(reader, counts, random_next(&random));
-        if (reads % 5000 == 4999)
-            atomic_fetch_add(&counts->moves, table_reader_refresh(reader, &scratch.clock) == 1);
+        if (reads % 5000 != 4999)
+            continue;
+        atomic_fetch_add(&counts->moves, table_reader_refresh(reader, &scratch.clock) == 1);
+        if (which >= NAPPING && !atomic_load(&shared->over))
+            nap_ms(10); /* or writers hardly live */
     }
     table_reader_close(reader);
     _exit(0);
