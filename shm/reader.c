@@ -318,11 +318,13 @@ static int map_newest(struct mapped *mapped, const char *directory, char *why, s
 
     for (unsigned attempt = 0; attempt < OPEN_ATTEMPTS && status == -ENOENT; attempt++) {
         const int64_t newest = table_file_newest(directory);
-        if (newest <= 0) {
+        if (newest <= 0)
             table_why(why, why_size, "%s: %s", directory,
                       newest == 0 ? "there is no table" : strerror((int)-newest));
-            return newest == 0 ? -ENOENT : (int)newest;
-        }
+        if (newest < 0)
+            return (int)newest;
+        if (newest == 0) /* or its name came, and the old one went, while names were read */
+            continue;
         status = map_generation(mapped, directory, (uint64_t)newest, why, why_size);
     }
     return status;
