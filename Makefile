@@ -64,7 +64,7 @@ FUZZ     := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuz
 BENCHES  := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*_bench.c))
 FARM     := $(if $(wildcard tests/farm/*.c),$(BUILD)/tests/farm/farm)
 
-.PHONY: all programs library tests farm demo check torture torture-table torture-store check-unit check-plays check-fuzz check-lab \
+.PHONY: all programs library tests farm demo check torture torture-table torture-store check-unit check-life check-plays check-fuzz check-lab \
         check-asan check-tsan lint fuzz fuzz-build fuzz-targets bench bench-planted coverage install clean \
         FORCE
 .SECONDARY:
@@ -163,6 +163,7 @@ side_by_side = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFL
 check:
 	@$(side_by_side) programs library tests farm
 	@$(MAKE) --no-print-directory check-unit
+	@$(MAKE) --no-print-directory check-life
 	@$(MAKE) --no-print-directory check-plays
 	@$(MAKE) --no-print-directory check-fuzz
 	@$(MAKE) --no-print-directory check-lab
@@ -171,6 +172,9 @@ check:
 check-unit: $(TESTS) $(if $(SANITIZE),,library programs)
 	@BUILD=$(BUILD) tests/run $(filter-out $(UNIT_SKIP:%=$(BUILD)/tests/%_test),$(TESTS)) \
 	    $(if $(SANITIZE),,tests/library)
+# The life of the table's files, in spin.
+check-life:
+	@BUILD=$(BUILD) tests/run tests/table_life
 # Plays have clocks of their own: they may take as long as they like.
 check-plays: $(PLAYS)
 	@TEST_SECONDS=1200 tests/run $(PLAYS)
@@ -195,7 +199,7 @@ torture:
 	@$(MAKE) --no-print-directory torture-table
 	@$(MAKE) --no-print-directory torture-store
 torture-table: $(TORTURED:%=$(BUILD)/tests/table_%_test) $(BUILD)/tests/table_torture_test
-	@TABLE_TORTURE=1 TEST_SECONDS=7200 tests/run $(TORTURED:%=$(BUILD)/tests/table_%_test)
+	@TABLE_TORTURE=1 TEST_SECONDS=7200 BUILD=$(BUILD) tests/run tests/table_life $(TORTURED:%=$(BUILD)/tests/table_%_test)
 	@$(BUILD)/tests/table_torture_test $(SECONDS)
 # A thousand kills, a thousand crashes of the disk, every byte damaged.
 torture-store: $(BUILD)/tests/store_durability_test $(BUILD)/tests/store_mend_test
