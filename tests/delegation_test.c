@@ -4,6 +4,7 @@
 #include "ipc/wire/delegation.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,9 +104,36 @@ START_TEST(a_value_that_does_not_fit_is_left_out_not_cut)
     strcpy(text + at + FRAME_ADDRESS_MAX, "\n\n");
     r = taken_text(text);
     ck_assert_str_eq(r.sender, "");
-    ck_assert(r.too_long && !r.bad);
+    ck_assert(r.too_long == DELEGATION_LONG_SENDER && !r.bad);
     memcpy(text + at - 7, "seNder=", 7); /* not ours: as long as it likes */
     ck_assert(!taken_text(text).too_long);
+}
+END_TEST
+
+START_TEST(what_did_not_fit_is_named)
+{
+    static const struct {
+        const char *name;
+        unsigned too_long;
+    } rows[] = {
+        {"sender", DELEGATION_LONG_SENDER},
+        {"recipient", DELEGATION_LONG_RECIPIENT},
+        {"sasl_username", DELEGATION_LONG_ACCOUNT},
+        {"protocol_state", DELEGATION_LONG_OTHER},
+        {"client_address", DELEGATION_LONG_OTHER},
+        {"encryption_protocol", DELEGATION_LONG_OTHER},
+        {"policy_context", DELEGATION_LONG_OTHER},
+        {"instance", 0}, /* nobody decides by these */
+        {"queue_id", 0},
+    };
+    char value[FRAME_ADDRESS_MAX + 1], text[FRAME_ADDRESS_MAX + 128];
+
+    memset(value, 'a', sizeof value - 1);
+    value[sizeof value - 1] = '\0';
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        snprintf(text, sizeof text, HEAD "%s=%s\n\n", rows[i].name, value);
+        ck_assert_uint_eq(taken_text(text).too_long, rows[i].too_long);
+    }
 }
 END_TEST
 
@@ -217,6 +245,7 @@ int main(void)
     tcase_add_test(requests, another_kind_of_request_is_not_understood);
     tcase_add_test(requests, the_first_of_two_counts_and_the_second_is_told);
     tcase_add_test(requests, a_value_that_does_not_fit_is_left_out_not_cut);
+    tcase_add_test(requests, what_did_not_fit_is_named);
     tcase_add_test(requests, control_bytes_in_what_we_use_are_bad);
     tcase_add_test(requests, what_is_no_attribute_and_what_is_no_number_is_bad);
     tcase_add_test(requests, a_request_is_bounded);

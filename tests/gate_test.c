@@ -976,6 +976,98 @@ START_TEST(nobody_sheds_the_guarantee_of_his_login_by_another_sender)
 }
 END_TEST
 
+/* Who writes another sender's address, one with a guarantee, has what that one demands: less of it
+ * is refused, and more is not. */
+START_TEST(a_milder_guarantee_of_the_sender_sheds_that_of_the_login)
+{
+    static const struct {
+        const char *sasl, *sender, *reply;
+    } rows[] = {
+        {"dane@example.org", "strict@example.org", "550 5.7.1 "},
+        {"dane@example.org", "mild@example.org", "550 5.7.1 "},
+        {"strict@example.org", "hold@example.org", "550 5.7.1 "}, /* told, not held */
+        {"strict@example.org", "off@example.org", "550 5.7.1 "},
+        {"hold@example.org", "watch@example.org", "550 5.7.1 "}, /* nothing is enforced */
+        {"strict@example.org", "dane@example.org", "DUNNO"},
+        {"hold@example.org", "strict@example.org", "DUNNO"},
+        {"strict@example.org", "strict+x@example.org", "DUNNO"},
+        {"mild@example.org", "else@example.org", "DUNNO"},
+        {"watch@example.org", "", "DUNNO"},
+        {"off@example.org", "else@example.org", "DUNNO"},
+    };
+    const int client = client_open();
+    char sasl[80];
+
+    put_accounts();
+    put_account("dane@example.org", &(struct account){.flags = ACCOUNT_ON, .profile = "dane"});
+    see("good.example", "dane"); /* so that who is looked at here is let in */
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        snprintf(sasl, sizeof sasl, "sasl_username=%s\n", rows[i].sasl);
+        claim_begins(rcpt(client, "submission", rows[i].sender, "x@good.example", sasl),
+                     rows[i].reply);
+    }
+    close(client);
+}
+END_TEST
+
+/* For this recipient the login has no guarantee to shed. */
+START_TEST(where_the_login_has_an_exception_another_sender_sheds_nothing)
+{
+    const int client = client_open();
+
+    put_accounts();
+    put_exception("but@example.org", "free.example");
+    ck_assert_str_eq(rcpt(client, "submission", "else@example.org", "x@free.example",
+                          "sasl_username=but@example.org\n"),
+                     "DUNNO");
+    claim_begins(rcpt(client, "submission", "else@example.org", "x@other.example",
+                      "sasl_username=but@example.org\n"),
+                 "550 5.7.1 ");
+    close(client);
+}
+END_TEST
+
+static const char *long_address(char prefix)
+{
+    static char text[FRAME_ADDRESS_MAX + 40];
+
+    memset(text, 'a', FRAME_ADDRESS_MAX);
+    text[0] = prefix;
+    snprintf(text + FRAME_ADDRESS_MAX, 40, "@example.org");
+    return text;
+}
+
+/* RFC 5321 section 4.5.3.1.3: a path ends after 256 octets. Law 3: that is no reason to turn others
+ * away. */
+START_TEST(an_address_that_is_too_long_concerns_only_who_needs_it)
+{
+    const int client = client_open();
+    char sasl[FRAME_ADDRESS_MAX + 80], request[FRAME_ADDRESS_MAX + 80];
+
+    put_accounts();
+    snprintf(sasl, sizeof sasl, "sasl_username=%s\n", long_address('s'));
+    ck_assert_str_eq(rcpt(client, "inbound", long_address('x'), "x@example.org", ""), "DUNNO");
+    claim_begins(rcpt(client, "inbound", long_address('x'), "me@secure.example.org", ""),
+                 "530 5.7.0 ");
+    ck_assert_str_eq(rcpt(client, "inbound", "x@y.example", "x@example.org", sasl), "DUNNO");
+    /* It may be a secure alias with an extension. */
+    claim_begins(rcpt(client, "inbound", "x@y.example", long_address('m'), ""), "501 5.1.3 ");
+    /* Whose sender is this? Whose account, without a context? */
+    claim_begins(rcpt(client, "submission", long_address('s'), "x@free.example",
+                      "sasl_username=strict@example.org\n"),
+                 "DEFER_IF_PERMIT 4.3.0 ");
+    claim_begins(rcpt(client, "submission", "strict@example.org", long_address('x'), ""),
+                 "DEFER_IF_PERMIT 4.3.0 ");
+    claim_begins(rcpt(client, "", "else@example.org", "x@free.example", sasl),
+                 "DEFER_IF_PERMIT 4.3.0 ");
+    claim_begins(rcpt(client, "route", long_address('s'), "x@free.example", ""),
+                 "DEFER_IF_PERMIT 4.3.0 ");
+    snprintf(request, sizeof request, "sender %s", long_address('s'));
+    claim_begins(query(client_open(), request), "TEMP the address is too long");
+    close(client);
+}
+END_TEST
+
 START_TEST(at_RCPT_is_refused_only_what_is_seen_not_to_be_met_and_where_the_profile_asks)
 {
     static const struct {
@@ -1060,6 +1152,10 @@ START_TEST(delegation_without_a_table_of_users_is_temporary)
     claim_begins(rcpt(client, "inbound", "x@else.example", "me@secure.example.org", ""),
                  "DEFER_IF_PERMIT 4.3.0 ");
     claim_begins(submitted(client, "strict@example.org", "x@a.example"), "DEFER_IF_PERMIT 4.3.0 ");
+    /* Whether a guarantee is shed cannot be told: refused for good is nobody (law 3). */
+    claim_begins(
+        rcpt(client, "submission", "", "x@a.example", "sasl_username=strict@example.org\n"),
+        "DEFER_IF_PERMIT 4.3.0 ");
     ck_assert_str_eq(rcpt(client, "inbound", "x@else.example", "", ""), "DUNNO");
     close(client);
 }
@@ -1461,6 +1557,9 @@ static void add_words(TCase *tests)
     tcase_add_test(tests, a_secure_alias_takes_mail_over_encrypted_connections_only_S13);
     tcase_add_test(tests, an_address_that_is_unwound_may_be_a_secure_alias_S13);
     tcase_add_test(tests, nobody_sheds_the_guarantee_of_his_login_by_another_sender);
+    tcase_add_test(tests, a_milder_guarantee_of_the_sender_sheds_that_of_the_login);
+    tcase_add_test(tests, where_the_login_has_an_exception_another_sender_sheds_nothing);
+    tcase_add_test(tests, an_address_that_is_too_long_concerns_only_who_needs_it);
     tcase_add_test(tests,
                    at_RCPT_is_refused_only_what_is_seen_not_to_be_met_and_where_the_profile_asks);
     tcase_add_test(tests, delegation_never_refuses_for_our_own_trouble);

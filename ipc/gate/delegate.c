@@ -10,7 +10,9 @@
  * policy_context says which it is; without one an authenticated client submits, and every other one
  * hands mail in. What is none of our business is DUNNO. Trouble of ours is what the profile says
  * (`trouble`), and temporary where there is none to ask. The connection is never closed by us for
- * an answer that we could not give.
+ * an answer that we could not give. An address that is too long for us is longer than any may be
+ * (RFC 5321 section 4.5.3.1.3): who does not need it does not mind, and for the others nobody can
+ * tell what it demands.
  */
 #include "ipc/gate/gate_internal.h"
 
@@ -71,6 +73,10 @@ static void inbound_ask(struct gate *gate, struct stream *stream,
 {
     struct ask ask;
 
+    if (request->too_long & DELEGATION_LONG_RECIPIENT) { /* it may be an alias with an extension */
+        say(gate, stream, "501 5.1.3 Path too long (RFC 5321 section 4.5.3.1.3)");
+        return;
+    }
     ask_begin(&ask, request);
     ask.asked.inbound = 1;
     ask.asked.client_tls = (uint16_t)delegation_tls(request);
@@ -233,28 +239,45 @@ static void route_ask(struct gate *gate, struct stream *stream,
 
 /* --- one request --- */
 
+/* Takes it by what was said of whom, all of it; NULL: there is no such context. */
+typedef void context_ask(struct gate *gate, struct stream *stream,
+                         const struct delegation_request *request);
+
+static context_ask *asked_by_context(const struct delegation_request *request)
+{
+    const char *context = request->policy_context;
+    const bool has_account =
+        request->sasl_username[0] != '\0' || (request->too_long & DELEGATION_LONG_ACCOUNT) != 0;
+
+    if (context[0] == '\0')
+        return has_account ? submission_ask : inbound_ask;
+    return strcmp(context, "route") == 0        ? route_ask
+           : strcmp(context, "inbound") == 0    ? inbound_ask
+           : strcmp(context, "submission") == 0 ? submission_ask
+                                                : NULL;
+}
+
 static void request_answer(struct gate *gate, struct stream *stream,
                            const struct delegation_request *request)
 {
-    const char *context = request->policy_context;
+    context_ask *ask = asked_by_context(request);
 
-    if (!request->understood || request->bad || request->too_long || request->repeated) {
-        log_notice("delegation-refused", "understood=%d bad=%d long=%d repeated=%d",
+    if (!request->understood || request->bad || request->repeated ||
+        (request->too_long & DELEGATION_LONG_OTHER) != 0) {
+        log_notice("delegation-refused", "understood=%d bad=%d long=%u repeated=%d",
                    request->understood, request->bad, request->too_long, request->repeated);
         say(gate, stream, TEMPORARY "mxward-gate does not understand the mail server's question");
         return;
     }
-    if (strcmp(request->protocol_state, "RCPT") != 0 || request->recipient[0] == '\0')
+    if (strcmp(request->protocol_state, "RCPT") != 0 ||
+        (request->recipient[0] == '\0' && !(request->too_long & DELEGATION_LONG_RECIPIENT)))
         say(gate, stream, DUNNO);
-    else if (strcmp(context, "route") == 0)
-        route_ask(gate, stream, request);
-    else if (strcmp(context, "inbound") == 0 ||
-             (context[0] == '\0' && request->sasl_username[0] == '\0'))
-        inbound_ask(gate, stream, request);
-    else if (strcmp(context, "submission") == 0 || context[0] == '\0')
-        submission_ask(gate, stream, request);
-    else
+    else if (ask == NULL)
         say(gate, stream, TEMPORARY "policy_context is none of inbound, submission, route");
+    else if (request->too_long != 0 && ask != inbound_ask)
+        say(gate, stream, TEMPORARY "an address or account is too long to know what it demands");
+    else
+        ask(gate, stream, request);
 }
 
 struct stream_taken delegate_take(struct gate *gate, struct stream *stream, const char *bytes,

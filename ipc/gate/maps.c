@@ -155,8 +155,11 @@ static void sender_ask(struct gate *gate, struct stream *stream,
     char address[FRAME_ADDRESS_MAX], ascii[FRAME_ADDRESS_MAX], transport[160];
     struct account_path path;
 
+    if (request->key_length >= sizeof address) { /* of whom, with an extension? (law 2) */
+        say(gate, stream, SOCKETMAP_TEMP, "the address is too long to know what it demands");
+        return;
+    }
     if (request->key_length == 0 || request->key[0] == '@' ||
-        request->key_length >= sizeof address ||
         memchr(request->key, '\0', request->key_length) != NULL) {
         say_ordinary(gate, stream, only); /* no account is called so */
         return;

@@ -15,27 +15,28 @@
 struct attribute {
     const char *name;
     uint16_t offset, bytes; /* of a text in the struct; 0 bytes: not a text there */
+    unsigned too_long;      /* DELEGATION_LONG_…; 0: nobody decides by it */
 };
 
-#define TEXT(member)                                                    \
-    {                                                                   \
-#member, (uint16_t)offsetof(struct delegation_request, member), \
-            sizeof(((struct delegation_request *)NULL)->member)         \
+#define TEXT(member, too_long)                                            \
+    {                                                                     \
+#member, (uint16_t)offsetof(struct delegation_request, member),   \
+            sizeof(((struct delegation_request *)NULL)->member), too_long \
     }
 
 enum { ATTRIBUTE_REQUEST = 0, ATTRIBUTE_RECIPIENT_COUNT = 1 };
 static const struct attribute attributes[] = {
-    [ATTRIBUTE_REQUEST] = {"request", 0, 0},
-    [ATTRIBUTE_RECIPIENT_COUNT] = {"recipient_count", 0, 0},
-    TEXT(protocol_state),
-    TEXT(sender),
-    TEXT(recipient),
-    TEXT(sasl_username),
-    TEXT(client_address),
-    TEXT(encryption_protocol),
-    TEXT(policy_context),
-    TEXT(instance),
-    TEXT(queue_id),
+    [ATTRIBUTE_REQUEST] = {"request", 0, 0, 0},
+    [ATTRIBUTE_RECIPIENT_COUNT] = {"recipient_count", 0, 0, 0},
+    TEXT(protocol_state, DELEGATION_LONG_OTHER),
+    TEXT(sender, DELEGATION_LONG_SENDER),
+    TEXT(recipient, DELEGATION_LONG_RECIPIENT),
+    TEXT(sasl_username, DELEGATION_LONG_ACCOUNT),
+    TEXT(client_address, DELEGATION_LONG_OTHER),
+    TEXT(encryption_protocol, DELEGATION_LONG_OTHER),
+    TEXT(policy_context, DELEGATION_LONG_OTHER),
+    TEXT(instance, 0),
+    TEXT(queue_id, 0),
 };
 #define ATTRIBUTES (sizeof attributes / sizeof attributes[0])
 
@@ -98,7 +99,7 @@ static void read_value(struct delegation_request *request, size_t row, struct pi
         if (!read_count(&request->recipient_count, value))
             request->bad = true;
     } else if (value.size >= attribute->bytes) {
-        request->too_long = true;
+        request->too_long |= attribute->too_long;
     } else { /* the NUL behind it is there: the whole struct was cleared */
         memcpy((char *)request + attribute->offset, value.bytes, value.size);
     }

@@ -18,11 +18,19 @@
  * Bytes of a whole request. Postfix mostly sends 1 to 2 KiB. What clients can blow up is bounded by
  * Postfix: HELO name, sender, recipient and AUTH= at 2 KiB each (line_length_limit), the account at
  * 9 KiB (smtpd_sasl_response_limit), the rest together at some KiB. So no mail, however odd, loses
- * the connection; a value too long for us gets an answer (`too_long`).
+ * the connection; a value too long for us gets an answer (`too_long`). Addresses are longer than
+ * that only where somebody leaves RFC 5321 behind, which ends a path after 256 octets (4.5.3.1.3).
  */
 #define DELEGATION_REQUEST_MAX 32768
 #define DELEGATION_ACTION_MAX  1024                        /* bytes of an action, without NUL */
 #define DELEGATION_ANSWER_MAX  (DELEGATION_ACTION_MAX + 9) /* bytes of an answer with that */
+
+enum {
+    DELEGATION_LONG_SENDER = 1,
+    DELEGATION_LONG_RECIPIENT = 2,
+    DELEGATION_LONG_ACCOUNT = 4,
+    DELEGATION_LONG_OTHER = 8, /* of those by which a request is told from others */
+};
 
 /* What we use of a request; "" and 0: it was not there, was empty, or is told of below. */
 struct delegation_request {
@@ -38,11 +46,12 @@ struct delegation_request {
     unsigned recipient_count; /* at DATA and later */
     bool
         understood; /* request=smtpd_access_policy was there: else nothing of this means anything */
-    bool too_long;  /* a value did not fit and was left out, not cut: a cut address is another
-                     * one. To be answered as temporary. */
-    bool bad;       /* a value of ours had a NUL or a control byte or was no number and was left
-                     * out, or a line was no attribute: Postfix sends none of that */
-    bool repeated;  /* an attribute of ours came again, with any value: Postfix does not do that */
+    /* DELEGATION_LONG_…: whose values did not fit and were left out, not cut: a cut address is
+     * another one. Who needs one of these does not know it. */
+    unsigned too_long;
+    bool bad;      /* a value of ours had a NUL or a control byte or was no number and was left
+                    * out, or a line was no attribute: Postfix sends none of that */
+    bool repeated; /* an attribute of ours came again, with any value: Postfix does not do that */
 };
 
 /*
