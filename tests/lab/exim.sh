@@ -38,7 +38,7 @@ start_exim_resolver() {
 
 # --- the sending Exim ---
 
-# What is not of tools/exim: where things are, that the world is 127.0.0.0/8, a mailbox for what comes back, and a way past
+# What is not of tools/exim: where things are, that the world is 127.0.0.0/8 and the farm offers pipelining but takes no mail so, a mailbox for what comes back, and a way past
 # mxward, for what the transports enforce by themselves: WORD+NUMBER+NAMES@DOMAIN from transports@here.lab.
 outgoing_configuration() {
     cat >"$out/exim.conf" <<END
@@ -46,6 +46,7 @@ MXWARD_GATE = $out/gate.sock
 MXWARD_DIRECTORY = $out/mxward
 MXWARD_IGNORE_TARGET_HOSTS =
 MXWARD_AUTHORITIES = $out/root.crt
+MXWARD_AVOID_PIPELINING = *
 exim_path = $out/usr/sbin/exim4
 keep_environment = LD_LIBRARY_PATH
 primary_hostname = out.here.lab
@@ -104,7 +105,6 @@ outgoing() { # OPTION…
 start_outgoing() {
     mkdir -p "$out/spool" "$out/mxward"
     cp "$here"/../../tools/exim/* "$out/mxward/"
-    echo '  hosts_avoid_pipelining = *' >>"$out/mxward/transport-options" # the farm offers it, and takes no mail so
     cp -r "$lab/exim/usr" "$out/"
     cp "$lab/certificates/root.crt" "$lab/certificates/exim.pem" "$lab/certificates/exim.key" "$out/"
     outgoing_configuration
