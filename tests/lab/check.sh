@@ -58,6 +58,11 @@ if can_run_mta; then
     phase replies_and_forwards_leave "real mail: an automatic reply and a forward leave (S8)"
     phase without_guarantee_all_arrive "real mail: without the guarantee all arrive"
     phase lost_tls_is_held "real mail: who lost TLS gets nothing in clear, an administrator is shown it, and decides (S10)"
+    if can_log_in; then
+        phase login_keeps_its_guarantee "real mail: a login keeps its guarantee, whatever sender it writes (MSG-01)"
+        phase refused_at_rcpt_where_asked "real mail: refused at RCPT where the profile asks, and what it says of trouble (law 3)"
+    fi
+    phase slow_hosts_delay_nobody "who never answers delays nobody beyond the gate's deadline, and is not called our trouble (law 3)"
     phase secure_alias_holds_both_ways "real mail: a secure alias sends and takes only encrypted, but for the trusted hop (S13)"
     phase settings_are_found_good "postfix-check finds nothing wrong with the lines of tools/postfix"
     phase thousand_messages_survive "a thousand messages while the daemon is killed, stopped and restarted (law 3)"

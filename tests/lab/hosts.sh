@@ -212,6 +212,11 @@ profile "hasty" {
     minimum = encrypt
     refuse_at_rcpt = yes
 }
+profile "easy" {
+    minimum = encrypt
+    refuse_at_rcpt = yes
+    trouble = pass
+}
 END
 }
 

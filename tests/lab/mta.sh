@@ -4,7 +4,7 @@
 # shellcheck shell=sh disable=SC2154,SC2034,SC2086
 
 mta=$live/mta
-mta_address=127.28.0.1 # mail comes in at 25 and is handed in at 587; all mail leaves from here
+mta_address=127.28.0.1 # mail comes in at 25 and is handed in at 587 and 588; all mail leaves from here
 mta_edge=127.28.0.3    # where the trusted hop hands mail on
 mta_hop=127.28.0.7     # guarantee.trusted_hops
 mta_log=$mta/log
@@ -18,6 +18,16 @@ can_run_mta() {
             return 1
         }
     done
+}
+
+# Postfix takes no login, not even one that it is told of, without Cyrus' mechanisms.
+can_log_in() {
+    can_run_mta || return 1
+    [ -n "$(find /usr/lib -path '*/sasl2/libplain.so' -print -quit 2>/dev/null)" ] || {
+        skipped="$skipped
+  logins at Postfix: need libsasl2-modules (tools/bootstrap check installs it)"
+        return 1
+    }
 }
 
 # What a site has before: nothing of it is about TLS.
@@ -58,6 +68,7 @@ smtp_bind_address = $mta_address
 smtpd_tls_security_level = may
 smtpd_tls_cert_file = $lab/certificates/postfix-ee.pem
 smtpd_tls_key_file = $lab/certificates/postfix-ee.key
+smtpd_authorized_xclient_hosts = 127.0.0.0/8
 END
 }
 
@@ -69,12 +80,23 @@ smtpd_recipient_restrictions = reject_unauth_destination, \$mxward_inbound
 END
 }
 
+# Lines of README that begin so, as they stand there.
+readme_lines() { # BEGINNING
+    sed -n "s/^ *\($1.*\)/    \1/p" "$here/../../tools/postfix/README"
+}
+
 mta_services() {
     cat <<END
 $mta_address:smtp inet n - y - - smtpd
 $mta_edge:smtp inet n - y - - smtpd
 $mta_address:587 inet n - y - - smtpd
     -o smtpd_recipient_restrictions=\$mxward_submission,permit_mynetworks,reject
+$mta_address:588 inet n - y - - smtpd
+    -o syslog_name=postfix/submission
+    -o smtpd_sasl_auth_enable=yes
+    -o smtpd_sender_login_maps=inline:{{anna@here.lab=anna@here.lab},{hasty@here.lab=hasty@here.lab},{easy@here.lab=easy@here.lab},{dora@here.lab=anna@here.lab}}
+    -o smtpd_sender_restrictions=reject_sender_login_mismatch
+$(readme_lines '-o smtpd_recipient_restrictions=')
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 3600 1 qmgr
@@ -99,7 +121,7 @@ END
 mta_configuration() {
     snippets=$here/../../tools/postfix
     { mta_base && cat "$snippets/main.cf" && mta_own_lines; } >"$mta/conf/main.cf" &&
-        { mta_services && cat "$snippets/master.cf"; } >"$mta/conf/master.cf" &&
+        { mta_services && cat "$snippets/master.cf" "$snippets/master-replies.cf"; } >"$mta/conf/master.cf" &&
         touch -d '-10 seconds' "$mta/conf/main.cf" # Postfix waits until it is a second old
 }
 
@@ -148,17 +170,10 @@ mta_run_queue() {
     MAIL_CONFIG=$mta/conf postqueue -f 2>>"$mta/stderr"
 }
 
-# Deliveries of the log so far: queue id, recipient, transport, status, text
-mta_deliveries() {
+# Deliveries of the log so far, or of a part of it: queue id, recipient, transport, status, text
+mta_deliveries() { # [LOG]
     sed -n 's/.* postfix\/\([a-z/-]*\)\/[a-z]*\[[0-9]*\]: \([0-9A-F]*\): to=<\([^>]*\)>.* status=\([a-z]*\) (\(.*\))$/\2\t\3\t\1\t\4\t\5/p;
-            s/.* postfix\/\([a-z]*\)\[[0-9]*\]: \([0-9A-F]*\): to=<\([^>]*\)>.* status=\([a-z]*\) (\(.*\))$/\2\t\3\t\1\t\4\t\5/p' "$mta_log"
-}
-
-# Storm messages of this sender to this domain that were taken: by the queue ids of their recipients.
-mta_accepted() { # SENDER DOMAIN
-    sed -n "s/.*: \([0-9A-F]*\): from=<$1>, size=.*/\1/p" "$mta_log" | sort -u >"$live/accepted"
-    mta_deliveries | awk -F'\t' -v domain="$2" '$2 ~ ("^[0-9]+storm@" domain "$") { print $1 }' | sort -u |
-        comm -12 - "$live/accepted" | wc -l
+            s/.* postfix\/\([a-z]*\)\[[0-9]*\]: \([0-9A-F]*\): to=<\([^>]*\)>.* status=\([a-z]*\) (\(.*\))$/\2\t\3\t\1\t\4\t\5/p' "${1:-$mta_log}"
 }
 
 # Nothing is being worked on: what is left waits for its next try. Twice, because a message may go from one
