@@ -231,7 +231,7 @@ static const struct option_row listen_rows[] = {
      .help = "A client that has nothing to say for this long is disconnected."},
 };
 
-/* Read by mxward-gate at its start; the daemon only judges them. */
+/* Read by mxward-gate, at its start and on reload; the daemon only judges them. */
 static const struct option_row gate_rows[] = {
     {.name = "sockets",
      .type = OPTION_LIST,
@@ -263,14 +263,16 @@ static const struct option_row gate_rows[] = {
      .maximum = 60000,
      .standard = "6s",
      .help = "Every question is answered within this time; by then with what is known, which is "
-             "never less than is demanded."},
+             "never less than is demanded.",
+     .live = true},
     {.name = "steady",
      .type = OPTION_DURATION,
      .offset = offsetof(struct gate_settings, steady_ms),
      .maximum = 60000,
      .standard = "5s",
      .help = "For so long an answer for one next hop may only become stricter: one delivery asks "
-             "once for each mail host."},
+             "once for each mail host.",
+     .live = true},
     {.name = "idle",
      .type = OPTION_DURATION,
      .offset = offsetof(struct gate_settings, idle_ms),
@@ -278,7 +280,8 @@ static const struct option_row gate_rows[] = {
      .maximum = 86400000,
      .standard = "20m",
      .help = "A client that has asked nothing for so long is disconnected. Postfix itself closes "
-             "earlier."},
+             "earlier.",
+     .live = true},
     {.name = "connections",
      .type = OPTION_NUMBER,
      .offset = offsetof(struct gate_settings, connections),
@@ -293,14 +296,16 @@ static const struct option_row gate_rows[] = {
      .maximum = 64,
      .standard = "guarantee-",
      .help = "Beginning of the names of the guarantee's transports in Postfix; the name of the "
-             "profile follows."},
+             "profile follows.",
+     .live = true},
     {.name = "ordinary_transport",
      .type = OPTION_TEXT,
      .offset = offsetof(struct gate_settings, ordinary_transport),
      .minimum = 1,
      .maximum = 200,
      .standard = "smtp:",
-     .help = "Postfix's transport for recipients that the sender has excepted."},
+     .help = "Postfix's transport for recipients that the sender has excepted.",
+     .live = true},
     {.name = "split_transport",
      .type = OPTION_TEXT,
      .offset = offsetof(struct gate_settings, split_transport),
@@ -308,19 +313,22 @@ static const struct option_row gate_rows[] = {
      .maximum = 200,
      .standard = "by-recipient:[127.0.0.1]:10026",
      .help = "Postfix's transport for senders who have an exception just now: it hands each "
-             "recipient by itself to a listener that asks again."},
+             "recipient by itself to a listener that asks again.",
+     .live = true},
     {.name = "observe",
      .type = OPTION_BOOLEAN,
      .offset = offsetof(struct gate_settings, observe),
      .standard = "no",
      .help = "Whether mail servers that ask here may also report what they delivered (the request "
-             "observe): what that teaches can stop mail later."},
+             "observe): what that teaches can stop mail later.",
+     .live = true},
     {.name = "help",
      .type = OPTION_TEXT,
      .offset = offsetof(struct gate_settings, help),
      .maximum = 200,
      .help = "What is added to a notice for the sender whose mail was not sent, such as 'See "
-             "https://example.org/guarantee'."},
+             "https://example.org/guarantee'.",
+     .live = true},
 };
 
 static const struct option_module daemon_option_module = {
@@ -332,8 +340,12 @@ static const struct option_module listen_option_module = {
     "listen", "The native socket, which mxwardctl and libmxward use.", ROWS(listen_rows)};
 
 static const struct option_module gate_option_module = {
-    "gate", "The sockets for mail servers, which the program mxward-gate serves.", ROWS(gate_rows)};
+    "gate",
+    "The sockets for mail servers, which the program mxward-gate serves, and reloads when it is "
+    "sent SIGHUP.",
+    ROWS(gate_rows)};
 
+/* In the order of those that looking_table and the tables of the programs take. */
 static const struct option_part parts[] = {
     {.module = &daemon_option_module, .offset = offsetof(struct configuration, daemon)},
     {.module = &dns_option_module, .offset = offsetof(struct configuration, dns)},
@@ -352,7 +364,10 @@ static const struct option_part parts[] = {
     {.module = &gate_option_module, .offset = offsetof(struct configuration, gate)},
 };
 
-const struct option_table configuration_table = {parts, sizeof(parts) / sizeof(parts[0]),
+#define PARTS (sizeof(parts) / sizeof(parts[0]))
+const struct option_table configuration_table = {parts, PARTS, sizeof(struct configuration)};
+const struct option_table daemon_settings_table = {parts, PARTS - 1, sizeof(struct configuration)};
+const struct option_table gate_settings_table = {parts + PARTS - 1, 1,
                                                  sizeof(struct configuration)};
 
 /* Of the parts, those that say how is looked: up to `listen`. */

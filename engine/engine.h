@@ -66,6 +66,8 @@ struct configuration {
     struct gate_settings gate;
 };
 extern const struct option_table configuration_table; /* engine/configuration.c */
+/* The sections that only the daemon, and only mxward-gate, says the changes of. */
+extern const struct option_table daemon_settings_table, gate_settings_table;
 /* A number that names the settings under which is looked: equal for equal ones, also after a
  * restart, never 0. Verdicts carry it, so that what was found under other settings is not served.
  * What senders demand is no part of it. 0: no memory. */

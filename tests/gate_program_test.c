@@ -191,6 +191,81 @@ START_TEST(it_starts_without_a_daemon_answers_and_ends_with_0_when_asked)
 }
 END_TEST
 
+/* Signals are taken by the main thread, options by another: so it is not there at once. */
+static bool comes_to_answer(const char *request, const char *beginning)
+{
+    for (uint64_t until_ms = clock_boot_ms() + WAIT_MS; clock_boot_ms() < until_ms; usleep(5000))
+        if (answers(socket_path, request, beginning))
+            return true;
+    return false;
+}
+
+static bool is_logged(const char *text)
+{
+    char path[120], *err = NULL;
+    bool there = false;
+
+    snprintf(path, sizeof path, "%s/err", folder);
+    for (uint64_t until_ms = clock_boot_ms() + WAIT_MS; !there && clock_boot_ms() < until_ms;) {
+        err = program_slurp(path);
+        there = strstr(err, text) != NULL;
+        free(err);
+        usleep(5000);
+    }
+    return there;
+}
+
+static void reload_with(const char *more)
+{
+    write_settings(more);
+    ck_assert_int_eq(kill(running, SIGHUP), 0);
+}
+
+#define OBSERVE "observe host=mx.example address=192.0.2.1 tls=TLSv1.3\n"
+
+START_TEST(SIGHUP_takes_new_settings_and_says_what_needs_a_restart)
+{
+    char more[300];
+
+    start();
+    ck_assert(answers(socket_path, OBSERVE, "status=invalid ")); /* not taken here */
+    reload_with("gate { observe = yes }");
+    ck_assert(
+        comes_to_answer(OBSERVE, "status=temporary ")); /* but for the daemon, which is away */
+    ck_assert(is_logged("all settings are in force"));
+    snprintf(more, sizeof more,
+             "gate { sockets = { %s } connections = 7 }\nlisten { socket = %s/other.sock }",
+             second_path, folder);
+    reload_with(more);
+    ck_assert(comes_to_answer(OBSERVE, "status=invalid "));
+    ck_assert(is_logged("in force, but 3 settings need a restart"));
+    ck_assert(is_logged("gate.connections = 7 needs a restart; running with 1024"));
+    ck_assert(is_logged("gate.sockets"));
+    ck_assert(is_logged("listen.socket"));
+    ck_assert_int_ne(access(second_path, F_OK), 0);
+    stop(SIGTERM);
+    expect_code(&ran, 0);
+}
+END_TEST
+
+START_TEST(a_bad_file_leaves_the_old_settings_in_force)
+{
+    write_settings("gate { observe = yes }");
+    start();
+    reload_with("gate { observe = no deadline = 1ms }");
+    ck_assert(is_logged(":3: "));
+    ck_assert(is_logged("the old settings stay in force"));
+    ck_assert(answers(socket_path, OBSERVE, "status=temporary "));
+    reload_with("guarantee { trusted_hops = { 'not an address!' } }");
+    ck_assert(is_logged("guarantee.trusted_hops"));
+    ck_assert(answers(socket_path, OBSERVE, "status=temporary "));
+    reload_with("");
+    ck_assert(comes_to_answer(OBSERVE, "status=invalid "));
+    stop(SIGTERM);
+    expect_code(&ran, 0);
+}
+END_TEST
+
 START_TEST(a_second_gate_on_the_same_socket_ends_with_75_and_harms_nobody)
 {
     start();
@@ -335,6 +410,8 @@ int main(void)
     tcase_add_test(settings, wrong_arguments_end_with_64);
     tcase_add_test(settings, without_a_folder_for_so_long_a_path_it_says_what_to_change);
     tcase_add_test(life, it_starts_without_a_daemon_answers_and_ends_with_0_when_asked);
+    tcase_add_test(life, SIGHUP_takes_new_settings_and_says_what_needs_a_restart);
+    tcase_add_test(life, a_bad_file_leaves_the_old_settings_in_force);
     tcase_add_test(life, a_second_gate_on_the_same_socket_ends_with_75_and_harms_nobody);
     tcase_add_test(life, a_socket_that_nobody_listens_at_any_more_is_replaced);
     tcase_add_test(life, what_is_no_socket_is_left_where_it_is);

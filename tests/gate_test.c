@@ -938,6 +938,39 @@ START_TEST(a_secure_alias_takes_mail_over_encrypted_connections_only_S13)
 END_TEST
 
 /* Mail servers deliver these to another address than the one that is written. */
+/* guarantee.trusted_hops, and all else that a reload takes. */
+START_TEST(other_options_hold_from_the_reload_on)
+{
+    static const char hop[] = "client_address=192.0.2.7\n";
+    char *text = (char[]){"192.0.2.0/24"}, why[200];
+    const struct option_list list = {1, &text};
+    struct gate_options fresh = options;
+    const int client = client_open(), map = client_open();
+    struct places *trusted;
+
+    put_accounts();
+    claim_begins(rcpt(client, "inbound", "x@else.example", "me@secure.example.org", hop),
+                 "530 5.7.0 ");
+    ck_assert_str_eq(query(map, "sender strict@example.org"), "OK guarantee-strict:");
+    ck_assert_int_eq(places_create(&trusted, &list, "hops", why, sizeof why), 0);
+    fresh.trusted = trusted;
+    fresh.transport_prefix = "sure-";
+    ck_assert_int_eq(gate_reload(gate, &fresh), 0);
+    ck_assert_str_eq(rcpt(client, "inbound", "x@else.example", "me@secure.example.org", hop),
+                     "DUNNO");
+    ck_assert_str_eq(query(map, "sender strict@example.org"), "OK sure-strict:");
+    struct gate_options soon = fresh;
+    soon.idle_ms = 1;
+    ck_assert_int_eq(gate_reload(gate, &soon), 0);
+    query(map, "sender strict@example.org");
+    ck_assert_str_eq(hear(map, END_LINE, WAIT_MS), "(closed)");
+    gate_end();
+    places_destroy(trusted);
+    close(client);
+    close(map);
+}
+END_TEST
+
 START_TEST(an_address_that_is_unwound_may_be_a_secure_alias_S13)
 {
     static const char *const recipients[] = {
@@ -1555,6 +1588,7 @@ static void add_words(TCase *tests)
     tcase_add_test(tests, a_refusal_for_good_is_final_only_by_evidence);
     tcase_add_test(tests, the_help_of_the_settings_stands_behind_a_final_text);
     tcase_add_test(tests, a_secure_alias_takes_mail_over_encrypted_connections_only_S13);
+    tcase_add_test(tests, other_options_hold_from_the_reload_on);
     tcase_add_test(tests, an_address_that_is_unwound_may_be_a_secure_alias_S13);
     tcase_add_test(tests, nobody_sheds_the_guarantee_of_his_login_by_another_sender);
     tcase_add_test(tests, a_milder_guarantee_of_the_sender_sheds_that_of_the_login);

@@ -6,12 +6,14 @@
  * Reads the daemon's file (section `gate`, and where the daemon's socket and tables are). Starts
  * and serves without the daemon: then it answers from the tables that were left, and with temporary
  * errors where those say nothing. Stays in the foreground; SIGTERM and SIGINT stop it.
+ * SIGHUP reloads: a bad file leaves the old settings in force and says so.
  *
  * Exit codes (sysexits): 0 stopped as asked, 64 usage, 69 the system lacks what it needs, 75
  * another one listens there, 77 not permitted, 78 bad configuration.
  */
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
+#include "engine/base/signals.h"
 #include "engine/engine.h"
 #include "ipc/gate/gate.h"
 #include "ipc/socket/listener.h"
@@ -37,15 +39,23 @@
 #define BACKLOG         512
 #define SILENT_MS       10000 /* a gate without a turn: the watchdog is not fed */
 
-struct running {
+/* One reading of the file, and what was made of it. */
+struct settings {
     struct configuration *configuration;
     struct option_origin *origin;
+    struct places *trusted;
+    struct gate_options options;
+};
+
+struct running {
+    const char *file; /* NULL: none */
+    struct settings
+        *started;         /* its sockets are open, its tables are read; freed at the end alone */
+    struct settings *now; /* in force, but for what needs a restart; may be `started` */
     struct listener listeners[LISTENERS];
     int descriptors[LISTENERS];
     uint32_t count;
-    struct places *trusted;
     char daemon_socket[128];
-    struct gate_options options;
     struct gate *gate;
     pthread_t thread;
     sem_t created; /* posted by the thread: `gate` and `error` may be looked at */
@@ -133,15 +143,18 @@ static struct listener_wish wish_of(const struct gate_settings *gate, size_t ind
     };
 }
 
-static int judge(struct running *running, char *why, size_t why_size)
+static size_t socket_count(const struct gate_settings *gate)
 {
-    const struct configuration *configuration = running->configuration;
-    const size_t sockets = configuration->gate.sockets.count;
-    int error = places_create(&running->trusted, &configuration->guarantee.trusted_hops,
+    return gate->sockets.count > 0 ? gate->sockets.count : 1;
+}
+
+static int judge(struct settings *settings, char *why, size_t why_size)
+{
+    const struct configuration *configuration = settings->configuration;
+    int error = places_create(&settings->trusted, &configuration->guarantee.trusted_hops,
                               "guarantee.trusted_hops", why, why_size);
 
-    running->count = (uint32_t)(sockets > 0 ? sockets : 1);
-    for (uint32_t i = 0; error == 0 && i < running->count; i++) {
+    for (size_t i = 0; error == 0 && i < socket_count(&configuration->gate); i++) {
         const struct listener_wish wish = wish_of(&configuration->gate, i);
 
         error = listener_judge(&wish, false, why, why_size);
@@ -149,40 +162,66 @@ static int judge(struct running *running, char *why, size_t why_size)
     return error;
 }
 
-static int load(struct running *running, const char *file, char *why, size_t why_size)
+static void settings_free(struct settings *settings)
 {
+    if (settings == NULL)
+        return;
+    places_destroy(settings->trusted);
+    if (settings->configuration != NULL)
+        option_free(&configuration_table, settings->configuration, settings->origin);
+    free(settings);
+}
+
+/* Reads and judges: the only way in, for -t, the start and a reload. EX_OK, or a code with a
+ * sentence, and there are none. */
+static int load(struct settings **out, const char *file, char *why, size_t why_size)
+{
+    struct settings *settings = calloc(1, sizeof *settings);
     void *configuration;
     int error;
 
-    if (option_load(&configuration_table, file, &configuration, &running->origin, why, why_size) !=
-        0)
+    *out = NULL;
+    if (settings == NULL) {
+        snprintf(why, why_size, "out of memory");
+        return EX_UNAVAILABLE;
+    }
+    if (option_load(&configuration_table, file, &configuration, &settings->origin, why, why_size) !=
+        0) {
+        free(settings);
         return EX_CONFIG;
-    running->configuration = configuration;
-    error = judge(running, why, why_size);
-    if (error == 0)
+    }
+    settings->configuration = configuration;
+    error = judge(settings, why, why_size);
+    if (error == 0) {
+        *out = settings;
         return EX_OK;
-    option_locate(&configuration_table, running->origin, why, why_size);
+    }
+    option_locate(&configuration_table, settings->origin, why, why_size);
+    settings_free(settings);
     return exit_code_of(error);
 }
 
-static void options_make(struct running *running)
+static void daemon_socket_of(char *out, size_t size, const struct configuration *configuration)
 {
-    const struct configuration *configuration = running->configuration;
-    const struct gate_settings *gate = &configuration->gate;
-
     if (configuration->listen.socket != NULL)
-        snprintf(running->daemon_socket, sizeof running->daemon_socket, "%s",
-                 configuration->listen.socket);
+        snprintf(out, size, "%s", configuration->listen.socket);
     else
-        snprintf(running->daemon_socket, sizeof running->daemon_socket, "%.100s/mxward.sock",
-                 configuration->daemon.run_directory);
-    running->options = (struct gate_options){
-        .run_directory = configuration->daemon.run_directory,
+        snprintf(out, size, "%.100s/mxward.sock", configuration->daemon.run_directory);
+}
+
+/* What needs a restart is as it was started with. */
+static void options_make(const struct running *running, struct settings *settings)
+{
+    const struct configuration *started = running->started->configuration;
+    const struct gate_settings *gate = &settings->configuration->gate;
+
+    settings->options = (struct gate_options){
+        .run_directory = started->daemon.run_directory,
         .daemon_socket = running->daemon_socket,
         .listeners = running->descriptors,
         .listener_count = running->count,
-        .trusted = running->trusted,
-        .connections = (uint32_t)gate->connections,
+        .trusted = settings->trusted,
+        .connections = (uint32_t)started->gate.connections,
         .deadline_ms = gate->deadline_ms,
         .steady_ms = gate->steady_ms,
         .idle_ms = gate->idle_ms,
@@ -194,12 +233,77 @@ static void options_make(struct running *running)
     };
 }
 
+/* --- reload --- */
+
+/* Of what is the daemon's, too, and needs a restart here: how many, each said. */
+static unsigned compare_shared(const struct running *running, const struct configuration *fresh)
+{
+    const struct configuration *started = running->started->configuration;
+    char socket[sizeof running->daemon_socket];
+    unsigned count = 0;
+
+    daemon_socket_of(socket, sizeof socket, fresh);
+    if (strcmp(socket, running->daemon_socket) != 0 && ++count > 0)
+        fprintf(stderr, "listen.socket = %s needs a restart; running with %s\n", socket,
+                running->daemon_socket);
+    if (strcmp(fresh->daemon.run_directory, started->daemon.run_directory) != 0 && ++count > 0)
+        fprintf(stderr, "daemon.run_directory = %s needs a restart; running with %s\n",
+                fresh->daemon.run_directory, started->daemon.run_directory);
+    if (strcmp(fresh->daemon.log_target, started->daemon.log_target) != 0 && ++count > 0)
+        fprintf(stderr, "daemon.log_target = %s needs a restart; running with %s\n",
+                fresh->daemon.log_target, started->daemon.log_target);
+    return count;
+}
+
+/* Loads to a new object, and swaps only if it is good and taken. `why` says how it went. */
+static bool reload(struct running *running, char *why, size_t why_size)
+{
+    struct settings *fresh;
+    size_t restart;
+
+    if (load(&fresh, running->file, why, why_size) != EX_OK)
+        return false;
+    options_make(running, fresh);
+    if (gate_reload(running->gate, &fresh->options) != 0) {
+        snprintf(why, why_size, "the loop does not turn");
+        settings_free(fresh);
+        return false;
+    }
+    if (running->now != running->started)
+        settings_free(running->now);
+    running->now = fresh;
+    log_set_level((enum log_level)fresh->configuration->daemon.log_level);
+    restart = option_compare(&gate_settings_table, running->started->configuration,
+                             fresh->configuration, stderr) +
+              compare_shared(running, fresh->configuration);
+    if (restart == 0)
+        snprintf(why, why_size, "all settings are in force");
+    else
+        snprintf(why, why_size, "in force, but %zu settings need a restart (see the log)", restart);
+    return true;
+}
+
+static void reload_and_say(struct running *running)
+{
+    char why[512] = "";
+    bool good;
+
+    notify("RELOADING=1\n");
+    good = reload(running, why, sizeof why);
+    if (good)
+        log_notice("reloaded", "%s", why);
+    else
+        log_error("reload-refused", "%s; the old settings stay in force", why);
+    notify(good ? "READY=1\nSTATUS=serving\n"
+                : "READY=1\nSTATUS=reload refused, the old settings stay in force\n");
+}
+
 /* --- running --- */
 
 static int open_listeners(struct running *running, char *why, size_t why_size)
 {
     for (uint32_t i = 0; i < running->count; i++) {
-        const struct listener_wish wish = wish_of(&running->configuration->gate, i);
+        const struct listener_wish wish = wish_of(&running->started->configuration->gate, i);
         int error = listener_open(&running->listeners[i], &wish, why, why_size);
 
         if (error != 0)
@@ -222,7 +326,7 @@ static void *gate_thread(void *context)
 {
     struct running *running = context;
 
-    running->error = gate_create(&running->gate, &running->options);
+    running->error = gate_create(&running->gate, &running->started->options);
     sem_post(&running->created);
     notify(running->error == 0 ? "READY=1\nSTATUS=serving\n" : "STATUS=cannot start\n");
     if (running->error != 0)
@@ -239,9 +343,11 @@ static void serve_until_stopped(struct running *running, int signals)
     struct signalfd_siginfo signal;
 
     for (;;) {
-        if (poll(&wait, 1, 1000) > 0 && read(signals, &signal, sizeof signal) == sizeof signal &&
-            signal.ssi_signo != SIGHUP)
-            return;
+        if (poll(&wait, 1, 1000) > 0 && read(signals, &signal, sizeof signal) == sizeof signal) {
+            if (signal.ssi_signo != SIGHUP)
+                return;
+            reload_and_say(running);
+        }
         if (gate_heartbeat_ms(running->gate) + SILENT_MS > clock_boot_ms())
             notify("WATCHDOG=1\n");
     }
@@ -271,29 +377,17 @@ static const char *why_not_served(int error)
     return is_of_the_ring ? ring_why_unavailable(error) : strerror(-error);
 }
 
-/* Blocked before any thread starts, so that only the main thread takes them. */
-static int block_signals(void)
-{
-    sigset_t signals;
-
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGHUP);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigprocmask(SIG_BLOCK, &signals, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    return signalfd(-1, &signals, SFD_CLOEXEC);
-}
-
 static int run(struct running *running, char *why, size_t why_size)
 {
+    const struct configuration *configuration = running->started->configuration;
     int signals, error, code;
 
-    log_start((enum log_level)running->configuration->daemon.log_level,
-              running->configuration->daemon.log_target);
-    signals = block_signals();
+    log_start((enum log_level)configuration->daemon.log_level, configuration->daemon.log_target);
+    signals = signals_open();
     sem_init(&running->created, 0, 0);
-    options_make(running);
+    daemon_socket_of(running->daemon_socket, sizeof running->daemon_socket, configuration);
+    running->count = (uint32_t)socket_count(&configuration->gate);
+    options_make(running, running->started);
     error = open_listeners(running, why, why_size);
     code = exit_code_of(error);
     if (error == 0) {
@@ -305,7 +399,7 @@ static int run(struct running *running, char *why, size_t why_size)
     close_listeners(running);
     if (error == 0)
         return EX_OK;
-    option_locate(&configuration_table, running->origin, why, why_size);
+    option_locate(&configuration_table, running->started->origin, why, why_size);
     fprintf(stderr, "mxward-gate: cannot go on: %s\n", why);
     return code;
 }
@@ -314,19 +408,22 @@ int main(int count, char **texts)
 {
     struct running running = {0};
     bool test_only;
-    const char *file = parse_arguments(count, texts, &test_only);
     char why[512] = "";
-    int code = load(&running, file, why, sizeof why);
+    int code;
 
+    running.file = parse_arguments(count, texts, &test_only);
+    code = load(&running.started, running.file, why, sizeof why);
+    running.now = running.started;
     if (code != EX_OK)
         fprintf(stderr, "mxward-gate: %s\n", why);
     else if (test_only)
-        printf("mxward-gate: %s is good\n", file != NULL ? file : "the standard configuration");
+        printf("mxward-gate: %s is good\n",
+               running.file != NULL ? running.file : "the standard configuration");
     else
         code = run(&running, why, sizeof why);
     gate_destroy(running.gate);
-    places_destroy(running.trusted);
-    if (running.configuration != NULL)
-        option_free(&configuration_table, running.configuration, running.origin);
+    if (running.now != running.started)
+        settings_free(running.now);
+    settings_free(running.started);
     return code;
 }

@@ -15,6 +15,7 @@
 #include "engine/alarm.h"
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
+#include "engine/base/signals.h"
 #include "engine/engine.h"
 #include "ipc/serve/serve.h"
 #include "ipc/wire/version.h"
@@ -203,7 +204,7 @@ static bool reload(struct running *running, char *why, size_t why_size)
         snprintf(why, why_size, "taken in part only, restart mxward: %s", sentence);
         return false;
     }
-    restart = option_compare(&configuration_table, running->started, fresh.configuration, stderr);
+    restart = option_compare(&daemon_settings_table, running->started, fresh.configuration, stderr);
     if (running->configuration != running->started)
         option_free(&configuration_table, running->configuration, running->origin);
     running->configuration = fresh.configuration;
@@ -327,20 +328,6 @@ static void serve_until_stopped(struct running *running, int signals)
     }
 }
 
-/* Blocked before any thread starts, so that only the main thread takes them. */
-static int block_signals(void)
-{
-    sigset_t signals;
-
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGHUP);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigprocmask(SIG_BLOCK, &signals, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    return signalfd(-1, &signals, SFD_CLOEXEC);
-}
-
 int main(int count, char **texts)
 {
     struct running running = {0};
@@ -363,7 +350,7 @@ int main(int count, char **texts)
     }
     running.started = running.configuration;
     running.started_origin = running.origin;
-    signals = block_signals();
+    signals = signals_open();
     code = start(&running);
     if (code != EX_OK) {
         option_free(&configuration_table, running.configuration, running.origin);

@@ -102,6 +102,22 @@ static void clocks_read(struct gate *gate)
     atomic_store_explicit(&gate->heartbeat_ms, gate->now_ms, memory_order_relaxed);
 }
 
+static void options_take(struct gate *gate)
+{
+    const struct gate_options *fresh;
+
+    if (atomic_load_explicit(&gate->fresh, memory_order_relaxed) == NULL)
+        return;
+    fresh = atomic_exchange_explicit(&gate->fresh, NULL, memory_order_acquire);
+    if (fresh == NULL) /* taken back */
+        return;
+    gate->options = fresh;
+    recent_set_steady(gate->recent, fresh->steady_ms);
+    streams_set_idle(gate->streams, fresh->idle_ms);
+    gate->moved++; /* what is kept was said under the old ones */
+    sem_post(&gate->taken);
+}
+
 static int gate_turn(struct gate *gate, bool busy)
 {
     const uint64_t next_ms = wheel_next_ms(gate->wheel), most_ms = gate->now_ms + SLEEP_MS;
@@ -115,6 +131,7 @@ static int gate_turn(struct gate *gate, bool busy)
     clocks_read(gate);
     if (count < 0)
         return count;
+    options_take(gate);
     /* Deadlines only when all that came was seen; and nobody who never pauses puts them off. */
     if (count == RING_BATCH && ++gate->full_turns < FULL_TURNS)
         return 0;
@@ -150,6 +167,24 @@ int gate_run(struct gate *gate)
         streams_turn(gate->streams);
     }
     return error;
+}
+
+int gate_reload(struct gate *gate, const struct gate_options *options)
+{
+    const uint64_t until_ms = clock_boot_ms() + GATE_RELOAD_MS;
+
+    atomic_store_explicit(&gate->fresh, options, memory_order_release);
+    while (sem_trywait(&gate->taken) != 0) {
+        const struct gate_options *mine = options;
+
+        /* If they are gone they are being taken just now. */
+        if (clock_boot_ms() >= until_ms &&
+            atomic_compare_exchange_strong_explicit(&gate->fresh, &mine, NULL, memory_order_relaxed,
+                                                    memory_order_relaxed))
+            return -ETIMEDOUT;
+        poll(NULL, 0, 10);
+    }
+    return 0;
 }
 
 void gate_stop(struct gate *gate)
@@ -216,6 +251,7 @@ int gate_create(struct gate **out, const struct gate_options *options)
     if (gate == NULL)
         return -ENOMEM;
     gate->options = options;
+    sem_init(&gate->taken, 0, 0);
     clocks_read(gate);
     gate->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     error = gate->wake < 0 ? -errno : open_parts(gate);

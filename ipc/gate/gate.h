@@ -28,10 +28,16 @@ struct gate_options {
     const char *help; /* NULL: none */
 };
 
-/* The options must live as long as the gate. 0, or negative errno. */
+/* The options must live until others are taken (gate_reload). 0, or negative errno. */
 int gate_create(struct gate **gate, const struct gate_options *options);
 /* Until gate_stop. 0, or the ring's error. */
 int gate_run(struct gate *gate);
+/*
+ * Other options, from the next turn on. Those of before are not used any more when it returns 0,
+ * but for what stays as it was created with: run_directory, daemon_socket, listeners, connections.
+ * -ETIMEDOUT: the loop does not turn, and nothing has changed. From another thread, one at a time.
+ */
+int gate_reload(struct gate *gate, const struct gate_options *options);
 /* From a signal handler or another thread. */
 void gate_stop(struct gate *gate);
 void gate_destroy(struct gate *gate);

@@ -18,6 +18,7 @@
 #include "ipc/wire/protocol.h"
 #include "shm/account.h"
 
+#include <semaphore.h>
 #include <stdatomic.h>
 
 /* What became of a question. */
@@ -77,6 +78,10 @@ struct gate_counts {
 
 struct gate {
     const struct gate_options *options;
+    /* Options to be taken; NULL: none. Released by gate_reload, acquired by a turn, which then
+     * posts `taken`. */
+    _Atomic(const struct gate_options *) fresh;
+    sem_t taken;
     struct ring *ring;
     struct wheel *wheel;
     struct streams *streams;

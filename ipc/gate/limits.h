@@ -31,6 +31,7 @@
 #define GATE_LINK_AGAIN_MOST_MS 2000
 /* The daemon answers by itself so long after a question's deadline (LIMIT_QUESTION_LATE_MS). */
 #define GATE_DAEMON_LATE_MS 1000
+#define GATE_RELOAD_MS      5000 /* until the loop has taken new options; it turns once a second */
 #define GATE_STOP_MS        2000 /* for what is being sent when the gate stops */
 #define GATE_LATE_MS        250  /* over its deadline: then the loop was late, not the daemon */
 

@@ -95,6 +95,11 @@ void recent_destroy(struct recent *recent)
     free(recent);
 }
 
+void recent_set_steady(struct recent *recent, uint64_t steady_ms)
+{
+    recent->steady_ms = steady_ms;
+}
+
 static size_t set_number(const struct recent *recent, uint64_t hash)
 {
     return (size_t)(hash >> 32) & (recent->sets - 1);

@@ -40,6 +40,8 @@ struct recent_answer {
 
 int recent_create(struct recent **recent, uint32_t entries, uint64_t steady_ms);
 void recent_destroy(struct recent *recent);
+/* Of answers that are given from now on. */
+void recent_set_steady(struct recent *recent, uint64_t steady_ms);
 
 /* For who has several keys at hand: what of each is needed comes from memory while the others are
  * dealt with. First recent_hash of all, then recent_fetch of all. They only hint. */

@@ -519,6 +519,11 @@ void streams_listen(struct streams *streams, int descriptor)
     accept_begin(streams, listener);
 }
 
+void streams_set_idle(struct streams *streams, uint64_t idle_ms)
+{
+    streams->settings.idle_ms = idle_ms;
+}
+
 void streams_stop(struct streams *streams)
 {
     streams->stopping = true;

@@ -64,6 +64,8 @@ int streams_create(struct streams **streams, struct ring *ring, struct wheel *wh
                    const struct stream_settings *settings, const struct stream_owner *owner);
 /* Accepts from it; at most GATE_LISTENERS. The descriptor stays the caller's. */
 void streams_listen(struct streams *streams, int descriptor);
+/* Counts from the next time on that a stream has something to say, or is looked at. */
+void streams_set_idle(struct streams *streams, uint64_t idle_ms);
 /* No new clients; closes all. Turn the ring until streams_running is 0. */
 void streams_stop(struct streams *streams);
 uint32_t streams_running(const struct streams *streams);
