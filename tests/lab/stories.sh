@@ -240,10 +240,15 @@ storms="1 anna@here.lab 250 $secure_domain
 storm_of_mail() { # NUMBER SENDER COUNT DOMAIN
     timeout 120 smtp-source -s 4 -m "$3" -N -f "${2%@*}+s$1@${2#*@}" -t "storm@$4" $mta_address:587 2>>"$live/storm.refused"
 }
-# What was not taken comes again.
+# What was not taken comes again, and once more after a while: smtpd(8) keeps the last answer for 30 seconds, and it may be
+# that nobody could tell.
 storm_again() { # NUMBER SENDER COUNT DOMAIN
-    missing=$(($3 - $(storm_log | sed -n "s/.*: \([0-9A-F]*\): from=<[^>]*+s$1@.*, size=.*/\1/p" | sort -u | wc -l)))
-    [ $missing -le 0 ] || storm_of_mail "$1" "$2" $missing "$4"
+    for pause in 10 10 10 0; do
+        missing=$(($3 - $(storm_log | sed -n "s/.*: \([0-9A-F]*\): from=<[^>]*+s$1@.*, size=.*/\1/p" | sort -u | wc -l)))
+        [ $missing -gt 0 ] || return 0
+        storm_of_mail "$1" "$2" $missing "$4" && return
+        sleep $pause
+    done
 }
 
 # A third of each storm, or what is left of it, from all senders at once.
