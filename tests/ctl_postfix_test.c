@@ -312,6 +312,13 @@ static const struct weakness {
      "asks static:may first"},
     {NULL, "guarantee/posteo", "guarantee/posteo,static:may", "weakens", "guarantee-map", POSTEO,
      "static:may behind"},
+    {NULL, "=socketmap:$mxward_gate:guarantee/posteo",
+     "=proxy:socketmap:$mxward_gate:guarantee/posteo", "breaks", "proxymap", POSTEO,
+     "smtp_tls_policy_maps asks proxy:socketmap:"},
+    {NULL, "=socketmap:$mxward_gate:dsn/posteo", "=proxy:socketmap:$mxward_gate:dsn/posteo",
+     "breaks", "proxymap", POSTEO, "smtp_delivery_status_filter asks proxy:socketmap:"},
+    {"smtp_tls_policy_maps = proxy:socketmap:$mxward_gate:policy\n", NULL, NULL, "weakens",
+     "proxymap", "smtp/unix", "asks proxy:socketmap:"},
     {NULL, POSTEO_DSN, "", "weakens", "status-filter", POSTEO, "does not ask dsn/posteo"},
     {NULL, "dsn/posteo", "dsn/strict", "weakens", "status-filter", POSTEO, "dsn/posteo"},
     {NULL, "    -o smtp_connection_cache_on_demand=no\n", "", "weakens", "connections", POSTEO,
@@ -336,6 +343,10 @@ static const struct weakness {
      "main.cf", "does not ask mxward"},
     {"transport_maps = static:relay\n", NULL, NULL, "weakens", "transport-maps", "main.cf",
      "static:relay"},
+    {"transport_maps = inline:{ { example.net = smtp:[a.example], [b.example] } }\n", NULL, NULL,
+     "weakens", "next-hops", "main.cf", "several next hops"},
+    {"sender_dependent_relayhost_maps = static:{[a.example], [b.example]}\n", NULL, NULL, "weakens",
+     "next-hops", "main.cf", "sender_dependent_relayhost_maps: static:"},
     {"relayhost = [relay.example.net]\n", NULL, NULL, "weakens", "relay-host", "main.cf",
      "relay.example.net"},
     {"sender_dependent_relayhost_maps = static:relay\n", NULL, NULL, "weakens", "relay-host",
@@ -356,6 +367,19 @@ static const struct weakness {
     {NULL, "=reject_sender_login_mismatch",
      "=permit_sasl_authenticated,reject_sender_login_mismatch", "weakens", "sender-login",
      "submission/inet", "before permit_sasl_authenticated"},
+    {NULL, "=$mxward_submission,permit_sasl_authenticated", "=permit_sasl_authenticated", "weakens",
+     "submission", "submission/inet", "does not ask mxward"},
+    {NULL, "=$mxward_submission,permit_sasl_authenticated",
+     "=permit_sasl_authenticated,$mxward_submission", "weakens", "submission", "submission/inet",
+     "before permit_sasl_authenticated"},
+    {NULL, "=$mxward_submission,permit_sasl", "=$mxward_inbound,permit_sasl", "weakens",
+     "submission", "submission/inet", "does not ask mxward"},
+    {NULL,
+     "    -o smtpd_sasl_auth_enable=yes\n    -o "
+     "smtpd_sender_restrictions=reject_sender_login_mismatch\n"
+     "    -o smtpd_recipient_restrictions=$mxward_submission,",
+     "    -o smtpd_recipient_restrictions=", "weakens", "submission", "submission/inet",
+     "does not ask mxward"},
     {"smtpd_recipient_restrictions = reject_unauth_destination\n", NULL, NULL, "advice", "inbound",
      "smtp/inet", "does not ask mxward"},
     {"smtpd_recipient_restrictions = $mxward_inbound, reject_unauth_destination\n", NULL, NULL,
@@ -716,6 +740,54 @@ START_TEST(each_profile_of_the_daemon_that_demands_something_needs_a_transport)
 }
 END_TEST
 
+/* A table that is made of a text is read as that. */
+START_TEST(a_list_of_next_hops_in_a_table_is_found)
+{
+    char line[256];
+
+    snprintf(line, sizeof line, "transport_maps = texthash:%s\n", path_of("transport"));
+    add("main.cf", line);
+    put("transport", "# one, two\nexample.net smtp:[a.example]\n");
+    look();
+    expect_not_in(ran.out, "several next hops at once");
+    put("transport",
+        "# one\nexample.net smtp:[a.example]\nexample.org smtp:[a.example], [b.example]\n");
+    look();
+    free(expect_finding("weakens", "next-hops", "main.cf", "several next hops at once"));
+}
+END_TEST
+
+#define DAEMON_SAYS(delimiter, split)                                        \
+    "guarantee {\n    recipient_delimiter = " delimiter "  # default\n}\n\n" \
+    "profile \"mailbox\" {\n    minimum = none  # default\n}\n\n"            \
+    "gate {\n    split_transport = " split "  # x.conf:9\n}\n"
+
+/* What stands in both files must say the same. */
+START_TEST(settings_of_mxward_agree_with_those_of_postfix)
+{
+    static struct standin standin;
+
+    standin_prepare(&standin);
+    setenv("MXWARD_SOCKET", standin.socket, 1);
+    standin_open(&standin, 64);
+    add("main.cf", "recipient_delimiter = -\n");
+    look_beside_a_daemon(&standin, DAEMON_SAYS("'+-'", "by-recipient:[127.0.0.1]:10026"));
+    expect_exit(0);
+    look_beside_a_daemon(&standin, DAEMON_SAYS("'+'", "by-recipient:[127.0.0.1]:10026"));
+    expect_exit(1);
+    free(expect_finding("weakens", "delimiter", "main.cf", "recipient_delimiter = -, but"));
+    look_beside_a_daemon(&standin, DAEMON_SAYS("-", "by-recipient:[127.0.0.1]:10027"));
+    expect_exit(1);
+    free(expect_finding("breaks", "by-recipient", "127.0.0.1:10026/inet", "does not lead here"));
+    look_beside_a_daemon(&standin, DAEMON_SAYS("-", "split:[127.0.0.1]:10026"));
+    free(expect_finding("breaks", "by-recipient", "127.0.0.1:10026/inet", "does not lead here"));
+    standin_close(&standin);
+    look(); /* nobody tells */
+    expect_exit(0);
+    free(expect_finding("unseen", "delimiter", "main.cf", "is not told"));
+}
+END_TEST
+
 START_TEST(settings_that_cannot_be_read_are_78)
 {
     const char *resolver = path_of("resolv.conf");
@@ -770,6 +842,8 @@ int main(void)
     tcase_add_test(tcase, our_own_snippets_break_and_weaken_nothing);
     tcase_add_loop_test(tcase, each_weakness_is_found_and_the_line_that_is_told_repairs_it, 0,
                         WEAKNESSES);
+    tcase_add_test(tcase, a_list_of_next_hops_in_a_table_is_found);
+    tcase_add_test(tcase, settings_of_mxward_agree_with_those_of_postfix);
     tcase_add_test(tcase, what_is_good_enough_is_not_complained_of);
     tcase_add_test(tcase, the_standard_value_before_3_7_13_counts_by_service);
     tcase_add_test(tcase, a_filter_that_makes_4_7_5_final_breaks_it);

@@ -159,7 +159,8 @@ static void look_transports(const struct look *look)
     if (!site->profiles_known) {
         found(look, SEVERITY_UNSEEN, "mxward",
               "the daemon does not tell its profiles (not running, or not an administrator): "
-              "whether each has a transport was not looked at");
+              "whether each has a transport was not looked at, nor whether its own settings agree "
+              "with these");
         if (seen == 0)
             lacks_transport(look, "posteo");
         return;
@@ -250,6 +251,31 @@ static void check_status_filter(const struct look *look, const struct postfix_se
             look,
             found(look, SEVERITY_WEAKENS, service->key, "%s does not ask %s first", name, wanted),
             service, "%s=socketmap:" SOCKET_NAME ":%s", name, wanted);
+}
+
+/* mxward-gate knows by the process that asks whose failure it is told of. */
+static void check_proxied(const struct look *look, const struct postfix_service *service)
+{
+    static const char *const names[] = {"smtp_tls_policy_maps", "smtp_delivery_status_filter"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *at = value_of(look, service, names[i]);
+        char item[POSTFIX_ITEM_MOST];
+        struct postfix_socketmap map;
+
+        while (postfix_item(&at, item))
+            if (postfix_socketmap(item, &map) && map.proxied)
+                change(look,
+                       found(look, is_guarantee(service) ? SEVERITY_BREAKS : SEVERITY_WEAKENS,
+                             service->key, "%s asks %s", names[i], item),
+                       place(look, service, names[i]), "%s=%s", names[i],
+                       item + sizeof "proxy:" - 1);
+    }
+}
+
+static void look_proxied(const struct look *look)
+{
+    each_way_out(look, check_proxied);
 }
 
 static void look_status_filter(const struct look *look)
@@ -416,6 +442,53 @@ static void look_relay_host(const struct look *look)
             NULL, "default_transport=smtp");
 }
 
+/* Is there a comma inside of this many braces, before the end of the text or of its line? */
+static bool has_comma(const char *text, int depth)
+{
+    int now = 0;
+
+    for (const char *at = text; *at && *at != '\n'; at++) {
+        now += (*at == '{') - (*at == '}');
+        if (*at == ',' && now >= depth)
+            return true;
+    }
+    return false;
+}
+
+/* "KEY VALUE" in a line, and what goes on in lines that begin with a blank. */
+static bool table_has_list(const char *text)
+{
+    for (const char *line = text; line && *line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (line[0] != '#' && has_comma(line, 0))
+            return true;
+    }
+    return false;
+}
+
+/* Before 3.5 there are none (RELEASE_NOTES): the comma is then part of a name that does not exist.
+ */
+static void look_next_hops(const struct look *look)
+{
+    char item[POSTFIX_ITEM_MOST];
+
+    for (size_t i = 0; i < POSTFIX_ROUTES; i++) {
+        const char *list = postfix_global(look->settings, postfix_routes[i]);
+
+        while (postfix_item(&list, item)) {
+            const char *path = postfix_table_file(item);
+            const struct postfix_file *file = path ? postfix_site_file(look->site, path) : NULL;
+
+            if ((file && file->text && table_has_list(file->text)) ||
+                (strncmp(item, "inline:", 7) == 0 && has_comma(item, 2)) ||
+                (strncmp(item, "static:{", 8) == 0 && has_comma(item, 1)))
+                advise(found(look, SEVERITY_WEAKENS, MAIN, "%s: %s names several next hops at once",
+                             postfix_routes[i], item),
+                       "name one next hop: a domain, or a host in brackets");
+        }
+    }
+}
+
 static void check_fallback(const struct look *look, const struct postfix_service *service)
 {
     static const char name[] = "smtp_fallback_relay";
@@ -482,6 +555,46 @@ static bool refuses_mismatch(const char *restrictions)
             return false;
     }
     return false;
+}
+
+/* Asks mxward for who has logged in, before anything that lets him pass? */
+static bool asks_mxward(const char *restrictions)
+{
+    char item[POSTFIX_ITEM_MOST], before[POSTFIX_ITEM_MOST] = "";
+
+    while (postfix_item(&restrictions, item)) {
+        const bool asks = strcmp(before, "check_policy_service") == 0 && strstr(item, "mxward");
+
+        if (asks && (strstr(item, "policy_context=submission") || !strstr(item, "policy_context=")))
+            return true;
+        if (strcmp(item, "permit_sasl_authenticated") == 0 || strcmp(item, "permit") == 0)
+            return false;
+        snprintf(before, sizeof before, "%s", item);
+    }
+    return false;
+}
+
+static bool is_submission(const struct look *look, const struct postfix_service *service)
+{
+    return postfix_runs(service, "smtpd") &&
+           (strcmp(value_of(look, service, "smtpd_sasl_auth_enable"), "yes") == 0 ||
+            strncmp(service->name, "submission", sizeof "submission" - 1) == 0);
+}
+
+static void look_submission(const struct look *look)
+{
+    for (size_t i = 0; i < look->settings->service_count; i++) {
+        const struct postfix_service *service = &look->settings->services[i];
+
+        if (is_submission(look, service) &&
+            !asks_mxward(value_of(look, service, "smtpd_recipient_restrictions")))
+            advise(found(look, SEVERITY_WEAKENS, service->key,
+                         "smtpd_recipient_restrictions does not ask mxward before "
+                         "permit_sasl_authenticated: who logs in may send as <>, without his "
+                         "guarantee"),
+                   "put $mxward_submission first in its smtpd_recipient_restrictions in master.cf "
+                   "(mxward's postfix/README)");
+    }
 }
 
 static bool is_bound(const struct look *look, const struct postfix_service *service)
@@ -573,6 +686,27 @@ static void look_inbound(const struct look *look)
                      "smtpd_recipient_restrictions asks mxward before reject_unauth_destination: "
                      "strangers may have it asked about any recipient"),
                "put $mxward_inbound behind reject_unauth_destination");
+}
+
+/* A secure alias, or a guarantee, belongs to an address with any extension, as mxward parts it. */
+static void look_delimiter(const struct look *look)
+{
+    const char *theirs = postfix_global(look->settings, "recipient_delimiter");
+    const char *ours = look->site->delimiters;
+
+    if (strspn(theirs, ours) == strlen(theirs))
+        return;
+    if (look->site->profiles_known)
+        advise(found(look, SEVERITY_WEAKENS, MAIN,
+                     "recipient_delimiter = %s, but mxward's guarantee.recipient_delimiter is '%s'",
+                     theirs, ours),
+               "set guarantee { recipient_delimiter = … } in mxward.conf to all characters of "
+               "Postfix's");
+    else
+        found(look, SEVERITY_UNSEEN, MAIN,
+              "recipient_delimiter = %s, and whether mxward's guarantee.recipient_delimiter is the "
+              "same is not told",
+              theirs);
 }
 
 /* --- the ordinary transport --- */
@@ -949,6 +1083,27 @@ static void check_listener(const struct look *look, const struct postfix_service
                service, "content_filter=");
 }
 
+/* gate.split_transport, "TRANSPORT:[HOST]:PORT", leads to the listener. */
+static void check_split(const struct look *look, const struct postfix_service *service)
+{
+    const char *split = look->site->split_transport;
+    const char *split_port = strrchr(split, ':'), *port = strrchr(service->name, ':');
+
+    port = port ? port + 1 : service->name;
+    if (split_port && strcmp(split_port + 1, port) == 0 && transport(look->settings, split))
+        return;
+    if (look->site->profiles_known)
+        advise(found(look, SEVERITY_BREAKS, service->key,
+                     "gate.split_transport = %s does not lead here: mail of senders with an "
+                     "exception waits",
+                     split),
+               "set gate { split_transport = … } in mxward.conf to a transport of master.cf and "
+               "this port: by-recipient:[127.0.0.1]:10026");
+    else
+        found(look, SEVERITY_UNSEEN, service->key,
+              "whether gate.split_transport of mxward.conf leads here is not told");
+}
+
 static void look_by_recipient(const struct look *look)
 {
     static const char limit[] = "by-recipient_destination_recipient_limit";
@@ -974,13 +1129,15 @@ static void look_by_recipient(const struct look *look)
                      value),
                NULL, "default_filter_nexthop=");
     service = listener(look);
-    if (service)
+    if (service) {
         check_listener(look, service);
-    else
-        advise(found(look, SEVERITY_BREAKS, "master.cf",
-                     "no smtpd asks with policy_context=route: the listener of by-recipient is "
-                     "missing"),
-               lines);
+        check_split(look, service);
+        return;
+    }
+    advise(
+        found(look, SEVERITY_BREAKS, "master.cf",
+              "no smtpd asks with policy_context=route: the listener of by-recipient is missing"),
+        lines);
 }
 
 /* --- comfort --- */
@@ -1045,6 +1202,9 @@ static const struct rule rules[] = {
     {"guarantee-map", look_guarantee_map,
      "the answer of a policy map replaces the level of the transport, downward too",
      "the transports of the guarantee ask what their profile demands, and nothing else"},
+    {"proxymap", look_proxied,
+     "proxymap(8) asks for many deliveries, so what failed at one would be told of another's next hop",
+     "mxward is asked by the processes that deliver"},
     {"status-filter", look_status_filter,
      "without it the sender hears of mail that was stopped only when it is too old",
      "what is final is told to the sender at once"},
@@ -1057,6 +1217,9 @@ static const struct rule rules[] = {
     {"transport-maps", look_transport_maps,
      "mail that it names does not go through the guarantee, and is sent as the map says",
      "no transport map overrules the sender's transport"},
+    {"next-hops", look_next_hops,
+     "each next hop of a list has a policy of its own, and what fails at one is told of the other",
+     "no route that can be read here has several next hops"},
     {"relay-host", look_relay_host,
      "what happens behind a relay host nobody here can see or enforce",
      "mail goes to the recipients' own hosts"},
@@ -1069,6 +1232,12 @@ static const struct rule rules[] = {
     {"sender-login", look_login,
      "the guarantee belongs to the sender address, and another's address has another's switch",
      "who logs in may only send as himself"},
+    {"submission", look_submission,
+     "the transport is chosen by the sender address, and <> or one that only passes has no guarantee",
+     "nobody who logs in sheds his guarantee by another sender address"},
+    {"delimiter", look_delimiter,
+     "an address with an extension that mxward does not part is none of a secure alias or a guarantee",
+     "mxward parts addresses as Postfix does"},
     {"tls-required", look_tls_required,
      "whoever writes the header TLS-Required: no takes the message to clear text",
      "no header of a message can put a policy aside"},

@@ -212,15 +212,34 @@ bool postfix_has_item(const char *list, const char *word)
 
 bool postfix_socketmap(const char *item, struct postfix_socketmap *map)
 {
-    static const char begin[] = "socketmap:unix:";
-    const char *path = item + sizeof begin - 1, *name;
+    static const char begin[] = "socketmap:unix:", proxy[] = "proxy:";
+    const char *path, *name;
 
+    map->proxied = strncmp(item, proxy, sizeof proxy - 1) == 0;
+    item += map->proxied ? sizeof proxy - 1 : 0;
     if (strncmp(item, begin, sizeof begin - 1) != 0)
         return false;
+    path = item + sizeof begin - 1;
     name = strrchr(path, ':');
     if (!name || strlen(name + 1) >= sizeof map->name)
         return false;
     snprintf(map->path, sizeof map->path, "%.*s", (int)(name - path), path);
     snprintf(map->name, sizeof map->name, "%s", name + 1);
     return true;
+}
+
+const char *const postfix_routes[POSTFIX_ROUTES] = {
+    "transport_maps", "sender_dependent_default_transport_maps", "sender_dependent_relayhost_maps"};
+
+const char *postfix_table_file(const char *item)
+{
+    static const char *const types[] = {"hash:/",  "texthash:/", "lmdb:/",
+                                        "btree:/", "cdb:/",      "dbm:/"};
+
+    if (strncmp(item, "proxy:", 6) == 0)
+        item += 6;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strncmp(item, types[i], strlen(types[i])) == 0)
+            return item + strlen(types[i]) - 1;
+    return NULL;
 }

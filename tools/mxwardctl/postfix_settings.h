@@ -74,10 +74,19 @@ bool postfix_item(const char **at, char item[POSTFIX_ITEM_MOST]);
 /* Is `word` an item of the list? */
 bool postfix_has_item(const char *list, const char *word);
 
-/* "socketmap:unix:PATH:NAME". False: it is something else. */
+/* "socketmap:unix:PATH:NAME", asked by who wants to know or, behind "proxy:", by proxymap(8) for
+ * many. False: it is something else. */
 struct postfix_socketmap {
     char path[POSTFIX_ITEM_MOST], name[POSTFIX_NAME_MOST];
+    bool proxied;
 };
 bool postfix_socketmap(const char *item, struct postfix_socketmap *map);
+
+/* Parameters whose tables say where mail goes: "transport:next hop", or a relay host. */
+#define POSTFIX_ROUTES 3
+extern const char *const postfix_routes[POSTFIX_ROUTES];
+/* The text that a table is made of ("hash:/etc/postfix/transport"); NULL: it has none that could be
+ * read as it is. */
+const char *postfix_table_file(const char *item);
 
 #endif

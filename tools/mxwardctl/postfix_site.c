@@ -231,6 +231,20 @@ const struct postfix_file *postfix_site_file(const struct postfix_site *site, co
     return NULL;
 }
 
+/* Where mail goes, as far as it stands in a text. */
+static void look_at_routes(struct postfix_site *site)
+{
+    char item[POSTFIX_ITEM_MOST];
+
+    for (size_t i = 0; i < POSTFIX_ROUTES; i++) {
+        const char *list = postfix_global(&site->settings, postfix_routes[i]);
+
+        while (postfix_item(&list, item))
+            if (postfix_table_file(item))
+                look_at_file(site, postfix_table_file(item), true);
+    }
+}
+
 /* Tables of patterns, which can be read as they are. */
 static void look_at_patterns(struct postfix_site *site, const char *list)
 {
@@ -411,9 +425,56 @@ static void look_at_sockets(struct postfix_site *site)
     }
 }
 
-/* --- profiles --- */
+/* --- mxward's settings --- */
 
-/* From the daemon's settings, which are written as mxward.conf(5) says: profile "NAME" { … }. */
+/* The value of `name` in this line, without its quotes. False: it is another one. */
+static bool setting_read(const char *line, const char *name, char *out, size_t size)
+{
+    const char *value = line + strspn(line, " ");
+    size_t length;
+
+    if (strncmp(value, name, strlen(name)) != 0)
+        return false;
+    value += strlen(name);
+    if (strncmp(value, " = ", 3) != 0)
+        return false;
+    value += 3;
+    if (*value == '\'' || *value == '"') {
+        const char quote[] = {*value++, '\n', 0};
+
+        length = strcspn(value, quote);
+    } else {
+        length = strcspn(value, " \n");
+    }
+    snprintf(out, size, "%.*s", (int)length, value);
+    return true;
+}
+
+static void take_line(struct postfix_site *site, const char *section, const char *line)
+{
+    if (strcmp(section, "guarantee") == 0)
+        setting_read(line, "recipient_delimiter", site->delimiters, sizeof site->delimiters);
+    else if (strcmp(section, "gate") == 0)
+        setting_read(line, "split_transport", site->split_transport, sizeof site->split_transport);
+}
+
+/* What Postfix's must agree with: SECTION { … }. */
+static void take_settings(struct postfix_site *site, const char *text)
+{
+    char section[32] = "";
+
+    for (const char *line = text; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (line[0] == '}')
+            section[0] = 0;
+        else if (line[0] != ' ')
+            sscanf(line, "%31[a-z] {", section);
+        else
+            take_line(site, section, line);
+    }
+}
+
+/* As they are written in mxward.conf(5): profile "NAME" { … }. */
 static void take_profiles(struct postfix_site *site, const char *text)
 {
     struct postfix_profile *profile = NULL;
@@ -436,7 +497,7 @@ static void take_profiles(struct postfix_site *site, const char *text)
 }
 
 /* Quietly: that there is no daemon is a finding, not a failure. */
-static void look_at_profiles(const struct invocation *invocation, struct postfix_site *site)
+static void look_at_daemon(const struct invocation *invocation, struct postfix_site *site)
 {
     struct mxw_options options = MXW_OPTIONS_INIT;
     struct mxw *handle;
@@ -452,6 +513,7 @@ static void look_at_profiles(const struct invocation *invocation, struct postfix
     if (mxw_connect(handle) == MXW_OK &&
         mxw_config(handle, 0, &text, &length, POSTFIX_ASK_MS) == MXW_OK) {
         take_profiles(site, text);
+        take_settings(site, text);
         site->profiles_known = site->profile_count > 0;
     }
     mxw_close(handle);
@@ -473,9 +535,13 @@ int postfix_site_read(const struct invocation *invocation, struct postfix_site *
     if (code != DONE)
         return code;
     look_at_files(*site);
+    look_at_routes(*site);
     look_at_resolvers(invocation, *site);
     look_at_sockets(*site);
-    look_at_profiles(invocation, *site);
+    snprintf((*site)->delimiters, sizeof(*site)->delimiters, "+");
+    snprintf((*site)->split_transport, sizeof(*site)->split_transport,
+             "by-recipient:[127.0.0.1]:10026");
+    look_at_daemon(invocation, *site);
     return DONE;
 }
 

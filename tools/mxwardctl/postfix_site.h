@@ -17,6 +17,7 @@
 #define POSTFIX_SOCKETS_MOST 16
 #define POSTFIX_FILES_MOST   32
 #define POSTFIX_FILE_MOST    (64 << 10) /* bytes read of one file */
+#define POSTFIX_DELIMITERS   32         /* bytes with NUL; the daemon has 7 at most */
 #define POSTFIX_PROFILES     16         /* that can be told apart; the daemon has no more */
 #define POSTFIX_SERVERS      8          /* of resolv.conf; the C library takes three */
 
@@ -70,7 +71,10 @@ struct postfix_site {
     struct postfix_socket sockets[POSTFIX_SOCKETS_MOST];
     struct postfix_file files[POSTFIX_FILES_MOST];
     struct postfix_profile profiles[POSTFIX_PROFILES];
-    bool profiles_known; /* the daemon told them */
+    bool profiles_known; /* the daemon told them, and the two below */
+    /* Of mxward.conf: guarantee.recipient_delimiter and gate.split_transport; the standard values
+     * if the daemon told nothing. */
+    char delimiters[POSTFIX_DELIMITERS], split_transport[256];
 };
 
 /* DONE, or an exit code after having said why. */
