@@ -191,7 +191,7 @@ static const struct option_row listen_rows[] = {
      .offset = offsetof(struct listen_settings, observe_users),
      .maximum = LIMIT_RIGHTS,
      .help = "Who may also report what the mail program delivered (mxwardctl feed): what that "
-             "teaches can stop mail later.",
+             "teaches, beside what mxward sees itself, can stop mail later.",
      .live = true},
     {.name = "admin_users",
      .type = OPTION_LIST,
@@ -320,7 +320,7 @@ static const struct option_row gate_rows[] = {
      .offset = offsetof(struct gate_settings, observe),
      .standard = "no",
      .help = "Whether mail servers that ask here may also report what they delivered (the request "
-             "observe): what that teaches can stop mail later.",
+             "observe): what that teaches, beside what mxward sees itself, can stop mail later.",
      .live = true},
     {.name = "help",
      .type = OPTION_TEXT,

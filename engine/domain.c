@@ -548,13 +548,14 @@ void domains_delivery(struct domains *domains, struct delivery_report *report)
 
     if (facts != NULL)
         look = (struct remembered_look){&facts->route, facts->findings, &facts->verdict};
-    remember_delivery(&taught, &report->delivery, report->host_below, facts != NULL ? &look : NULL,
+    remember_delivery(&taught, &report->delivery, report->host_seen, facts != NULL ? &look : NULL,
                       clock_boot_ms(), clock_wall_s());
     if (taught.host_count > 0 && !domains->stopping &&
         round_teach(domains, &report->next_hop, &taught)) {
         report->teaches_host = true;
         report->teaches_domain = taught.domain.seen != OBSERVED_NOTHING;
     }
+    report->wants_look = taught.at_s != 0 && !report->host_seen;
     if (facts != NULL && report->effect == DELIVERY_DISPROVES &&
         route_has_host(&facts->route, &report->delivery.host))
         delivery_disproves(domains, job);

@@ -185,17 +185,17 @@ static struct finding findings[2];
 static struct verdict verdict;
 static const struct remembered_look look = {&route, findings, &verdict};
 
-static struct remembered taught(bool host_below, const struct remembered_look *at)
+static struct remembered taught(bool host_seen, const struct remembered_look *at)
 {
     struct remembered remembered;
 
-    remember_delivery(&remembered, &delivery, host_below, at, NOW_MS, NOW_S);
+    remember_delivery(&remembered, &delivery, host_seen, at, NOW_MS, NOW_S);
     return remembered;
 }
 
 static bool teaches_no_domain(void)
 {
-    const struct remembered remembered = taught(false, &look);
+    const struct remembered remembered = taught(true, &look);
 
     return observation_is_nothing(&remembered.domain);
 }
@@ -216,7 +216,7 @@ static void set_up_look(void)
 
 START_TEST(a_delivery_is_a_sighting_of_its_host_at_the_time_of_its_handshake_MEM_02)
 {
-    struct remembered remembered = taught(false, NULL);
+    struct remembered remembered = taught(true, NULL);
 
     ck_assert_uint_eq(remembered.host_count, 1);
     ck_assert(name_equal(&remembered.hosts[0].name, &delivery.host));
@@ -224,15 +224,16 @@ START_TEST(a_delivery_is_a_sighting_of_its_host_at_the_time_of_its_handshake_MEM
     ck_assert(remembered.hosts[0].observation.delivered);
     ck_assert_int_eq(remembered.hosts[0].observation.evidence_s, delivery.at_s);
     ck_assert(observation_is_nothing(&remembered.domain));
-    remembered = taught(true, &look); /* an address of it is known to do none */
+    remembered = taught(false, &look); /* no look of ours says so: whoever wrote that log */
     ck_assert_uint_eq(remembered.host_count, 0);
     ck_assert(observation_is_nothing(&remembered.domain));
+    ck_assert_int_eq(remembered.at_s, NOW_S);
 }
 END_TEST
 
 START_TEST(a_delivery_is_a_sighting_of_a_domain_only_if_all_its_mail_goes_there_by_tls)
 {
-    ck_assert_int_eq(taught(false, &look).domain.seen, OBSERVED_HANDSHAKES);
+    ck_assert_int_eq(taught(true, &look).domain.seen, OBSERVED_HANDSHAKES);
     route.host_count = 2;
     route.hosts[1].name = named("mx2.example.org");
     ck_assert(teaches_no_domain());
@@ -256,14 +257,14 @@ END_TEST
 START_TEST(what_counts_for_nothing_teaches_nothing_MEM_05)
 {
     delivery.trust = DELIVERY_CLEAR;
-    ck_assert_uint_eq(taught(false, &look).host_count, 0);
-    ck_assert_int_eq(taught(false, &look).at_s, 0);
+    ck_assert_uint_eq(taught(true, &look).host_count, 0);
+    ck_assert_int_eq(taught(true, &look).at_s, 0);
     set_up_look();
     delivery.at_s = NOW_S + 1;
-    ck_assert_uint_eq(taught(false, &look).host_count, 0);
+    ck_assert_uint_eq(taught(true, &look).host_count, 0);
     set_up_look();
     delivery.port = 2525;
-    ck_assert_uint_eq(taught(false, &look).host_count, 0);
+    ck_assert_uint_eq(taught(true, &look).host_count, 0);
 }
 END_TEST
 

@@ -322,11 +322,12 @@ START_TEST(known_facts_serve_until_they_are_too_old_for_the_request_FRESH_03)
 END_TEST
 
 /* A delivery to the domain's only host; the endpoint's owner found `effect`. */
-static void delivered(struct delivery_report *report, enum delivery_effect effect)
+static void delivered(struct delivery_report *report, enum delivery_effect effect, bool seen)
 {
     struct message *message;
 
     *report = (struct delivery_report){.effect = effect,
+                                       .host_seen = seen,
                                        .next_hop = requests[0].next_hop,
                                        .delivery = {.host = requests[0].facts->route.hosts[0].name,
                                                     .port = 25,
@@ -349,13 +350,17 @@ START_TEST(a_delivery_teaches_its_host_and_what_it_disproves_serves_nobody)
     hosts_answer();
     ck_assert_uint_eq(came_home(), 1);
     before = notes;
-    delivered(&report, DELIVERY_RENEWS);
-    ck_assert(report.teaches_host);
+    delivered(&report, DELIVERY_SAYS_NOTHING, false);
+    ck_assert(!report.teaches_host && report.wants_look);
+    ck_assert_uint_eq(notes, before);
+    delivered(&report, DELIVERY_RENEWS, true);
+    ck_assert(report.teaches_host && !report.wants_look);
     ck_assert(!report.teaches_domain); /* nothing was seen of it by a look */
     ck_assert_uint_eq(notes, before + 1);
     ask(1, "s.lab", 0);
     ck_assert_uint_eq(came_home(), 1); /* what is known still serves */
-    delivered(&report, DELIVERY_DISPROVES);
+    delivered(&report, DELIVERY_DISPROVES, false);
+    ck_assert(report.wants_look);
     ask(2, "s.lab", 0);
     ck_assert_uint_eq(came_home(), 0);
     hosts_answer();

@@ -38,6 +38,7 @@ struct engine {
     atomic_uint asked, kept; /* ever; now */
     atomic_uint scans;       /* asked with PRIORITY_SCAN */
     atomic_uint delivered;   /* reports of deliveries */
+    atomic_bool wants_looks; /* each of these: it is to be looked at */
     struct delivery_report *held_deliveries[LIMIT_FRONT_DELIVERIES];
     atomic_uint held_count;
     struct domain_request *first_kept;

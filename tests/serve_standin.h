@@ -124,6 +124,7 @@ static void standin_delivers(struct engine *engine, struct delivery_report *repo
 {
     atomic_fetch_add(&engine->delivered, 1);
     report->effect = DELIVERY_RENEWS;
+    report->wants_look = atomic_load(&engine->wants_looks);
     report->message.kind = MESSAGE_DELIVERY_DONE;
     mailbox_send(engine->mailbox, report->message.from, &report->message);
 }

@@ -1060,6 +1060,37 @@ START_TEST(a_delivery_goes_round_the_shards_and_is_answered_with_what_was_taken_
 }
 END_TEST
 
+/* What none of our looks says is looked at, and nobody waits for it: as many as there may be at
+ * once, and after them the report is answered all the same. */
+START_TEST(a_delivery_that_no_look_knows_of_has_one_made_and_does_not_wait_for_it)
+{
+    struct frame_observe observed = {.domain = "hold.example",
+                                     .host = "mx.example.org",
+                                     .address = "192.0.2.1",
+                                     .port = 25,
+                                     .tls_version = 0x0304,
+                                     .trust = OBSERVED_VERIFIED,
+                                     .delivered_s = clock_wall_s()};
+
+    standin_open(&standin, 64);
+    atomic_store(&standin.engine->hold, true);
+    atomic_store(&standin.engine->wants_looks, true);
+    client_open(&one, &standin);
+    for (uint64_t id = 1; id <= 2 * LIMIT_FRONT_DELIVERY_LOOKS; id++) {
+        client_ask(&one, FRAME_OBSERVE, id, &observed);
+        expect_done(&one, id, "before mxward has seen it itself");
+    }
+    ck_assert_uint_eq(atomic_load(&standin.engine->scans), LIMIT_FRONT_DELIVERY_LOOKS);
+    atomic_store(&standin.engine->hold, false);
+    wait_until_status(&standin, "front", "outstanding", 1); /* all are home */
+    client_ask(&one, FRAME_OBSERVE, 1001, &observed);
+    expect_done(&one, 1001, "before mxward has seen it itself");
+    close(one.fd); /* nobody is there any more */
+    wait_until_status(&standin, "front", "outstanding", 1);
+    ck_assert_uint_eq(atomic_load(&standin.engine->scans), LIMIT_FRONT_DELIVERY_LOOKS + 1);
+}
+END_TEST
+
 START_TEST(more_documents_than_buffers_all_arrive)
 {
     enum { CLIENTS = 20 };
@@ -1567,6 +1598,7 @@ static void add_questions(Suite *suite)
     tcase_add_test(tcase, explain_is_one_json_object);
     tcase_add_test(tcase,
                    a_delivery_goes_round_the_shards_and_is_answered_with_what_was_taken_of_it);
+    tcase_add_test(tcase, a_delivery_that_no_look_knows_of_has_one_made_and_does_not_wait_for_it);
     tcase_add_test(tcase, more_documents_than_buffers_all_arrive);
     tcase_add_test(tcase, orders_that_find_nothing_give_their_buffers_back);
     tcase_add_test(tcase, reload_and_config_are_done_by_the_main_thread);

@@ -159,6 +159,7 @@
 #define LIMIT_ADMIN_QUESTIONS       64
 #define LIMIT_FRONT_ORDERS          8    /* at the keeper at once */
 #define LIMIT_FRONT_DELIVERIES      256  /* reported by mail programs, at the shards at once */
+#define LIMIT_FRONT_DELIVERY_LOOKS  64   /* of them, those that are looked at because of it */
 #define LIMIT_FRONT_REPORTS         1024 /* lines on their way to the report; others are not in it */
 #define LIMIT_FRONT_KEYS            1024 /* recipients whose keys are looked up at once; 1 KiB each */
 #define LIMIT_KEY_LOOK_UP_MS        2000  /* an answer waits no longer for them */

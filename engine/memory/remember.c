@@ -260,7 +260,7 @@ static bool domain_is_this_host(const struct remembered_look *look, const struct
 }
 
 void remember_delivery(struct remembered *remembered, const struct delivery *delivery,
-                       bool host_below, const struct remembered_look *look, uint64_t now_ms,
+                       bool host_seen, const struct remembered_look *look, uint64_t now_ms,
                        int64_t now_s)
 {
     const struct observation sighting = {.seen = OBSERVED_HANDSHAKES,
@@ -273,7 +273,7 @@ void remember_delivery(struct remembered *remembered, const struct delivery *del
     if (delivery_fault(delivery, now_s) != DELIVERY_GOOD || delivery->host.length == 0)
         return;
     remembered->at_s = now_s;
-    if (host_below)
+    if (!host_seen)
         return;
     remembered->host_count = 1;
     remembered->hosts[0].name = delivery->host;

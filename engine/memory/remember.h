@@ -56,14 +56,16 @@ struct remembered_look {
  * What a delivery teaches: a sighting of TLS, of the same weight and spacing as that of a look, and
  * nothing else (observation.delivered).
  *
- * The host: that it does TLS, unless `host_below`: an address of it is known to do none, and then
- * the next look has the word (a look would not teach it either). The domain: only if the last look
+ * The host: that it does TLS, if `host_seen`: evidence of our own that is still good says that this
+ * address of it does, and of no address that it does not (then a look would not teach it either).
+ * For anybody may write to a log who reaches it, and what is remembered holds mail: so a report
+ * alone teaches nothing, and a look has the word. The domain: only if the last look
  * at it is still valid and saw that all its mail goes to this host alone, and by TLS, because then
  * what holds of the host holds of the domain. That the MTA verified the certificate is not enough:
  * a log does not say which next hop it was verified for. `look` NULL: nothing is known of it.
  */
 void remember_delivery(struct remembered *remembered, const struct delivery *delivery,
-                       bool host_below, const struct remembered_look *look, uint64_t now_ms,
+                       bool host_seen, const struct remembered_look *look, uint64_t now_ms,
                        int64_t now_s);
 
 #endif

@@ -5,9 +5,9 @@
  *
  * A delivery only ever raises: it renews the age of evidence that says the same, and has the next
  * question look anew where it says more than the evidence. What it says less of (clear text, old
- * TLS, failures) teaches nothing: a log is no proof of absence (law 2). What it teaches the memory
- * stands in memory/remember.h. DESIGN.md section 3: it counts as fresh evidence and saves the
- * probe.
+ * TLS, failures) teaches nothing: a log is no proof of absence (law 2). What it teaches the memory,
+ * beside evidence of our own that says the same, stands in memory/remember.h. DESIGN.md section 3:
+ * it counts as fresh evidence and saves the probe.
  */
 #ifndef MXWARD_POLICY_DELIVERY_H
 #define MXWARD_POLICY_DELIVERY_H

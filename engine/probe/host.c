@@ -778,6 +778,12 @@ static bool is_below(const struct evidence *evidence, uint64_t now_ms)
            now_ms < evidence_good_until_ms(evidence);
 }
 
+static bool is_seen(const struct evidence *evidence, uint64_t now_ms)
+{
+    return outcome_says(evidence->outcome) == SAYS_ENCRYPTS &&
+           now_ms < evidence_good_until_ms(evidence);
+}
+
 static void delivery_to_domain(struct hosts *hosts, struct delivery_report *report)
 {
     report->message.kind = MESSAGE_DELIVERY_DOMAIN;
@@ -789,14 +795,16 @@ void hosts_delivery(struct hosts *hosts, struct delivery_report *report)
 {
     const struct host_job *job = delivery_job(hosts, report);
     const struct evidence *there = NULL;
+    bool below = false;
 
     for (unsigned i = 0; job != NULL && i < job->facts->endpoint_count; i++) {
         const struct evidence *evidence = job->facts->endpoints[i].evidence;
 
-        report->host_below |= is_below(evidence, clock_boot_ms());
+        below |= is_below(evidence, clock_boot_ms());
         if (address_equal(&evidence->key.address, &report->delivery.address))
             there = evidence;
     }
+    report->host_seen = there != NULL && !below && is_seen(there, clock_boot_ms());
     if (there == NULL) {
         delivery_to_domain(hosts, report);
         return;

@@ -90,9 +90,10 @@ struct delivery_report {
     struct delivery delivery;
     struct next_hop next_hop; /* the domain, for the port of mail; else the host */
     struct endpoint_key key;  /* set by the host job */
-    bool host_below;          /* an address of the host is known to do no TLS >= 1.2 */
+    bool host_seen;           /* a look of ours says the same: see remember_delivery */
     enum delivery_effect effect;
     bool teaches_host, teaches_domain; /* a note is on its way to the memory */
+    bool wants_look;                   /* none of ours says the same: the front has it looked at */
 };
 
 #endif

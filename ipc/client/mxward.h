@@ -364,8 +364,9 @@ struct mxw_order {
 int mxw_order(struct mxw *handle, const struct mxw_order *order, const char **text, size_t *length,
               int wait_ms);
 /* What the mail program delivered to a mail host: fresh evidence, as far as it proves what is
- * known, and a sighting for the memory. It only ever raises. MXW_OK: mxw_reason says what was taken
- * of it, which may be nothing. Needs MXW_MAY_OBSERVE (listen.observe_users). */
+ * known, and a sighting for the memory if the daemon has seen the same itself (if not, it looks).
+ * It only ever raises. MXW_OK: mxw_reason says what was taken of it, which may be nothing. Needs
+ * MXW_MAY_OBSERVE (listen.observe_users). */
 enum mxw_trust {
     MXW_CLEAR = 0,
     MXW_ENCRYPTED = 1, /* Postfix: Anonymous, Untrusted */

@@ -1,6 +1,7 @@
 /*
  * deliveries.c - what mail programs report to have delivered: from the frame to the shards, and
- * home.
+ * home. Of what none of our own looks says the same the front has a look made, which nobody waits
+ * for: what it sees teaches the memory (memory/remember.h).
  *
  * The front only forwards: what a delivery proves is engine/policy/delivery's, what it teaches
  * memory/remember's. A delivery has a slot of its own until its question is settled. Failure: no
@@ -122,6 +123,32 @@ enum native_taken take_delivery(struct front *front, struct native_client *clien
     return NATIVE_WAITS;
 }
 
+/* The question is at the engine again, with its own request; its answer does not wait for that.
+ * Where too many are, the next one who asks about the host has it looked at. */
+static void look_begin(struct front *front, struct question *question)
+{
+    struct domain_request *request = &question->request;
+
+    if (front->delivery_looks >= LIMIT_FRONT_DELIVERY_LOOKS)
+        return;
+    front->delivery_looks++;
+    question->looks = true;
+    question->home = false;
+    request->message.kind = MESSAGE_DOMAIN_ASK;
+    request->next_hop = question->delivery->report.next_hop;
+    request->not_before_ms = 0;
+    request->deadline_ms = clock_boot_ms() + LIMIT_QUESTION_MS;
+    mailbox_send(front->mailbox, owner_of_next_hop(&front->peer.owners, &request->next_hop),
+                 &request->message);
+}
+
+void delivery_looked(struct front *front, struct question *question)
+{
+    if (question->looks)
+        front->delivery_looks--;
+    question->looks = false;
+}
+
 void delivery_home(struct front *front, struct delivery_report *report)
 {
     struct question *question = ((struct front_delivery *)(void *)report)->question;
@@ -129,6 +156,8 @@ void delivery_home(struct front *front, struct delivery_report *report)
     CHECK(question && !question->home);
     question->home = true;
     wheel_disarm(front->wheel, &question->timer);
+    if (report->wants_look)
+        look_begin(front, question);
     if (question->settled) { /* "late" was said already */
         question_settle(front, question);
         return;
@@ -155,6 +184,7 @@ void delivery_say(char *sentence, size_t size, const struct delivery_report *rep
     snprintf(sentence, size, "%s; %s", effects[report->effect],
              report->teaches_domain ? "a sighting for the domain and its mail host"
              : report->teaches_host ? "a sighting for the mail host"
+             : report->wants_look   ? "no sighting for the memory before mxward has seen it itself"
                                     : "no sighting for the memory");
 }
 

@@ -273,6 +273,7 @@ static void question_home(struct front *front, struct question *question)
 {
     CHECK(!question->home && question->request.facts);
     question->home = true;
+    delivery_looked(front, question);
     wheel_disarm(front->wheel, &question->timer);
     if (question->queued) /* what is late was not written yet: so it is not late */
         question->fault = FRAME_ERROR_NONE;

@@ -52,6 +52,7 @@ struct question {
     bool from_table;   /* FRAME_DECIDE: the engine was not asked */
     struct front_order *order;       /* FRAME_ORDER; a slot of the front's */
     struct front_delivery *delivery; /* FRAME_OBSERVE; a slot of the front's */
+    bool looks;                      /* FRAME_OBSERVE: `request` is a look that nobody waits for */
 };
 static_assert(offsetof(struct question, request) == 0 &&
                   offsetof(struct domain_request, message) == 0,
@@ -93,6 +94,7 @@ struct front {
     struct pool *questions;
     struct pool *orders;        /* struct front_order */
     struct pool *deliveries;    /* struct front_delivery */
+    uint32_t delivery_looks;    /* questions that look */
     struct pool *reports;       /* struct report_note */
     struct pool *keys;          /* struct front_keys */
     struct table_reader *table; /* NULL: every question goes to a shard */
@@ -165,6 +167,7 @@ void keys_forget(struct front *front, struct question *question);
 enum native_taken take_delivery(struct front *front, struct native_client *client,
                                 const struct frame *frame, uint64_t arrived_ms);
 void delivery_home(struct front *front, struct delivery_report *report);
+void delivery_looked(struct front *front, struct question *question); /* its look, if it had one */
 void delivery_say(char *sentence, size_t size, const struct delivery_report *report);
 void delivery_forget(struct front *front, struct question *question);
 

@@ -35,7 +35,8 @@ if can_send; then
     phase every_policy_holds "each policy text delivers where it should, and fails closed, at a real Postfix (DEC-06, PIT-01)"
     phase policies_are_noticed "a wrong outcome of a policy is noticed"
     phase deliveries_save_probes "what Postfix delivered by TLS is fresh evidence, and saves the probe"
-    phase deliveries_are_remembered "a delivery to a host never looked at is a sighting (MEM-01)"
+    phase deliveries_are_remembered "a delivery has its host looked at, and is a sighting once it was seen (MEM-01)"
+    phase forged_log_teaches_nothing "who can write to the log teaches nothing that mxward does not see itself (law 2)"
     phase what_proves_nothing_teaches_nothing "clear text and forged replies in the log teach nothing (law 2)"
 fi
 if can_run_mta; then

@@ -91,16 +91,44 @@ deliveries_save_probes() {
 }
 
 remembers() { # HOST
-    ctl memory show --json "[$1]" 2>"$live/feed-memory"
+    ctl memory show --json "[$1]" >"$live/feed-memory" 2>&1
 }
 
+remembers_as() { # HOST LEVEL
+    remembers $1 && grep -q '"level":"'$2'"' "$live/feed-memory"
+}
+
+# A host that nobody looked at is looked at because of the delivery, and what the look sees is remembered. Once it was
+# seen, a delivery is a sighting by itself.
 deliveries_are_remembered() {
     if remembers $never_seen_host; then echo "  $never_seen_host is known before"; return 1; fi
-    delivered teaches y@$never_seen && was_sent teaches y@$never_seen && fed teaches 1 || return 1
-    until_ready 5 remembers $never_seen_host || { echo "  no sighting of $never_seen_host"; return 1; }
-    remembers $never_seen_host >"$live/feed-sighting"
-    grep -q '"handshakes":1,' "$live/feed-sighting" || { echo "  not one sighting: $(cat "$live/feed-sighting")"; return 1; }
+    delivered looks y@$never_seen && was_sent looks y@$never_seen || return 1
+    connections=$(farm_connections)
+    fed looks 1 || return 1
+    until_ready 10 remembers_as $never_seen_host encrypt || { echo "  $never_seen_host is not remembered: $(cat "$live/feed-memory")"; return 1; }
+    [ "$(farm_connections)" -gt "$connections" ] || { echo "  $never_seen_host is remembered, and nobody looked"; return 1; }
+    ctl memory set "[$never_seen_host]" none --reason "the lab forgets" >/dev/null && remembers_as $never_seen_host none ||
+        { echo "  it cannot be forgotten"; return 1; }
+    delivered teaches z@$never_seen && was_sent teaches z@$never_seen || return 1
+    connections=$(farm_connections)
+    fed teaches 1 || return 1
+    until_ready 5 remembers_as $never_seen_host encrypt || { echo "  no sighting of $never_seen_host: $(cat "$live/feed-memory")"; return 1; }
+    [ "$(farm_connections)" = "$connections" ] || { echo "  $never_seen_host was looked at again"; return 1; }
 }
+
+# Who writes to the log has no host remembered that mxward cannot see itself: this one greets too late for the lab's.
+forged_log_teaches_nothing() {
+    forged_host=greets-20s.farm.lab forged_domain=greets-20s.secure.lab
+    address=$(dig +short $forged_host A | head -n 1)
+    sed "s/$never_seen_host\[[^]]*\]/$forged_host[$address]/; s/@$never_seen/@$forged_domain/" "$live/log.looks" >"$live/log.forgery"
+    grep -q "TLS connection established to $forged_host\[127" "$live/log.forgery" || { echo "  nothing was forged"; cat "$live/log.forgery"; return 1; }
+    connections=$(farm_connections)
+    fed forgery 1 || return 1
+    until_ready 15 looked_since "$connections" || { echo "  $forged_host is not looked at"; return 1; }
+    sleep 6 # longer than the look
+    if remembers_as "$forged_host" encrypt; then echo "  a line in the log is enough: $(cat "$live/feed-memory")"; return 1; fi
+}
+looked_since() { [ "$(farm_connections)" -gt "$1" ]; }
 
 # In clear; in clear with a reply that looks like Postfix's own words; refused inside TLS with such a reply.
 what_proves_nothing_teaches_nothing() {
