@@ -240,8 +240,8 @@ storms="1 anna@here.lab 250 $secure_domain
 storm_of_mail() { # NUMBER SENDER COUNT DOMAIN
     timeout 120 smtp-source -s 4 -m "$3" -N -f "${2%@*}+s$1@${2#*@}" -t "storm@$4" $mta_address:587 2>>"$live/storm.refused"
 }
-# What was not taken comes again, and once more after a while: smtpd(8) keeps the last answer for 30 seconds, and it may be
-# that nobody could tell.
+# What was not taken comes again, and once more after a while: a process of smtpd(8) that was told that nobody can tell
+# says so again as long as it lives (mta.sh, max_idle).
 storm_again() { # NUMBER SENDER COUNT DOMAIN
     for pause in 10 10 10 0; do
         missing=$(($3 - $(storm_log | sed -n "s/.*: \([0-9A-F]*\): from=<[^>]*+s$1@.*, size=.*/\1/p" | sort -u | wc -l)))
