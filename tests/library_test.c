@@ -1056,10 +1056,12 @@ START_TEST(a_caller_of_a_later_version_is_served_as_far_as_he_asks_for_nothing_n
     bigger[0].later = 1;
     ck_assert_int_eq(mxw_decide(mxw, &bigger[0].message, &decision, WAIT_MS), MXW_USAGE);
     ck_assert_int_eq(decision.action, MXW_DEFER);
-    bigger[0].message.size = 0; /* forgotten */
-    ck_assert_int_eq(mxw_decide(mxw, &bigger[0].message, &decision, WAIT_MS), MXW_USAGE);
-    ck_assert_int_eq(mxw_decide_many(mxw, &bigger[0].message, 1, WAIT_MS, count_one, &many),
-                     MXW_OK);
+    for (int i = 0; i < 2; i++) { /* forgotten, or never set: nothing behind it is looked at */
+        bigger[0].message.size = i == 0 ? 0 : SIZE_MAX;
+        ck_assert_int_eq(mxw_decide(mxw, &bigger[0].message, &decision, WAIT_MS), MXW_USAGE);
+        ck_assert_int_eq(mxw_decide_many(mxw, &bigger[0].message, 2, WAIT_MS, count_one, &many),
+                         MXW_USAGE);
+    }
 }
 END_TEST
 

@@ -107,7 +107,8 @@ int status_of_fault(uint8_t code);
 /* Copies what a caller gives, of this or another version of the header, into `ours`, which holds
  * the defaults. False: its size cannot be, or it asks for what this library does not know. */
 bool layout_take(void *ours, size_t size, size_t least, const void *given);
-/* What the caller's struct says of itself: in arrays the next one stands behind that. */
+/* What the caller's struct says of itself: in arrays the next one stands behind that. 0: it cannot
+ * be, and nothing behind it is looked at. */
 size_t layout_size(const void *given);
 bool text_put(char *out, size_t size, const char *text);
 /* MXW_OK, or what is wrong with it; what the daemon would refuse is refused here. */

@@ -138,8 +138,9 @@ int mxw_check_many(struct mxw *m, const struct mxw_question *questions, size_t c
     handle_own(m);
     if (m->outstanding > 0)
         return handle_fail(m, MXW_USAGE, "other questions are outstanding: use mxw_send");
-    if (count > 0)
-        many.stride = layout_size(questions);
+    many.stride = count > 0 ? layout_size(questions) : 1;
+    if (many.stride == 0)
+        return handle_fail(m, MXW_USAGE, LAYOUT_UNKNOWN);
     many.slots = calloc(many.window, sizeof *many.slots);
     if (!many.slots)
         return handle_fail(m, MXW_MEMORY, "no memory");
@@ -338,8 +339,9 @@ int mxw_decide_many(struct mxw *m, const struct mxw_message *messages, size_t co
     if (count > MXW_MANY)
         return handle_fail(m, MXW_USAGE, "%zu recipients at once; %d are the most", count,
                            MXW_MANY);
-    if (count > 0)
-        all.stride = layout_size(messages);
+    all.stride = count > 0 ? layout_size(messages) : 1;
+    if (all.stride == 0)
+        return handle_fail(m, MXW_USAGE, LAYOUT_UNKNOWN);
     recipients_known(&all);
     status = wait_ms > 0 ? recipients_ask(&all)
                          : handle_fail(m, MXW_TIMEOUT, "the daemon was not to be asked");

@@ -40,7 +40,7 @@ size_t layout_size(const void *given)
     size_t given_size;
 
     memcpy(&given_size, given, sizeof given_size);
-    return given_size;
+    return given_size >= sizeof given_size && given_size <= STRUCT_MOST ? given_size : 0;
 }
 
 /* Refuses here what the daemon would refuse, so that a bad name costs nothing. */
