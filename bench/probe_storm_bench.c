@@ -157,7 +157,7 @@ static void storm_open(struct storm *storm, struct certificate_store *store, uin
     CHECK(ring_create(&storm->ring, &limits) == 0);
     CHECK(wheel_create(&storm->wheel, clock_boot_ms()) == 0);
     CHECK(prober_create(&storm->prober, storm->ring, storm->wheel, storm->store, &storm->settings,
-                        probes, why, sizeof why) == 0);
+                        probes, 1, why, sizeof why) == 0);
 }
 
 static void storm_close(struct storm *storm)

@@ -23,7 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <xxhash.h>
 
 enum condition { IDLE, READY, DELAYED, RUNNING };
 
@@ -417,22 +416,9 @@ void endpoints_due(struct endpoints *endpoints, struct wheel_timer *timer)
 
 /* --- asking --- */
 
-static uint64_t key_hash(const struct endpoint_key *key)
-{
-    return address_hash(&key->address) ^ name_hash(&key->server_name) * 3 ^
-           XXH3_64bits(key->tlsa_digest, sizeof key->tlsa_digest) * 5 ^ key->port;
-}
-
-static bool key_equal(const struct endpoint_key *a, const struct endpoint_key *b)
-{
-    return a->port == b->port && address_equal(&a->address, &b->address) &&
-           name_equal(&a->server_name, &b->server_name) &&
-           memcmp(a->tlsa_digest, b->tlsa_digest, sizeof a->tlsa_digest) == 0;
-}
-
 static bool job_is(const void *object, const void *key)
 {
-    return key_equal(&((const struct endpoint_job *)object)->key, key);
+    return endpoint_key_equal(&((const struct endpoint_job *)object)->key, key);
 }
 
 static void job_begin(void *object, const void *key)
@@ -464,7 +450,7 @@ static const struct registry_kind job_kind = {
 
 static struct endpoint_job *job_of(struct endpoints *endpoints, const struct endpoint_key *key)
 {
-    struct endpoint_job *job = registry_find(endpoints->jobs, key, key_hash(key));
+    struct endpoint_job *job = registry_find(endpoints->jobs, key, endpoint_key_hash(key));
 
     if (job != NULL)
         job->timer.token =
@@ -515,7 +501,7 @@ void endpoints_ask(struct endpoints *endpoints, struct endpoint_request *request
 enum delivery_effect endpoints_delivery(struct endpoints *endpoints, const struct endpoint_key *key,
                                         const struct delivery *delivery)
 {
-    const struct endpoint_job *found = registry_look(endpoints->jobs, key, key_hash(key));
+    const struct endpoint_job *found = registry_look(endpoints->jobs, key, endpoint_key_hash(key));
     struct endpoint_job *job = (struct endpoint_job *)(uintptr_t)found;
     const int64_t now_s = clock_wall_s();
     const struct evidence *fresh;

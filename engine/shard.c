@@ -224,14 +224,16 @@ static void shard_messages(struct shard *shard)
 }
 
 /* What is kept for later goes, oldest first, while certificates have little room: evidence holds
- * them at its endpoint, and in the facts of hosts and domains. True: do not sleep, more may go. */
+ * them at its endpoint, with its session, and in the facts of hosts and domains. True: do not
+ * sleep, more may go. */
 static bool shard_makes_room(struct shard *shard)
 {
     if (!certificate_store_is_crowded(shard->start.certificates))
         return false;
     return domains_forget(shard->domains, LIMIT_TURN_FORGETS) +
                hosts_forget(shard->hosts, LIMIT_TURN_FORGETS) +
-               endpoints_forget(shard->endpoints, LIMIT_TURN_FORGETS) >
+               endpoints_forget(shard->endpoints, LIMIT_TURN_FORGETS) +
+               prober_forget_sessions(shard->prober, LIMIT_TURN_FORGETS) >
            0;
 }
 
@@ -336,7 +338,8 @@ static int shard_create_jobs(struct shard *shard)
                                sizeof shard->why);
     if (error == 0)
         error = prober_create(&shard->prober, shard->ring, shard->wheel, start->certificates,
-                              &configuration->probe, probes, shard->why, sizeof shard->why);
+                              &configuration->probe, probes, LIMIT_KEPT_SESSIONS / shards,
+                              shard->why, sizeof shard->why);
     if (error == 0)
         error =
             endpoints_create(&shard->endpoints, shard->mailbox, shard->wheel, shard->prober,

@@ -89,6 +89,8 @@ enum {
     VERDICT_TLSA_UNKNOWN_SOME = 1 << 12,    /* a host's TLSA look-up failed, or was not made */
     VERDICT_ALL_HOSTS_TLSA = 1 << 13, /* as ALL_HOSTS_DANE, unusable TLSA counted: TLS everywhere */
     VERDICT_SOME_HOSTS_TLSA = 1 << 14, /* as SOME_HOSTS_DANE, unusable TLSA counted */
+    VERDICT_RESUMED = 1 << 15, /* at some host a TLS session was resumed: its certificate is that of
+                                  the last full handshake, some minutes ago at most */
 };
 
 /* --- what is remembered and ruled about the domain: the ledger's part of a record --- */

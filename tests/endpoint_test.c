@@ -296,7 +296,7 @@ static void world_open(void)
     ck_assert_int_eq(certificate_store_create(&world->store, 1 << 20), 0);
     ck_assert_int_eq(certificate_trust_load(world->store, NULL, NULL), 0);
     ck_assert_msg(prober_create(&world->prober, world->ring, world->wheel, world->store,
-                                &world->settings, 64, why, sizeof why) == 0,
+                                &world->settings, 64, 8, why, sizeof why) == 0,
                   "%s", why);
     prober_ask_again(world->prober, may_again, NULL);
 }
@@ -1423,7 +1423,7 @@ START_TEST(a_configured_source_address_is_used)
     struct prober *second;
     world->settings.source_ipv4 = (char *)"::1";
     ck_assert_int_lt(prober_create(&second, world->ring, world->wheel, world->store,
-                                   &world->settings, 1, why, sizeof why),
+                                   &world->settings, 1, 8, why, sizeof why),
                      0);
     ck_assert_ptr_nonnull(strstr(why, "source_ipv4"));
     ck_assert_int_eq(prober_judge(&world->settings, why, sizeof why), -EINVAL);
@@ -1431,7 +1431,7 @@ START_TEST(a_configured_source_address_is_used)
     world->settings.source_ipv4 = NULL;
     world->settings.ehlo_name = (char *)"not a name";
     ck_assert_int_lt(prober_create(&second, world->ring, world->wheel, world->store,
-                                   &world->settings, 1, why, sizeof why),
+                                   &world->settings, 1, 8, why, sizeof why),
                      0);
     ck_assert_ptr_nonnull(strstr(why, "ehlo_name"));
     ck_assert_int_eq(prober_judge(&world->settings, why, sizeof why), -EINVAL);
@@ -1549,9 +1549,11 @@ START_TEST(what_fails_while_the_loop_stood_still_is_ours_law_3)
 }
 END_TEST
 
+#include "tests/endpoint_sessions.h"
+
 struct cases {
     const char *name;
-    const TTest *tests[12];
+    const TTest *tests[18];
 };
 
 static void add_cases(Suite *suite, const struct cases *cases)
@@ -1560,9 +1562,33 @@ static void add_cases(Suite *suite, const struct cases *cases)
 
     tcase_add_checked_fixture(tcase, world_open, world_close);
     tcase_set_timeout(tcase, 60);
-    for (size_t j = 0; j < 12 && cases->tests[j] != NULL; j++)
+    for (size_t j = 0; j < 18 && cases->tests[j] != NULL; j++)
         tcase_add_test(tcase, cases->tests[j]);
     suite_add_tcase(suite, tcase);
+}
+
+static void add_session_cases(Suite *suite)
+{
+    const struct cases cases = {"sessions",
+                                {a_second_look_resumes_with_the_certificate_of_the_first_TLS_24,
+                                 a_session_of_tls_12_is_resumed_too_TLS_24,
+                                 nothing_is_resumed_where_it_is_switched_off,
+                                 a_peer_that_refuses_a_session_is_simply_looked_at_in_full,
+                                 an_alert_at_a_session_is_no_finding_and_the_same_is_tried_in_full,
+                                 closing_at_a_session_is_no_finding_and_the_same_is_tried_in_full,
+                                 silence_at_a_session_is_no_finding_and_the_same_is_tried_in_full,
+                                 without_a_budget_to_try_in_full_nothing_is_said_of_the_peer_law_3,
+                                 what_fails_in_full_too_is_found,
+                                 an_exchanged_certificate_is_found_at_the_next_full_handshake,
+                                 under_another_tlsa_set_no_session_is_offered_DANE_40,
+                                 a_session_is_offered_to_nobody_but_whom_it_is_of_DANE_40_PIT_15,
+                                 when_a_certificate_has_run_out_the_next_look_is_in_full,
+                                 a_stripped_starttls_is_seen_as_ever_PIT_20,
+                                 where_the_certificate_counts_for_nothing_no_session_is_kept,
+                                 after_a_look_that_was_not_conclusive_the_next_is_in_full,
+                                 other_settings_forget_all_sessions}};
+
+    add_cases(suite, &cases);
 }
 
 static Suite *suite(void)
@@ -1627,6 +1653,7 @@ static Suite *suite(void)
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         add_cases(suite, &cases[i]);
+    add_session_cases(suite);
     return suite;
 }
 

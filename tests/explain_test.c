@@ -95,6 +95,8 @@ static void make_evidence(void)
                                  .cipher = "TLS_AES_256_GCM_SHA384",
                                  .group = "X25519",
                                  .signature = "ecdsa_secp256r1_sha256",
+                                 .resumed = true,
+                                 .proved_ms = NOW_MS - 65000,
                                  .chain_count = 2,
                                  .chain = {&leaf, &issuer},
                                  .pkix = 10,
@@ -177,7 +179,8 @@ START_TEST(everything_that_led_to_the_verdict_is_in_it)
     expect("\"greeting\":\"mx1 ESMTP \\\"quoted\\\"\"");
     expect("\"keywords\":[\"REQUIRETLS\",\"PIPELINING\"]");
     expect("\"version\":\"TLSv1.3\",\"cipher\":\"TLS_AES_256_GCM_SHA384\",\"group\":\"X25519\","
-           "\"signature\":\"ecdsa_secp256r1_sha256\"");
+           "\"signature\":\"ecdsa_secp256r1_sha256\","
+           "\"resumed\":true,\"certificate_age_ms\":65000");
     expect("\"pkix\":{\"code\":10,\"text\":\"");
     expect("\"chain\":[0,1],\"tlsa\":[{\"fate\":\"match\",\"depth\":0,\"verify\":null},"
            "{\"fate\":\"unusable\"");

@@ -891,7 +891,7 @@ START_TEST(clear_text_behind_the_handshake_is_never_read_TLS_08)
 }
 END_TEST
 
-START_TEST(a_renegotiation_is_refused_and_no_session_is_resumed_TLS_15_TLS_24)
+START_TEST(a_renegotiation_is_refused_and_no_session_is_resumed_unasked_TLS_15_TLS_24)
 {
     struct server *server = server_new(P256);
     SSL_CTX_set_max_proto_version(server->ctx, TLS1_2_VERSION);
@@ -917,6 +917,124 @@ START_TEST(a_renegotiation_is_refused_and_no_session_is_resumed_TLS_15_TLS_24)
         ck_assert_int_eq(SSL_session_reused(server->ssl), 0);
         tls_close(tls);
     }
+    server_free(server);
+}
+END_TEST
+
+/* --- sessions --- */
+
+/* A full handshake that asks for a session, and what the peer gave. */
+static size_t given_session(struct server *server, const uint8_t *offered, size_t size,
+                            uint8_t session[LIMIT_SESSION_BYTES], struct tls_facts *facts)
+{
+    int error;
+    uint8_t bytes[64];
+    size_t got;
+    server_begin(server);
+    struct tls *tls = tls_open(context, &mx);
+    ck_assert_ptr_nonnull(tls);
+    ck_assert(tls_resume(tls, offered, size));
+    ck_assert_int_eq(shake_in_pieces(tls, server, 16384), TLS_DONE);
+    ck_assert_int_eq(SSL_write(server->ssl, "250 x\r\n", 7), 7);
+    carry_in(tls, server, 16384, &error);
+    ck_assert_int_eq(tls_read(tls, bytes, sizeof bytes, &got), TLS_DONE);
+    *facts = *tls_facts(tls);
+    ck_assert_int_eq(facts->resumed, SSL_session_reused(server->ssl));
+    size_t kept = tls_session(tls, session);
+    tls_close(tls);
+    return kept;
+}
+
+START_TEST(a_session_is_resumed_where_it_is_asked_for_TLS_24)
+{
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    for (size_t i = 0; i < 2; i++) {
+        uint8_t session[LIMIT_SESSION_BYTES];
+        struct tls_facts facts;
+        struct server *server = server_new(P256);
+        SSL_CTX_set_max_proto_version(server->ctx, versions[i]);
+        size_t size = given_session(server, NULL, 0, session, &facts);
+        ck_assert(!facts.resumed);
+        ck_assert_uint_gt(size, 0);
+        ck_assert_uint_lt(size, 500); /* without the certificate */
+        size = given_session(server, session, size, session, &facts);
+        ck_assert(facts.resumed);
+        ck_assert_uint_eq(facts.version, (unsigned)versions[i]);
+        ck_assert_str_eq(facts.signature, "");
+        ck_assert_str_eq(facts.group, "x25519");
+        ck_assert_uint_gt(size, 0);
+        server_free(server);
+    }
+}
+END_TEST
+
+START_TEST(without_an_extended_master_secret_nothing_is_kept)
+{
+    uint8_t session[LIMIT_SESSION_BYTES];
+    struct tls_facts facts;
+    struct server *server = server_new(P256);
+    SSL_CTX_set_max_proto_version(server->ctx, TLS1_2_VERSION);
+    SSL_CTX_set_options(server->ctx, SSL_OP_NO_EXTENDED_MASTER_SECRET);
+    ck_assert_uint_eq(given_session(server, NULL, 0, session, &facts), 0);
+    server_free(server);
+}
+END_TEST
+
+/* The ticket is as long as the server likes. */
+static int long_ticket(SSL *ssl, void *nothing)
+{
+    static uint8_t data[LIMIT_SESSION_BYTES];
+    (void)nothing;
+    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), data, sizeof data);
+}
+
+START_TEST(a_session_over_its_bound_is_not_kept)
+{
+    uint8_t session[LIMIT_SESSION_BYTES];
+    struct tls_facts facts;
+    struct server *server = server_new(P256);
+    SSL_CTX_set_session_ticket_cb(server->ctx, long_ticket, NULL, NULL);
+    ck_assert_uint_eq(given_session(server, NULL, 0, session, &facts), 0);
+    server_free(server);
+}
+END_TEST
+
+/* What the policy of now does not offer is not resumed either, though the peer would (TLS-15). */
+START_TEST(a_session_below_the_floor_is_not_resumed_TLS_24)
+{
+    uint8_t session[LIMIT_SESSION_BYTES];
+    struct tls_facts facts;
+    struct tls_context *strict = context;
+    struct server *server = server_new(RSA2048);
+    char why[128];
+    SSL_CTX_set_max_proto_version(server->ctx, TLS1_2_VERSION);
+    SSL_CTX_set_cipher_list(server->ctx, "AES256-GCM-SHA384");
+    ck_assert_int_eq(tls_context_create(&context, true, why, sizeof why), 0);
+    size_t size = given_session(server, NULL, 0, session, &facts);
+    ck_assert_uint_gt(size, 0);
+    ck_assert_str_eq(facts.cipher, "AES256-GCM-SHA384");
+    tls_context_destroy(context);
+    context = strict;
+    server_begin(server);
+    struct tls *tls = tls_open(context, &mx);
+    ck_assert(tls_resume(tls, session, size));
+    ck_assert_int_eq(shake_in_pieces(tls, server, 16384), TLS_BROKEN);
+    ck_assert(!tls_facts(tls)->resumed);
+    tls_close(tls);
+    server_free(server);
+}
+END_TEST
+
+START_TEST(bytes_that_are_no_session_are_not_offered)
+{
+    static const uint8_t nonsense[] = "0\003no session";
+    struct server *server = server_new(P256);
+    server_begin(server);
+    struct tls *tls = tls_open(context, &mx);
+    ck_assert(!tls_resume(tls, nonsense, sizeof nonsense));
+    ck_assert_int_eq(shake_in_pieces(tls, server, 16384), TLS_DONE);
+    ck_assert(!tls_facts(tls)->resumed);
+    tls_close(tls);
     server_free(server);
 }
 END_TEST
@@ -1055,7 +1173,12 @@ static Suite *suite(void)
     tcase_add_checked_fixture(use, context_open, context_close);
     tcase_add_test(use, bytes_go_both_ways_and_closing_is_seen);
     tcase_add_test(use, clear_text_behind_the_handshake_is_never_read_TLS_08);
-    tcase_add_test(use, a_renegotiation_is_refused_and_no_session_is_resumed_TLS_15_TLS_24);
+    tcase_add_test(use, a_renegotiation_is_refused_and_no_session_is_resumed_unasked_TLS_15_TLS_24);
+    tcase_add_test(use, a_session_is_resumed_where_it_is_asked_for_TLS_24);
+    tcase_add_test(use, without_an_extended_master_secret_nothing_is_kept);
+    tcase_add_test(use, a_session_over_its_bound_is_not_kept);
+    tcase_add_test(use, a_session_below_the_floor_is_not_resumed_TLS_24);
+    tcase_add_test(use, bytes_that_are_no_session_are_not_offered);
     tcase_add_test(use, the_cut_of_the_bytes_changes_nothing);
     tcase_add_test(use, a_strangers_error_is_not_read_as_ours);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)

@@ -537,6 +537,21 @@ START_TEST(a_verdict_ends_with_the_first_record_it_rests_on_MX_17_FRESH_01)
 }
 END_TEST
 
+START_TEST(a_verdict_says_that_a_session_was_resumed_TLS_24)
+{
+    struct verdict full = verdict_for(true, "verified", "dane"), resumed;
+    struct evidence *evidence = (struct evidence *)(uintptr_t)facts[1][7].endpoints[0].evidence;
+
+    ck_assert_uint_eq(full.flags & VERDICT_RESUMED, 0);
+    evidence->resumed = true;
+    resumed = verdict_for(true, "verified", "dane");
+    ck_assert_uint_eq(resumed.flags, full.flags | VERDICT_RESUMED);
+    ck_assert_int_eq(resumed.class, full.class);
+    ck_assert_int_eq(resumed.level, full.level);
+    evidence->resumed = false;
+}
+END_TEST
+
 START_TEST(success_is_looked_at_again_later_than_failure_FRESH_02)
 {
     struct verdict good = verdict_for(true, "dane", NULL), bad = verdict_for(true, "clear", NULL),
@@ -688,6 +703,7 @@ int main(void)
     tcase_add_test(single, a_loop_by_an_unsigned_address_is_not_signed_MX_15_PIT_04);
     tcase_add_test(single, routes_without_hosts_have_their_own_ends_MX_08_MX_11_MX_12);
     tcase_add_test(single, a_verdict_ends_with_the_first_record_it_rests_on_MX_17_FRESH_01);
+    tcase_add_test(single, a_verdict_says_that_a_session_was_resumed_TLS_24);
     tcase_add_test(single, success_is_looked_at_again_later_than_failure_FRESH_02);
     tcase_add_test(single, an_old_success_serves_who_lets_it_be_old_an_old_failure_nobody_FRESH_02);
     tcase_add_test(words, where_postfix_has_words_they_are_used_CODE_01_to_07);

@@ -64,6 +64,8 @@
 #define LIMIT_CERTIFICATE_BYTES 65536
 #define LIMIT_CERTIFICATE_NAMES 1000 /* dNSNames kept of one certificate */
 #define LIMIT_TRANSCRIPT        1536 /* bytes kept of a dialogue, for `explain` */
+#define LIMIT_SESSION_BYTES \
+    2048 /* of a TLS session that is kept (probe/sessions.h); usual ones: 250 to 1,300 */
 
 /* --- jobs --- */
 #define LIMIT_EVICTION_LOOKS 64 /* jobs looked at to find an idle one to forget */
@@ -75,6 +77,9 @@
 #define LIMIT_KEPT_HOSTS       32768u
 #define LIMIT_KEPT_DOMAINS     16384u
 #define LIMIT_POLITE_ADDRESSES 131072u /* addresses and prefixes remembered */
+/* TLS sessions, in the whole daemon, for some minutes each. One costs 2.4 KiB, and its proof, if
+ * that is not kept anyway, 3.5 KiB: 48 MiB at the very most. */
+#define LIMIT_KEPT_SESSIONS 8192u
 
 /*
  * Certificates, in the whole daemon, whoever holds them: evidence, kept for later or of a question

@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 static const struct outcome_row {
     const char *name;
@@ -66,6 +67,19 @@ const char *tls_report_name(enum tls_report report)
 {
     CHECK((size_t)report < REPORT_COUNT);
     return report_names[report];
+}
+
+uint64_t endpoint_key_hash(const struct endpoint_key *key)
+{
+    return address_hash(&key->address) ^ name_hash(&key->server_name) * 3 ^
+           XXH3_64bits(key->tlsa_digest, sizeof key->tlsa_digest) * 5 ^ key->port;
+}
+
+bool endpoint_key_equal(const struct endpoint_key *a, const struct endpoint_key *b)
+{
+    return a->port == b->port && address_equal(&a->address, &b->address) &&
+           name_equal(&a->server_name, &b->server_name) &&
+           memcmp(a->tlsa_digest, b->tlsa_digest, sizeof a->tlsa_digest) == 0;
 }
 
 const struct evidence *evidence_renew(const struct evidence *evidence, uint64_t began_ms,

@@ -148,6 +148,8 @@ struct endpoint_key {
     struct name server_name; /* SNI: TLSA base domain (DANE-35) or MX host (TLS-17) */
     uint8_t tlsa_digest[16]; /* XXH3-128 of the canonical TLSA RRset; zero: none */
 };
+uint64_t endpoint_key_hash(const struct endpoint_key *key);
+bool endpoint_key_equal(const struct endpoint_key *a, const struct endpoint_key *b);
 
 struct evidence {
     atomic_uint references;
@@ -155,6 +157,7 @@ struct evidence {
 
     uint64_t began_ms;  /* boot time, stamped before the connect is submitted; or of a delivery */
     uint64_t looked_ms; /* renewed by a delivery: when the probe itself began; 0: it was not */
+    uint64_t proved_ms; /* `resumed`: when the probe began that the certificate is from; else 0 */
     uint64_t ended_ms;
     int64_t ended_wall_s;
     enum outcome outcome;
@@ -172,6 +175,9 @@ struct evidence {
 
     uint16_t tls_version; /* 0x0303 …; 0: none. Also for weak peers */
     char cipher[48], group[32], signature[48];
+    /* The peer proved that it is who it was at the last full handshake: chain, signature, pkix and
+     * tlsa are from there (probe/sessions.h). */
+    bool resumed;
     uint8_t alert; /* TLS alert description received, 0: none */
     enum naming naming;
     uint8_t chain_count;
@@ -190,6 +196,15 @@ struct evidence {
 static inline bool evidence_is_unnamed(const struct evidence *evidence)
 {
     return evidence->naming != NAMING_NONE && evidence->naming != NAMING_ANSWERED;
+}
+
+/* Something follows from the certificate, not only from TLS. */
+static inline bool evidence_certificate_counts(const struct evidence *evidence)
+{
+    for (unsigned i = 0; i < evidence->tlsa_count; i++)
+        if (evidence->tlsa[i].fate == TLSA_MATCH)
+            return true;
+    return evidence->pkix == 0;
 }
 
 /* When the probe began that saw all this. */

@@ -46,15 +46,6 @@ uint64_t delivery_began_ms(const struct delivery *delivery, uint64_t now_ms, int
     return now_ms > ago_ms ? now_ms - ago_ms : 0;
 }
 
-/* Something follows from the certificate, not only from TLS. */
-static bool certificate_counts(const struct evidence *evidence)
-{
-    for (unsigned i = 0; i < evidence->tlsa_count; i++)
-        if (evidence->tlsa[i].fate == TLSA_MATCH)
-            return true;
-    return evidence->pkix == 0;
-}
-
 static bool shows_the_key(const struct delivery *delivery, const struct evidence *evidence)
 {
     return delivery->has_key && evidence->chain_count > 0 &&
@@ -69,7 +60,7 @@ static bool proves(const struct delivery *delivery, const struct evidence *evide
         return true;
     if (delivery->has_key && evidence->chain_count > 0) /* it is another one */
         return false;
-    return !certificate_counts(evidence) || delivery->trust == DELIVERY_VERIFIED;
+    return !evidence_certificate_counts(evidence) || delivery->trust == DELIVERY_VERIFIED;
 }
 
 enum delivery_effect delivery_effect(const struct delivery *delivery,

@@ -340,6 +340,14 @@ static void flag_if(struct verdict *verdict, bool condition, uint32_t flag)
         verdict->flags |= flag;
 }
 
+static bool is_resumed(const struct host_facts *host)
+{
+    for (unsigned i = 0; i < host->endpoint_count; i++)
+        if (host->endpoints[i].evidence->resumed)
+            return true;
+    return false;
+}
+
 static void verdict_tls_flags(struct verdict *verdict, const struct census *census)
 {
     unsigned encrypting = 0, tls13 = 0, requiretls = 0;
@@ -350,6 +358,7 @@ static void verdict_tls_flags(struct verdict *verdict, const struct census *cens
         if (census->hosts[i] == NULL || !census->standing[i].mail_may_go)
             continue;
         flag_if(verdict, tlsa_without_data(census->hosts[i]), VERDICT_POSTFIX_UNSAFE_TLSA);
+        flag_if(verdict, is_resumed(census->hosts[i]), VERDICT_RESUMED);
         requiretls += finding->requiretls;
         if (finding->tls_version == 0)
             continue;

@@ -5,8 +5,10 @@
  * changes the step: they return a turn, and the driver (probe_drive) alone decides where that
  * leads. At most one operation of a probe is in flight; a step is left only when none is (the
  * kernel may still read or write the probe's memory): the turn is parked in `leaving` and taken
- * when the cancelled operation has come home. Steps only grow, but for one way back: a peer that
- * refuses TLS 1.2 is connected to once more, to name what it would take (tls_hello.h).
+ * when the cancelled operation has come home. Steps only grow, but for two ways back, each taken
+ * once at most: a handshake that fails while a session is offered is done again on a new connection
+ * and in full, before anything is said of the peer; and a peer that refuses TLS 1.2 is connected to
+ * once more, to name what it would take (tls_hello.h).
  *
  * What was found is said by probe_find, nowhere else. A failure becomes a finding about the peer
  * only if we were on time (law 3): probe_end turns it into OURS_LATE if the loop overslept while
@@ -22,6 +24,7 @@
 #include "engine/loop/pool.h"
 #include "engine/policy/dane.h"
 #include "engine/probe/note.h"
+#include "engine/probe/sessions.h"
 #include "engine/probe/smtp.h"
 #include "engine/probe/tls.h"
 #include "engine/probe/tls_hello.h"
@@ -40,7 +43,7 @@ enum turn {
     TURN_WAIT,  /* an operation is in flight, or heavy work waits for its turn */
     TURN_NEXT,  /* this step is done: begin the next row */
     TURN_QUIT,  /* enough is known: to the goodbye, if there is still a way to say it */
-    TURN_AGAIN, /* connect once more, to name what is below the floor */
+    TURN_AGAIN, /* connect once more: in full, or to name what is below the floor */
     TURN_END,   /* nothing more can be said on this connection */
 };
 
@@ -70,8 +73,8 @@ enum step {
 };
 static_assert(STEP_END == ENDPOINT_STEP_COUNT, "evidence has a time for each step");
 
-/* Each step at most twice, and the end. */
-enum { TURNS_MAX = 2 * STEP_END + 1 };
+/* Each step at most three times, and the end. */
+enum { TURNS_MAX = 3 * STEP_END + 1 };
 
 enum operation {
     OPERATION_NONE,
@@ -87,6 +90,7 @@ struct probe {
     struct prober *prober;
     struct evidence *evidence;
     const struct dns_answer *tlsa; /* held; NULL: none */
+    const struct evidence *proof;  /* held, while its session is offered or resumed; NULL: none */
     struct tls *tls;               /* from the first heavy step of the handshake on */
     uint64_t job;
     uint64_t whole_due_ms, step_began_us, began_us;
@@ -100,10 +104,13 @@ struct probe {
     bool decided;          /* the outcome stands */
     bool late;             /* we were; see the head of the file */
     bool unheard;          /* TLS was completed, and nothing was heard inside */
+    bool heard_inside;     /* EHLO was answered inside TLS, as it should be */
+    bool leaf_only;        /* of the chain, for want of room */
+    bool in_full;          /* the second connection, after a session that came to nothing */
     bool my_turn;          /* the peer has answered what was asked, and nothing more */
     bool last_words;       /* what waits to be sent is the last: close after it */
     bool helo;             /* EHLO was refused, HELO was sent */
-    bool naming;           /* the second connection */
+    bool naming;           /* the last connection: to name what is weak */
     bool masked_greeting;  /* overwritten with asterisks */
     bool ended;            /* in the queue of the ended ones */
     struct smtp smtp;
@@ -128,6 +135,7 @@ struct prober {
     struct certificate_store *certificates;
     const struct probe_settings *settings;
     struct tls_context *tls;
+    struct sessions *sessions;
     prober_may_again *may_again; /* NULL: nobody may */
     void *may_again_context;
     struct pool *pool;
@@ -323,7 +331,8 @@ static void probe_enter(struct probe *p, enum step to)
 {
     uint64_t now_us = clock_boot_us();
 
-    CHECK(to > p->step || (to == STEP_CONNECT && p->naming && p->step == STEP_HANDSHAKE));
+    CHECK(to > p->step || (to == STEP_CONNECT && p->naming && p->step == STEP_HANDSHAKE) ||
+          (to == STEP_CONNECT && p->in_full && p->step <= STEP_HELLO));
     log_trace("probe-step", "name=%s from=%s to=%s", p->evidence->key.server_name.text,
               rows[p->step].name, to == STEP_END ? "end" : rows[to].name);
     step_ends(p, now_us);
@@ -350,6 +359,8 @@ static void unpark(struct probe *p)
 }
 
 static void probe_end(struct probe *p);
+static bool is_resuming(const struct probe *p);
+static enum turn once_more_in_full(struct probe *p, const char *why);
 
 static void probe_drive(struct probe *p, enum turn turn)
 {
@@ -399,6 +410,8 @@ static enum turn probe_is_late(struct probe *p)
 {
     const struct step_row *row = &rows[p->step];
 
+    if (is_resuming(p) && !p->late && p->timer.due_ms < p->whole_due_ms)
+        return once_more_in_full(p, "it took too long");
     return probe_fails(p, row->late, "timed out while %s%s", row->doing,
                        p->timer.due_ms >= p->whole_due_ms ? ", the time of the whole probe" : "");
 }
@@ -494,6 +507,8 @@ static enum outcome outcome_of_loss(const struct probe *p, int error)
 /* The connection is gone: `result` 0 for its orderly end, else a negative errno. */
 static enum turn lost(struct probe *p, int result)
 {
+    if (is_resuming(p) && !is_ours(-result))
+        return once_more_in_full(p, result == 0 ? "closed" : strerror(-result));
     p->evidence->error = -result;
     return probe_fails(p, outcome_of_loss(p, -result), "%s while %s",
                        result == 0 ? "the peer closed the connection" : strerror(-result),
@@ -871,6 +886,70 @@ static enum turn handshake_begin(struct probe *p)
     return p->naming ? naming_begin(p) : park(p);
 }
 
+/* The fate of the handshake still hangs on a session of an earlier one. */
+static bool is_resuming(const struct probe *p)
+{
+    return p->proof != NULL && p->step == STEP_HANDSHAKE;
+}
+
+static void forget_proof(struct probe *p)
+{
+    evidence_drop(p->proof);
+    p->proof = NULL;
+}
+
+static bool may_connect_again(struct probe *p)
+{
+    const struct prober *prober = p->prober;
+
+    return prober->may_again != NULL && prober->may_again(prober->may_again_context, p->job);
+}
+
+/* What a peer makes of a session is its own affair, and a delivery offers none: nothing is found
+ * before the same was tried in full. */
+static enum turn once_more_in_full(struct probe *p, const char *why)
+{
+    struct evidence *e = p->evidence;
+    char text[160];
+
+    counter_add(&p->prober->counts.resumption_failed, 1);
+    forget_proof(p);
+    snprintf(text, sizeof text, "with a session of an earlier look it failed: %s", why);
+    note_line(e, NOTE_REMARK, text);
+    if (!may_connect_again(p))
+        return probe_find(p, OUTCOME_LIMITED, TURN_END,
+                          "no budget to do in full the handshake that failed with a session (%s)",
+                          why);
+    p->in_full = true;
+    p->decided = e->resumed = e->offered_starttls = false;
+    p->masked_greeting = e->greeted_esmtp = e->multiline_greeting = false;
+    e->outcome = OUTCOME_OURS_CANCELLED; /* as at the beginning */
+    e->alert = 0;
+    e->tls_version = 0;
+    e->detail[0] = e->cipher[0] = e->group[0] = e->signature[0] = '\0';
+    note_line(e, NOTE_REMARK, "once more, in full");
+    return TURN_AGAIN;
+}
+
+/* Offers the session that is kept for this endpoint, if it may be. */
+static void offer_session(struct probe *p)
+{
+    struct prober *prober = p->prober;
+    const uint64_t now_ms = clock_boot_ms(), apart_ms = prober->settings->full_handshake_ms;
+    uint8_t bytes[LIMIT_SESSION_BYTES];
+    size_t size = 0;
+
+    if (!prober->settings->resumption)
+        return;
+    if (!p->in_full)
+        size = sessions_take(prober->sessions, &p->evidence->key,
+                             now_ms > apart_ms ? now_ms - apart_ms : 0, clock_wall_s(), bytes,
+                             &p->proof);
+    if (!tls_resume(p->tls, bytes, size))
+        forget_proof(p);
+    explicit_bzero(bytes, size);
+}
+
 /* Version and suite that a weak peer would take. */
 static enum turn found_weak(struct probe *p, enum turn turn, uint16_t version, uint16_t suite,
                             const char *suite_name, const char *why)
@@ -906,7 +985,7 @@ static enum turn name_what_is_weak(struct probe *p, enum turn otherwise)
 {
     struct prober *prober = p->prober;
 
-    if (prober->may_again == NULL || !prober->may_again(prober->may_again_context, p->job)) {
+    if (!may_connect_again(p)) {
         p->evidence->naming = NAMING_OURS;
         note_line(p->evidence, NOTE_REMARK, "not once more: no budget to name what it would take");
         set_detail(p, "%s; what it would take is not known: no budget for a second connection",
@@ -953,6 +1032,8 @@ static enum turn tls_broke(struct probe *p)
 
     if (p->step == STEP_GOODBYE)
         return TURN_END;
+    if (p->proof != NULL && facts.failure != TLS_FAILURE_OURS)
+        return once_more_in_full(p, facts.why);
     p->evidence->alert = facts.alert;
     note_line(p->evidence, NOTE_REMARK, facts.why);
     /* An alert of ours may wait to be sent. Nothing in clear text follows it (TLS-11). */
@@ -975,26 +1056,32 @@ static enum turn tls_completed(struct probe *p)
     char text[160];
 
     e->tls_version = facts->version;
+    e->resumed = facts->resumed;
     snprintf(e->cipher, sizeof e->cipher, "%s", facts->cipher);
     snprintf(e->group, sizeof e->group, "%s", facts->group);
     snprintf(e->signature, sizeof e->signature, "%s", facts->signature);
+    if (!e->resumed)
+        forget_proof(p); /* the peer preferred a full one */
     snprintf(text, sizeof text, "%s, %s, %s, %s", tls_version_name(e->tls_version), e->cipher,
-             e->group, e->signature);
+             e->group, e->resumed ? "resumed" : e->signature);
     note_line(e, NOTE_REMARK, text);
     counter_add(&p->prober->counts.handshakes, 1);
+    counter_add(&p->prober->counts.resumed, e->resumed);
     p->my_turn = true;
     /* Our Finished may still wait in tls_out; it goes out together with the next words. */
-    return probe_find(p, OUTCOME_TLS_OK, TURN_NEXT, "%s with %s", tls_version_name(e->tls_version),
-                      e->cipher);
+    return probe_find(p, OUTCOME_TLS_OK, TURN_NEXT, "%s with %s%s",
+                      tls_version_name(e->tls_version), e->cipher, e->resumed ? ", resumed" : "");
 }
 
 /* Called when it is this probe's turn for heavy work. */
 static enum turn handshake_heavy(struct probe *p)
 {
-    if (p->tls == NULL)
+    if (p->tls == NULL) {
         p->tls = tls_open(p->prober->tls, &p->evidence->key.server_name);
-    if (p->tls == NULL)
-        return probe_find(p, OUTCOME_OURS_RESOURCES, TURN_END, "no memory for TLS");
+        if (p->tls == NULL)
+            return probe_find(p, OUTCOME_OURS_RESOURCES, TURN_END, "no memory for TLS");
+        offer_session(p);
+    }
     switch (tls_handshake(p->tls)) {
     case TLS_WAIT:
         return send_waiting(p);
@@ -1053,6 +1140,8 @@ static enum turn handshake_lost(struct probe *p, int result)
 {
     enum turn turn = lost(p, result);
 
+    if (turn == TURN_AGAIN)
+        return turn;
     return p->tls != NULL && may_be_weak(p, tls_facts(p->tls)) ? name_what_is_weak(p, turn) : turn;
 }
 
@@ -1077,6 +1166,7 @@ static void keep_the_leaf(struct probe *p, unsigned sent)
 
     if (e->chain_count <= 1 || !certificate_store_is_crowded(p->prober->certificates))
         return;
+    p->leaf_only = true;
     set_detail(p, "sent %u certificates, %u of them looked at and one kept: there is little room",
                sent, e->chain_count);
     while (e->chain_count > 1)
@@ -1089,10 +1179,31 @@ static enum turn verify_fails(struct probe *p, int error)
                       error == -ENOBUFS ? "no room for its certificates now" : strerror(-error));
 }
 
+/* TLS-24: whoever has the session's secret is whom the certificate was seen of. It was asked before
+ * the session was offered whether that certificate may still stand for it. */
+static enum turn verify_carried(struct probe *p)
+{
+    const struct evidence *proof = p->proof;
+    struct evidence *e = p->evidence;
+
+    e->proved_ms = proof->began_ms;
+    for (e->chain_count = 0; e->chain_count < proof->chain_count; e->chain_count++)
+        e->chain[e->chain_count] = certificate_hold(proof->chain[e->chain_count]);
+    e->pkix = proof->pkix;
+    e->tlsa_count = proof->tlsa_count;
+    memcpy(e->tlsa, proof->tlsa, sizeof e->tlsa);
+    memcpy(e->signature, proof->signature, sizeof e->signature);
+    if (e->group[0] == '\0') /* TLS 1.2 has no key exchange of its own then */
+        memcpy(e->group, proof->group, sizeof e->group);
+    return TURN_NEXT;
+}
+
 static enum turn verify_begin(struct probe *p)
 {
     struct prober *prober = p->prober;
     struct evidence *e = p->evidence;
+    if (e->resumed)
+        return verify_carried(p);
     int64_t now_s = clock_wall_s();
     unsigned sent_count = 0;
     int count = tls_chain(p->tls, prober->certificates, e->chain, &sent_count);
@@ -1143,6 +1254,7 @@ static enum turn hello_replied(struct probe *p, size_t left)
     (void)left; /* inside TLS there is nobody to inject it */
     if (p->smtp.code / 100 == 2) {
         p->evidence->keywords = p->smtp.keywords;
+        p->heard_inside = true;
         note_reply_begins(p->evidence);
     } else {
         set_detail(p, "%u to EHLO inside TLS", p->smtp.code);
@@ -1195,18 +1307,38 @@ static void blame_ourselves(struct probe *p)
     e->outcome = OUTCOME_OURS_LATE;
 }
 
+/* For the next look, if this one left nothing to ask. */
+static void keep_session(struct probe *p)
+{
+    struct prober *prober = p->prober;
+    const struct evidence *proof = p->evidence->resumed ? p->proof : p->evidence;
+    uint8_t bytes[LIMIT_SESSION_BYTES];
+    size_t size;
+
+    if (!prober->settings->resumption || p->evidence->outcome != OUTCOME_TLS_OK ||
+        !p->heard_inside || p->leaf_only || !evidence_may_be_resumed(proof) ||
+        certificate_store_is_crowded(prober->certificates))
+        return;
+    size = tls_session(p->tls, bytes);
+    if (size > 0)
+        sessions_keep(prober->sessions, proof, bytes, size);
+    explicit_bzero(bytes, size);
+}
+
 static void probe_end(struct probe *p)
 {
     struct prober *prober = p->prober;
     struct evidence *e = p->evidence;
 
     wheel_disarm(prober->wheel, &p->timer);
-    forget_connection(p);
-    dns_answer_drop(p->tlsa);
-    p->tlsa = NULL;
     if (e->outcome == OUTCOME_TLS_OK)
         e->step = (uint8_t)p->step;
     blame_ourselves(p);
+    keep_session(p);
+    forget_connection(p);
+    forget_proof(p);
+    dns_answer_drop(p->tlsa);
+    p->tlsa = NULL;
     uint64_t now_us = clock_boot_us();
     e->ended_ms = now_us / 1000;
     e->ended_wall_s = clock_wall_s();
@@ -1449,13 +1581,19 @@ void prober_reload(struct prober *prober, const struct probe_settings *settings)
 {
     char why[256];
 
+    sessions_forget_all(prober->sessions); /* what they prove was judged by the old ones */
     if (take_settings(prober, settings, why, sizeof why) != 0)
         log_error("reload", "kept the EHLO name and source addresses: %s", why);
 }
 
+uint32_t prober_forget_sessions(struct prober *prober, uint32_t most)
+{
+    return sessions_forget(prober->sessions, most);
+}
+
 int prober_create(struct prober **out, struct ring *ring, struct wheel *wheel,
                   struct certificate_store *certificates, const struct probe_settings *settings,
-                  uint32_t probes_max, char *why, size_t why_size)
+                  uint32_t probes_max, uint32_t sessions_max, char *why, size_t why_size)
 {
     struct prober *prober = calloc(1, sizeof *prober);
 
@@ -1470,11 +1608,14 @@ int prober_create(struct prober **out, struct ring *ring, struct wheel *wheel,
     if (error == 0)
         error = tls_context_create(&prober->tls, settings->static_rsa, why, why_size);
     if (error == 0)
+        error = sessions_create(&prober->sessions, sessions_max);
+    if (error == 0)
         error = pool_create(&prober->pool, "probes", sizeof(struct probe), probes_max);
     if (error == 0) {
         *out = prober;
         return 0;
     }
+    sessions_destroy(prober->sessions);
     tls_context_destroy(prober->tls);
     free(prober);
     return error;
@@ -1491,6 +1632,7 @@ void prober_destroy(struct prober *prober)
         evidence_drop(evidence);
     CHECK(prober_running(prober) == 0);
     pool_destroy(prober->pool);
+    sessions_destroy(prober->sessions);
     tls_context_destroy(prober->tls);
     free(prober);
 }

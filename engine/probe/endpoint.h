@@ -26,6 +26,8 @@ struct probe_settings {
     bool
         weak_check; /* one more connection to a peer that refuses TLS 1.2, to name what it offers */
     bool static_rsa; /* key exchange without forward secrecy counts as TLS (TLS-15) */
+    bool resumption; /* of TLS sessions (probe/sessions.h), so long after a full handshake: */
+    uint64_t full_handshake_ms;
     char *ca_file, *ca_directory;
 };
 extern const struct option_module
@@ -34,10 +36,12 @@ extern const struct option_module
 struct prober_counts {
     counter started, ended[OUTCOME_COUNT], bytes_in, bytes_out, stale_completions;
     struct histogram step_us[ENDPOINT_STEP_COUNT], whole_us;
-    counter in_flight;     /* operations of the ring now */
-    counter handshakes;    /* completed */
-    counter timeouts_ours; /* findings that were not made because the loop was late (law 3) */
-    counter weak_checks;   /* second connections */
+    counter in_flight;         /* operations of the ring now */
+    counter handshakes;        /* completed */
+    counter resumed;           /* of these, with a session of an earlier probe */
+    counter resumption_failed; /* a session was offered, and the handshake failed: done in full */
+    counter timeouts_ours;     /* findings that were not made because the loop was late (law 3) */
+    counter weak_checks;       /* second connections */
     counter weak_checks_left_out;
 };
 
@@ -50,11 +54,12 @@ struct prober;
 
 int prober_create(struct prober **prober, struct ring *ring, struct wheel *wheel,
                   struct certificate_store *certificates, const struct probe_settings *settings,
-                  uint32_t probes_max, char *why, size_t why_size);
+                  uint32_t probes_max, uint32_t sessions_max, char *why, size_t why_size);
 /* 0; -EINVAL or -ENOMEM with a sentence that begins with the setting: what prober_create says. */
 int prober_judge(const struct probe_settings *settings, char *why, size_t why_size);
-/* Whoever permitted a probe is asked again before its second connection (weak_check), when the
- * first one is closed. Without anybody to ask there is none. */
+/* Whoever permitted a probe is asked again before each further connection of it (weak_check; in
+ * full, where a resumed session failed), when the one before is closed. Without anybody to ask
+ * there is none. */
 typedef bool prober_may_again(void *context, uint64_t job);
 void prober_ask_again(struct prober *prober, prober_may_again *may, void *context);
 /* Nothing may be in flight: prober_cancel_all and turn until prober_running() == 0 first. */
@@ -62,6 +67,8 @@ void prober_destroy(struct prober *prober);
 uint32_t prober_running(const struct prober *prober); /* also the ended ones that were not taken */
 const struct prober_counts *prober_counts(const struct prober *prober);
 void prober_reload(struct prober *prober, const struct probe_settings *settings);
+/* Forgets up to `most` of the kept sessions, with the certificates that their proofs hold. */
+uint32_t prober_forget_sessions(struct prober *prober, uint32_t most);
 
 /* Starts a probe for `job` (opaque to the prober: the shard's number). 0; -EAGAIN: no slot;
  * -ENOMEM: both ours. `tlsa` may be NULL; the prober takes its own reference. */

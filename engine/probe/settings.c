@@ -111,6 +111,23 @@ static const struct option_row rows[] = {
      OFFSET(static_rsa),
      .standard = "no",
      .help = "Accept key exchange without forward secrecy as TLS."},
+    {.name = "resumption",
+     .type = OPTION_BOOLEAN,
+     OFFSET(resumption),
+     .standard = "yes",
+     .help = "Between two full handshakes, resume the TLS session of a host whose certificate was "
+             "in order. The dialogue before it is always a whole one. The answer says which it "
+             "was.",
+     .live = true},
+    {.name = "full_handshake",
+     .type = OPTION_DURATION,
+     .minimum = 1000,
+     .maximum = 10 * MINUTE_MS,
+     OFFSET(full_handshake_ms),
+     .standard = "3m",
+     .help = "Time after a full handshake during which a session of it may be resumed. A "
+             "certificate that was exchanged is seen so much later at most.",
+     .live = true},
     {.name = "ca_file",
      .type = OPTION_TEXT,
      OFFSET(ca_file),

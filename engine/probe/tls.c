@@ -52,6 +52,8 @@ struct tls {
     size_t out_at, out_size, out_room;
     uint32_t taken; /* bytes since the handshake began, then since it ended */
     bool complete;
+    bool resumable;       /* a session of this connection may be kept */
+    SSL_SESSION *session; /* of TLS 1.3, the newest that the peer gave; NULL: none */
     struct tls_facts facts;
 };
 
@@ -207,6 +209,18 @@ static void message_seen(int written, int version, int type, const void *bytes, 
     }
 }
 
+/* TLS 1.3 gives sessions when the handshake is over, as many as it likes. 1: it is ours now. */
+static int session_given(SSL *ssl, SSL_SESSION *session)
+{
+    struct tls *tls = SSL_get_app_data(ssl);
+
+    if (!tls->resumable || SSL_version(ssl) != TLS1_3_VERSION)
+        return 0;
+    SSL_SESSION_free(tls->session);
+    tls->session = session;
+    return 1;
+}
+
 static SSL_CTX *make_context(OSSL_LIB_CTX *library, bool static_rsa)
 {
     SSL_CTX *ssl = SSL_CTX_new_ex(library, NULL, TLS_client_method());
@@ -219,7 +233,8 @@ static SSL_CTX *make_context(OSSL_LIB_CTX *library, bool static_rsa)
     SSL_CTX_set_options(ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |
                                  SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_TLSEXT_PADDING);
     SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(ssl, session_given);
     SSL_CTX_set_verify(ssl, SSL_VERIFY_NONE, NULL);
     SSL_CTX_set_cert_verify_callback(ssl, chain_is_judged_later, NULL);
     SSL_CTX_set_msg_callback(ssl, message_seen);
@@ -288,7 +303,7 @@ struct tls *tls_open(struct tls_context *context, const struct name *server_name
     tls->context = context;
     tls->facts.cipher = tls->facts.chosen_name = "";
     tls->ssl = SSL_new(context->ssl);
-    if (tls->ssl != NULL && attach_memory(tls) &&
+    if (tls->ssl != NULL && attach_memory(tls) && SSL_set_app_data(tls->ssl, tls) == 1 &&
         (server_name->length == 0 ||
          SSL_set_tlsext_host_name(tls->ssl, (const void *)server_name->text) == 1)) {
         SSL_set_msg_callback_arg(tls->ssl, tls);
@@ -306,6 +321,7 @@ void tls_close(struct tls *tls)
 {
     if (tls == NULL)
         return;
+    SSL_SESSION_free(tls->session);
     SSL_free(tls->ssl);
     free(tls->in);
     free(tls->out);
@@ -513,8 +529,10 @@ static enum tls_status completed(struct tls *tls)
     tls->taken = (uint32_t)(tls->in_size - tls->in_at);
     tls->facts.version = (uint16_t)SSL_version(tls->ssl);
     tls->facts.cipher = SSL_CIPHER_get_name(cipher);
+    tls->facts.resumed = SSL_session_reused(tls->ssl) == 1;
     note_group(tls);
-    note_signature(tls);
+    if (!tls->facts.resumed)
+        note_signature(tls);
     ERR_clear_error(); /* asking for what is not there may have filled it */
     return TLS_DONE;
 }
@@ -615,6 +633,86 @@ int tls_chain(const struct tls *tls, struct certificate_store *store,
         chain[kept++] = certificate;
     }
     return kept;
+}
+
+/* --- sessions --- */
+
+/* The library's form of a session is a SEQUENCE in which [3] is the peer's certificate. Offered, it
+ * is of no use, and reading it would cost more than the whole resumed handshake. */
+enum { TAG_PEER = 3 };
+
+/* `out` may be `der`. The size; 0: it is not as it should be. */
+static size_t without_peer(uint8_t *out, const uint8_t *der, size_t size)
+{
+    uint8_t kept[LIMIT_SESSION_BYTES];
+    const unsigned char *at = der;
+    size_t used = 0;
+    long left = (long)size, length;
+    int tag, class;
+
+    if (ASN1_get_object(&at, &length, &tag, &class, left) & 0x80 || tag != V_ASN1_SEQUENCE)
+        return 0;
+    for (const unsigned char *end = at + length; at < end;) {
+        const unsigned char *begin = at;
+        if (ASN1_get_object(&at, &length, &tag, &class, end - at) & 0x80)
+            return 0;
+        at += length;
+        if (class == V_ASN1_CONTEXT_SPECIFIC && tag == TAG_PEER)
+            continue;
+        if ((size_t)(at - begin) > sizeof kept - used)
+            return 0;
+        memcpy(kept + used, begin, (size_t)(at - begin));
+        used += (size_t)(at - begin);
+    }
+    unsigned char *write = out;
+    if ((size_t)ASN1_object_size(1, (int)used, V_ASN1_SEQUENCE) > LIMIT_SESSION_BYTES)
+        return 0;
+    ASN1_put_object(&write, 1, (int)used, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL);
+    memcpy(write, kept, used);
+    OPENSSL_cleanse(kept, used);
+    return (size_t)(write - out) + used;
+}
+
+/* The one that a next connection may offer; NULL: none. */
+static SSL_SESSION *given_session(const struct tls *tls)
+{
+    SSL_SESSION *session = tls->session;
+
+    if (!tls->resumable || tls->facts.failure != TLS_FAILURE_NONE)
+        return NULL;
+    if (tls->facts.version != TLS1_3_VERSION)
+        session = SSL_get_extms_support(tls->ssl) == 1 ? SSL_get0_session(tls->ssl) : NULL;
+    return session != NULL && SSL_SESSION_is_resumable(session) ? session : NULL;
+}
+
+size_t tls_session(const struct tls *tls, uint8_t bytes[LIMIT_SESSION_BYTES])
+{
+    CHECK(tls->complete);
+    ERR_clear_error();
+    SSL_SESSION *session = given_session(tls);
+    uint8_t *der = NULL;
+    int size = session == NULL ? 0 : i2d_SSL_SESSION(session, &der);
+    size_t kept = size <= 0 ? 0 : without_peer(bytes, der, (size_t)size);
+    if (size > 0)
+        OPENSSL_clear_free(der, (size_t)size);
+    ERR_clear_error();
+    return kept;
+}
+
+bool tls_resume(struct tls *tls, const uint8_t *bytes, size_t size)
+{
+    CHECK(!tls->complete);
+    tls->resumable = true;
+    SSL_clear_options(tls->ssl, SSL_OP_NO_TICKET);
+    if (size == 0)
+        return true;
+    ERR_clear_error();
+    SSL_SESSION *session = d2i_SSL_SESSION(NULL, &bytes, (long)size);
+    bool offered = session != NULL && SSL_set_session(tls->ssl, session) == 1;
+    SSL_SESSION_free(session);
+    ERR_clear_error();
+    (void)openssl_ran_short(); /* it only makes the handshake a full one */
+    return offered;
 }
 
 /* --- words --- */

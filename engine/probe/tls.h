@@ -10,7 +10,10 @@
  * the key of the certificate that it sent, and the chain is handed out as sent, for PKIX and DANE
  * to judge later. Nothing below the floor is completed: TLS 1.2, forward secrecy, 112 bits (TLS-14,
  * TLS-15); what a weaker peer offers instead is named from its ServerHello, or by tls_hello.h. No
- * resumption, no renegotiation, no compression, no tickets (TLS-24, DANE-40).
+ * renegotiation, no compression, never early data. Nothing is resumed unless tls_resume says so
+ * (TLS-24, DANE-40): then a peer that goes on with a session that was begun before sends no
+ * certificate, and proves that it is the one that did. The floor holds for a resumed session too;
+ * in TLS 1.3 with a new key exchange, in TLS 1.2 only with an extended master secret (RFC 7627).
  *
  * A tls_context belongs to one thread at a time. Failure: peers' is enum tls_failure with a
  * sentence, ours is TLS_FAILURE_OURS or a NULL.
@@ -18,6 +21,7 @@
 #ifndef MXWARD_PROBE_TLS_H
 #define MXWARD_PROBE_TLS_H
 
+#include "engine/base/limits.h"
 #include "engine/certificate/certificate.h"
 #include "engine/names/name.h"
 
@@ -57,7 +61,9 @@ struct tls_facts {
     uint16_t version;              /* of the completed handshake */
     const char *cipher;            /* constant text, "" before completion */
     char group[32];                /* key exchange: "x25519", "DH 2048", "" for static RSA */
-    char signature[48];            /* of the handshake: "ECDSA-SHA256", "" for static RSA */
+    char signature[48];            /* of the handshake: "ECDSA-SHA256", "" for static RSA; or if
+                                      `resumed`: it is that of the full handshake */
+    bool resumed;                  /* the peer took the session that was offered */
 };
 
 /* `static_rsa`: whether key exchange without forward secrecy counts as TLS (TLS-15). */
@@ -67,6 +73,14 @@ void tls_context_destroy(struct tls_context *context);
 /* `server_name`: sent as SNI if its length is not 0 (DANE-35, TLS-17). NULL: no memory. */
 struct tls *tls_open(struct tls_context *context, const struct name *server_name);
 void tls_close(struct tls *tls); /* NULL is fine; says nothing to the peer */
+/* Before the first tls_handshake: asks the peer for a session to keep, and offers the one in
+ * `bytes`, that tls_session gave for an earlier connection to the same endpoint; size 0: none.
+ * False: those bytes cannot be offered, or there is no memory; a full handshake follows. */
+bool tls_resume(struct tls *tls, const uint8_t *bytes, size_t size);
+/* After TLS_DONE, as late as possible: the session that the peer gave, without its certificates.
+ * Its size; 0: none that may be resumed, one over LIMIT_SESSION_BYTES, or no memory. It is as
+ * secret as the connection: whoever has it can read that and take the peer's place. */
+size_t tls_session(const struct tls *tls, uint8_t bytes[LIMIT_SESSION_BYTES]);
 const struct tls_facts *tls_facts(const struct tls *tls);
 
 /* Takes a copy of received ciphertext. 0; -ENOMEM; -EMSGSIZE: over LIMIT_HANDSHAKE_BYTES, which

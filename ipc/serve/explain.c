@@ -294,6 +294,8 @@ static void write_tls(struct explain *explain, const struct evidence *e)
     json_put_text(json, "cipher", e->cipher[0] ? e->cipher : NULL);
     json_put_text(json, "group", e->group[0] ? e->group : NULL);
     json_put_text(json, "signature", e->signature[0] ? e->signature : NULL);
+    json_put_boolean(json, "resumed", e->resumed);
+    write_age(explain, "certificate_age_ms", e->resumed ? e->proved_ms : 0);
     json_put_unsigned(json, "alert", e->alert);
     json_put_text(json, "naming", WORD(namings, e->naming));
     if (e->pkix < 0) {

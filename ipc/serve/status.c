@@ -70,6 +70,8 @@ static const struct row prober_rows[] = {
     ROW(prober_counts, started),
     ROW(prober_counts, in_flight),
     ROW(prober_counts, handshakes),
+    ROW(prober_counts, resumed),
+    ROW(prober_counts, resumption_failed),
     ROW(prober_counts, bytes_in),
     ROW(prober_counts, bytes_out),
     ROW(prober_counts, stale_completions),

@@ -589,6 +589,7 @@ const char *frame_flag_name(unsigned index, uint32_t *bit)
         {VERDICT_TLSA_UNKNOWN_SOME, "tlsa-unknown-some"},
         {VERDICT_ALL_HOSTS_TLSA, "all-hosts-tlsa"},
         {VERDICT_SOME_HOSTS_TLSA, "some-hosts-tlsa"},
+        {VERDICT_RESUMED, "resumed"},
     };
 
     if (index >= sizeof flags / sizeof flags[0])

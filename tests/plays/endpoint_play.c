@@ -198,8 +198,8 @@ static void set_up(void)
     servers_make();
     servers_trust(certificates);
     ck_assert_msg(
-        prober_create(&prober, ring, wheel, certificates, &settings, 2, why, sizeof why) == 0, "%s",
-        why);
+        prober_create(&prober, ring, wheel, certificates, &settings, 2, 8, why, sizeof why) == 0,
+        "%s", why);
     prober_ask_again(prober, may_again, NULL);
 }
 

@@ -178,6 +178,9 @@ static void print_tls(const struct branch *b, const json_t *tls)
         line(b, "%s %s%s%s%s%s", text_of(tls, "version"), text_or(tls, "cipher", "?"),
              text_of(tls, "group") ? ", key exchange " : "", text_or(tls, "group", ""),
              text_of(tls, "signature") ? ", signed with " : "", text_or(tls, "signature", ""));
+    if (json_is_true(json_object_get(tls, "resumed")))
+        line(b, "resumed: certificate and signature are of a full handshake, %lld s before",
+             (long long)number_of(tls, "certificate_age_ms") / 1000);
     if (number_of(tls, "alert"))
         line(b, "the server sent TLS alert %lld", (long long)number_of(tls, "alert"));
     json_array_foreach(chain, i, item)
