@@ -21,18 +21,25 @@ const char *farm_prepare(struct farm *farm)
     return process_run(words) == 0 ? NULL : "tests/lab/certificates failed";
 }
 
-static const char *start(const struct farm *farm, unsigned port, const char *option, pid_t *process)
+static const char *start(const struct farm *farm, unsigned port, const char *option,
+                         const char *more, pid_t *process)
 {
     char program[512], number[16], word[6] = "";
     const char *build = getenv("BUILD");
     int output;
     snprintf(program, sizeof program, "%s/tests/farm/farm", build == NULL ? "build" : build);
     snprintf(number, sizeof number, "%u", port);
-    const char *const words[] = {program,         "--certificates",
-                                 farm->directory, "--port",
-                                 number,          "--wildcard",
-                                 "--processes",   "1",
-                                 option,          NULL};
+    const char *const words[] = {program,
+                                 "--certificates",
+                                 farm->directory,
+                                 "--port",
+                                 number,
+                                 "--wildcard",
+                                 "--processes",
+                                 "1",
+                                 option,
+                                 more,
+                                 NULL};
     *process = process_start(words, &output);
     ssize_t got = read(output, word, 5);
     close(output);
@@ -41,12 +48,19 @@ static const char *start(const struct farm *farm, unsigned port, const char *opt
 
 const char *farm_start(struct farm *farm, unsigned port)
 {
-    return start(farm, port, NULL, &farm->process);
+    return start(farm, port, NULL, NULL, &farm->process);
 }
 
 const char *farm_start_new_leaves(struct farm *farm, unsigned port)
 {
-    return start(farm, port, "--new-leaves", &farm->new_leaves);
+    return start(farm, port, "--new-leaves", NULL, &farm->new_leaves);
+}
+
+const char *farm_start_slow(struct farm *farm, unsigned port, unsigned answer_after_ms)
+{
+    char after[32];
+    snprintf(after, sizeof after, "--answer-after=%u", answer_after_ms);
+    return start(farm, port, "--tickets", after, &farm->process);
 }
 
 void farm_close(struct farm *farm)

@@ -24,6 +24,8 @@ const char *farm_prepare(struct farm *farm); /* directory and certificates */
 const char *farm_start(struct farm *farm, unsigned port);
 /* A second one, whose hosts show a certificate never seen before in each session. */
 const char *farm_start_new_leaves(struct farm *farm, unsigned port);
+/* Instead of farm_start: hosts that give sessions to resume, and answer after so long. */
+const char *farm_start_slow(struct farm *farm, unsigned port, unsigned answer_after_ms);
 void farm_close(struct farm *farm);
 /* The SHA-256 of a certificate's key, in hexadecimal: what its TLSA record 3 1 1 says. */
 bool farm_key_digest(const struct farm *farm, const char *certificate, char digest[65]);

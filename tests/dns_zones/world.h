@@ -238,8 +238,10 @@ static void world_close(struct world *world)
 }
 
 /* `bench_domains`: of each kind, for benchmarks; 0: none. `digest`: what their TLSA records say;
- * NULL: anything. NULL, or why it cannot be done. */
-static const char *world_open(struct world *world, unsigned bench_domains, const char *digest)
+ * NULL: anything. `together`: domains that share the hosts of these, with a digest only. NULL, or
+ * why it cannot be done. */
+static const char *world_open_together(struct world *world, unsigned bench_domains,
+                                       const char *digest, unsigned together)
 {
     static const char *const servers[] = {"root", "top", "leaf", "all"};
 
@@ -254,13 +256,15 @@ static const char *world_open(struct world *world, unsigned bench_domains, const
     snprintf(world->anchor, sizeof world->anchor, "%s/anchor", world->folder);
     snprintf(world->other_anchor, sizeof world->other_anchor, "%s/other-anchor", world->folder);
     snprintf(world->hints, sizeof world->hints, "%s/hints", world->folder);
-    char domains[16];
+    char domains[16], sharing[16];
     snprintf(domains, sizeof domains, "%u", bench_domains);
+    snprintf(sharing, sizeof sharing, "%u", together);
     const char *const make[] = {"tests/dns_zones/make",
                                 world->folder,
                                 bench_domains ? "bench" : NULL,
                                 domains,
                                 digest,
+                                sharing,
                                 NULL};
     if (world_run(world, make, true) != 0) {
         world_close(world);
@@ -279,6 +283,12 @@ static const char *world_open(struct world *world, unsigned bench_domains, const
         }
     }
     return NULL;
+}
+
+__attribute__((unused)) static const char *world_open(struct world *world, unsigned bench_domains,
+                                                      const char *digest)
+{
+    return world_open_together(world, bench_domains, digest, 0);
 }
 
 #endif

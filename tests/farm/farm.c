@@ -47,8 +47,8 @@
 
 struct arguments {
     const char *certificates, *report, *dns, *watch, *arrivals, *capture;
-    unsigned port, processes, lifetime_s, more;
-    bool wildcard, new_leaves;
+    unsigned port, processes, lifetime_s, more, answer_after_ms;
+    bool wildcard, new_leaves, tickets;
 };
 
 static volatile sig_atomic_t stop, report_now;
@@ -183,6 +183,7 @@ static pid_t start_process(const struct arguments *arguments, struct counters *c
                                    .listener_count = count,
                                    .counters = counters,
                                    .lifetime_s = arguments->lifetime_s,
+                                   .answer_after_ms = arguments->answer_after_ms,
                                    .arrivals = arrivals,
                                    .stop = &stop};
     _exit(mail_run(&options) == 0 ? 0 : 1);
@@ -229,6 +230,8 @@ static int serve_mail(const struct arguments *arguments)
     pid_t children[PROCESSES_MAX];
     struct counters *counters = counters_create();
     int arrivals = open_arrivals(arguments);
+    if (arguments->tickets)
+        farm_tls_keep_tickets();
     if (!counters || (arguments->arrivals && arrivals < 0) ||
         farm_tls_load(arguments->certificates) != 0 ||
         (arguments->new_leaves && farm_tls_new_leaves(arguments->certificates) != 0))
@@ -259,17 +262,19 @@ static int serve_mail(const struct arguments *arguments)
     return 0;
 }
 
+static const struct option options[] = {
+    {"certificates", required_argument, NULL, 'c'}, {"port", required_argument, NULL, 'p'},
+    {"wildcard", no_argument, NULL, 'w'},           {"processes", required_argument, NULL, 'n'},
+    {"report", required_argument, NULL, 'r'},       {"lifetime", required_argument, NULL, 't'},
+    {"dns", required_argument, NULL, 'd'},          {"list", no_argument, NULL, 'l'},
+    {"list-dns", no_argument, NULL, 'L'},           {"more", required_argument, NULL, 'm'},
+    {"watch", required_argument, NULL, 'W'},        {"arrivals", required_argument, NULL, 'a'},
+    {"list-policies", no_argument, NULL, 'P'},      {"new-leaves", no_argument, NULL, 'N'},
+    {"capture", required_argument, NULL, 'C'},      {"tickets", no_argument, NULL, 'T'},
+    {"answer-after", required_argument, NULL, 'A'}, {0}};
+
 static int parse(int argc, char **argv, struct arguments *arguments)
 {
-    static const struct option options[] = {
-        {"certificates", required_argument, NULL, 'c'}, {"port", required_argument, NULL, 'p'},
-        {"wildcard", no_argument, NULL, 'w'},           {"processes", required_argument, NULL, 'n'},
-        {"report", required_argument, NULL, 'r'},       {"lifetime", required_argument, NULL, 't'},
-        {"dns", required_argument, NULL, 'd'},          {"list", no_argument, NULL, 'l'},
-        {"list-dns", no_argument, NULL, 'L'},           {"more", required_argument, NULL, 'm'},
-        {"watch", required_argument, NULL, 'W'},        {"arrivals", required_argument, NULL, 'a'},
-        {"list-policies", no_argument, NULL, 'P'},      {"new-leaves", no_argument, NULL, 'N'},
-        {"capture", required_argument, NULL, 'C'},      {0}};
     int o;
     while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (o) {
@@ -293,6 +298,12 @@ static int parse(int argc, char **argv, struct arguments *arguments)
             break;
         case 'N':
             arguments->new_leaves = true;
+            break;
+        case 'T':
+            arguments->tickets = true;
+            break;
+        case 'A':
+            arguments->answer_after_ms = (unsigned)strtoul(optarg, NULL, 10);
             break;
         case 'm':
             arguments->more = (unsigned)strtoul(optarg, NULL, 10);
@@ -335,7 +346,8 @@ int main(int argc, char **argv)
         arguments.processes > PROCESSES_MAX || arguments.more > MORE_MAX) {
         fprintf(stderr, "usage: farm --certificates DIR [--port N] [--wildcard | --more N]\n"
                         "            [--processes N] [--report FILE] [--lifetime SECONDS]\n"
-                        "            [--arrivals FILE] [--new-leaves]\n"
+                        "            [--arrivals FILE] [--new-leaves] [--tickets]\n"
+                        "            [--answer-after MS]\n"
                         "       farm --watch DIRECTORY --more N\n"
                         "       farm --capture DIRECTORY\n"
                         "       farm --dns ADDRESS [--port N]\n"

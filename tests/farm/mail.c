@@ -10,11 +10,14 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -61,6 +64,9 @@ struct connection {
     char line[LINE_MAX_BYTES];
     uint64_t timer_ms; /* when the wheel looks at it again; 0: not in the wheel */
     struct connection *timer_next, **timer_link;
+    uint64_t answer_ms; /* its answer waits until then, in `answers`; 0: it does not */
+    bool answers;       /* it has waited */
+    TAILQ_ENTRY(connection) answer;
 };
 
 struct server {
@@ -69,6 +75,7 @@ struct server {
     uint64_t now_ms, wheel_ms;
     size_t timers;
     struct connection *wheel[WHEEL_SLOTS];
+    TAILQ_HEAD(, connection) answers; /* all wait equally long: the first is due first */
 };
 
 static const struct reply good_greeting = SAY("220 mx.farm.lab ESMTP\r\n");
@@ -131,6 +138,31 @@ static void timer_set(struct server *server, struct connection *c)
     server->timers++;
 }
 
+/* --- answers that come some milliseconds late --- */
+
+static void answer_leave(struct server *server, struct connection *c)
+{
+    if (c->answer_ms)
+        TAILQ_REMOVE(&server->answers, c, answer);
+    c->answer_ms = 0;
+}
+
+/* True: not yet; it is run again when it is time. */
+static bool answer_waits(struct server *server, struct connection *c)
+{
+    if (c->answers || server->options->answer_after_ms == 0)
+        return false;
+    if (c->answer_ms == 0) {
+        c->answer_ms = server->now_ms + server->options->answer_after_ms;
+        TAILQ_INSERT_TAIL(&server->answers, c, answer);
+    }
+    if (server->now_ms < c->answer_ms)
+        return true;
+    answer_leave(server, c);
+    c->answers = true;
+    return false;
+}
+
 /* --- the end of a connection --- */
 
 /* An address has one connection less: the client has gone, or we have hung up. */
@@ -144,6 +176,7 @@ static void count_out(struct server *server, struct connection *c)
 static void connection_free(struct server *server, struct connection *c)
 {
     timer_remove(server, c);
+    answer_leave(server, c);
     if (c->ssl) {
         ERR_clear_error();
         if (!(c->row->flags & FARM_NO_CLOSE_NOTIFY) && !c->handshake_failed)
@@ -237,7 +270,7 @@ static void speak(struct connection *c, struct reply reply, enum state then)
     c->at = 0;
     c->state = SPEAKING;
     c->then = then;
-    c->dripping = false;
+    c->dripping = c->answers = false;
 }
 
 static enum progress pause_until(struct server *server, struct connection *c, uint64_t ms)
@@ -308,11 +341,12 @@ static enum progress speak_fill(struct server *server, struct connection *c)
 
 static enum progress step_speaking(struct server *server, struct connection *c)
 {
-    if (c->pause_ms) {
+    bool waits = answer_waits(server, c);
+    if (waits || c->pause_ms) {
         look_for_early_talk(server, c);
         if (c->state == GONE)
             return GOING_ON;
-        if (server->now_ms < c->pause_ms)
+        if (waits || server->now_ms < c->pause_ms)
             return BLOCKED;
         c->pause_ms = 0;
     }
@@ -564,12 +598,20 @@ static enum progress step_awaiting_hello(struct server *server, struct connectio
 
 static enum progress step_handshake(struct server *server, struct connection *c)
 {
-    if (!c->ssl)
+    char byte;
+    if (!c->ssl && server->options->answer_after_ms &&
+        recv(c->descriptor, &byte, 1, MSG_PEEK) < 0 && errno == EAGAIN)
+        return BLOCKED; /* for the ClientHello, which is answered late */
+    if (!c->ssl) {
         c->ssl = farm_tls_session(c->played, c->descriptor);
+        c->answers = false;
+    }
     if (!c->ssl) {
         c->state = GONE;
         return GOING_ON;
     }
+    if (answer_waits(server, c))
+        return BLOCKED;
     ERR_clear_error();
     int result = SSL_accept(c->ssl);
     if (result == 1) {
@@ -646,6 +688,8 @@ static void welcome(struct server *server, int descriptor, const struct sockaddr
         free(c);
         return;
     }
+    int one = 1; /* a reply does not wait until the one before is acknowledged */
+    setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     c->descriptor = descriptor;
     c->ipv6 = local.ss_family == AF_INET6;
     c->number = behaviour_of_address(&local, &c->variant);
@@ -673,6 +717,23 @@ static void accept_all(struct server *server, int listener)
             return;
         welcome(server, descriptor, &client);
     }
+}
+
+static void give_answers(struct server *server)
+{
+    struct connection *c;
+    while ((c = TAILQ_FIRST(&server->answers)) != NULL && c->answer_ms <= server->now_ms)
+        run(server, c); /* it leaves the list, whatever it does */
+}
+
+/* How long nothing happens by itself. */
+static int patience_ms(const struct server *server)
+{
+    const struct connection *c = TAILQ_FIRST(&server->answers);
+    uint64_t now_ms = monotonic_ms(), until_ms = now_ms + (server->timers ? TICK_MS : 1000);
+    if (c && c->answer_ms < until_ms)
+        until_ms = c->answer_ms;
+    return until_ms > now_ms ? (int)(until_ms - now_ms) : 0;
 }
 
 static void turn_wheel(struct server *server)
@@ -703,6 +764,7 @@ int mail_run(const struct mail_options *options)
         return -1;
     }
     server->options = options;
+    TAILQ_INIT(&server->answers);
     server->now_ms = monotonic_ms();
     server->wheel_ms = server->now_ms / TICK_MS * TICK_MS;
     for (size_t i = 0; i < options->listener_count; i++) {
@@ -711,7 +773,7 @@ int mail_run(const struct mail_options *options)
             perror("farm: listener");
     }
     while (!*options->stop) {
-        int n = epoll_wait(server->epoll, events, EVENTS, server->timers ? TICK_MS : 1000);
+        int n = epoll_wait(server->epoll, events, EVENTS, patience_ms(server));
         server->now_ms = monotonic_ms();
         for (int i = 0; i < n; i++) /* who has left is counted out before who comes is counted in */
             if (!(events[i].data.u64 & 1))
@@ -719,6 +781,7 @@ int mail_run(const struct mail_options *options)
         for (int i = 0; i < n; i++)
             if (events[i].data.u64 & 1)
                 accept_all(server, options->listeners[events[i].data.u64 / 2]);
+        give_answers(server);
         turn_wheel(server);
     }
     close(server->epoll);

@@ -16,8 +16,9 @@ struct mail_options {
     const int *listeners;
     size_t listener_count;
     struct counters *counters;
-    unsigned lifetime_s; /* a connection is closed after it, whatever it does */
-    int arrivals;        /* where each message taken is written down; -1: none is taken */
+    unsigned lifetime_s;      /* a connection is closed after it, whatever it does */
+    unsigned answer_after_ms; /* every reply, and the answer to a ClientHello */
+    int arrivals;             /* where each message taken is written down; -1: none is taken */
     const volatile sig_atomic_t *stop;
 };
 

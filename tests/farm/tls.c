@@ -14,6 +14,7 @@
 #define ROW_WRONG_NAME 32
 
 static SSL_CTX *contexts[BEHAVIOUR_COUNT];
+static bool all_keep_tickets;
 static EVP_PKEY *issuer_key; /* NULL: leaves are shown as they are */
 
 static int name_warning(SSL *ssl, int *alert, void *unused)
@@ -103,7 +104,7 @@ static void set_flags(SSL_CTX *context, unsigned flags)
         SSL_CTX_set_client_hello_cb(context, few_ciphers, NULL);
     if (flags & FARM_OLD_EXTENSIONS)
         SSL_CTX_set_client_hello_cb(context, old_extensions, NULL);
-    if (!(flags & FARM_KEEPS_TICKETS)) {
+    if (!(flags & FARM_KEEPS_TICKETS) && !all_keep_tickets) {
         SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
         SSL_CTX_set_num_tickets(context, 0);
     }
@@ -157,6 +158,11 @@ static SSL_CTX *context_of_row(const struct behaviour *row, const char *director
     }
     set_flags(context, row->flags);
     return context;
+}
+
+void farm_tls_keep_tickets(void)
+{
+    all_keep_tickets = true;
 }
 
 int farm_tls_load(const char *directory)

@@ -13,6 +13,8 @@
 
 /* Makes the contexts of all rows. 0, or -1 with a message on standard error. */
 int farm_tls_load(const char *directory);
+/* Before farm_tls_load: all rows give sessions that they resume, as mail hosts usually do. */
+void farm_tls_keep_tickets(void);
 /* From now on each session shows a leaf that nobody has seen: the row's own with another serial
  * number, with what public authorities write into one, signed by DIR/issuer.key. 0 or -1 as above.
  */
