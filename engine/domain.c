@@ -4,7 +4,8 @@
  *   domains_ask ─► round_begin ─► mx_digest ─► hosts_ask_all ─► hosts_digest ─► round_end
  *
  * One shard's thread; no lock. What a round asks is embedded in it and always comes home
- * (resolver.h, host.h), so a round needs no timer and cannot be lost. The rules of MX stand in
+ * (resolver.h, host.h), so a round needs no timer and cannot be lost; a job has one, for waiters
+ * whose time is up before. The rules of MX stand in
  * policy/route, those of the verdict in policy/finding and policy/verdict; here is only the order
  * of events.
  *
@@ -32,6 +33,7 @@ struct domain_job {
     struct next_hop next_hop;
     struct join join;
     const struct domain_facts *facts; /* of the last round that ended; NULL: none */
+    struct wheel_timer timer;         /* rings for the waiter with the earliest deadline */
 };
 
 struct domain_round {
@@ -40,6 +42,7 @@ struct domain_round {
     uint64_t began_us;
     uint64_t deadline_ms; /* of the most patient who waited when it began */
     enum priority priority;
+    bool in_full; /* for the second time, without resumed sessions */
     uint8_t in_flight;
     struct domain_facts *facts; /* being gathered */
     union {                     /* one after the other */
@@ -51,6 +54,7 @@ struct domain_round {
 
 struct domains {
     struct mailbox *mailbox;
+    struct wheel *wheel;
     struct owners owners;
     struct publisher *publisher;
     struct domain_settings settings;
@@ -109,6 +113,83 @@ static bool facts_serve(const struct domains *domains, const struct domain_facts
     const uint32_t epoch = publisher_epoch(domains->publisher, domains->settings.config_epoch);
 
     return facts != NULL && verdict_serves_now(&facts->verdict, epoch, not_before_ms, now_ms);
+}
+
+/* --- the end of a request's time --- */
+
+static void job_watch(struct domains *domains, struct domain_job *job, uint64_t deadline_ms)
+{
+    const uint64_t due_ms = deadline_ms > LIMIT_AHEAD_MS ? deadline_ms - LIMIT_AHEAD_MS : 0;
+
+    if (!wheel_armed(&job->timer) || due_ms < job->timer.due_ms)
+        wheel_arm(domains->wheel, &job->timer, due_ms);
+}
+
+/* Nobody waits: it may be forgotten any moment. */
+static void job_rests(struct domains *domains, struct domain_job *job)
+{
+    if (join_idle(&job->join))
+        wheel_disarm(domains->wheel, &job->timer);
+}
+
+/* The last verdict, as it is given to who asked for a fresher one: one reference for the caller.
+ * NULL: there is none that is good. */
+static const struct domain_facts *job_older_facts(struct domains *domains,
+                                                  const struct domain_job *job)
+{
+    struct domain_facts *facts;
+
+    if (!facts_serve(domains, job->facts, 0, clock_boot_ms()))
+        return NULL;
+    if (job->facts->limited)
+        return domain_facts_hold(job->facts);
+    facts = malloc(sizeof *facts);
+    if (facts == NULL)
+        return NULL;
+    memcpy(facts, job->facts, sizeof *facts);
+    atomic_init(&facts->references, 1);
+    for (unsigned i = 0; i < LIMIT_MX_HOSTS; i++)
+        if (facts->hosts[i] != NULL)
+            host_facts_hold(facts->hosts[i]);
+    facts->limited = true;
+    return facts;
+}
+
+/* Answers those of `waiters` whose time is up; the others are watched. */
+static void waiters_due(struct domains *domains, struct domain_job *job, struct waiters *waiters,
+                        const struct domain_facts *facts, uint64_t now_ms)
+{
+    struct waiters waiting = {0};
+    struct waiter *waiter;
+
+    waiters_move(&waiting, waiters);
+    while ((waiter = waiters_take(&waiting)) != NULL) {
+        const uint64_t deadline_ms =
+            container_of(waiter, struct domain_request, waiter)->deadline_ms;
+        const bool due = deadline_ms <= now_ms + LIMIT_AHEAD_MS;
+
+        if (due && facts != NULL) {
+            counter_add(&domains->counts.given_up, 1);
+            request_answer(domains, waiter, facts);
+            continue;
+        }
+        waiters_add(waiters, waiter);
+        if (!due)
+            job_watch(domains, job, deadline_ms);
+    }
+}
+
+void domains_due(struct domains *domains, struct wheel_timer *timer)
+{
+    struct domain_job *job = container_of(timer, struct domain_job, timer);
+    const struct domain_facts *facts = job_older_facts(domains, job);
+    const uint64_t now_ms = clock_boot_ms();
+
+    for (unsigned i = 0; i < JOIN_ROUNDS; i++)
+        if (job->join.rounds[i] != NULL)
+            waiters_due(domains, job, &job->join.rounds[i]->waiters, facts, now_ms);
+    waiters_due(domains, job, &job->join.gathering, facts, now_ms);
+    domain_facts_drop(facts);
 }
 
 /* --- the end of a round: finding of each host, verdict, publish, answer --- */
@@ -236,6 +317,33 @@ static void round_remember(struct domains *domains, const struct domain_round *r
     round_teach(domains, &facts->next_hop, &taught);
 }
 
+static void hosts_ask_all(struct domains *domains, struct domain_round *round);
+
+/* It would speak against what is remembered, and rests on a certificate that was seen some minutes
+ * ago: that is no finding yet (TLS-24, MEM-05). */
+static bool is_accused_by_a_session(const struct domain_round *round, const struct floor *floor)
+{
+    const struct verdict *verdict = &round->facts->verdict;
+
+    return !round->in_full && (verdict->flags & VERDICT_RESUMED) != 0 &&
+           verdict->conclusion == CONCLUSION_DEFINITE &&
+           (verdict->level < floor->level || verdict->level < floor->hosts_level);
+}
+
+/* The same hosts once more, in full. */
+static void round_again_in_full(struct domains *domains, struct domain_round *round)
+{
+    struct domain_facts *facts = round->facts;
+
+    counter_add(&domains->counts.again_in_full, 1);
+    for (unsigned i = 0; i < LIMIT_MX_HOSTS; i++) {
+        host_facts_drop(facts->hosts[i]);
+        facts->hosts[i] = NULL;
+    }
+    round->in_full = true;
+    hosts_ask_all(domains, round);
+}
+
 /* Floors are known: the first is the domain's, then those of its hosts. */
 static void round_end(struct domains *domains, struct domain_round *round,
                       const struct floor *floors)
@@ -246,6 +354,10 @@ static void round_end(struct domains *domains, struct domain_round *round,
     struct waiter *waiter;
     bool more;
 
+    if (is_accused_by_a_session(round, &floors[0])) {
+        round_again_in_full(domains, round);
+        return;
+    }
     round_remember(domains, round, floors);
     if (!facts_are_our_failure(domains, job, facts)) { /* which replaces nothing we knew (law 3) */
         publisher_put(domains->publisher, &job->next_hop, &facts->verdict);
@@ -259,6 +371,7 @@ static void round_end(struct domains *domains, struct domain_round *round,
     pool_give(domains->rounds, round);
     if (more)
         round_begin(domains, job, &next);
+    job_rests(domains, job);
 }
 
 static void floors_names(struct floors_question *question, const struct domain_facts *facts)
@@ -345,9 +458,10 @@ static void hosts_ask_all(struct domains *domains, struct domain_round *round)
             .port = next_hop->port,
             .literal = next_hop->kind == NEXT_HOP_ADDRESS,
             .address = next_hop->address,
-            .not_before_ms = round->join.not_before_ms,
+            .not_before_ms = round->in_full ? clock_boot_ms() : round->join.not_before_ms,
             .deadline_ms = round->deadline_ms,
             .priority = round->priority,
+            .in_full = round->in_full,
         };
         mailbox_send(domains->mailbox, owner_of_host(&domains->owners, &request->host),
                      &request->message);
@@ -491,11 +605,21 @@ static const struct registry_kind job_kind = {
     .forget = job_forget,
 };
 
+static struct domain_job *job_of(struct domains *domains, const struct next_hop *next_hop)
+{
+    struct domain_job *job = registry_find(domains->jobs, next_hop, next_hop_hash(next_hop));
+
+    if (job != NULL)
+        job->timer.token =
+            (struct ring_token){.operation = DOMAINS_OPERATION_TIMER,
+                                .slot = registry_slot(domains->jobs, job),
+                                .generation = registry_generation(domains->jobs, job)};
+    return job;
+}
+
 void domains_ask(struct domains *domains, struct domain_request *request)
 {
-    struct domain_job *job = domains->stopping ? NULL
-                                               : registry_find(domains->jobs, &request->next_hop,
-                                                               next_hop_hash(&request->next_hop));
+    struct domain_job *job = domains->stopping ? NULL : job_of(domains, &request->next_hop);
     struct waiters alone = {0};
 
     counter_add(&domains->counts.asked, 1);
@@ -507,9 +631,12 @@ void domains_ask(struct domains *domains, struct domain_request *request)
         counter_add(&domains->counts.served, 1);
         request_answer(domains, &request->waiter, job->facts);
     } else if (join_request(&job->join, &request->waiter) == JOIN_START) {
+        job_watch(domains, job, request->deadline_ms);
         waiters_add(&alone, &request->waiter);
         round_begin(domains, job, &alone);
+        job_rests(domains, job); /* no room */
     } else {
+        job_watch(domains, job, request->deadline_ms);
         counter_add(&domains->counts.joined, 1);
     }
 }
@@ -565,9 +692,9 @@ void domains_delivery(struct domains *domains, struct delivery_report *report)
 
 /* --- start and stop --- */
 
-int domains_create(struct domains **out, struct mailbox *mailbox, const struct owners *owners,
-                   struct publisher *publisher, const struct domain_settings *settings,
-                   uint32_t jobs_max, uint32_t rounds_max)
+int domains_create(struct domains **out, struct mailbox *mailbox, struct wheel *wheel,
+                   const struct owners *owners, struct publisher *publisher,
+                   const struct domain_settings *settings, uint32_t jobs_max, uint32_t rounds_max)
 {
     struct domains *domains = calloc(1, sizeof *domains);
     int error;
@@ -575,6 +702,7 @@ int domains_create(struct domains **out, struct mailbox *mailbox, const struct o
     if (domains == NULL)
         return -ENOMEM;
     domains->mailbox = mailbox;
+    domains->wheel = wheel;
     domains->owners = *owners;
     domains->publisher = publisher;
     domains->settings = *settings;

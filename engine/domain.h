@@ -4,6 +4,10 @@
  * Domain jobs belong to the shard that writes the domain's partition of the table. Like hosts, a
  * job joins requests by not_before, and at most two rounds overlap. Waiters are the requests
  * themselves, which always travel home; a client that left is found out there, by generation.
+ *
+ * A request that would be answered too late, because it waits for rounds of more patient ones, is
+ * answered LIMIT_AHEAD_MS before its deadline with the last verdict while that is good, and the
+ * answer says that it is `limited`. Where there is none it waits; the front says that it is late.
  */
 #ifndef MXWARD_DOMAIN_H
 #define MXWARD_DOMAIN_H
@@ -22,7 +26,7 @@ struct domain_facts {
     struct finding findings[LIMIT_MX_HOSTS];
     uint64_t ended_ms;
     int64_t ended_wall_s;
-    bool limited; /* not as fresh as asked: the politeness budget is spent */
+    bool limited; /* not as fresh as asked: the politeness budget is spent, or time was short */
 };
 const struct domain_facts *domain_facts_hold(const struct domain_facts *facts);
 void domain_facts_drop(const struct domain_facts *facts);
@@ -39,6 +43,9 @@ struct domain_request {
     struct waiter waiter;             /* the domain job's, while it waits there */
     struct domain_request *next;      /* the front's */
 };
+
+/* Operation of the timers of domain jobs, in the shard's tokens. */
+#define DOMAINS_OPERATION_TIMER 17
 
 struct domains; /* all domain jobs of a shard */
 struct publisher;
@@ -57,6 +64,8 @@ struct domain_settings {
 
 struct domains_counts {
     counter asked, served, joined, rounds, no_room, limited;
+    counter again_in_full;        /* rounds that a resumed session would have had accuse somebody */
+    counter given_up;             /* answered with what was known, because their time was up */
     counter floors_asked;         /* rounds whose floors the table did not hold */
     counter notes, notes_dropped; /* dropped: no room; what they teach is seen again */
     counter classes[CLASS_COUNT]; /* verdicts formed, by class */
@@ -64,9 +73,9 @@ struct domains_counts {
     struct histogram round_us;
 };
 
-int domains_create(struct domains **domains, struct mailbox *mailbox, const struct owners *owners,
-                   struct publisher *publisher, const struct domain_settings *settings,
-                   uint32_t jobs_max, uint32_t rounds_max);
+int domains_create(struct domains **domains, struct mailbox *mailbox, struct wheel *wheel,
+                   const struct owners *owners, struct publisher *publisher,
+                   const struct domain_settings *settings, uint32_t jobs_max, uint32_t rounds_max);
 void domains_destroy(struct domains *domains);
 /* What the keeper answers, and what it has to be published (MESSAGE_FLOORS_DONE, NOTE_DONE,
  * FLOOR_ASK). */
@@ -75,6 +84,7 @@ void domains_note(struct domains *domains, struct memory_note *note);
 void domains_publish_floor(struct domains *domains, struct floor_publish *publish);
 /* A MESSAGE_DOMAIN_ASK: answered with MESSAGE_DOMAIN_DONE to message.from, maybe at once. */
 void domains_ask(struct domains *domains, struct domain_request *request);
+void domains_due(struct domains *domains, struct wheel_timer *timer);
 void domains_dns(struct domains *domains, struct dns_question *question); /* MESSAGE_DNS_DOMAIN */
 void domains_host(struct domains *domains, struct host_request *done);    /* MESSAGE_HOST_DONE */
 /* From now on every request is answered at once, as ours. */

@@ -102,6 +102,12 @@ static bool evidence_serves(const struct endpoints *endpoints, const struct evid
                : evidence->began_ms >= not_before_ms && now_ms < evidence_failed_until_ms(evidence);
 }
 
+/* What was seen with a resumed session is not what this one asks for. */
+static bool is_too_little(const struct endpoint_request *request, const struct evidence *evidence)
+{
+    return request->in_full && evidence != NULL && evidence->resumed;
+}
+
 /* Answers the waiters for whom `serves` holds; the others keep waiting, in order. */
 static void job_answer_if(struct endpoints *endpoints, struct endpoint_job *job,
                           const struct evidence *evidence,
@@ -127,7 +133,7 @@ static bool began_in_time(const struct endpoint_request *request, const struct e
                           uint64_t now_ms)
 {
     (void)now_ms;
-    return evidence->began_ms >= request->not_before_ms;
+    return evidence->began_ms >= request->not_before_ms && !is_too_little(request, evidence);
 }
 
 static bool must_answer_now(const struct endpoint_request *request, const struct evidence *evidence,
@@ -287,6 +293,14 @@ static void job_delay(struct endpoints *endpoints, struct endpoint_job *job, uin
         job_to_delayed(endpoints, job, at_ms);
 }
 
+static bool job_wants_it_in_full(const struct endpoint_job *job)
+{
+    for (const struct waiter *w = job->waiters.first; w != NULL; w = w->next)
+        if (container_of(w, struct endpoint_request, waiter)->in_full)
+            return true;
+    return false;
+}
+
 static void job_start(struct endpoints *endpoints, struct endpoint_job *job)
 {
     uint64_t now_ms = clock_boot_ms(), at_ms = now_ms;
@@ -301,6 +315,8 @@ static void job_start(struct endpoints *endpoints, struct endpoint_job *job)
         job_delay(endpoints, job, at_ms > now_ms ? at_ms : now_ms + 1);
         return;
     }
+    if (job_wants_it_in_full(job))
+        prober_forget_session(endpoints->prober, &job->key);
     error =
         prober_start(endpoints->prober, &job->key, job->tlsa, registry_slot(endpoints->jobs, job));
     if (error != 0) {
@@ -473,7 +489,8 @@ void endpoints_ask(struct endpoints *endpoints, struct endpoint_request *request
         request_answer(endpoints, request, endpoints->exhausted);
         return;
     }
-    if (evidence_serves(endpoints, job->last, request->not_before_ms, clock_boot_ms())) {
+    if (evidence_serves(endpoints, job->last, request->not_before_ms, clock_boot_ms()) &&
+        !is_too_little(request, job->last)) {
         counter_add(&endpoints->counts.served, 1);
         request_answer(endpoints, request, job->last);
         return;
@@ -485,13 +502,10 @@ void endpoints_ask(struct endpoints *endpoints, struct endpoint_request *request
         counter_add(&endpoints->counts.shared, 1);
         if (!wheel_armed(&job->timer) || request->deadline_ms < job->timer.due_ms)
             wheel_arm(endpoints->wheel, &job->timer, request->deadline_ms);
-    } else if (job->condition == DELAYED) {
-        uint64_t at_ms = job->timer.due_ms;
-
-        if (request->deadline_ms <= at_ms)
-            wheel_arm(endpoints->wheel, &job->timer, request->deadline_ms);
     } else {
-        job_to_ready(endpoints, job); /* again, if its urgency has grown */
+        /* Again, if its urgency has grown; politeness, if that is what it waits for, says whether
+         * the one that came is to wait too. */
+        job_to_ready(endpoints, job);
     }
 }
 

@@ -171,6 +171,8 @@ static void shard_timers(struct shard *shard)
             return;
         if (timer->token.operation == ENDPOINTS_OPERATION_TIMER)
             endpoints_due(shard->endpoints, timer);
+        else if (timer->token.operation == DOMAINS_OPERATION_TIMER)
+            domains_due(shard->domains, timer);
         else
             prober_due(shard->prober, timer);
     }
@@ -348,8 +350,8 @@ static int shard_create_jobs(struct shard *shard)
         error = hosts_create(&shard->hosts, shard->mailbox, &start->owners, &host,
                              2 * jobs + LIMIT_KEPT_HOSTS / shards, 2 * jobs);
     if (error == 0)
-        error = domains_create(&shard->domains, shard->mailbox, &start->owners, start->publisher,
-                               &domain, jobs + LIMIT_KEPT_DOMAINS / shards, jobs);
+        error = domains_create(&shard->domains, shard->mailbox, shard->wheel, &start->owners,
+                               start->publisher, &domain, jobs + LIMIT_KEPT_DOMAINS / shards, jobs);
     return error;
 }
 

@@ -20,13 +20,16 @@ enum { SHARD, RESOLVER, FRONT, KEEPER, THREADS };
 static struct exchange *exchange;
 static struct mailbox *shard, *resolver, *front, *keeper;
 static struct domains *domains;
+static struct wheel *wheel;
 static unsigned mx_asked, hosts_asked, published;
 static bool published_before_answer;
 static enum route_state next_route;
 static uint8_t next_host_count;
 static enum cause next_cause;
 static enum tls_class next_class; /* where the cause is not ours */
-static struct verdict known;      /* in the table; valid_until_ms 0: nothing */
+static uint32_t next_flags;
+static enum level next_level;
+static struct verdict known; /* in the table; valid_until_ms 0: nothing */
 static bool hosts_are_ours;
 static bool floors_in_table; /* else the keeper is asked */
 static struct floor remembered;
@@ -72,6 +75,8 @@ void verdict_of_domain(struct verdict *verdict, const struct route *route,
     (void)findings;
     *verdict = (struct verdict){.class = next_cause == CAUSE_OURS ? CLASS_UNKNOWN : next_class,
                                 .cause = next_cause,
+                                .flags = next_flags,
+                                .level = next_level,
                                 .began_ms = now_ms,
                                 .valid_until_ms = now_ms + 60000};
     for (unsigned i = 0; i < route->host_count; i++)
@@ -140,12 +145,13 @@ static void set_up(void)
     struct domain_settings settings = {.dns_ms = 1000, .config_epoch = 7, .own.name_count = 1};
 
     ck_assert_int_eq(exchange_create(&exchange, THREADS, 64), 0);
+    ck_assert_int_eq(wheel_create(&wheel, clock_boot_ms()), 0);
     shard = mailbox_open(exchange, SHARD, no_wake, NULL);
     resolver = mailbox_open(exchange, RESOLVER, no_wake, NULL);
     front = mailbox_open(exchange, FRONT, no_wake, NULL);
     keeper = mailbox_open(exchange, KEEPER, no_wake, NULL);
     floors_in_table = true;
-    ck_assert_int_eq(domains_create(&domains, shard, &owners, NULL, &settings, 16, 16), 0);
+    ck_assert_int_eq(domains_create(&domains, shard, wheel, &owners, NULL, &settings, 16, 16), 0);
     next_route = ROUTE_MX;
     next_host_count = 1;
     next_cause = CAUSE_ENCRYPTED;
@@ -154,7 +160,9 @@ static void set_up(void)
 
 static void tear_down(void)
 {
+    ck_assert_ptr_null(wheel_take_due(wheel, clock_boot_ms() + 100000)); /* of a job at rest */
     domains_destroy(domains);
+    wheel_destroy(wheel);
     exchange_destroy(exchange);
 }
 
@@ -281,6 +289,14 @@ static void sleep_ms(long ms)
     nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
 }
 
+static void timers(void)
+{
+    struct wheel_timer *timer;
+
+    while ((timer = wheel_take_due(wheel, clock_boot_ms())) != NULL)
+        domains_due(domains, timer);
+}
+
 START_TEST(a_verdict_is_published_and_then_given_to_whoever_asked)
 {
     ask(0, "s.lab", 0);
@@ -318,6 +334,107 @@ START_TEST(known_facts_serve_until_they_are_too_old_for_the_request_FRESH_03)
     hosts_answer();
     ck_assert_uint_eq(came_home(), 1);
     ck_assert_uint_eq(mx_asked, 2);
+}
+END_TEST
+
+static void ask_until(unsigned which, uint64_t patience_ms)
+{
+    struct domain_request *request = &requests[which];
+
+    *request = (struct domain_request){.message.kind = MESSAGE_DOMAIN_ASK,
+                                       .not_before_ms = clock_boot_ms(),
+                                       .deadline_ms = clock_boot_ms() + patience_ms,
+                                       .priority = PRIORITY_LIVE};
+    ck_assert_int_eq(next_hop_parse(&request->next_hop, "s.lab", 5), NAME_OK);
+    mailbox_send(front, SHARD, &request->message);
+    run();
+}
+
+START_TEST(who_has_no_time_left_gets_the_last_verdict_and_hears_that_it_is_limited)
+{
+    ask(0, "s.lab", 0);
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 1);
+    sleep_ms(2);
+    ask_until(1, 10000); /* two patient ones, and their rounds */
+    sleep_ms(2);
+    ask_until(2, 10000);
+    sleep_ms(2);
+    ask_until(3, 10000); /* gathered behind them */
+    ask_until(4, LIMIT_AHEAD_MS + 10);
+    ask_until(5, LIMIT_AHEAD_MS + 30);
+    timers();
+    ck_assert_uint_eq(came_home(), 0);
+    for (unsigned home = 4; home < 6; home++) {
+        sleep_ms(20);
+        timers();
+        const struct message *message = mailbox_receive(front);
+        ck_assert_ptr_eq(message, &requests[home].message);
+        ck_assert(requests[home].facts->limited);
+        ck_assert_uint_lt(requests[home].facts->verdict.began_ms, requests[home].not_before_ms);
+        ck_assert_uint_le(clock_boot_ms(), requests[home].deadline_ms);
+        domain_facts_drop(requests[home].facts);
+        ck_assert_ptr_null(mailbox_receive(front));
+    }
+    ck_assert_uint_eq(counter_read(&domains_counts(domains)->given_up), 2);
+    hosts_answer();
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 3);
+}
+END_TEST
+
+START_TEST(without_a_verdict_to_give_who_waits_goes_on_waiting)
+{
+    ask_until(0, LIMIT_AHEAD_MS + 1);
+    sleep_ms(5);
+    timers();
+    ck_assert_uint_eq(came_home(), 0);
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 1);
+    rulings++; /* nor is one of other settings */
+    ask_until(0, LIMIT_AHEAD_MS + 1);
+    sleep_ms(5);
+    timers();
+    ck_assert_uint_eq(came_home(), 0);
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 1);
+    rulings = 0;
+}
+END_TEST
+
+/* Whether the table knows what is remembered, or the keeper has to be asked. */
+START_TEST(a_resumed_session_accuses_nobody_and_the_hosts_are_looked_at_in_full_TLS_24)
+{
+    remembered = (struct floor){.level = LEVEL_VERIFIED};
+    next_level = LEVEL_ENCRYPT;
+    next_flags = VERDICT_RESUMED;
+    for (unsigned i = 0; i < 2; i++) {
+        const unsigned before = hosts_asked;
+
+        floors_in_table = i == 0;
+        ask(i, i == 0 ? "s.lab" : "t.lab", 0);
+        ck_assert_uint_eq(held_count, 1);
+        ck_assert(!held[0]->in_full);
+        hosts_answer();
+        ck_assert_uint_eq(came_home(), 0);
+        ck_assert_uint_eq(held_count, 1);
+        ck_assert(held[0]->in_full);
+        ck_assert_uint_gt(held[0]->not_before_ms, 0);
+        hosts_answer(); /* whatever comes of it, it is the end */
+        ck_assert_uint_eq(came_home(), 1);
+        ck_assert_uint_eq(hosts_asked, before + 2);
+    }
+    ck_assert_uint_eq(counter_read(&domains_counts(domains)->again_in_full), 2);
+    floors_in_table = true;
+    next_level = LEVEL_VERIFIED; /* no accusation, no second look */
+    ask(2, "u.lab", 0);
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 1);
+    next_level = LEVEL_ENCRYPT;
+    next_flags = 0; /* not resumed */
+    ask(3, "v.lab", 0);
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 1);
 }
 END_TEST
 
@@ -604,6 +721,10 @@ int main(void)
     tcase_add_test(cases, a_delivery_teaches_its_host_and_what_it_disproves_serves_nobody);
     tcase_add_test(cases, a_verdict_is_published_and_then_given_to_whoever_asked);
     tcase_add_test(cases, forty_askers_cost_one_mx_question_and_one_host_request);
+    tcase_add_test(cases, who_has_no_time_left_gets_the_last_verdict_and_hears_that_it_is_limited);
+    tcase_add_test(cases,
+                   a_resumed_session_accuses_nobody_and_the_hosts_are_looked_at_in_full_TLS_24);
+    tcase_add_test(cases, without_a_verdict_to_give_who_waits_goes_on_waiting);
     tcase_add_test(cases, known_facts_serve_until_they_are_too_old_for_the_request_FRESH_03);
     tcase_add_test(cases, live_requests_during_two_rounds_share_the_third);
     tcase_add_test(cases, our_own_failure_replaces_nothing_that_was_known_law_3);

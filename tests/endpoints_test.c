@@ -85,6 +85,14 @@ int prober_start(struct prober *prober, const struct endpoint_key *key,
     return 0;
 }
 
+static unsigned sessions_forgotten;
+
+void prober_forget_session(struct prober *prober, const struct endpoint_key *key)
+{
+    (void)prober, (void)key;
+    sessions_forgotten++;
+}
+
 void prober_ask_again(struct prober *prober, prober_may_again *may, void *context)
 {
     (void)prober;
@@ -411,6 +419,46 @@ START_TEST(a_spent_budget_answers_a_live_request_with_older_evidence_and_its_age
 }
 END_TEST
 
+/* Others wait for the budget, and it is known that it comes too late for this one. */
+START_TEST(who_comes_while_others_wait_for_the_budget_is_told_at_once_too)
+{
+    permission = PERMIT_LATER;
+    permitted_at_ms = clock_boot_ms() + 5000;
+    ask(0, 1, clock_boot_ms(), 10000, PRIORITY_LIVE);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(came_home(OUTCOME_LIMITED), 0);
+    ask(1, 1, clock_boot_ms(), 1000, PRIORITY_LIVE);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(came_home(OUTCOME_LIMITED), 1);
+    permission = PERMIT_NOW; /* who is patient gets a look */
+    ask(2, 1, clock_boot_ms(), 1000, PRIORITY_LIVE);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(started, 1);
+    probe_ends(0, OUTCOME_TLS_OK);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(came_home(OUTCOME_TLS_OK), 2);
+}
+END_TEST
+
+START_TEST(who_wants_it_in_full_is_not_served_by_a_resumed_session_TLS_24)
+{
+    ask(0, 1, clock_boot_ms(), 1000, PRIORITY_LIVE);
+    endpoints_turn(endpoints);
+    ask(1, 1, clock_boot_ms(), 1000, PRIORITY_LIVE);
+    requests[1].in_full = true; /* it waits already */
+    ck_assert_uint_eq(sessions_forgotten, 0);
+    probes[0].evidence->resumed = true;
+    probe_ends(0, OUTCOME_TLS_OK);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(came_home(OUTCOME_TLS_OK), 1);
+    ck_assert_uint_eq(started, 2);
+    ck_assert_uint_eq(sessions_forgotten, 1);
+    probe_ends(1, OUTCOME_TLS_OK);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(came_home(OUTCOME_TLS_OK), 1);
+}
+END_TEST
+
 /* Who lets evidence be old gets an old success, never an old failure. */
 START_TEST(a_failure_serves_for_minutes_however_old_evidence_may_be_FRESH_02)
 {
@@ -714,6 +762,8 @@ int main(void)
     tcase_add_test(cases, our_own_failure_is_no_evidence_and_older_evidence_stays_law_3);
     tcase_add_test(cases, a_spent_budget_answers_limited_at_once_when_patience_is_shorter);
     tcase_add_test(cases, a_spent_budget_answers_a_live_request_with_older_evidence_and_its_age);
+    tcase_add_test(cases, who_comes_while_others_wait_for_the_budget_is_told_at_once_too);
+    tcase_add_test(cases, who_wants_it_in_full_is_not_served_by_a_resumed_session_TLS_24);
     tcase_add_test(cases, a_failure_serves_for_minutes_however_old_evidence_may_be_FRESH_02);
     tcase_add_test(cases, a_patient_request_waits_for_politeness_and_is_then_probed);
     tcase_add_test(cases, who_opted_out_is_never_probed);

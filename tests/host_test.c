@@ -143,11 +143,14 @@ static void answer_question(struct dns_question *question)
     mailbox_send(resolver, SHARD, &question->message);
 }
 
+static bool endpoint_in_full; /* what the last request said */
+
 static void answer_endpoint(struct endpoint_request *request)
 {
     struct evidence *evidence = calloc(1, sizeof *evidence);
 
     atomic_init(&evidence->references, 1);
+    endpoint_in_full = request->in_full;
     evidence->outcome = outcome_of_probes;
     evidence->key = request->key;
     evidence->began_ms = evidence_began_ms != 0 ? evidence_began_ms : clock_boot_ms();
@@ -232,6 +235,25 @@ static bool was_asked(const char *question)
             return true;
     return false;
 }
+
+START_TEST(who_wants_it_in_full_gets_endpoints_in_full_TLS_24)
+{
+    static const struct line lines[] = {{"mx.s.lab", DNS_A, DNS_SECURE_DATA, NULL, 1},
+                                        {"mx.s.lab", DNS_AAAA, DNS_SECURE_NODATA, NULL, 0},
+                                        {"_25._tcp.mx.s.lab", DNS_TLSA, DNS_SECURE_DATA, NULL, 1},
+                                        {0}};
+    static struct host_request request;
+
+    host_facts_drop(facts_by(lines, "mx.s.lab"));
+    ck_assert(!endpoint_in_full);
+    ask(&request, "mx.s.lab", clock_boot_ms() + 1);
+    request.in_full = true;
+    run();
+    ck_assert_ptr_eq(mailbox_receive(front), &request.message);
+    ck_assert(endpoint_in_full);
+    host_facts_drop(request.facts);
+}
+END_TEST
 
 START_TEST(a_secure_host_is_its_own_base_domain_and_sni_DANE_06_DANE_35)
 {
@@ -884,6 +906,7 @@ int main(void)
 
     suite_add_tcase(suite, cases);
     tcase_add_checked_fixture(cases, set_up, tear_down);
+    tcase_add_test(cases, who_wants_it_in_full_gets_endpoints_in_full_TLS_24);
     tcase_add_test(cases, a_secure_host_is_its_own_base_domain_and_sni_DANE_06_DANE_35);
     tcase_add_loop_test(
         cases, the_base_domain_is_sni_only_where_its_records_are_usable_DANE_35_TLS_17, 0, 2);

@@ -109,6 +109,25 @@ START_TEST(a_session_is_handed_out_once_and_to_its_endpoint_alone_DANE_40)
 }
 END_TEST
 
+START_TEST(endpoints_are_told_apart_by_every_part_of_their_key_DANE_40)
+{
+    const struct endpoint_key one = key_of(1);
+    struct endpoint_key other = one;
+
+    ck_assert(endpoint_key_equal(&one, &other));
+    other.tlsa_digest[15] = 1;
+    ck_assert(!endpoint_key_equal(&one, &other));
+    other = one;
+    other.port = 26;
+    ck_assert(!endpoint_key_equal(&one, &other));
+    other = key_of(2);
+    ck_assert(!endpoint_key_equal(&one, &other));
+    other = one;
+    ck_assert_int_eq(name_parse(&other.server_name, "mx.example.net", 14), NAME_OK);
+    ck_assert(!endpoint_key_equal(&one, &other));
+}
+END_TEST
+
 START_TEST(the_newest_session_takes_the_place_of_the_one_before)
 {
     keep(1, "a long one");
@@ -231,6 +250,7 @@ int main(void)
     suite_add_tcase(suite, cases);
     tcase_add_checked_fixture(cases, set_up, tear_down);
     tcase_add_test(cases, a_session_is_handed_out_once_and_to_its_endpoint_alone_DANE_40);
+    tcase_add_test(cases, endpoints_are_told_apart_by_every_part_of_their_key_DANE_40);
     tcase_add_test(cases, the_newest_session_takes_the_place_of_the_one_before);
     tcase_add_test(cases, a_full_pool_puts_out_the_oldest);
     tcase_add_test(cases, all_can_be_forgotten_or_some);

@@ -1586,6 +1586,11 @@ void prober_reload(struct prober *prober, const struct probe_settings *settings)
         log_error("reload", "kept the EHLO name and source addresses: %s", why);
 }
 
+void prober_forget_session(struct prober *prober, const struct endpoint_key *key)
+{
+    sessions_drop(prober->sessions, key);
+}
+
 uint32_t prober_forget_sessions(struct prober *prober, uint32_t most)
 {
     return sessions_forget(prober->sessions, most);

@@ -67,6 +67,8 @@ void prober_destroy(struct prober *prober);
 uint32_t prober_running(const struct prober *prober); /* also the ended ones that were not taken */
 const struct prober_counts *prober_counts(const struct prober *prober);
 void prober_reload(struct prober *prober, const struct probe_settings *settings);
+/* The next probe of this endpoint is in full. */
+void prober_forget_session(struct prober *prober, const struct endpoint_key *key);
 /* Forgets up to `most` of the kept sessions, with the certificates that their proofs hold. */
 uint32_t prober_forget_sessions(struct prober *prober, uint32_t most);
 

@@ -47,6 +47,7 @@ struct host_round {
     struct host_job *job;
     uint64_t deadline_ms; /* of the most patient who waited when it began */
     enum priority priority;
+    bool in_full; /* for one of them */
     uint8_t step;
     uint8_t in_flight;
     uint32_t epoch;                        /* of the settings when it began */
@@ -398,6 +399,7 @@ static void endpoint_add(struct hosts *hosts, struct host_round *round,
         .not_before_ms = round->join.not_before_ms,
         .deadline_ms = round->deadline_ms,
         .priority = round->priority,
+        .in_full = round->in_full,
     };
     if (facts->tlsa_state == TLSA_PRESENT) {
         request->tlsa = facts->tlsa;
@@ -580,6 +582,7 @@ static void round_takes_waiters(struct host_round *round, struct waiters *waiter
     for (struct waiter *w = waiters->first; w != NULL; w = w->next) {
         const struct host_request *request = container_of(w, struct host_request, waiter);
 
+        round->in_full |= request->in_full;
         if (request->priority < round->priority)
             round->priority = request->priority;
         if (request->deadline_ms > round->deadline_ms)

@@ -5,7 +5,8 @@
  * with its result, always, exactly once: nobody waits for a message that was lost. The token names
  * the asker's job by generation, so an asker that has gone (or gave up) just drops what comes home,
  * with the reference it carries. not_before is the freshness contract: the result's probes began at
- * or after it (0: whatever is still good).
+ * or after it (0: whatever is still good). in_full: a resumed session is not enough, because what
+ * it would say speaks against what is remembered.
  */
 #ifndef MXWARD_PROBE_REQUEST_H
 #define MXWARD_PROBE_REQUEST_H
@@ -61,6 +62,7 @@ struct endpoint_request {
     uint64_t not_before_ms;
     uint64_t deadline_ms;
     enum priority priority;
+    bool in_full;                    /* no resumed session serves (probe/sessions.h) */
     const struct evidence *evidence; /* on the way back: never NULL, one reference for the asker */
     struct waiter waiter;            /* the endpoint job's, while it waits there */
 };
@@ -75,6 +77,7 @@ struct host_request {
     uint64_t not_before_ms;
     uint64_t deadline_ms;
     enum priority priority;
+    bool in_full;                   /* as in endpoint_request; not_before is not 0 then */
     const struct host_facts *facts; /* on the way back: never NULL, one reference */
     struct waiter waiter;           /* the host job's, while it waits there */
 };

@@ -126,6 +126,14 @@ size_t sessions_take(struct sessions *sessions, const struct endpoint_key *key, 
     return size;
 }
 
+void sessions_drop(struct sessions *sessions, const struct endpoint_key *key)
+{
+    struct session *session = registry_look(sessions->registry, key, endpoint_key_hash(key));
+
+    if (session != NULL)
+        session_drop(session);
+}
+
 uint32_t sessions_forget(struct sessions *sessions, uint32_t most)
 {
     return registry_forget_idle(sessions->registry, most);

@@ -17,6 +17,11 @@
  * A fixed pool of LIMIT_SESSION_BYTES each; when it is full the one least recently used goes. Never
  * written to disk, and overwritten before its place is given back. One shard's thread. Failure:
  * what cannot be kept is not kept; then the next handshake is a full one.
+ *
+ * Known weakness: a server that exchanges its certificate and goes on resuming what it gave before
+ * is found out at the next full handshake. Who delivers meets the new certificate, and what is
+ * enforced there counts (law 1). What would speak against the memory is never said of a resumed
+ * session: engine/domain looks again in full.
  */
 #ifndef MXWARD_PROBE_SESSIONS_H
 #define MXWARD_PROBE_SESSIONS_H
@@ -44,6 +49,7 @@ void sessions_keep(struct sessions *sessions, const struct evidence *proof, cons
 size_t sessions_take(struct sessions *sessions, const struct endpoint_key *key, uint64_t since_ms,
                      int64_t now_s, uint8_t bytes[LIMIT_SESSION_BYTES],
                      const struct evidence **proof);
+void sessions_drop(struct sessions *sessions, const struct endpoint_key *key);
 /* Forgets up to `most`, least recently used first; returns how many. */
 uint32_t sessions_forget(struct sessions *sessions, uint32_t most);
 void sessions_forget_all(struct sessions *sessions);

@@ -33,6 +33,7 @@ static const struct row domain_rows[] = {
     ROW(domains_counts, asked),         ROW(domains_counts, served),
     ROW(domains_counts, joined),        ROW(domains_counts, rounds),
     ROW(domains_counts, no_room),       ROW(domains_counts, limited),
+    ROW(domains_counts, given_up),      ROW(domains_counts, again_in_full),
     ROW(domains_counts, floors_asked),  ROW(domains_counts, notes),
     ROW(domains_counts, notes_dropped),
 };
