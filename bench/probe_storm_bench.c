@@ -21,8 +21,12 @@
  * taken off, so that only probes count. The bar on processor time is the promise; the one on
  * instructions knows no noise and is tight, so that it falls when a probe gets dearer.
  *
+ * Re-checks: the same probes of hosts that give sessions, which are resumed (probe/sessions.h),
+ * beside such probes in full.
+ *
  * PROBE_STORM_PROBES=n runs n probes and prints nothing, for profilers; PROBE_STORM_NEW=n probes
- * that meet new leaves; PROBE_STORM_BARE=n the floor's handshakes.
+ * that meet new leaves; PROBE_STORM_RESUMED=n probes that resume; PROBE_STORM_BARE=n the floor's
+ * handshakes.
  */
 #include "bench/common/bench.h"
 #include "bench/common/callgrind.h"
@@ -61,6 +65,8 @@ enum {
     AT_ONCE = 64,       /* probes under way in a slice */
     WARM = 50,          /* probes before the first slice: what can be known is known */
     WARM_NEW = 400,     /* … that meet new leaves: until the store is full */
+    ADDRESSES = 250,    /* of the hosts, in turn */
+    WARM_RESUMED = 300, /* … that resume: until there is a session of each */
     HELD = 10000,       /* connections of a memory case */
     HELD_AT_ONCE = 200, /* on their way to where they are held */
     PATIENCE_MS = 300000,
@@ -72,6 +78,7 @@ enum {
 enum {
     ROW_GOOD = 1,
     ROW_RSA = 3,
+    ROW_TICKETS = 25,
     ROW_NEVER_GREETS = 70,
     ROW_HALF_HELLO = 125,
     ROW_TLS_SILENT = 133
@@ -92,6 +99,7 @@ struct storm {
     uint8_t digest[SHA256_BYTES];
     uint64_t ended[OUTCOME_COUNT];
     uint16_t port;
+    bool resumes, warm;
 };
 
 /* The lab's root among those of this system: a path is looked for among as many as a daemon has. */
@@ -128,8 +136,19 @@ static struct certificate_store *store_open(uint16_t port)
     return store;
 }
 
+/* What the record says of the farm's usual key. */
+static void read_digest(uint8_t digest[SHA256_BYTES])
+{
+    struct farm farm = {.process = 0};
+    char text[65];
+    snprintf(farm.directory, sizeof farm.directory, "%s", directory);
+    CHECK(farm_key_digest(&farm, "good", text));
+    for (unsigned i = 0; i < SHA256_BYTES; i++)
+        CHECK(sscanf(text + 2 * i, "%2hhx", &digest[i]) == 1);
+}
+
 static void storm_open(struct storm *storm, struct certificate_store *store, uint32_t probes,
-                       uint16_t port)
+                       uint16_t port, bool resumes)
 {
     struct ring_limits limits = {
         .submissions = 4096, .files = probes + 16, .receive_buffers = 1024, .receive_bytes = 4096};
@@ -143,8 +162,10 @@ static void storm_open(struct storm *storm, struct certificate_store *store, uin
                                               .goodbye_ms = PATIENCE_MS,
                                               .whole_ms = PATIENCE_MS,
                                               .heavy_per_turn = 16,
-                                              .allow_reserved = true};
-    /* A record that is met: EE with the key's digest would be, any other is compared as well. */
+                                              .allow_reserved = true,
+                                              .resumption = resumes,
+                                              .full_handshake_ms = PATIENCE_MS};
+    read_digest(storm->digest);
     storm->record = (struct dns_tlsa){
         .usage = 3, .selector = 1, .matching_type = 1, .size = SHA256_BYTES, .data = storm->digest};
     atomic_init(&storm->tlsa.references, 1);
@@ -154,10 +175,11 @@ static void storm_open(struct storm *storm, struct certificate_store *store, uin
     storm->tlsa.tlsa = &storm->record;
     storm->store = store;
     storm->port = port;
+    storm->resumes = resumes;
     CHECK(ring_create(&storm->ring, &limits) == 0);
     CHECK(wheel_create(&storm->wheel, clock_boot_ms()) == 0);
     CHECK(prober_create(&storm->prober, storm->ring, storm->wheel, storm->store, &storm->settings,
-                        probes, 1, why, sizeof why) == 0);
+                        probes, ADDRESSES, why, sizeof why) == 0);
 }
 
 static void storm_close(struct storm *storm)
@@ -171,7 +193,7 @@ static void storm_start(struct storm *storm, unsigned row, unsigned number)
 {
     struct endpoint_key key = {.port = storm->port};
     char text[32];
-    snprintf(text, sizeof text, "127.64.%u.%u", row, number % 250 + 1);
+    snprintf(text, sizeof text, "127.64.%u.%u", row, number % ADDRESSES + 1);
     CHECK(address_parse(&key.address, text, strlen(text)));
     CHECK(name_parse(&key.server_name, "mx.farm.lab", 11) == NAME_OK);
     CHECK(prober_start(storm->prober, &key, &storm->tlsa, 0) == 0);
@@ -210,6 +232,7 @@ static void storm_run(struct storm *storm, unsigned row, unsigned probes)
     unsigned started = 0, ended = 0;
     uint64_t before = storm->ended[OUTCOME_TLS_OK];
     uint64_t verified = certificate_store_counts(storm->store).pkix_verified;
+    uint64_t resumed = counter_read(&prober_counts(storm->prober)->resumed);
     while (ended < probes) {
         while (started < probes && started - ended < AT_ONCE)
             storm_start(storm, row, started++);
@@ -218,12 +241,18 @@ static void storm_run(struct storm *storm, unsigned row, unsigned probes)
     CHECK(storm->ended[OUTCOME_TLS_OK] - before == probes);
     if (storm->port == PORT_NEW_LEAVES)
         CHECK(certificate_store_counts(storm->store).pkix_verified - verified == probes);
+    if (storm->resumes && storm->warm)
+        CHECK(counter_read(&prober_counts(storm->prober)->resumed) - resumed == probes);
 }
 
 /* The number is fixed, so that it is the same in two runs of which one is taken off. */
 static void storm_warm(struct storm *storm, unsigned row)
 {
-    storm_run(storm, row, storm->port == PORT_NEW_LEAVES ? WARM_NEW : WARM);
+    storm_run(storm, row,
+              storm->resumes                   ? WARM_RESUMED
+              : storm->port == PORT_NEW_LEAVES ? WARM_NEW
+                                               : WARM);
+    storm->warm = true;
     if (storm->port == PORT_NEW_LEAVES)
         CHECK(certificate_store_counts(storm->store).evicted > 0);
 }
@@ -331,7 +360,7 @@ static void measure_cpu(const char *name, unsigned row, const char *certificate,
     struct bench_pairs pairs = {0};
     struct storm storm;
     struct bare bare;
-    storm_open(&storm, store_open(port), AT_ONCE, port);
+    storm_open(&storm, store_open(port), AT_ONCE, port, false);
     bare_open(&bare, certificate);
     storm_warm(&storm, row);
     for (unsigned i = 0; i < 50; i++)
@@ -358,6 +387,32 @@ static void measure_cpu(const char *name, unsigned row, const char *certificate,
     certificate_store_destroy(storm.store);
 }
 
+/* What is saved: the same hosts, looked at by two probers, of which one resumes. */
+static void measure_resumed(void)
+{
+    struct bench_pairs pairs = {0};
+    struct storm storms[2];
+    for (enum bench_side side = BENCH_OURS; side <= BENCH_FLOOR; side++) {
+        storm_open(&storms[side], store_open(PORT), AT_ONCE, PORT, side == BENCH_OURS);
+        storm_warm(&storms[side], ROW_TICKETS);
+    }
+    for (unsigned i = 0; i < bench_pairs_wanted(); i++) {
+        for (unsigned turn = 0; turn < 2; turn++) {
+            enum bench_side side = bench_side(i, turn);
+            struct bench_watch watch = bench_start(side);
+            storm_run(&storms[side], ROW_TICKETS, PROBES);
+            bench_add(&pairs, side, (double)bench_stop(&watch).cpu_ns / 1000 / PROBES);
+        }
+    }
+    bench_report(&(struct bench_case){"probe_storm", "re-check, P-256, resumed", "us CPU a probe",
+                                      BENCH_AT_MOST, 0.75},
+                 &pairs);
+    for (enum bench_side side = BENCH_OURS; side <= BENCH_FLOOR; side++) {
+        storm_close(&storms[side]);
+        certificate_store_destroy(storms[side].store);
+    }
+}
+
 /* --- memory --- */
 
 /* How many probes have come to where they are held: they have been in the step before. */
@@ -370,7 +425,7 @@ static uint64_t arrived(const struct storm *storm, unsigned step_before)
 static double hold(unsigned row, unsigned step_before)
 {
     struct storm storm;
-    storm_open(&storm, store_open(PORT), HELD + AT_ONCE, PORT);
+    storm_open(&storm, store_open(PORT), HELD + AT_ONCE, PORT, false);
     storm_run(&storm, ROW_GOOD, 200); /* what the library and the store keep for good */
     uint64_t already = arrived(&storm, step_before);
     uint64_t before = bench_resident_bytes();
@@ -426,12 +481,13 @@ static void measure_memory(const char *name, unsigned row, unsigned step_before,
 
 /* --- instructions --- */
 
-static int run_probes(unsigned probes, uint16_t port)
+static int run_probes(unsigned probes, uint16_t port, bool resume)
 {
+    const unsigned row = resume ? ROW_TICKETS : ROW_GOOD;
     struct storm storm;
-    storm_open(&storm, store_open(port), AT_ONCE, port);
-    storm_warm(&storm, ROW_GOOD);
-    storm_run(&storm, ROW_GOOD, probes);
+    storm_open(&storm, store_open(port), AT_ONCE, port, resume);
+    storm_warm(&storm, row);
+    storm_run(&storm, row, probes);
     storm_close(&storm);
     certificate_store_destroy(storm.store);
     return 0;
@@ -448,8 +504,8 @@ static int run_bare(unsigned handshakes)
 }
 
 static const char *const variables[] = {"PROBE_STORM_PROBES", "PROBE_STORM_NEW",
-                                        "PROBE_STORM_BARE"};
-enum counted { COUNTED_PROBES, COUNTED_NEW, COUNTED_BARE };
+                                        "PROBE_STORM_RESUMED", "PROBE_STORM_BARE"};
+enum counted { COUNTED_PROBES, COUNTED_NEW, COUNTED_RESUMED, COUNTED_BARE };
 
 /* What callgrind counts of this program with so many operations; 0: it did not run. */
 static double count_run(enum counted what, unsigned operations)
@@ -485,9 +541,11 @@ static void measure_instructions(void)
                             BENCH_AT_MOST, 0.76},
         [COUNTED_NEW] = {"probe_storm", "probe, P-256, new leaf: instructions", "million a probe",
                          BENCH_AT_MOST, 1.06},
+        [COUNTED_RESUMED] = {"probe_storm", "re-check, P-256, resumed: instructions",
+                             "million a probe", BENCH_AT_MOST, 0.47},
     };
     double floor = count_each(COUNTED_BARE);
-    for (enum counted what = COUNTED_PROBES; what <= COUNTED_NEW; what++) {
+    for (enum counted what = COUNTED_PROBES; what <= COUNTED_RESUMED; what++) {
         double ours = floor == 0 ? 0 : count_each(what);
         if (ours == 0)
             (void)bench_unmeasured(&cases[what], "valgrind does not run here");
@@ -506,6 +564,7 @@ static int measure(void)
     measure_cpu("probe, RSA-2048", ROW_RSA, "rsa2048", PORT);
     measure_cpu("probe, P-256, new leaf", ROW_GOOD, "good", PORT_NEW_LEAVES);
     measure_cpu("probe, RSA-2048, new leaf", ROW_RSA, "rsa2048", PORT_NEW_LEAVES);
+    measure_resumed();
     measure_instructions();
     return bench_finish();
 }
@@ -520,7 +579,8 @@ static bool run_one_side(int *status)
         unsigned operations = (unsigned)atoi(number);
         *status = what == COUNTED_BARE
                       ? run_bare(operations)
-                      : run_probes(operations, what == COUNTED_NEW ? PORT_NEW_LEAVES : PORT);
+                      : run_probes(operations, what == COUNTED_NEW ? PORT_NEW_LEAVES : PORT,
+                                   what == COUNTED_RESUMED);
         return true;
     }
     return false;
