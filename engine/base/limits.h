@@ -106,7 +106,7 @@
 #define LIMIT_TURN_MESSAGES 512 /* taken before completions get their turn again */
 #define LIMIT_TURN_TIMERS   512
 #define LIMIT_TURN_FORGETS  32  /* jobs of each kind, while certificates are crowded */
-#define LIMIT_AHEAD_MS      20  /* before its deadline a question is answered with what is known */
+#define LIMIT_AHEAD_MS      40  /* before its deadline a question is answered with what is known */
 #define LIMIT_SLEEP_MS      200 /* a shard looks up at least this often */
 #define LIMIT_LATE_MS       700 /* between two looks at the clock: then the loop was late, law 3 */
 #define LIMIT_SILENT_MS     15000 /* a shard without a turn: the watchdog is not fed */
