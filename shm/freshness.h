@@ -23,5 +23,9 @@ bool verdict_serves(const struct verdict *verdict, uint64_t not_before_ms, uint6
  * `epoch` is that of now (table_reader_epoch). */
 bool verdict_serves_now(const struct verdict *verdict, uint32_t epoch, uint64_t not_before_ms,
                         uint64_t now_ms);
+/* For who keeps an answer that was made now of a verdict that serves: until then the same question
+ * would find the verdict young enough again; a second at most. 0: a live question, never. */
+uint64_t verdict_keeps_until(const struct verdict *verdict, uint64_t not_before_ms,
+                             uint64_t now_ms);
 
 #endif

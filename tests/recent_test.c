@@ -2,7 +2,7 @@
  * recent_test.c - answers given lately: only stricter for some seconds, and kept as long as the
  * record that they were made from.
  */
-#include "ipc/gate/recent.h"
+#include "ipc/decide/recent.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -116,7 +116,7 @@ END_TEST
 
 START_TEST(what_is_too_long_is_said_as_it_is)
 {
-    char key[GATE_RECENT_KEY + 2], text[1100];
+    char key[RECENT_KEY_MAX + 2], text[1100];
 
     memset(key, 'k', sizeof key - 1);
     key[sizeof key - 1] = '\0';
@@ -124,7 +124,7 @@ START_TEST(what_is_too_long_is_said_as_it_is)
     ck_assert_str_eq(said(key, "mild", 1, 1001), "mild");
     said("", "strict", 3, 1000);
     ck_assert_str_eq(said("", "mild", 1, 1001), "mild");
-    key[GATE_RECENT_KEY] = '\0'; /* the longest that is kept */
+    key[RECENT_KEY_MAX] = '\0'; /* the longest that is kept */
     said(key, "strict", 3, 1000);
     ck_assert_str_eq(said(key, "mild", 1, 1001), "strict");
     memset(text, 't', sizeof text - 1);

@@ -120,27 +120,6 @@ void asking_gone(struct gate *gate, struct stream *stream)
 
 /* --- rendering --- */
 
-/* How long an answer that was made from a record would be made again: as long as the evidence is as
- * fresh as was asked for, and a second at most. */
-static uint64_t keep_until(const struct local_answer *local, uint64_t now_ms)
-{
-    const struct verdict *verdict = &local->known.verdict;
-    const uint64_t not_before_ms = local->decision.not_before_ms;
-    const uint64_t refresh_ms = verdict_refresh_ms(verdict);
-    uint64_t until_ms = now_ms + 1000;
-
-    if (not_before_ms == now_ms) /* live */
-        return 0;
-    if (verdict->valid_until_ms < until_ms)
-        until_ms = verdict->valid_until_ms;
-    if ((not_before_ms == 0 || refresh_ms != VERDICT_GOOD_MS) &&
-        verdict->began_ms + refresh_ms < until_ms)
-        until_ms = verdict->began_ms + refresh_ms;
-    if (not_before_ms != 0 && verdict->began_ms + (now_ms - not_before_ms) < until_ms)
-        until_ms = verdict->began_ms + (now_ms - not_before_ms);
-    return until_ms;
-}
-
 /* By what an answer can be kept that is made from a record: taken before the record is read, so
  * that what changes meanwhile makes it void. */
 struct mark {
@@ -164,7 +143,10 @@ static size_t steady(struct gate *gate, const struct ask *ask, const struct outc
     given =
         recent_stricter(gate->recent, ask->key, ask->key_size, &fresh, keep ? &mark->place : NULL,
                         keep ? mark->moved : 0, keep ? mark->epoch : 0,
-                        keep ? keep_until(local, gate->now_ms) : 0, gate->now_ms);
+                        keep ? verdict_keeps_until(&local->known.verdict,
+                                                   local->decision.not_before_ms, gate->now_ms)
+                             : 0,
+                        gate->now_ms);
     if (given->strictness > ask->strictness)
         counter_add(&gate->counts.steadied, 1);
     if (given->bytes != out)

@@ -13,7 +13,7 @@
 #include "ipc/gate/gate.h"
 #include "ipc/gate/limits.h"
 #include "ipc/gate/link.h"
-#include "ipc/gate/recent.h"
+#include "ipc/decide/recent.h"
 #include "ipc/gate/stream.h"
 #include "ipc/wire/protocol.h"
 #include "shm/account.h"
@@ -47,7 +47,7 @@ struct ask {
     pid_t process;
     uint64_t arrived_ms; /* boot clock: from when on a look is fresh for who asked */
     uint16_t key_size;   /* of policies: map and key, as they came */
-    char key[GATE_RECENT_KEY];
+    char key[RECENT_KEY_MAX];
 };
 
 /* One that waits: for the daemon, or for those before it on its connection. */

@@ -422,14 +422,14 @@ static bool answer_kept(struct gate *gate, struct stream *stream,
 static void sample_log(struct gate *gate, const struct stream *stream,
                        const struct socketmap_request *request)
 {
-    char text[2 * GATE_RECENT_KEY];
+    char text[2 * RECENT_KEY_MAX];
     const size_t length = whole_length(request);
 
     gate->sample = 0;
     if (!log_enabled(LOG_INFO_LEVEL))
         return;
     log_escape(text, sizeof text, request->name,
-               length < GATE_RECENT_KEY ? length : GATE_RECENT_KEY);
+               length < RECENT_KEY_MAX ? length : RECENT_KEY_MAX);
     log_info("socketmap-sample", "one of %d: pid=%d request=\"%s\"", GATE_SAMPLE,
              stream_process(stream), text);
 }
@@ -484,7 +484,7 @@ static unsigned find(const struct gate *gate, struct found found[GATE_AHEAD], co
     }
     for (unsigned i = 0; count > 1 && i < count; i++)
         if (found[i].hash != 0)
-            recent_fetch(gate->recent, found[i].hash);
+            recent_fetch(gate->recent, found[i].hash, 0);
     return count;
 }
 

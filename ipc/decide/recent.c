@@ -1,7 +1,7 @@
 /*
  * recent.c - see recent.h.
  */
-#include "ipc/gate/recent.h"
+#include "ipc/decide/recent.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -11,7 +11,6 @@
 #include <xxhash.h>
 
 #define WAYS        4
-#define REPLY_BYTES 1024 /* of a reply that is kept; longer ones are not */
 #define SHORT_BYTES 126  /* of key and reply together: they stand in the entry itself */
 #define HUGE_BYTES  ((size_t)2 << 20)
 
@@ -37,7 +36,7 @@ static_assert(sizeof(struct entry) == 192, "three lines, of which short ones nee
 
 /* The key and the reply of an entry that are longer. */
 struct large {
-    char bytes[GATE_RECENT_KEY + REPLY_BYTES];
+    char bytes[RECENT_KEY_MAX + RECENT_REPLY_MAX];
 };
 
 struct recent {
@@ -114,7 +113,7 @@ uint64_t recent_hash(const struct recent *recent, const char *key, size_t size)
     return hash;
 }
 
-void recent_fetch(const struct recent *recent, uint64_t hash)
+void recent_fetch(const struct recent *recent, uint64_t hash, size_t bytes)
 {
     const size_t number = set_number(recent, hash);
     const struct set *set = &recent->index[number];
@@ -123,8 +122,11 @@ void recent_fetch(const struct recent *recent, uint64_t hash)
         if (set->hashes[i] != hash)
             continue;
         __builtin_prefetch(&recent->entries[number * WAYS + i], 1);
-        __builtin_prefetch(recent->entries[number * WAYS + i].bytes);
         __builtin_prefetch((const void *)set->cells[i]);
+        if (bytes <= SHORT_BYTES)
+            __builtin_prefetch(recent->entries[number * WAYS + i].bytes);
+        for (size_t at = 0; bytes > SHORT_BYTES && at < bytes; at += 64)
+            __builtin_prefetch(recent->large[number * WAYS + i].bytes + at);
     }
 }
 
@@ -206,7 +208,7 @@ const struct recent_answer *recent_stricter(struct recent *recent, const char *k
     unsigned way;
     struct entry *entry;
 
-    if (size == 0 || size > GATE_RECENT_KEY || answer->size > REPLY_BYTES)
+    if (size == 0 || size > RECENT_KEY_MAX || answer->size > RECENT_REPLY_MAX)
         return answer;
     hash = recent_hash(recent, key, size);
     way = way_find(recent, key, size, hash);

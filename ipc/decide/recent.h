@@ -1,7 +1,7 @@
 /*
- * recent.h - answers given lately to one map and key. One thread; pure but for the table's words.
+ * recent.h - answers given lately, by what was asked. One thread; pure but for the table's words.
  *
- * Two uses of one memory:
+ * Two uses of one memory, of which the daemon's front has the second alone:
  *
  * - One delivery of Postfix asks once for each MX host, with the same key, and applies what it is
  *   told to that host. So for some seconds an answer may only become stricter: who was told to
@@ -15,15 +15,17 @@
  * gave way forgets: then the next answer is as it is, and the MTA enforces it at the delivery like
  * any other.
  */
-#ifndef MXWARD_GATE_RECENT_H
-#define MXWARD_GATE_RECENT_H
+#ifndef MXWARD_DECIDE_RECENT_H
+#define MXWARD_DECIDE_RECENT_H
 
-#include "ipc/gate/limits.h"
 #include "shm/reader.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#define RECENT_KEY_MAX   320  /* bytes of what was asked: the longest profile and next hop */
+#define RECENT_REPLY_MAX 1024 /* bytes of a reply that is kept; longer ones are not */
 
 struct recent;
 
@@ -44,12 +46,13 @@ void recent_destroy(struct recent *recent);
 void recent_set_steady(struct recent *recent, uint64_t steady_ms);
 
 /* For who has several keys at hand: what of each is needed comes from memory while the others are
- * dealt with. First recent_hash of all, then recent_fetch of all. They only hint. */
+ * dealt with. First recent_hash of all, then recent_fetch of all. They only hint. `bytes`: how many
+ * key and reply have together, about. */
 uint64_t recent_hash(const struct recent *recent, const char *key, size_t size);
-void recent_fetch(const struct recent *recent, uint64_t hash);
+void recent_fetch(const struct recent *recent, uint64_t hash, size_t bytes);
 /* An answer that still is what a new one would be; NULL: there is none. `hash` is the key's.
- * `moved`: changes whenever the table's reader was refreshed (places are then void), `epoch` is
- * that of the table. */
+ * `moved`: changes whenever the table's reader was refreshed (places are then void) and whatever
+ * else it was made of may be another; `epoch` is that of the table. */
 const struct recent_answer *recent_served(struct recent *recent, uint64_t hash, const char *key,
                                           size_t size, uint32_t moved, uint32_t epoch,
                                           uint64_t now_ms);
