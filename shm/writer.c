@@ -83,13 +83,22 @@ static void count_add(_Atomic uint64_t *count, uint64_t difference)
     table_store(count, table_load(count) + difference);
 }
 
+/* Partitions have threads of their own. Release: behind what was stored; the partner is the load in
+ * table_writer_changes. */
+static void has_changed(struct table_writer *writer)
+{
+    atomic_fetch_add_explicit(&writer->changes, 1, memory_order_release);
+}
+
 /* Only upwards: a reader between two looks sees every change. */
 void table_writer_set_complete(struct table_writer *writer, uint16_t partition, bool complete)
 {
     _Atomic uint64_t *word = &word_of(writer, partition)->complete;
 
-    if (table_is_complete(table_load(word)) != complete)
-        count_add(word, 1);
+    if (table_is_complete(table_load(word)) == complete)
+        return;
+    count_add(word, 1);
+    has_changed(writer);
 }
 
 void table_writer_set_settings(struct table_writer *writer, uint32_t settings)
@@ -470,10 +479,12 @@ int table_writer_put_record(struct table_writer *writer, const struct table_key 
 {
     struct place place;
     union record old;
+    const int status = find(writer, key, &place, &old)
+                           ? replace(writer, key, record, &place, old.head.ledger)
+                           : insert(writer, key, record, &place);
 
-    if (find(writer, key, &place, &old))
-        return replace(writer, key, record, &place, old.head.ledger);
-    return insert(writer, key, record, &place);
+    has_changed(writer); /* what failed has removed something */
+    return status;
 }
 
 /* --- verdicts --- */
@@ -529,6 +540,7 @@ bool table_writer_remove(struct table_writer *writer, const struct table_key *ke
     if (!find(writer, key, &place, &record))
         return false;
     take_out(writer, key->partition, &place);
+    has_changed(writer);
     return true;
 }
 
@@ -573,6 +585,11 @@ const char *table_writer_path(const struct table_writer *writer)
 void table_writer_facts(const struct table_writer *writer, struct table_facts *facts)
 {
     table_map_facts(&writer->map, facts);
+}
+
+uint32_t table_writer_changes(const struct table_writer *writer)
+{
+    return atomic_load_explicit(&writer->changes, memory_order_acquire);
 }
 
 int table_writer_reader(const struct table_writer *writer, struct table_reader **reader)

@@ -85,6 +85,12 @@ typedef void table_visit(void *context, const union record *record);
 uint64_t table_writer_for_each(const struct table_writer *writer, uint16_t partition,
                                table_visit *visit, void *context);
 
+/* Any thread: another number after each change that a put, a removal or a loss of completeness made
+ * visible. Who was told of a change by its thread finds the number that goes with it or a later
+ * one. So what was made of many records is still the same as long as the number is, if it was read
+ * before them. Wraps. */
+uint32_t table_writer_changes(const struct table_writer *writer);
+
 /* Any thread. */
 void table_writer_facts(const struct table_writer *writer, struct table_facts *facts);
 const char *table_writer_path(const struct table_writer *writer);

@@ -31,8 +31,9 @@ struct table_writer {
 
     /* Growing. The mutex is held by no reader and for no longer than one fallocate. */
     pthread_mutex_t growing;
-    uint64_t next_segment;  /* no free one is before it */
-    _Atomic uint32_t pause; /* look-ups for room until the next try, after a full tmpfs */
+    uint64_t next_segment;    /* no free one is before it */
+    _Atomic uint32_t pause;   /* look-ups for room until the next try, after a full tmpfs */
+    _Atomic uint32_t changes; /* table_writer_changes */
 
     /* Indexed by slot and by segment; a partition's thread touches those of its own segments. */
     struct slot_note *notes;
