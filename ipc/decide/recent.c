@@ -11,7 +11,7 @@
 #include <xxhash.h>
 
 #define WAYS        4
-#define SHORT_BYTES 126  /* of key and reply together: they stand in the entry itself */
+#define SHORT_BYTES 126 /* of key and reply together: they stand in the entry itself */
 #define HUGE_BYTES  ((size_t)2 << 20)
 
 /* A line of the cache. An entry is looked at only if it may be the one, and then its record's

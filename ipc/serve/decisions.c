@@ -13,6 +13,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/limits.h"
 #include "engine/publish.h"
+#include "shm/freshness.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -178,6 +179,7 @@ struct asking {
     struct decision decision;
     struct known known;
     struct answer answer; /* as of what is known */
+    struct kept_question kept;
 };
 
 /* With what is known, and without what would have to be looked up. */
@@ -190,8 +192,21 @@ static enum native_taken answer_now(struct front *front, const struct asking *as
         reply.openpgp = reply.smime = MAIL_KEY_UNKNOWN;
     reply.from_table = true;
     answer_tell(front, &asking->decision, &asking->answer, &asking->known);
-    put(front, asking->client, FRAME_ANSWER, asking->frame->id, &reply);
+    kept_put_answer(front, &asking->kept, &reply);
     return NATIVE_ANSWERED;
+}
+
+/* Fresh and wholly known, so it is what the engine would say; and nobody need be told of it. What
+ * is ruled of the recipient's own domain stands in a second record, which nobody watches. */
+static uint64_t given_again_until(const struct asking *asking)
+{
+    const struct decision *decision = &asking->decision;
+    struct next_hop own;
+
+    if (asking->answer.would != ACTION_SEND || asking->answer.alarm || decision->want_keys ||
+        (asking->asked.next_hop[0] != '\0' && decide_goes_elsewhere(decision, &own)))
+        return 0;
+    return verdict_keeps_until(&asking->known.verdict, decision->not_before_ms, asking->arrived_ms);
 }
 
 /* What is known will do, but the recipient's keys are to be looked up. */
@@ -252,17 +267,21 @@ enum native_taken take_decide(struct front *front, struct native_client *client,
     }
     if (asking.asked.inbound)
         return take_inbound(front, client, frame, &asking.asked, arrived_ms);
+    kept_begin(&asking.kept, front, client, frame);
     error = known_begin(&asking.decision, &asking.asked, front->users, front->table, arrived_ms,
-                        arrived_ms, clock_wall_s(), &why);
+                        arrived_ms, front->now_s, &why);
     if (error) {
         put_fault(front, client, frame, error, why);
         return NATIVE_ANSWERED;
     }
+    kept_look(&asking.kept, front, &asking.decision.next_hop);
     known_recipient(&asking.decision, front->table, arrived_ms);
     known_now(front, &asking.decision, arrived_ms, &asking.known);
     answer_make(&asking.answer, &asking.decision, &asking.known, arrived_ms);
     if (asking.decision.explain || !asking.known.there || asking.known.stale)
         return answer_later(front, &asking);
-    return wants_keys(&asking.decision, &asking.answer) ? answer_with_keys(front, &asking)
-                                                        : answer_now(front, &asking);
+    if (wants_keys(&asking.decision, &asking.answer))
+        return answer_with_keys(front, &asking);
+    asking.kept.until_ms = given_again_until(&asking);
+    return answer_now(front, &asking);
 }

@@ -65,18 +65,22 @@ uint64_t deadline_of(uint32_t deadline_ms, uint64_t arrived_ms)
 /* A hit in the table is answered on the spot. False: ask the shard. */
 static bool answer_from_table(struct front *front, struct native_client *client,
                               const struct frame *frame, const struct next_hop *next_hop,
-                              uint64_t not_before_ms)
+                              uint64_t not_before_ms, uint64_t arrived_ms)
 {
+    struct kept_question question;
     struct frame_verdict reply;
 
-    if (!front->table || frame->kind != FRAME_CHECK ||
-        !verdict_reply_from_table(&reply, front->table, next_hop,
-                                  engine_config_epoch(front->engine), not_before_ms,
-                                  clock_boot_ms(), clock_wall_s()))
+    if (!front->table || frame->kind != FRAME_CHECK)
+        return false;
+    kept_begin(&question, front, client, frame);
+    kept_look(&question, front, next_hop);
+    if (!verdict_reply_from_table(&reply, front->table, next_hop, question.epoch, not_before_ms,
+                                  front->now_ms, front->now_s))
         return false;
     counter_add(&front->counts.questions, 1);
     counter_add(&front->counts.from_table, 1);
-    put(front, client, FRAME_VERDICT, frame->id, &reply);
+    question.until_ms = verdict_keeps_until(&reply.verdict, not_before_ms, arrived_ms);
+    kept_put_verdict(front, &question, &reply);
     return true;
 }
 
@@ -104,7 +108,8 @@ static enum native_taken take_question(struct front *front, struct native_client
         put_fault(front, client, frame, FRAME_ERROR_NAME, name_status_text(status));
         return NATIVE_ANSWERED;
     }
-    if (answer_from_table(front, client, frame, &next_hop, not_before(&asked, arrived_ms)))
+    if (answer_from_table(front, client, frame, &next_hop, not_before(&asked, arrived_ms),
+                          arrived_ms))
         return NATIVE_ANSWERED;
     question = question_take(front, client, frame, priority_of(&asked));
     if (!question)
@@ -234,6 +239,9 @@ static enum native_taken front_request(void *context, struct native_client *clie
                         "mxward.conf");
         return NATIVE_ANSWERED;
     }
+    if ((frame->kind == FRAME_CHECK || frame->kind == FRAME_DECIDE) &&
+        kept_answer(front, client, frame))
+        return NATIVE_ANSWERED;
     switch ((enum frame_kind)frame->kind) {
     case FRAME_HELLO:
         return take_hello(front, client, frame);
@@ -438,7 +446,7 @@ static bool documents_again(struct front *front)
 /* Never longer than a tick, so that a standstill of ours is noticed as one. */
 static uint64_t sleep_until(struct front *front, bool more)
 {
-    uint64_t next_ms = wheel_next_ms(front->wheel), tick_ms = clock_boot_ms() + TICK_MS;
+    uint64_t next_ms = wheel_next_ms(front->wheel), tick_ms = front->now_ms + TICK_MS;
 
     if (more)
         return 0;
@@ -463,10 +471,21 @@ static void notice_lateness(struct front *front, uint64_t now_ms)
     native_was_late(front->native, gap_ms - TICK_MS);
 }
 
+/* The clocks, once a turn: behind all that was reaped in it. */
+static void look_at_the_clocks(struct front *front)
+{
+    const int64_t now_s = clock_wall_s();
+
+    front->now_ms = clock_boot_ms();
+    if (now_s != front->now_s)
+        front->seconds++;
+    front->now_s = now_s;
+    native_set_now(front->native, front->now_ms);
+}
+
 static int front_turn(struct front *front)
 {
     bool more = native_turn(front->native);
-    uint64_t now_ms;
     int result;
 
     more |= take_messages(front);
@@ -475,11 +494,11 @@ static int front_turn(struct front *front)
     listen_to_work(front);
     result = ring_turn(front->ring, sleep_until(front, more), front_completed, front);
     mailbox_awake(front->mailbox);
-    now_ms = clock_boot_ms();
-    notice_lateness(front, now_ms);
+    look_at_the_clocks(front);
+    notice_lateness(front, front->now_ms);
     /* Timers count only when everything that came before them was looked at. */
     if (result < RING_BATCH && !take_messages(front))
-        take_timers(front, now_ms);
+        take_timers(front, front->now_ms);
     return result < 0 ? result : 0;
 }
 
@@ -515,7 +534,11 @@ static int front_set_up(struct front *front)
 {
     static const struct ring_limits limits = {
         .submissions = 1024, .receive_buffers = 256, .receive_bytes = LIMIT_CLIENT_RECEIVE};
-    struct native_owner owner = {front, front_request, front_write, front_drop};
+    struct native_owner owner = {.context = front,
+                                 .request = front_request,
+                                 .ahead = kept_ahead,
+                                 .write = front_write,
+                                 .drop = front_drop};
     int error = ring_create(&front->ring, &limits);
 
     if (error) {
@@ -562,7 +585,9 @@ void *front_run(void *context)
     struct front *front = context;
     int result = front_set_up(front);
 
-    front->turned_ms = clock_boot_ms();
+    if (result == 0)
+        look_at_the_clocks(front);
+    front->turned_ms = front->now_ms;
     front->error = result;
     sem_post(&front->started);
     /* Acquire: partner is the store in front_stop. */
@@ -595,6 +620,8 @@ static int pools_create(struct front *front, uint32_t requests)
     if (!error)
         error = pool_create(&front->keys, "keys of recipients", sizeof(struct front_keys),
                             LIMIT_FRONT_KEYS);
+    if (!error)
+        error = kept_create(front);
     return error;
 }
 
@@ -610,6 +637,8 @@ static void pools_destroy(struct front *front)
         pool_destroy(front->reports);
     if (front && front->keys)
         pool_destroy(front->keys);
+    if (front)
+        kept_destroy(front);
 }
 
 void front_terms_free(struct front_terms *terms)

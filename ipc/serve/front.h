@@ -23,6 +23,7 @@ struct front;
 struct front_counts { /* written by the front, read by anyone */
     counter questions, explains, statuses, reloads, configs, decisions, orders, deliveries;
     counter sent, deferred, stopped; /* decisions, as they would be without observe mode */
+    counter kept; /* of those from the table: given again as they were (kept.c) */
     counter from_table, answered, refused_name, refused_rights, shed, late, vanished;
     counter late_turns;
     counter heartbeat_ms; /* boot time of the last turn: never older than a second or so */

@@ -1,7 +1,8 @@
 /*
  * front_internal.h - what the front's files share: front.c (requests, homecoming, the loop),
- * questions.c (a question's life and its answer), decisions.c (messages), keys.c, orders.c,
- * deliveries.c. Inside ipc/serve/ only; everything here is the front thread's.
+ * questions.c (a question's life and its answer), decisions.c (messages), kept.c (answers given
+ * again), keys.c, orders.c, deliveries.c. Inside ipc/serve/ only; everything here is the front
+ * thread's.
  */
 #ifndef MXWARD_SERVE_FRONT_INTERNAL_H
 #define MXWARD_SERVE_FRONT_INTERNAL_H
@@ -9,6 +10,7 @@
 #include "engine/keeper.h"
 #include "engine/loop/pool.h"
 #include "ipc/decide/known.h"
+#include "ipc/decide/recent.h"
 #include "ipc/serve/front.h"
 #include "ipc/serve/order_rows.h"
 #include "ipc/serve/outcome.h"
@@ -81,6 +83,16 @@ struct front_keys {
     struct question *question; /* NULL: nobody waits */
 };
 
+/* One that the table may answer, on its way through front.c or decisions.c. */
+struct kept_question {
+    struct native_client *client;
+    const struct frame *frame;
+    uint32_t moved, epoch; /* see kept.c */
+    bool there;            /* `place` is that of its record */
+    struct table_place place;
+    uint64_t until_ms; /* its answer may be given again; 0: it may not */
+};
+
 struct front {
     struct engine *engine;
     struct front_settings settings;
@@ -99,6 +111,7 @@ struct front {
     struct pool *keys;          /* struct front_keys */
     struct table_reader *table; /* NULL: every question goes to a shard */
     struct table_reader *users; /* NULL: what senders demand is not known */
+    struct recent *kept_verdicts, *kept_answers;
     struct front_terms *terms;
     char *documents; /* LIMIT_FRONT_DOCUMENTS of FRAME_DOCUMENT_MAX bytes */
     const struct question *document_of[LIMIT_FRONT_DOCUMENTS]; /* who has it; NULL: free */
@@ -106,6 +119,9 @@ struct front {
     struct question *at_main; /* whose work the main thread has */
     bool listening_to_work;
     uint64_t turned_ms;        /* end of the last turn of the ring */
+    uint64_t now_ms;           /* the same, for all that is done until the next: one look a turn */
+    int64_t now_s;             /* wall clock, with it */
+    uint32_t seconds;          /* how often that has changed */
     uint64_t patient_until_ms; /* after a standstill: shards have not had their turn yet */
     struct front_counts counts;
 
@@ -153,6 +169,24 @@ size_t document_of_decision(struct front *front, struct question *question, char
 void report_home(struct front *front, struct report_note *note);
 /* Everything is known of a question that came home, but it is insecure, or keys were asked for. */
 bool decision_lacks_keys(const struct front *front, const struct question *question);
+
+/* --- kept.c --- */
+int kept_create(struct front *front); /* 0 or -ENOMEM; kept_destroy follows in any case */
+void kept_destroy(struct front *front);
+/* True: answered, as last time. */
+bool kept_answer(struct front *front, struct native_client *client, const struct frame *frame);
+/* native's `ahead`. */
+void kept_ahead(void *context, const struct frame *frames, unsigned count);
+/* Before anything is read that the answer is made of; then, before its record is. */
+void kept_begin(struct kept_question *question, const struct front *front,
+                struct native_client *client, const struct frame *frame);
+void kept_look(struct kept_question *question, const struct front *front,
+               const struct next_hop *next_hop);
+/* Answers, and keeps the answer if it may. Fills the reply's times. */
+void kept_put_verdict(struct front *front, const struct kept_question *question,
+                      struct frame_verdict *reply);
+void kept_put_answer(struct front *front, const struct kept_question *question,
+                     struct frame_answer *reply);
 
 /* --- keys.c --- */
 /* True: the question waits for keys of its recipient, and is answered when they are known or

@@ -2,9 +2,10 @@
  * native.c - accepting, reading, taking turns, writing, and cutting off.
  *
  * Called by front.c only, in its thread; owns the connections (a fixed pool) and their descriptors.
- * Each connection has at most one receive and one send in flight; it is released when both are back
- * and it is on no list. The receive is one-shot: it is asked again only when there is room for all
- * it could bring, so a client that sends without reading is stopped by its own socket buffer.
+ * Each connection has at most one receive in flight, and one send where its socket was full; it is
+ * released when both are back and it is on no list. The receive is one-shot: it is asked again only
+ * when there is room for all it could bring, so a client that sends without reading is stopped by
+ * its own socket buffer.
  *
  * What ends a connection: end of stream (after the last answer is out, if somebody is still there
  * to read it), an error, lost framing (after the error frame is out), an unfinished frame older
@@ -39,11 +40,11 @@ static_assert(OPERATION_ACCEPT_AGAIN <= NATIVE_OPERATION_LAST, "native's share o
 
 #define OUTPUT_MASK     (LIMIT_CLIENT_OUTPUT - 1)
 #define ACCEPT_AGAIN_MS 100
-#define ANSWER_ROOM     4096 /* bytes: every answer but a document */
 static_assert((LIMIT_CLIENT_OUTPUT & OUTPUT_MASK) == 0, "a ring of bytes");
 static_assert(LIMIT_CLIENT_INPUT >= LIMIT_CLIENT_RECEIVE + FRAME_REQUEST_MAX,
               "an unfinished frame and one receive fit");
-static_assert(LIMIT_CLIENT_OUTPUT >= FRAME_ANSWER_MAX + ANSWER_ROOM, "a part and an answer fit");
+static_assert(LIMIT_CLIENT_OUTPUT >= FRAME_ANSWER_MAX + NATIVE_ANSWER_ROOM,
+              "a part and an answer fit");
 
 struct native_user {
     uid_t uid;
@@ -61,9 +62,10 @@ struct native_client {
     bool ready;              /* on the list of those with frames to take */
     bool starved;            /* what is there is no whole frame: more bytes are needed */
     uint32_t outstanding;    /* requests that wait for their answer */
+    bool arriving;           /* bytes came since its last turn, which stamps them */
     uint64_t arrived_ms;     /* the last bytes; what `live` questions are about */
     uint64_t heard_ms;       /* the same, for idleness */
-    uint64_t frame_ms;       /* when the unfinished frame began */
+    uint64_t frame_ms;       /* when the unfinished frame began; 0: with what is arriving */
     uint64_t window_ms;      /* since then it took only window_bytes of its output */
     uint32_t window_bytes;
     struct wheel_timer timer;
@@ -87,7 +89,8 @@ struct native {
     struct pool *clients;
     struct native_user *users; /* as many as connections */
     struct native_client *ready, **ready_end;
-    uint32_t again; /* where native_write_again begins */
+    uint32_t again;  /* where native_write_again begins */
+    uint64_t now_ms; /* of this turn (native_set_now) */
     struct native_counts counts;
 };
 
@@ -161,7 +164,8 @@ size_t native_room(const struct native_client *client)
 static bool may_take_frames(const struct native *native, const struct native_client *client)
 {
     return !client->closing && !client->finishing &&
-           client->outstanding < native->settings.requests && native_room(client) >= ANSWER_ROOM;
+           client->outstanding < native->settings.requests &&
+           native_room(client) >= NATIVE_ANSWER_ROOM;
 }
 
 static void make_ready(struct native *native, struct native_client *client)
@@ -242,7 +246,7 @@ static void client_timer(struct native *native, struct native_client *client)
     const char *why = "";
     uint64_t due = client_due(native, client, &why);
 
-    if (due > clock_boot_ms()) {
+    if (due > native->now_ms) {
         client_schedule(native, client);
         return;
     }
@@ -260,32 +264,54 @@ static void client_timer(struct native *native, struct native_client *client)
 
 void native_put(struct native *native, struct native_client *client, const void *bytes, size_t size)
 {
-    uint32_t tail = (client->out_head + client->out_used) & OUTPUT_MASK;
-    size_t first = LIMIT_CLIENT_OUTPUT - tail < size ? LIMIT_CLIENT_OUTPUT - tail : size;
+    uint32_t tail;
+    size_t first;
 
     CHECK(size <= native_room(client));
     if (client->out_used == 0) {
-        client->window_ms = clock_boot_ms();
+        client->window_ms = native->now_ms;
         client->window_bytes = 0;
+        client->out_head = 0; /* what is answered in one turn goes out in one piece */
     }
+    tail = (client->out_head + client->out_used) & OUTPUT_MASK;
+    first = LIMIT_CLIENT_OUTPUT - tail < size ? LIMIT_CLIENT_OUTPUT - tail : size;
     memcpy(client->output + tail, bytes, first);
     memcpy(client->output, (const uint8_t *)bytes + first, size - first);
     client->out_used += (uint32_t)size;
     counter_add(&native->counts.bytes_out, size);
 }
 
-/* False: ours, the submission queue is full and stays so. */
+static void output_went(struct native *native, struct native_client *client, uint32_t size)
+{
+    client->out_head = (client->out_head + size) & OUTPUT_MASK;
+    client->out_used -= size;
+    client->window_bytes += size;
+    if (client->window_bytes >= LIMIT_CLIENT_OUTPUT) {
+        client->window_ms = native->now_ms;
+        client->window_bytes = 0;
+    }
+}
+
+/* What the client's socket has room for goes out at once: nearly always all, and an operation of
+ * the ring would come home only to say so, which costs another turn. False: ours, the submission
+ * queue is full and stays so. */
 static bool client_send(struct native *native, struct native_client *client)
 {
-    uint32_t size = LIMIT_CLIENT_OUTPUT - client->out_head;
+    while (!client->sending && client->out_used > 0) {
+        const uint8_t *from = client->output + client->out_head;
+        const uint32_t straight = LIMIT_CLIENT_OUTPUT - client->out_head;
+        const uint32_t size = client->out_used < straight ? client->out_used : straight;
+        const ssize_t sent = send(client->file, from, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-    if (client->sending || client->out_used == 0)
-        return true;
-    if (size > client->out_used)
-        size = client->out_used;
-    client->sending = ring_send(native->ring, token_of(native, client, OPERATION_SEND),
-                                client->file, client->output + client->out_head, size) == 0;
-    return client->sending;
+        if (sent > 0) {
+            output_went(native, client, (uint32_t)sent);
+            continue;
+        }
+        client->sending = ring_send(native->ring, token_of(native, client, OPERATION_SEND),
+                                    client->file, from, size) == 0;
+        return client->sending;
+    }
+    return true;
 }
 
 static bool client_receive(struct native *native, struct native_client *client)
@@ -317,20 +343,36 @@ static void write_answers(struct native *native, struct native_client *client)
         if (!next)
             client->answers_end = &client->answers;
         client->outstanding--;
-        client->heard_ms = clock_boot_ms(); /* what took long was us */
+        client->heard_ms = native->now_ms; /* what took long was us */
     }
+}
+
+/* What waits for room in the output, as far as there is: what is left has its turn again as soon as
+ * this went out, so that one with much to get takes no more of a turn than others. */
+static bool client_write(struct native *native, struct native_client *client)
+{
+    bool written, goes;
+
+    write_answers(native, client);
+    written = client->out_used > 0;
+    goes = client_send(native, client);
+    if (written && client->answers && client->out_used == 0)
+        make_ready(native, client);
+    return goes;
 }
 
 /* Moves on whatever can move: waiting answers, send, frames, receive, timer. After it the client
  * may be gone. */
 static void client_pump(struct native *native, struct native_client *client)
 {
+    bool goes;
+
     if (client->closing)
         return;
-    write_answers(native, client);
+    goes = client_write(native, client);
     if (!client->starved && client->in_end > client->in_start && may_take_frames(native, client))
         make_ready(native, client);
-    if (is_finished(client) || !client_send(native, client) || !client_receive(native, client))
+    if (!goes || is_finished(client) || !client_receive(native, client))
         client_close(native, client);
     else
         client_schedule(native, client);
@@ -370,13 +412,7 @@ static void send_completed(struct native *native, struct native_client *client, 
         client_close(native, client); /* it has gone */
         return;
     }
-    client->out_head = (client->out_head + (uint32_t)result) & OUTPUT_MASK;
-    client->out_used -= (uint32_t)result;
-    client->window_bytes += (uint32_t)result;
-    if (client->window_bytes >= LIMIT_CLIENT_OUTPUT) {
-        client->window_ms = clock_boot_ms();
-        client->window_bytes = 0;
-    }
+    output_went(native, client, (uint32_t)result);
     client_pump(native, client);
 }
 
@@ -406,36 +442,78 @@ static void framing_lost(struct native *native, struct native_client *client)
     client->finishing = true;
 }
 
+struct batch {
+    struct frame frames[LIMIT_CLIENT_BATCH];
+    unsigned count;
+    enum frame_status last; /* what comes behind them; FRAME_WHOLE: perhaps more */
+};
+
+static void batch_read(struct batch *batch, const struct native_client *client)
+{
+    uint32_t at = client->in_start;
+
+    batch->count = 0;
+    batch->last = FRAME_WHOLE;
+    while (batch->count < LIMIT_CLIENT_BATCH) {
+        size_t used;
+
+        batch->last = frame_take(&batch->frames[batch->count], client->input + at,
+                                 client->in_end - at, FRAME_REQUEST_MAX, &used);
+        if (batch->last != FRAME_WHOLE)
+            return;
+        batch->count++;
+        at += (uint32_t)used;
+    }
+}
+
+static void frame_hand_over(struct native *native, struct native_client *client,
+                            const struct frame *frame)
+{
+    counter_add(&native->counts.frames_in, 1);
+    client->outstanding++; /* before: the answer may be there at once */
+    if (native->owner.request(native->owner.context, client, frame, client->arrived_ms) ==
+        NATIVE_ANSWERED)
+        client->outstanding--;
+    client->in_start += (uint32_t)(FRAME_HEADER_BYTES + frame->size);
+    client->frame_ms = client->arrived_ms; /* the next one's bytes came no later */
+}
+
 /* Takes at most LIMIT_CLIENT_BATCH frames. True: there may be more to take. */
 static bool client_take(struct native *native, struct native_client *client)
 {
-    for (int taken = 0; may_take_frames(native, client); taken++) {
-        struct frame frame;
-        size_t used;
-        enum frame_status status;
+    struct batch batch;
 
-        if (taken == LIMIT_CLIENT_BATCH)
-            return true;
-        status = frame_take(&frame, client->input + client->in_start,
-                            client->in_end - client->in_start, FRAME_REQUEST_MAX, &used);
-        client->starved = status == FRAME_MORE;
-        if (status == FRAME_LOST)
-            framing_lost(native, client);
-        if (status != FRAME_WHOLE)
+    if (!may_take_frames(native, client))
+        return false; /* whoever makes room makes it ready again */
+    batch_read(&batch, client);
+    if (batch.count > 1 && native->owner.ahead)
+        native->owner.ahead(native->owner.context, batch.frames, batch.count);
+    for (unsigned i = 0; i < batch.count; i++) {
+        frame_hand_over(native, client, &batch.frames[i]);
+        if (!may_take_frames(native, client))
             return false;
-        counter_add(&native->counts.frames_in, 1);
-        client->outstanding++; /* before: the answer may be there at once */
-        if (native->owner.request(native->owner.context, client, &frame, client->arrived_ms) ==
-            NATIVE_ANSWERED)
-            client->outstanding--;
-        client->in_start += (uint32_t)used;
-        client->frame_ms = client->arrived_ms; /* the next one's bytes came no later */
     }
-    return false; /* whoever makes room makes it ready again */
+    client->starved = batch.last == FRAME_MORE;
+    if (batch.last == FRAME_LOST)
+        framing_lost(native, client);
+    return batch.last == FRAME_WHOLE;
+}
+
+/* After they were reaped: so no probe that began before them is taken for a live one. */
+static void input_stamp(struct native_client *client, uint64_t now_ms)
+{
+    if (!client->arriving)
+        return;
+    client->arriving = false;
+    client->arrived_ms = client->heard_ms = now_ms;
+    if (client->frame_ms == 0)
+        client->frame_ms = now_ms;
 }
 
 static void input_compact(struct native_client *client)
 {
+    if (client->in_start == 0)
+        return;
     memmove(client->input, client->input + client->in_start, client->in_end - client->in_start);
     client->in_end -= client->in_start;
     client->in_start = 0;
@@ -449,8 +527,10 @@ bool native_turn(struct native *native)
     native->ready_end = &native->ready;
     while (client) {
         struct native_client *next = client->next_ready;
-        bool more = client_take(native, client);
+        bool more;
 
+        input_stamp(client, native->now_ms);
+        more = client_take(native, client);
         client->ready = false;
         input_compact(client);
         if (client->closing) {
@@ -473,6 +553,21 @@ static bool has_gone(const struct native_client *client)
     return poll(&look, 1, 0) > 0 && (look.revents & (POLLHUP | POLLERR));
 }
 
+/* Its turn comes when all completions were looked at: then it takes, answers and receives again. */
+static void input_add(struct native *native, struct native_client *client, const uint8_t *bytes,
+                      uint32_t size)
+{
+    CHECK(size <= LIMIT_CLIENT_INPUT - client->in_end);
+    if (client->in_end == client->in_start)
+        client->frame_ms = 0;
+    memcpy(client->input + client->in_end, bytes, size);
+    client->in_end += size;
+    client->arriving = true;
+    client->starved = false;
+    counter_add(&native->counts.bytes_in, size);
+    make_ready(native, client);
+}
+
 static void receive_completed(struct native *native, struct native_client *client,
                               const struct ring_completion *completion)
 {
@@ -491,19 +586,10 @@ static void receive_completed(struct native *native, struct native_client *clien
     }
     if (completion->result <= 0) {
         client->ended = true;
-    } else {
-        uint32_t size = (uint32_t)completion->result;
-
-        CHECK(size <= LIMIT_CLIENT_INPUT - client->in_end);
-        client->arrived_ms = client->heard_ms = clock_boot_ms();
-        if (client->in_end == client->in_start)
-            client->frame_ms = client->arrived_ms;
-        memcpy(client->input + client->in_end, completion->data, size);
-        client->in_end += size;
-        client->starved = false;
-        counter_add(&native->counts.bytes_in, size);
+        client_pump(native, client);
+        return;
     }
-    client_pump(native, client);
+    input_add(native, client, completion->data, (uint32_t)completion->result);
 }
 
 /* --- accepting --- */
@@ -626,6 +712,11 @@ void native_completed(struct native *native, const struct ring_completion *compl
         send_completed(native, client, completion->result);
 }
 
+void native_set_now(struct native *native, uint64_t now_ms)
+{
+    native->now_ms = now_ms;
+}
+
 void native_due(struct native *native, struct wheel_timer *timer)
 {
     struct native_client *client;
@@ -647,7 +738,8 @@ void native_was_late(struct native *native, uint64_t gap_ms)
         if (!client)
             continue;
         client->heard_ms += gap_ms;
-        client->frame_ms += gap_ms;
+        if (client->frame_ms != 0)
+            client->frame_ms += gap_ms;
         client->window_ms += gap_ms;
     }
 }
@@ -681,6 +773,7 @@ int native_create(struct native **out, struct ring *ring, struct wheel *wheel, i
     native->rights = rights;
     native->owner = *owner;
     native->ready_end = &native->ready;
+    native->now_ms = clock_boot_ms();
     native->accept_again.token.operation = OPERATION_ACCEPT_AGAIN;
     native->users = calloc(settings->connections, sizeof *native->users);
     error = native->users ? pool_create(&native->clients, "clients", sizeof(struct native_client),

@@ -41,9 +41,13 @@ enum native_taken {
 /* The owner's side. `context` is passed to each. */
 struct native_owner {
     void *context;
-    /* `arrived_ms`: when the frame's last bytes were reaped. There is room for one answer. */
+    /* `arrived_ms`: of the turn in which the frame's last bytes came, not before they were reaped.
+     * There is room for one answer. */
     enum native_taken (*request)(void *context, struct native_client *client,
                                  const struct frame *frame, uint64_t arrived_ms);
+    /* The same frames, some calls before `request` gets them: to fetch what it will look at. May be
+     * NULL; at most LIMIT_CLIENT_BATCH. */
+    void (*ahead)(void *context, const struct frame *frames, unsigned count);
     /* Puts as much of the answer as there is room for. True: that was all, it is the owner's. */
     bool (*write)(void *context, struct native_client *client, struct native_answer *answer);
     /* The client has gone: the answer is the owner's again. */
@@ -60,6 +64,8 @@ struct native_counts {   /* written by the front, read by anyone */
     counter accepted, refused_full, refused_user, refused_rights, malformed, lost, cut_off, idle;
     counter frames_in, bytes_in, bytes_out;
 };
+
+#define NATIVE_ANSWER_ROOM 4096 /* bytes: every answer but a document */
 
 /* Operations of the front's ring tokens and timers that belong to native. */
 #define NATIVE_OPERATION_FIRST 1
@@ -79,7 +85,10 @@ void native_completed(struct native *native, const struct ring_completion *compl
 void native_due(struct native *native, struct wheel_timer *timer);
 /* The loop stood still for so long: no client's time ran meanwhile. */
 void native_was_late(struct native *native, uint64_t gap_ms);
-/* One round over the connections that have frames to take. True: some still have. */
+/* Once a turn, after the ring was turned: the boot clock, for all that is done until the next. */
+void native_set_now(struct native *native, uint64_t now_ms);
+/* One round over the connections that have frames to take: LIMIT_CLIENT_BATCH of each, and what is
+ * answered to one goes out together. True: some still have. */
 bool native_turn(struct native *native);
 
 /* A client by what native_client_token gave; NULL: it has gone. */
@@ -92,7 +101,7 @@ struct native_user *native_client_user(const struct native_client *client);
 uint32_t native_user_requests(const struct native_user *user);
 void native_user_count(struct native_user *user, int32_t requests);
 
-/* Room in the output; at least one whole verdict or error when `request` is called. */
+/* Room in the output; at least NATIVE_ANSWER_ROOM when `request` is called. */
 size_t native_room(const struct native_client *client);
 void native_put(struct native *native, struct native_client *client, const void *bytes,
                 size_t size); /* size <= native_room */

@@ -173,7 +173,7 @@ static bool document_write(struct front *front, struct native_client *client,
 bool put(struct front *front, struct native_client *client, uint8_t kind, uint64_t id,
          const void *message)
 {
-    uint8_t bytes[4096];
+    uint8_t bytes[NATIVE_ANSWER_ROOM];
     size_t size = frame_encode(bytes, sizeof bytes, kind, 0, id, message);
 
     CHECK(size > 0);

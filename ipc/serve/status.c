@@ -106,7 +106,7 @@ static const struct row front_rows[] = {
     ROW(front_counts, documents),      ROW(front_counts, decisions),
     ROW(front_counts, sent),           ROW(front_counts, deferred),
     ROW(front_counts, stopped),        ROW(front_counts, orders),
-    ROW(front_counts, deliveries),
+    ROW(front_counts, deliveries),     ROW(front_counts, kept),
 };
 
 /* Which struct of a shard's report. */

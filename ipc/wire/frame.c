@@ -469,6 +469,25 @@ bool frame_decode(void *message, const struct frame *frame, char *why)
     return decode_fields(layout, message, frame, why);
 }
 
+size_t frame_number_place(const void *frame, size_t size, size_t member)
+{
+    const uint8_t *bytes = frame;
+    const struct layout *layout = layout_find(bytes[5]);
+    size_t at = FRAME_HEADER_BYTES;
+    unsigned row = 0;
+
+    while (row < layout->count && layout->fields[row].offset != member)
+        row++;
+    while (row < layout->count && at < size) {
+        const size_t field_bytes = little_read(bytes + at + 2, 2);
+
+        if (little_read(bytes + at, 2) == layout->fields[row].tag)
+            return field_bytes == 8 ? at + FIELD_HEADER_BYTES : 0;
+        at += FIELD_HEADER_BYTES + field_bytes;
+    }
+    return 0;
+}
+
 size_t frame_bytes_max(uint8_t kind)
 {
     const struct layout *layout = layout_find(kind);

@@ -278,6 +278,9 @@ size_t frame_encode(void *out, size_t size, uint8_t kind, uint16_t flags, uint64
 /* Reads the body of `frame` into the struct that belongs to frame->kind. True, or false with a
  * sentence in `why` (FRAME_SENTENCE_MAX bytes; may be NULL). */
 bool frame_decode(void *message, const struct frame *frame, char *why);
+/* Where in a frame that frame_encode has just written the number stands whose place in its struct
+ * is `member`, if it takes eight bytes there; 0: it does not. For who writes it anew each time. */
+size_t frame_number_place(const void *frame, size_t size, size_t member);
 /* The bytes that a message of this kind takes at most as a frame; 0: no such kind. */
 size_t frame_bytes_max(uint8_t kind);
 size_t frame_struct_bytes(uint8_t kind); /* of the message's struct; 0: no such kind */

@@ -1,0 +1,329 @@
+/*
+ * serve_hot_test.c - answers from the tables over the native socket: those that are given again as
+ * they were (ipc/serve/kept), which are never other than a new one would be.
+ *
+ * Everything is real but the engine: socket, front thread, a table of verdicts and one of users.
+ */
+#include "tests/serve_standin.h"
+
+#include "shm/account.h"
+#include "shm/answer.h"
+
+#include <check.h>
+#include <limits.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#define WAIT_MS 10000
+#define EPOCH   7 /* the stand-in's */
+
+static struct standin standin;
+static struct table_clock now;
+static int connection;
+static uint64_t next_id;
+static size_t held, done; /* bytes of the input; of these, heard */
+static uint8_t input[FRAME_ANSWER_MAX * 4];
+
+/* --- tables --- */
+
+static struct table_writer *table_make(const char *directory)
+{
+    struct table_writer *writer;
+    char why[256];
+
+    mkdir(directory, 0700);
+    ck_assert_int_eq(table_clock_read(&now), 0);
+    ck_assert_int_eq(table_writer_open(&writer, directory, 64u << 20, &now, NULL, why, sizeof why),
+                     0);
+    for (unsigned partition = 0; partition < TABLE_PARTITIONS; partition++)
+        table_writer_set_complete(writer, (uint16_t)partition, true);
+    return writer;
+}
+
+static void put_verdict(const char *domain, enum tls_class class, uint64_t age_ms)
+{
+    const struct verdict verdict = {.class = class,
+                                    .level = class == CLASS_NONE ? LEVEL_NONE : LEVEL_VERIFIED,
+                                    .conclusion = CONCLUSION_DEFINITE,
+                                    .cause =
+                                        class == CLASS_NONE ? CAUSE_NO_STARTTLS : CAUSE_VERIFIED,
+                                    .enforce = class == CLASS_NONE ? ENFORCE_NOTHING
+                                                                   : ENFORCE_SECURE_MATCH,
+                                    .match = "mx.example.net",
+                                    .host = "mx.example.net",
+                                    .began_ms = clock_boot_ms() - age_ms,
+                                    .valid_until_ms = clock_boot_ms() + 600000,
+                                    .config_epoch = EPOCH};
+    struct table_key key;
+
+    ck_assert(table_key_make(&key, domain, strlen(domain)));
+    ck_assert_int_eq(table_writer_put(standin.engine->table, &key, &verdict), 0);
+}
+
+static void put_account(const char *name, uint32_t flags)
+{
+    const struct account account = {.profile = "strict", .flags = flags, .changed_s = 1};
+    union record record;
+    struct table_key key;
+
+    ck_assert(account_pack(&record, &key, name, &account, clock_boot_ms()));
+    ck_assert_int_eq(table_writer_put_record(standin.engine->users, &key, &record), 0);
+}
+
+static void put_users(void)
+{
+    const struct account_settings settings = {.aliases_known = true, .delimiter = "+"};
+    const struct profile profile = {
+        .name = "strict", .minimum = LEVEL_VERIFIED, .unmet = UNMET_STOP, .window_ms = 60000};
+    union record record;
+    struct table_key key;
+
+    ck_assert(account_settings_pack(&record, &key, &settings, clock_boot_ms()));
+    ck_assert_int_eq(table_writer_put_record(standin.engine->users, &key, &record), 0);
+    ck_assert(account_profile_pack(&record, &key, &profile, clock_boot_ms()));
+    ck_assert_int_eq(table_writer_put_record(standin.engine->users, &key, &record), 0);
+}
+
+static void set_up(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char users[100];
+
+    standin_prepare(&standin);
+    standin.engine = standin_start(64);
+    standin.engine->table = table_make(standin.directory);
+    snprintf(users, sizeof users, "%s/users", standin.directory);
+    standin.engine->users = table_make(users);
+    put_users();
+    standin_open(&standin, 64);
+    connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", standin.socket);
+    ck_assert_int_eq(connect(connection, (struct sockaddr *)&address, sizeof address), 0);
+}
+
+static void tear_down(void)
+{
+    struct table_writer *table = standin.engine->table, *users = standin.engine->users;
+    char command[128];
+
+    close(connection);
+    snprintf(command, sizeof command, "rm -rf %s", standin.directory);
+    standin_close(&standin);
+    table_writer_close(table);
+    table_writer_close(users);
+    ck_assert_int_eq(system(command), 0);
+}
+
+/* --- asking --- */
+
+static void ask(uint8_t kind, const void *message)
+{
+    uint8_t bytes[FRAME_REQUEST_MAX];
+    const size_t size = frame_encode(bytes, sizeof bytes, kind, 0, ++next_id, message);
+
+    ck_assert_uint_gt(size, 0);
+    ck_assert_int_eq(send(connection, bytes, size, MSG_NOSIGNAL), (ssize_t)size);
+}
+
+/* The next frame, decoded; `frame->body` is void with the next call. */
+static void hear(struct frame *frame, void *message)
+{
+    size_t used;
+
+    memmove(input, input + done, held - done);
+    held -= done;
+    while (frame_take(frame, input, held, FRAME_ANSWER_MAX, &used) == FRAME_MORE) {
+        struct pollfd readable = {.fd = connection, .events = POLLIN};
+        ssize_t got;
+
+        ck_assert_msg(poll(&readable, 1, WAIT_MS) == 1, "nothing came in time");
+        got = recv(connection, input + held, sizeof input - held, 0);
+        ck_assert_int_gt(got, 0);
+        held += (size_t)got;
+    }
+    ck_assert(frame_decode(message, frame, NULL));
+    done = used;
+}
+
+static struct frame_verdict check(const char *domain, uint8_t freshness, uint32_t max_age_ms)
+{
+    struct frame_question question = {.freshness = freshness, .max_age_ms = max_age_ms};
+    struct frame_verdict verdict;
+    struct frame frame;
+
+    snprintf(question.next_hop, sizeof question.next_hop, "%s", domain);
+    ask(FRAME_CHECK, &question);
+    hear(&frame, &verdict);
+    ck_assert_uint_eq(frame.kind, FRAME_VERDICT);
+    ck_assert_uint_eq(frame.id, next_id);
+    ck_assert_str_eq(verdict.next_hop, domain);
+    return verdict;
+}
+
+static struct frame_answer decide(const char *sender, const char *recipient)
+{
+    struct frame_decide asked = {0};
+    struct frame_answer answer;
+    struct frame frame;
+
+    snprintf(asked.sender, sizeof asked.sender, "%s", sender);
+    snprintf(asked.recipient, sizeof asked.recipient, "%s", recipient);
+    ask(FRAME_DECIDE, &asked);
+    hear(&frame, &answer);
+    ck_assert_uint_eq(frame.kind, FRAME_ANSWER);
+    ck_assert_uint_eq(frame.id, next_id);
+    return answer;
+}
+
+/* How many answers were given again, as the status tells. */
+static unsigned long kept(void)
+{
+    struct frame_empty nothing = {0};
+    struct frame_document part;
+    unsigned long number = ULONG_MAX;
+    struct frame frame;
+
+    ask(FRAME_STATUS, &nothing);
+    do {
+        char text[FRAME_DOCUMENT_PART + 1];
+        const char *front, *at;
+
+        hear(&frame, &part);
+        memcpy(text, part.part, part.part_size);
+        text[part.part_size] = '\0';
+        front = strstr(text, "\"front\":{");
+        at = front != NULL ? strstr(front, "\"kept\":") : NULL;
+        if (at != NULL)
+            number = strtoul(at + 7, NULL, 10);
+    } while (frame.flags & FRAME_GOES_ON);
+    ck_assert_uint_ne(number, ULONG_MAX);
+    return number;
+}
+
+/* The beginning of a second of the wall clock, so that what follows is in the same one. */
+static void wait_for_second(void)
+{
+    const int64_t second = clock_wall_s();
+
+    while (clock_wall_s() == second)
+        usleep(1000);
+}
+
+/* --- claims --- */
+
+START_TEST(the_same_question_gets_the_same_answer_with_its_own_id_and_times)
+{
+    struct frame_verdict first, second;
+
+    put_verdict("good.example", CLASS_VERIFIED, 5000);
+    wait_for_second();
+    first = check("good.example", FRESHNESS_ANY, 0);
+    usleep(50000);
+    second = check("good.example", FRESHNESS_ANY, 0);
+    ck_assert_uint_eq(kept(), 1);
+    ck_assert_uint_ge(second.now_ms, first.now_ms + 50);
+    ck_assert_uint_le(second.now_ms, clock_boot_ms());
+    second.now_ms = first.now_ms;
+    ck_assert_mem_eq(&first, &second, sizeof first);
+    ck_assert(first.from_table);
+}
+END_TEST
+
+START_TEST(an_answer_tells_the_age_of_its_evidence_each_time)
+{
+    struct frame_answer first, second;
+
+    put_verdict("good.example", CLASS_VERIFIED, 65000); /* soon another width on the wire */
+    wait_for_second();
+    first = decide("anna@here.example", "bert@good.example");
+    usleep(600000);
+    second = decide("anna@here.example", "bert@good.example");
+    ck_assert_uint_eq(kept(), 1);
+    ck_assert_uint_ge(first.age_ms, 65000);
+    ck_assert_uint_eq(second.age_ms, second.now_ms - second.began_ms);
+    ck_assert_uint_ge(second.age_ms, first.age_ms + 600);
+    second.now_ms = first.now_ms;
+    second.age_ms = first.age_ms;
+    ck_assert_mem_eq(&first, &second, sizeof first);
+}
+END_TEST
+
+START_TEST(another_record_makes_what_is_kept_void)
+{
+    put_verdict("good.example", CLASS_VERIFIED, 5000);
+    wait_for_second();
+    ck_assert_int_eq(check("good.example", FRESHNESS_ANY, 0).verdict.class, CLASS_VERIFIED);
+    put_verdict("good.example", CLASS_NONE, 1000);
+    ck_assert_int_eq(check("good.example", FRESHNESS_ANY, 0).verdict.class, CLASS_NONE);
+    ck_assert_int_eq(decide("", "bert@good.example").class, CLASS_NONE);
+    put_verdict("good.example", CLASS_VERIFIED, 500);
+    ck_assert_int_eq(decide("", "bert@good.example").class, CLASS_VERIFIED);
+    ck_assert_uint_eq(kept(), 0);
+}
+END_TEST
+
+START_TEST(who_switches_the_guarantee_on_has_it_with_the_next_message)
+{
+    put_verdict("clear.example", CLASS_NONE, 5000);
+    wait_for_second();
+    ck_assert_int_eq(decide("anna@here.example", "bert@clear.example").action, ACTION_SEND);
+    ck_assert_int_eq(decide("anna@here.example", "bert@clear.example").action, ACTION_SEND);
+    ck_assert_uint_eq(kept(), 1);
+    put_account("anna@here.example", ACCOUNT_ON);
+    ck_assert_int_eq(decide("anna@here.example", "bert@clear.example").action, ACTION_STOP);
+    ck_assert_int_eq(decide("anna@here.example", "bert@clear.example").action, ACTION_STOP);
+    ck_assert_uint_eq(kept(), 1); /* and what must be told is told each time */
+    put_account("anna@here.example", 0);
+    ck_assert_int_eq(decide("anna@here.example", "bert@clear.example").action, ACTION_SEND);
+}
+END_TEST
+
+START_TEST(what_is_kept_grows_no_older_than_was_asked_for_FRESH_02)
+{
+    wait_for_second();
+    put_verdict("good.example", CLASS_VERIFIED, 5000);
+    ck_assert(check("good.example", FRESHNESS_MAX_AGE, 5300).from_table);
+    ck_assert(check("good.example", FRESHNESS_MAX_AGE, 5300).from_table);
+    ck_assert_uint_eq(kept(), 1);
+    usleep(350000);
+    ck_assert(!check("good.example", FRESHNESS_MAX_AGE, 5300).from_table);
+    ck_assert(!check("good.example", FRESHNESS_LIVE, 0).from_table);
+    ck_assert(!check("good.example", FRESHNESS_LIVE, 0).from_table);
+    ck_assert_uint_eq(kept(), 1);
+}
+END_TEST
+
+START_TEST(nothing_is_kept_into_another_second)
+{
+    put_verdict("good.example", CLASS_VERIFIED, 5000);
+    wait_for_second();
+    check("good.example", FRESHNESS_ANY, 0);
+    wait_for_second();
+    check("good.example", FRESHNESS_ANY, 0);
+    ck_assert_uint_eq(kept(), 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("answers from the tables");
+    TCase *tcase = tcase_create("given again");
+    SRunner *runner;
+    int failed;
+
+    tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, the_same_question_gets_the_same_answer_with_its_own_id_and_times);
+    tcase_add_test(tcase, an_answer_tells_the_age_of_its_evidence_each_time);
+    tcase_add_test(tcase, another_record_makes_what_is_kept_void);
+    tcase_add_test(tcase, who_switches_the_guarantee_on_has_it_with_the_next_message);
+    tcase_add_test(tcase, what_is_kept_grows_no_older_than_was_asked_for_FRESH_02);
+    tcase_add_test(tcase, nothing_is_kept_into_another_second);
+    suite_add_tcase(suite, tcase);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
