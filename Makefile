@@ -157,6 +157,7 @@ $(BUILD)/tests/farm/farm: $(call object,$(wildcard tests/farm/*.c)) $(archives)
 
 $(BENCHES): $(BUILD)/bench/%: $(BUILD)/bench/%.o $(call object,$(wildcard bench/common/*.c)) $(archives)
 	$(link) $(LDLIBS) $(ALLOCATOR)
+$(BUILD)/bench/rpc_hot_bench: $(call object,$(wildcard bench/rpc_hot/*.c))
 
 # --- tests: built side by side, run one after the other, because some of them look at the clock ---
 side_by_side = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
