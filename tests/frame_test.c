@@ -5,6 +5,7 @@
  * bounds. Random numbers come from a fixed seed, so a failure can be repeated.
  */
 #include "ipc/wire/frame.h"
+#include "ipc/wire/recipients.h"
 #include "ipc/wire/json.h"
 #include "shm/sentence.h"
 
@@ -16,7 +17,7 @@
 static const uint8_t kinds[] = {FRAME_HELLO,    FRAME_CHECK,  FRAME_EXPLAIN, FRAME_STATUS,
                                 FRAME_RELOAD,   FRAME_CONFIG, FRAME_WELCOME, FRAME_VERDICT,
                                 FRAME_DOCUMENT, FRAME_DONE,   FRAME_ERROR,   FRAME_DECIDE,
-                                FRAME_ORDER,    FRAME_ANSWER, FRAME_OBSERVE};
+                                FRAME_ORDER,    FRAME_ANSWER, FRAME_OBSERVE, FRAME_DECIDE_MANY};
 #define KINDS (sizeof kinds / sizeof kinds[0])
 
 union message {
@@ -30,6 +31,7 @@ union message {
     struct frame_done done;
     struct frame_fault fault;
     struct frame_decide decide;
+    struct frame_decide_many many;
     struct frame_order_request order;
     struct frame_answer answer;
     struct frame_observe observe;
@@ -115,8 +117,24 @@ static void random_decide(struct frame_decide *d)
     d->enforced = (uint8_t)random_number(1);
 }
 
+/* What is of one recipient, and of mail that comes in, is not in it. */
+static void random_many(struct frame_decide_many *m)
+{
+    static const char recipients[RECIPIENTS_BYTES_MAX] = "any bytes";
+
+    random_decide(&m->message);
+    memset(m->message.recipient, 0, sizeof m->message.recipient);
+    memset(m->message.next_hop, 0, sizeof m->message.next_hop);
+    memset(m->message.client_address, 0, sizeof m->message.client_address);
+    m->message.explain = m->message.inbound = 0;
+    m->message.client_tls = 0;
+    m->recipients = recipients;
+    m->recipients_size = (uint16_t)(1 + random_number(RECIPIENTS_BYTES_MAX - 1));
+}
+
 static void random_answer(struct frame_answer *a)
 {
+    a->place = (uint16_t)random_number(UINT16_MAX);
     a->action = (uint8_t)random_number(2);
     a->would = (uint8_t)random_number(2);
     a->observed = (uint8_t)random_number(1);
@@ -215,6 +233,9 @@ static void random_message(uint8_t kind, union message *m)
     case FRAME_DECIDE:
         random_decide(&m->decide);
         break;
+    case FRAME_DECIDE_MANY:
+        random_many(&m->many);
+        break;
     case FRAME_ANSWER:
         random_answer(&m->answer);
         break;
@@ -230,6 +251,7 @@ static void random_message(uint8_t kind, union message *m)
     case FRAME_ERROR:
         m->fault.code = (uint8_t)random_number(UINT8_MAX);
         m->fault.kind = (uint8_t)random_number(UINT8_MAX);
+        m->fault.place = (uint16_t)random_number(UINT16_MAX);
         m->fault.retry_ms = (uint32_t)random_number(UINT32_MAX);
         random_text(m->fault.sentence, sizeof m->fault.sentence, false);
         break;
@@ -245,6 +267,10 @@ static bool same_message(uint8_t kind, const union message *a, const union messa
                a->document.part_size == b->document.part_size &&
                (a->document.part_size == 0 ||
                 memcmp(a->document.part, b->document.part, a->document.part_size) == 0);
+    if (kind == FRAME_DECIDE_MANY)
+        return memcmp(&a->many.message, &b->many.message, sizeof a->many.message) == 0 &&
+               a->many.recipients_size == b->many.recipients_size &&
+               memcmp(a->many.recipients, b->many.recipients, a->many.recipients_size) == 0;
     if (kind != FRAME_VERDICT)
         return memcmp(a, b, frame_struct_bytes(kind)) == 0;
     return a->verdict.verdict.class == b->verdict.verdict.class &&
@@ -277,7 +303,7 @@ static bool same_message(uint8_t kind, const union message *a, const union messa
 
 START_TEST(every_message_comes_back_as_it_was_sent)
 {
-    static uint8_t bytes[FRAME_ANSWER_MAX];
+    static uint8_t bytes[FRAME_REQUEST_MAX];
 
     for (int round = 0; round < 2000; round++) {
         uint8_t kind = kinds[(size_t)round % KINDS];
@@ -291,7 +317,7 @@ START_TEST(every_message_comes_back_as_it_was_sent)
         size = frame_encode(bytes, sizeof bytes, kind, FRAME_GOES_ON, id, &sent);
         ck_assert_uint_gt(size, 0);
         ck_assert_uint_le(size, frame_bytes_max(kind));
-        ck_assert_int_eq(frame_take(&frame, bytes, size, FRAME_ANSWER_MAX, &used), FRAME_WHOLE);
+        ck_assert_int_eq(frame_take(&frame, bytes, size, FRAME_REQUEST_MAX, &used), FRAME_WHOLE);
         ck_assert_uint_eq(used, size);
         ck_assert_uint_eq(frame.id, id);
         ck_assert_uint_eq(frame.flags, FRAME_GOES_ON);
@@ -406,7 +432,7 @@ END_TEST
 START_TEST(what_does_not_fit_is_not_written)
 {
     union message message;
-    static uint8_t whole[FRAME_ANSWER_MAX], part[FRAME_ANSWER_MAX];
+    static uint8_t whole[FRAME_REQUEST_MAX], part[FRAME_REQUEST_MAX];
 
     for (size_t k = 0; k < KINDS; k++) {
         size_t size;
@@ -429,11 +455,11 @@ START_TEST(no_flipped_bit_reaches_beyond_the_frame)
 {
     for (size_t k = 0; k < KINDS; k++) {
         union message message, got;
-        uint8_t *bytes = malloc(FRAME_ANSWER_MAX), *exact;
+        uint8_t *bytes = malloc(FRAME_REQUEST_MAX), *exact;
         size_t size;
 
         random_message(kinds[k], &message);
-        size = frame_encode(bytes, FRAME_ANSWER_MAX, kinds[k], 0, 1, &message);
+        size = frame_encode(bytes, FRAME_REQUEST_MAX, kinds[k], 0, 1, &message);
         exact = malloc(size); /* of the very size, for the sanitizer */
         for (size_t bit = 0; bit<size * 8; bit += size> 600 ? 7 : 1) {
             struct frame frame;
@@ -441,7 +467,7 @@ START_TEST(no_flipped_bit_reaches_beyond_the_frame)
 
             memcpy(exact, bytes, size);
             exact[bit / 8] ^= (uint8_t)(1u << bit % 8);
-            if (frame_take(&frame, exact, size, FRAME_ANSWER_MAX, &used) == FRAME_WHOLE)
+            if (frame_take(&frame, exact, size, FRAME_REQUEST_MAX, &used) == FRAME_WHOLE)
                 frame_decode(&got, &frame, NULL);
         }
         free(exact);
@@ -456,6 +482,60 @@ START_TEST(requests_and_answers_fit_their_bounds)
         ck_assert_uint_le(frame_bytes_max(kinds[k]),
                           kinds[k] < 0x80 ? FRAME_REQUEST_MAX : FRAME_ANSWER_MAX);
     ck_assert_uint_eq(frame_bytes_max(0x7f), 0);
+}
+END_TEST
+
+START_TEST(recipients_are_read_as_they_were_written_or_not_at_all)
+{
+    static char bytes[RECIPIENTS_BYTES_MAX];
+    struct recipient one;
+    size_t used = 0, at = 0;
+
+    ck_assert(recipients_put(bytes, sizeof bytes, &used, "anna@a.example", NULL));
+    ck_assert(recipients_put(bytes, sizeof bytes, &used, "b.example", "[relay.example]:587"));
+    ck_assert_uint_eq(recipients_count(bytes, used, 511), 2);
+    ck_assert(recipients_take(&one, bytes, used, &at));
+    ck_assert_uint_eq(one.address_size, 14);
+    ck_assert_uint_eq(one.next_hop_size, 0);
+    ck_assert(recipients_take(&one, bytes, used, &at));
+    ck_assert_mem_eq(one.next_hop, "[relay.example]:587", 19);
+    ck_assert(!recipients_take(&one, bytes, used, &at));
+    for (size_t size = 0; size < used; size++)
+        ck_assert_uint_eq(recipients_count(bytes, size, 511), size == 18);
+    ck_assert_uint_eq(recipients_count(bytes, used, 13), 0); /* longer than allowed */
+    bytes[3] = '\0';
+    ck_assert_uint_eq(recipients_count(bytes, used, 511), 0);
+    used = 0;
+    for (unsigned i = 0; i < RECIPIENTS_MAX; i++)
+        ck_assert(recipients_put(bytes, sizeof bytes, &used, "a", ""));
+    ck_assert_uint_eq(recipients_count(bytes, used, 511), RECIPIENTS_MAX);
+    ck_assert(recipients_put(bytes, sizeof bytes, &used, "a", ""));
+    ck_assert_uint_eq(recipients_count(bytes, used, 511), 0); /* one too many */
+    used = sizeof bytes - 4;
+    ck_assert(!recipients_put(bytes, sizeof bytes, &used, "a", ""));
+    ck_assert_uint_eq(used, sizeof bytes - 4);
+}
+END_TEST
+
+START_TEST(a_wide_number_is_found_where_it_stands)
+{
+    struct frame_answer answer = {.now_ms = UINT64_MAX, .age_ms = 7, .code = "2.0.0"}, back;
+    uint8_t bytes[256];
+    const size_t size = frame_encode(bytes, sizeof bytes, FRAME_ANSWER, 0, 1, &answer);
+    const size_t at = frame_number_place(bytes, size, offsetof(struct frame_answer, now_ms));
+    const uint64_t now_ms = 123456;
+    struct frame frame;
+    size_t used;
+
+    ck_assert_uint_gt(at, 0);
+    ck_assert_uint_eq(frame_number_place(bytes, size, offsetof(struct frame_answer, age_ms)), 0);
+    ck_assert_uint_eq(frame_number_place(bytes, size, offsetof(struct frame_answer, began_ms)), 0);
+    ck_assert_uint_eq(frame_number_place(bytes, size, SIZE_MAX), 0);
+    memcpy(bytes + at, &now_ms, sizeof now_ms);
+    ck_assert_int_eq(frame_take(&frame, bytes, size, sizeof bytes, &used), FRAME_WHOLE);
+    ck_assert(frame_decode(&back, &frame, NULL));
+    ck_assert_uint_eq(back.now_ms, now_ms);
+    ck_assert_uint_eq(back.age_ms, 7);
 }
 END_TEST
 
@@ -599,6 +679,8 @@ int main(void)
     tcase_add_test(frames, what_does_not_fit_is_not_written);
     tcase_add_test(frames, no_flipped_bit_reaches_beyond_the_frame);
     tcase_add_test(frames, requests_and_answers_fit_their_bounds);
+    tcase_add_test(frames, recipients_are_read_as_they_were_written_or_not_at_all);
+    tcase_add_test(frames, a_wide_number_is_found_where_it_stands);
     tcase_add_test(frames, the_words_are_those_of_the_engine);
     tcase_set_timeout(frames, 60);
     suite_add_tcase(suite, frames);

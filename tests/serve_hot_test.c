@@ -1,11 +1,13 @@
 /*
  * serve_hot_test.c - answers from the tables over the native socket: those that are given again as
- * they were (ipc/serve/kept), which are never other than a new one would be.
+ * they were (ipc/serve/kept), which are never other than a new one would be; and one message to
+ * many recipients, each answered as if it had been asked for alone.
  *
  * Everything is real but the engine: socket, front thread, a table of verdicts and one of users.
  */
 #include "tests/serve_standin.h"
 
+#include "ipc/wire/recipients.h"
 #include "shm/account.h"
 #include "shm/answer.h"
 
@@ -43,18 +45,17 @@ static struct table_writer *table_make(const char *directory)
 
 static void put_verdict(const char *domain, enum tls_class class, uint64_t age_ms)
 {
-    const struct verdict verdict = {.class = class,
-                                    .level = class == CLASS_NONE ? LEVEL_NONE : LEVEL_VERIFIED,
-                                    .conclusion = CONCLUSION_DEFINITE,
-                                    .cause =
-                                        class == CLASS_NONE ? CAUSE_NO_STARTTLS : CAUSE_VERIFIED,
-                                    .enforce = class == CLASS_NONE ? ENFORCE_NOTHING
-                                                                   : ENFORCE_SECURE_MATCH,
-                                    .match = "mx.example.net",
-                                    .host = "mx.example.net",
-                                    .began_ms = clock_boot_ms() - age_ms,
-                                    .valid_until_ms = clock_boot_ms() + 600000,
-                                    .config_epoch = EPOCH};
+    const struct verdict verdict = {
+        .class = class,
+        .level = class == CLASS_NONE ? LEVEL_NONE : LEVEL_VERIFIED,
+        .conclusion = CONCLUSION_DEFINITE,
+        .cause = class == CLASS_NONE ? CAUSE_NO_STARTTLS : CAUSE_VERIFIED,
+        .enforce = class == CLASS_NONE ? ENFORCE_NOTHING : ENFORCE_SECURE_MATCH,
+        .match = "mx.example.net",
+        .host = "mx.example.net",
+        .began_ms = clock_boot_ms() - age_ms,
+        .valid_until_ms = clock_boot_ms() + 600000,
+        .config_epoch = EPOCH};
     struct table_key key;
 
     ck_assert(table_key_make(&key, domain, strlen(domain)));
@@ -305,6 +306,154 @@ START_TEST(nothing_is_kept_into_another_second)
 }
 END_TEST
 
+/* --- many recipients --- */
+
+static char recipients[RECIPIENTS_BYTES_MAX];
+static size_t recipients_size;
+
+static void add_recipient(const char *address, const char *next_hop)
+{
+    ck_assert(recipients_put(recipients, sizeof recipients, &recipients_size, address, next_hop));
+}
+
+static void ask_many(const char *sender)
+{
+    struct frame_decide_many many = {.recipients = recipients,
+                                     .recipients_size = (uint16_t)recipients_size};
+
+    snprintf(many.message.sender, sizeof many.message.sender, "%s", sender);
+    ask(FRAME_DECIDE_MANY, &many);
+    recipients_size = 0;
+}
+
+/* Answers by place; `faults` gets what was refused. Each place must come exactly once. */
+static void hear_many(struct frame_answer *answers, uint8_t *faults, unsigned count)
+{
+    for (unsigned heard = 0; heard < count; heard++) {
+        union {
+            struct frame_answer answer;
+            struct frame_fault fault;
+        } said;
+        struct frame frame;
+        unsigned place;
+
+        hear(&frame, &said);
+        ck_assert_uint_eq(frame.id, next_id);
+        place = frame.kind == FRAME_ANSWER ? said.answer.place : said.fault.place;
+        ck_assert_uint_ge(place, 1);
+        ck_assert_uint_le(place, count);
+        ck_assert_msg(faults[place - 1] == UINT8_MAX, "place %u twice", place);
+        faults[place - 1] = frame.kind == FRAME_ANSWER ? 0 : said.fault.code;
+        if (frame.kind == FRAME_ANSWER)
+            answers[place - 1] = said.answer;
+    }
+}
+
+START_TEST(each_of_many_recipients_is_answered_as_if_it_were_alone)
+{
+    static struct frame_answer answers[6];
+    uint8_t faults[6];
+    struct frame_answer alone;
+
+    put_verdict("good.example", CLASS_VERIFIED, 5000);
+    put_verdict("clear.example", CLASS_NONE, 5000);
+    put_account("anna@here.example", ACCOUNT_ON);
+    add_recipient("bert@good.example", NULL);
+    add_recipient("bert@clear.example", NULL);
+    add_recipient("not a domain", NULL);
+    add_recipient("carl@verified-not-known-here.example", NULL); /* the engine is asked */
+    add_recipient("bert@clear.example", "good.example");         /* goes another way */
+    add_recipient("bert@good.example", NULL);                    /* once more */
+    memset(faults, UINT8_MAX, sizeof faults);
+    ask_many("anna@here.example");
+    hear_many(answers, faults, 6);
+    ck_assert_int_eq(answers[0].action, ACTION_SEND);
+    ck_assert_int_eq(answers[1].action, ACTION_STOP);
+    ck_assert_int_eq(faults[2], FRAME_ERROR_NAME);
+    ck_assert_int_eq(answers[3].class, CLASS_VERIFIED);
+    ck_assert(!answers[3].from_table);
+    ck_assert_int_eq(answers[4].action, ACTION_SEND);
+    ck_assert_int_eq(answers[5].action, ACTION_SEND);
+    for (unsigned i = 0; i < 2; i++) {
+        alone = decide("anna@here.example", i == 0 ? "bert@good.example" : "bert@clear.example");
+        alone.place = (uint16_t)(i + 1);
+        alone.now_ms = answers[i].now_ms;
+        alone.age_ms = answers[i].age_ms;
+        if (i == 0)
+            ck_assert_mem_eq(&alone, &answers[i], sizeof alone);
+        ck_assert_int_eq(alone.action, answers[i].action);
+    }
+}
+END_TEST
+
+START_TEST(five_hundred_recipients_come_in_one_frame)
+{
+    static struct frame_answer answers[RECIPIENTS_MAX];
+    static uint8_t faults[RECIPIENTS_MAX];
+    char address[64];
+
+    for (unsigned i = 0; i < RECIPIENTS_MAX; i++) {
+        snprintf(address, sizeof address, "d%u.example", i);
+        if (i % 2 == 0)
+            put_verdict(address, i % 4 == 0 ? CLASS_VERIFIED : CLASS_NONE, 5000);
+        snprintf(address, sizeof address,
+                 i % 2 == 0 ? "somebody@d%u.example" : "slow-5.d%u.example", i);
+        add_recipient(address, NULL);
+    }
+    ck_assert_uint_eq(recipients_count(recipients, recipients_size, 511), RECIPIENTS_MAX);
+    memset(faults, UINT8_MAX, sizeof faults);
+    ask_many("anna@here.example");
+    hear_many(answers, faults, RECIPIENTS_MAX);
+    for (unsigned i = 0; i < RECIPIENTS_MAX; i++) {
+        ck_assert_int_eq(faults[i], 0);
+        ck_assert_int_eq(answers[i].class, i % 2 != 0   ? CLASS_UNKNOWN
+                                           : i % 4 == 0 ? CLASS_VERIFIED
+                                                        : CLASS_NONE);
+        ck_assert_int_eq(answers[i].from_table, i % 2 == 0);
+    }
+    ck_assert_uint_eq(kept(), 0);
+}
+END_TEST
+
+START_TEST(recipients_that_cannot_be_read_are_one_fault)
+{
+    struct frame_fault fault;
+    struct frame frame;
+
+    add_recipient("bert@good.example", NULL);
+    recipients_size--; /* the last byte of its next hop's size is missing */
+    ask_many("anna@here.example");
+    hear(&frame, &fault);
+    ck_assert_uint_eq(frame.kind, FRAME_ERROR);
+    ck_assert_uint_eq(fault.code, FRAME_ERROR_MALFORMED);
+    ck_assert_uint_eq(fault.place, 0);
+    put_verdict("good.example", CLASS_VERIFIED, 5000);
+    ck_assert_int_eq(decide("anna@here.example", "bert@good.example").action, ACTION_SEND);
+}
+END_TEST
+
+START_TEST(one_with_many_recipients_waits_for_room_and_takes_turns)
+{
+    static struct frame_answer answers[300];
+    static uint8_t faults[300];
+    char address[64];
+
+    atomic_store(&standin.engine->hold, true);
+    for (unsigned i = 0; i < 300; i++) {
+        snprintf(address, sizeof address, "hold.d%u.example", i);
+        add_recipient(address, NULL);
+    }
+    ask_many("anna@here.example");
+    for (int i = 0; i < WAIT_MS && atomic_load(&standin.engine->kept) < 255; i++)
+        usleep(1000);
+    usleep(50000); /* no more: 256 may be outstanding, and the frame itself is one */
+    ck_assert_uint_eq(atomic_load(&standin.engine->kept), 255);
+    atomic_store(&standin.engine->hold, false);
+    memset(faults, UINT8_MAX, sizeof faults);
+    hear_many(answers, faults, 300);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("answers from the tables");
@@ -320,6 +469,14 @@ int main(void)
     tcase_add_test(tcase, who_switches_the_guarantee_on_has_it_with_the_next_message);
     tcase_add_test(tcase, what_is_kept_grows_no_older_than_was_asked_for_FRESH_02);
     tcase_add_test(tcase, nothing_is_kept_into_another_second);
+    suite_add_tcase(suite, tcase);
+    tcase = tcase_create("many recipients");
+    tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, each_of_many_recipients_is_answered_as_if_it_were_alone);
+    tcase_add_test(tcase, five_hundred_recipients_come_in_one_frame);
+    tcase_add_test(tcase, recipients_that_cannot_be_read_are_one_fault);
+    tcase_add_test(tcase, one_with_many_recipients_waits_for_room_and_takes_turns);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -21,7 +21,7 @@
 #include <sys/un.h>
 
 #define INPUT_BYTES        (2 * FRAME_ANSWER_MAX)
-#define OUTPUT_BYTES       (16 * FRAME_REQUEST_MAX)
+#define OUTPUT_BYTES       40960 /* some requests; each fits, of all kinds that are sent here */
 #define READY_BYTES        32768 /* answers of the table that wait to be received */
 #define FLUSH_BYTES        4096  /* queued requests are sent at once from here on */
 #define CONNECT_MS         5000

@@ -13,6 +13,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/limits.h"
 #include "engine/publish.h"
+#include "ipc/wire/recipients.h"
 #include "shm/freshness.h"
 
 #include <stdio.h>
@@ -132,6 +133,7 @@ bool write_decision(struct front *front, struct native_client *client, struct qu
     answer_make(&answer, &question->decision, &known, now_ms);
     reply_make(&reply, &question->decision, &known, &answer, now_ms);
     reply.from_table = question->from_table;
+    reply.place = question->place;
     if (!question->told)
         answer_tell(front, &question->decision, &answer, &known);
     question->told = true;
@@ -176,6 +178,7 @@ struct asking {
     const struct frame *frame;
     uint64_t arrived_ms;
     struct frame_decide asked;
+    uint16_t place; /* among many recipients; 0: it is the only one */
     struct decision decision;
     struct known known;
     struct answer answer; /* as of what is known */
@@ -191,6 +194,7 @@ static enum native_taken answer_now(struct front *front, const struct asking *as
     if (asking->decision.want_keys && asking->decision.has_digest)
         reply.openpgp = reply.smime = MAIL_KEY_UNKNOWN;
     reply.from_table = true;
+    reply.place = asking->place;
     answer_tell(front, &asking->decision, &asking->answer, &asking->known);
     kept_put_answer(front, &asking->kept, &reply);
     return NATIVE_ANSWERED;
@@ -203,7 +207,8 @@ static uint64_t given_again_until(const struct asking *asking)
     const struct decision *decision = &asking->decision;
     struct next_hop own;
 
-    if (asking->answer.would != ACTION_SEND || asking->answer.alarm || decision->want_keys ||
+    if (asking->place != 0 || asking->answer.would != ACTION_SEND || asking->answer.alarm ||
+        decision->want_keys ||
         (asking->asked.next_hop[0] != '\0' && decide_goes_elsewhere(decision, &own)))
         return 0;
     return verdict_keeps_until(&asking->known.verdict, decision->not_before_ms, asking->arrived_ms);
@@ -220,6 +225,7 @@ static enum native_taken answer_with_keys(struct front *front, struct asking *as
     if (!question)
         return answer_now(front, asking);
     question->decision = asking->decision;
+    question->place = asking->place;
     question->request.deadline_ms = deadline_of(asking->asked.deadline_ms, asking->arrived_ms);
     question->home = true;
     question->from_table = true;
@@ -239,6 +245,7 @@ static enum native_taken answer_later(struct front *front, struct asking *asking
     if (!question) /* no room: what is known must do */
         return answer_now(front, asking);
     question->decision = *decision;
+    question->place = asking->place;
     question_send(front, question, &decision->next_hop, decision->not_before_ms,
                   deadline_of(asking->asked.deadline_ms, asking->arrived_ms));
     if (decision->want_keys)
@@ -246,42 +253,110 @@ static enum native_taken answer_later(struct front *front, struct asking *asking
     return NATIVE_WAITS;
 }
 
+static enum native_taken refuse(struct front *front, const struct asking *asking,
+                                enum frame_error error, const char *why)
+{
+    struct frame_fault fault = {
+        .code = (uint8_t)error, .kind = asking->frame->kind, .place = asking->place};
+
+    snprintf(fault.sentence, sizeof fault.sentence, "%s", why);
+    put(front, asking->client, FRAME_ERROR, asking->frame->id, &fault);
+    return NATIVE_ANSWERED;
+}
+
+/* One message to one recipient, whoever asked for how many. */
+static enum native_taken decide(struct front *front, struct asking *asking)
+{
+    const uint64_t arrived_ms = asking->arrived_ms;
+    const char *why = "";
+    enum frame_error error;
+
+    counter_add(&front->counts.decisions, 1);
+    kept_begin(&asking->kept, front, asking->client, asking->frame);
+    error = known_begin(&asking->decision, &asking->asked, front->users, front->table, arrived_ms,
+                        arrived_ms, front->now_s, &why);
+    if (error)
+        return refuse(front, asking, error, why);
+    kept_look(&asking->kept, front, &asking->decision.next_hop);
+    known_recipient(&asking->decision, front->table, arrived_ms);
+    known_now(front, &asking->decision, arrived_ms, &asking->known);
+    answer_make(&asking->answer, &asking->decision, &asking->known, arrived_ms);
+    if (asking->decision.explain || !asking->known.there || asking->known.stale)
+        return answer_later(front, asking);
+    if (wants_keys(&asking->decision, &asking->answer))
+        return answer_with_keys(front, asking);
+    asking->kept.until_ms = given_again_until(asking);
+    return answer_now(front, asking);
+}
+
 enum native_taken take_decide(struct front *front, struct native_client *client,
                               const struct frame *frame, uint64_t arrived_ms)
 {
     struct asking asking = {.client = client, .frame = frame, .arrived_ms = arrived_ms};
     char sentence[FRAME_SENTENCE_MAX];
-    const char *why = "";
-    enum frame_error error;
 
     if (!frame_decode(&asking.asked, frame, sentence)) {
         put_fault(front, client, frame, FRAME_ERROR_MALFORMED, sentence);
         return NATIVE_ANSWERED;
     }
-    counter_add(&front->counts.decisions, 1);
     if (asking.asked.inbound && asking.asked.explain) {
         put_fault(
             front, client, frame, FRAME_ERROR_MALFORMED,
             "only mail that leaves has a derivation; of mail that comes in the text says why");
         return NATIVE_ANSWERED;
     }
-    if (asking.asked.inbound)
-        return take_inbound(front, client, frame, &asking.asked, arrived_ms);
-    kept_begin(&asking.kept, front, client, frame);
-    error = known_begin(&asking.decision, &asking.asked, front->users, front->table, arrived_ms,
-                        arrived_ms, front->now_s, &why);
-    if (error) {
-        put_fault(front, client, frame, error, why);
+    if (!asking.asked.inbound)
+        return decide(front, &asking);
+    counter_add(&front->counts.decisions, 1);
+    return take_inbound(front, client, frame, &asking.asked, arrived_ms);
+}
+
+/* --- many recipients --- */
+
+static void decide_recipient(struct front *front, struct native_client *client,
+                             const struct frame *frame, const struct frame_decide_many *many,
+                             const struct recipient *recipient, uint16_t place, uint64_t arrived_ms)
+{
+    struct frame one = *frame;
+    struct asking asking = {.client = client,
+                            .frame = &one,
+                            .arrived_ms = arrived_ms,
+                            .asked = many->message,
+                            .place = place};
+
+    one.kind = FRAME_DECIDE; /* as if it had come alone */
+    memcpy(asking.asked.recipient, recipient->address, recipient->address_size);
+    memcpy(asking.asked.next_hop, recipient->next_hop, recipient->next_hop_size);
+    native_expects(client, 1);
+    if (decide(front, &asking) == NATIVE_ANSWERED)
+        native_expects(client, -1);
+}
+
+/* Some recipients a turn, as of other clients frames; each as if it had been asked for alone. */
+enum native_taken take_decide_many(struct front *front, struct native_client *client,
+                                   const struct frame *frame, uint64_t arrived_ms)
+{
+    uint32_t *progress = native_client_progress(client);
+    char why[FRAME_SENTENCE_MAX] = "the recipients cannot be read, or are too many";
+    struct frame_decide_many many;
+    struct recipient recipient;
+    unsigned count = 0;
+    size_t at = 0;
+
+    if (frame_decode(&many, frame, why))
+        count = recipients_count(many.recipients, many.recipients_size, FRAME_ADDRESS_MAX - 1);
+    if (count == 0) {
+        put_fault(front, client, frame, FRAME_ERROR_MALFORMED, why);
         return NATIVE_ANSWERED;
     }
-    kept_look(&asking.kept, front, &asking.decision.next_hop);
-    known_recipient(&asking.decision, front->table, arrived_ms);
-    known_now(front, &asking.decision, arrived_ms, &asking.known);
-    answer_make(&asking.answer, &asking.decision, &asking.known, arrived_ms);
-    if (asking.decision.explain || !asking.known.there || asking.known.stale)
-        return answer_later(front, &asking);
-    if (wants_keys(&asking.decision, &asking.answer))
-        return answer_with_keys(front, &asking);
-    asking.kept.until_ms = given_again_until(&asking);
-    return answer_now(front, &asking);
+    for (uint32_t i = 0; i < *progress; i++)
+        (void)recipients_take(&recipient, many.recipients, many.recipients_size, &at);
+    for (unsigned taken = 0; taken < LIMIT_CLIENT_BATCH && *progress < count; taken++) {
+        if (!native_has_room(front->native, client))
+            return NATIVE_GOES_ON;
+        (void)recipients_take(&recipient, many.recipients, many.recipients_size, &at);
+        ++*progress;
+        decide_recipient(front, client, frame, &many, &recipient, (uint16_t)*progress, arrived_ms);
+    }
+    return *progress < count ? NATIVE_GOES_ON : NATIVE_ANSWERED;
 }

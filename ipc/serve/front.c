@@ -259,6 +259,8 @@ static enum native_taken front_request(void *context, struct native_client *clie
         return take_config(front, client, frame, arrived_ms);
     case FRAME_DECIDE:
         return take_decide(front, client, frame, arrived_ms);
+    case FRAME_DECIDE_MANY:
+        return take_decide_many(front, client, frame, arrived_ms);
     case FRAME_ORDER:
         return take_order(front, client, frame, arrived_ms);
     case FRAME_OBSERVE:

@@ -47,6 +47,7 @@ struct question {
     uint32_t size, sent;
     uint8_t document;         /* which buffer; LIMIT_FRONT_DOCUMENTS: none */
     bool told;                /* FRAME_DECIDE: the report and the alarm know of it */
+    uint16_t place;           /* FRAME_DECIDE: among many recipients; 0: it is the only one */
     struct decision decision; /* FRAME_DECIDE */
     struct front_keys *keys;  /* FRAME_DECIDE: look-ups that it waits for; a slot of the front's */
     uint64_t known_ms; /* FRAME_DECIDE: as of when what is known counts; 0: the time of the answer.
@@ -164,6 +165,8 @@ uint64_t deadline_of(uint32_t deadline_ms, uint64_t arrived_ms);
 /* --- decisions.c --- */
 enum native_taken take_decide(struct front *front, struct native_client *client,
                               const struct frame *frame, uint64_t arrived_ms);
+enum native_taken take_decide_many(struct front *front, struct native_client *client,
+                                   const struct frame *frame, uint64_t arrived_ms);
 bool write_decision(struct front *front, struct native_client *client, struct question *question);
 size_t document_of_decision(struct front *front, struct question *question, char *out, size_t size);
 void report_home(struct front *front, struct report_note *note);

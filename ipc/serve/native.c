@@ -62,6 +62,7 @@ struct native_client {
     bool ready;              /* on the list of those with frames to take */
     bool starved;            /* what is there is no whole frame: more bytes are needed */
     uint32_t outstanding;    /* requests that wait for their answer */
+    uint32_t progress;       /* in the frame that is taken in parts; the owner's */
     bool arriving;           /* bytes came since its last turn, which stamps them */
     uint64_t arrived_ms;     /* the last bytes; what `live` questions are about */
     uint64_t heard_ms;       /* the same, for idleness */
@@ -166,6 +167,21 @@ static bool may_take_frames(const struct native *native, const struct native_cli
     return !client->closing && !client->finishing &&
            client->outstanding < native->settings.requests &&
            native_room(client) >= NATIVE_ANSWER_ROOM;
+}
+
+uint32_t *native_client_progress(struct native_client *client)
+{
+    return &client->progress;
+}
+
+void native_expects(struct native_client *client, int32_t answers)
+{
+    client->outstanding += (uint32_t)answers;
+}
+
+bool native_has_room(const struct native *native, const struct native_client *client)
+{
+    return may_take_frames(native, client);
 }
 
 static void make_ready(struct native *native, struct native_client *client)
@@ -466,16 +482,23 @@ static void batch_read(struct batch *batch, const struct native_client *client)
     }
 }
 
-static void frame_hand_over(struct native *native, struct native_client *client,
+/* False: it is not done. */
+static bool frame_hand_over(struct native *native, struct native_client *client,
                             const struct frame *frame)
 {
-    counter_add(&native->counts.frames_in, 1);
+    enum native_taken taken;
+
     client->outstanding++; /* before: the answer may be there at once */
-    if (native->owner.request(native->owner.context, client, frame, client->arrived_ms) ==
-        NATIVE_ANSWERED)
+    taken = native->owner.request(native->owner.context, client, frame, client->arrived_ms);
+    if (taken != NATIVE_WAITS)
         client->outstanding--;
+    if (taken == NATIVE_GOES_ON)
+        return false;
+    counter_add(&native->counts.frames_in, 1);
+    client->progress = 0;
     client->in_start += (uint32_t)(FRAME_HEADER_BYTES + frame->size);
     client->frame_ms = client->arrived_ms; /* the next one's bytes came no later */
+    return true;
 }
 
 /* Takes at most LIMIT_CLIENT_BATCH frames. True: there may be more to take. */
@@ -489,7 +512,8 @@ static bool client_take(struct native *native, struct native_client *client)
     if (batch.count > 1 && native->owner.ahead)
         native->owner.ahead(native->owner.context, batch.frames, batch.count);
     for (unsigned i = 0; i < batch.count; i++) {
-        frame_hand_over(native, client, &batch.frames[i]);
+        if (!frame_hand_over(native, client, &batch.frames[i]))
+            return may_take_frames(native, client);
         if (!may_take_frames(native, client))
             return false;
     }

@@ -36,6 +36,8 @@ struct native_answer {
 enum native_taken {
     NATIVE_ANSWERED, /* by native_put, or not at all: nothing more will come */
     NATIVE_WAITS,    /* one native_answer follows (or was already given), unless the client goes */
+    NATIVE_GOES_ON,  /* not done: the same frame comes again, when there is room and others had
+                        their turn */
 };
 
 /* The owner's side. `context` is passed to each. */
@@ -95,6 +97,14 @@ bool native_turn(struct native *native);
 struct ring_token native_client_token(struct native *native, const struct native_client *client);
 struct native_client *native_client_find(struct native *native, struct ring_token token);
 const struct peer *native_client_peer(const struct native_client *client);
+
+/* For frames that are answered in parts. How far it has come, the owner's; 0 with each new frame.
+ */
+uint32_t *native_client_progress(struct native_client *client);
+/* So many more, or less, native_answers will follow. */
+void native_expects(struct native_client *client, int32_t answers);
+/* There is room for one more answer, and for one more to wait. */
+bool native_has_room(const struct native *native, const struct native_client *client);
 
 /* Requests are counted by user as well, because they may outlive their connection. */
 struct native_user *native_client_user(const struct native_client *client);

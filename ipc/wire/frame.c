@@ -9,6 +9,8 @@
  */
 #include "ipc/wire/frame.h"
 
+#include "ipc/wire/recipients.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,7 +29,7 @@ struct field {
     uint8_t type; /* enum field_type */
     bool required;
     uint16_t offset, bytes; /* in the struct */
-    uint64_t most;          /* greatest number allowed */
+    uint64_t most;          /* greatest number allowed; bytes of a part */
     const char *name;
 };
 
@@ -50,9 +52,9 @@ struct layout {
     {                                                                                       \
         tag, FIELD_TEXT, required, (uint16_t)offsetof(struct s, m), BYTES_OF(s, m), ANY, #m \
     }
-#define PART(tag, s, m)                                                                  \
-    {                                                                                    \
-        tag, FIELD_PART, false, (uint16_t)offsetof(struct s, m), BYTES_OF(s, m), ANY, #m \
+#define PART(tag, s, m, required, most)                                                      \
+    {                                                                                        \
+        tag, FIELD_PART, required, (uint16_t)offsetof(struct s, m), BYTES_OF(s, m), most, #m \
     }
 
 static const struct field hello_fields[] = {
@@ -121,6 +123,21 @@ static const struct field decide_fields[] = {
     NUMBER(16, frame_decide, want_keys, 1),
     NUMBER(17, frame_decide, enforced, 1),
 };
+/* Tags are those of decide, and one for all recipients. */
+static const struct field decide_many_fields[] = {
+    TEXT(1, frame_decide_many, message.sender, false),
+    TEXT(2, frame_decide_many, message.sasl, false),
+    TEXT(5, frame_decide_many, message.profile, false),
+    NUMBER(6, frame_decide_many, message.facts, ANY),
+    NUMBER(7, frame_decide_many, message.accepted_s, ANY),
+    NUMBER(8, frame_decide_many, message.own_freshness, 1),
+    NUMBER(9, frame_decide_many, message.freshness, FRESHNESS_LIVE),
+    NUMBER(10, frame_decide_many, message.max_age_ms, ANY),
+    NUMBER(11, frame_decide_many, message.deadline_ms, ANY),
+    NUMBER(16, frame_decide_many, message.want_keys, 1),
+    NUMBER(17, frame_decide_many, message.enforced, 1),
+    PART(18, frame_decide_many, recipients, true, RECIPIENTS_BYTES_MAX),
+};
 static const struct field answer_fields[] = {
     NUMBER(1, frame_answer, action, ANY),        NUMBER(2, frame_answer, would, ANY),
     NUMBER(3, frame_answer, observed, 1),        NUMBER(4, frame_answer, demand, ANY),
@@ -136,6 +153,7 @@ static const struct field answer_fields[] = {
     NUMBER(23, frame_answer, limited, 1),        NUMBER(24, frame_answer, from_table, 1),
     NUMBER(25, frame_answer, refuse_at_rcpt, 1), NUMBER(26, frame_answer, openpgp, ANY),
     NUMBER(27, frame_answer, smime, ANY),        NUMBER(28, frame_answer, insecure, 1),
+    NUMBER(29, frame_answer, place, ANY),
 };
 static const struct field order_fields[] = {
     NUMBER(1, frame_order_request, order, ANY),
@@ -163,16 +181,15 @@ static const struct field observe_fields[] = {
 static const struct field document_fields[] = {
     NUMBER(1, frame_document, form, ANY),
     NUMBER(2, frame_document, size, FRAME_DOCUMENT_MAX),
-    PART(3, frame_document, part),
+    PART(3, frame_document, part, false, FRAME_DOCUMENT_PART),
 };
 static const struct field done_fields[] = {
     TEXT(1, frame_done, sentence, false),
 };
 static const struct field fault_fields[] = {
-    NUMBER(1, frame_fault, code, ANY),
-    NUMBER(2, frame_fault, kind, ANY),
-    NUMBER(3, frame_fault, retry_ms, ANY),
-    TEXT(4, frame_fault, sentence, false),
+    NUMBER(1, frame_fault, code, ANY),     NUMBER(2, frame_fault, kind, ANY),
+    NUMBER(3, frame_fault, retry_ms, ANY), TEXT(4, frame_fault, sentence, false),
+    NUMBER(5, frame_fault, place, ANY),
 };
 
 #define LAYOUT(kind, s, f, name)                                \
@@ -187,6 +204,7 @@ static const struct layout layouts[] = {
     {FRAME_RELOAD, 0, sizeof(struct frame_empty), NULL, "reload"},
     LAYOUT(FRAME_CONFIG, frame_config, config_fields, "config"),
     LAYOUT(FRAME_DECIDE, frame_decide, decide_fields, "decide"),
+    LAYOUT(FRAME_DECIDE_MANY, frame_decide_many, decide_many_fields, "decide-many"),
     LAYOUT(FRAME_ORDER, frame_order_request, order_fields, "order"),
     LAYOUT(FRAME_OBSERVE, frame_observe, observe_fields, "observe"),
     LAYOUT(FRAME_WELCOME, frame_welcome, welcome_fields, "welcome"),
@@ -203,6 +221,14 @@ static_assert(sizeof(enum tls_class) <= 8, "enums are numbers of at most 8 bytes
 static_assert(offsetof(struct frame_document, part_size) ==
                   offsetof(struct frame_document, part) + sizeof(void *),
               "a part's size stands right behind its pointer");
+static_assert(offsetof(struct frame_decide_many, recipients_size) ==
+                  offsetof(struct frame_decide_many, recipients) + sizeof(void *),
+              "also that of the recipients");
+static_assert(sizeof(struct frame_decide_many) + RECIPIENTS_BYTES_MAX +
+                      sizeof decide_many_fields / sizeof decide_many_fields[0] *
+                          FIELD_HEADER_BYTES <=
+                  FRAME_REQUEST_MAX,
+              "and many recipients fit into a frame");
 static_assert(FRAME_DOCUMENT_PART + 64 <= FRAME_ANSWER_MAX, "a part fits into a frame");
 static_assert(FRAME_NEXT_HOP_MAX + 64 <= FRAME_REQUEST_MAX, "a question fits into a frame");
 static_assert(sizeof(struct frame_order_request) +
@@ -316,6 +342,8 @@ static void write_part(struct writer *w, const struct field *field, const uint8_
 
     memcpy(&part, member, sizeof part);
     memcpy(&size, member + sizeof part, sizeof size);
+    if (size > field->most || (field->required && size == 0))
+        w->failed = true;
     if (size)
         write_field(w, field->tag, part, size);
 }
@@ -396,6 +424,8 @@ static bool read_field(const struct field *field, uint8_t *message, const uint8_
         return read_text(field, member, bytes, size, why);
     if (field->type != FIELD_PART)
         return read_number(field, member, bytes, size, why);
+    if (size > field->most)
+        return fault(why, "is too long", field->name, field->tag);
     memcpy(member, &bytes, sizeof bytes);
     memcpy(member + sizeof bytes, &part_size, sizeof part_size);
     return true;
@@ -413,10 +443,20 @@ static unsigned row_find(const struct layout *layout, uint16_t tag, unsigned hin
     return layout->count;
 }
 
+static bool is_absent(const struct field *field, const uint8_t *message)
+{
+    uint16_t part_size;
+
+    if (field->type != FIELD_PART)
+        return message[field->offset] == 0;
+    memcpy(&part_size, message + field->offset + sizeof(void *), sizeof part_size);
+    return part_size == 0;
+}
+
 static bool required_are_there(const struct layout *layout, const uint8_t *message, char *why)
 {
     for (unsigned i = 0; i < layout->count; i++)
-        if (layout->fields[i].required && message[layout->fields[i].offset] == 0)
+        if (layout->fields[i].required && is_absent(&layout->fields[i], message))
             return fault(why, "is missing", layout->fields[i].name, layout->fields[i].tag);
     return true;
 }
@@ -498,7 +538,7 @@ size_t frame_bytes_max(uint8_t kind)
     for (unsigned i = 0; i < layout->count; i++) {
         const struct field *field = &layout->fields[i];
         size_t most = field->type == FIELD_TEXT   ? field->bytes - 1u
-                      : field->type == FIELD_PART ? FRAME_DOCUMENT_PART
+                      : field->type == FIELD_PART ? field->most
                                                   : 8;
 
         bytes += FIELD_HEADER_BYTES + most;

@@ -12,10 +12,11 @@
  *
  * Requests may be sent without waiting for answers, and answers come in any order. A request gets
  * exactly one answer (a document may be spread over several frames: all but its last carry
- * FRAME_GOES_ON). Unknown tags below FRAME_TAG_CRITICAL are skipped, so both sides can append
- * fields; an unknown one above is a fault. Numbers take 1, 2, 4 or 8 bytes; a number that is 0 and
- * a text that is empty may be left out. What each message holds is a table of rows in frame.c, read
- * by one encoder and one decoder; mxward-socket(7) is the specification for people.
+ * FRAME_GOES_ON), and one about many recipients one for each, with its place. Unknown tags below
+ * FRAME_TAG_CRITICAL are skipped, so both sides can append fields; an unknown one above is a fault.
+ * Numbers take 1, 2, 4 or 8 bytes; a number that is 0 and a text that is empty may be left out.
+ * What each message holds is a table of rows in frame.c, read by one encoder and one decoder;
+ * mxward-socket(7) is the specification for people.
  *
  * Encoding and decoding are total: any bytes end in a message or in a fault with a sentence, and
  * nothing outside the given bounds is read or written. Only a size outside its limits loses the
@@ -33,7 +34,7 @@
 
 #define FRAME_VERSION       1
 #define FRAME_HEADER_BYTES  16
-#define FRAME_REQUEST_MAX   2560       /* bytes of a whole frame, client to daemon */
+#define FRAME_REQUEST_MAX   28672      /* bytes of a whole frame, client to daemon */
 #define FRAME_ANSWER_MAX    16384      /* bytes of a whole frame, daemon to client */
 #define FRAME_DOCUMENT_MAX  (1u << 20) /* bytes of a document, all its frames together */
 #define FRAME_DOCUMENT_PART 12288      /* bytes of a document in one frame */
@@ -49,7 +50,7 @@
 #define FRAME_TAG_CRITICAL  0x8000 /* an unknown tag from here on is a fault */
 
 enum frame_kind {
-    /* Requests. 10 … 63 are kept. */
+    /* Requests. 11 … 63 are kept. */
     FRAME_HELLO = 1,
     FRAME_CHECK = 2,
     FRAME_EXPLAIN = 3,
@@ -59,6 +60,8 @@ enum frame_kind {
     FRAME_DECIDE = 7,  /* may this mail leave (or come in), and how? */
     FRAME_ORDER = 8,   /* accounts, memory, rules, report: enum frame_order */
     FRAME_OBSERVE = 9, /* the MTA delivered mail; answered by FRAME_DONE */
+    FRAME_DECIDE_MANY =
+        10, /* the same as FRAME_DECIDE for each of many recipients of one message */
     /* Answers. */
     FRAME_WELCOME = 0x81,
     FRAME_VERDICT = 0x82,
@@ -176,6 +179,13 @@ struct frame_decide {
     uint8_t want_keys; /* 1: look whether the recipient publishes a key, whatever the answer is */
     uint8_t enforced;  /* 1: as if nothing were only observed; the MTA enforces what is answered */
 };
+/* One message to many recipients. Of `message` all counts but recipient, next_hop, explain and what
+ * is for mail that comes in. */
+struct frame_decide_many {
+    struct frame_decide message;
+    const void *recipients;   /* ipc/wire/recipients.h; encode: borrowed; decode: in the frame */
+    uint16_t recipients_size; /* bytes */
+};
 struct frame_answer {
     uint8_t action, would, observed;   /* enum action, twice; 1: nothing of it is enforced */
     uint8_t demand, source, exemption; /* enum level, demand_source, exemption */
@@ -194,6 +204,7 @@ struct frame_answer {
     bool limited, from_table, refuse_at_rcpt;
     uint8_t openpgp, smime; /* enum mail_key of shm/answer.h (DANE-44) */
     bool insecure;          /* `would`: not sent because a demand is seen not to be met */
+    uint16_t place;         /* of the recipient, from 1; 0: there is only one */
 };
 
 /* What an order is about. Rights: user_* need the user switch, all others administration. */
@@ -268,6 +279,7 @@ struct frame_fault {
     uint8_t code;      /* enum frame_error */
     uint8_t kind;      /* of the request it is about; 0: none in particular */
     uint32_t retry_ms; /* FRAME_ERROR_BUSY: not before that */
+    uint16_t place;    /* of the recipient it is about, from 1; 0: about the whole request */
     char sentence[FRAME_SENTENCE_MAX];
 };
 
