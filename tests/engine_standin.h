@@ -37,6 +37,7 @@ struct engine {
     struct dns_question_list keys;
     atomic_uint asked, kept; /* ever; now */
     atomic_uint scans;       /* asked with PRIORITY_SCAN */
+    atomic_uint refreshes;   /* asked with PRIORITY_REFRESH */
     atomic_uint delivered;   /* reports of deliveries */
     atomic_bool wants_looks; /* each of these: it is to be looked at */
     struct delivery_report *held_deliveries[LIMIT_FRONT_DELIVERIES];

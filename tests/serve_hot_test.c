@@ -7,6 +7,7 @@
  */
 #include "tests/serve_standin.h"
 
+#include "ipc/serve/front_internal.h"
 #include "ipc/wire/recipients.h"
 #include "shm/account.h"
 #include "shm/answer.h"
@@ -306,6 +307,40 @@ START_TEST(nothing_is_kept_into_another_second)
 }
 END_TEST
 
+/* --- who is shed first --- */
+
+START_TEST(scans_are_shed_before_refreshes_before_what_is_asked_before_live)
+{
+    static const struct {
+        enum priority priority;
+        uint32_t of_16, of_1024;
+    } rows[] = {
+        {PRIORITY_SCAN, 12, 768},
+        {PRIORITY_REFRESH, 14, 896},
+        {PRIORITY_ASKED, 15, 960},
+        {PRIORITY_LIVE, 16, 1008},
+    };
+
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        ck_assert_uint_eq(questions_for(rows[i].priority, 16), rows[i].of_16);
+        ck_assert_uint_eq(questions_for(rows[i].priority, 1024), rows[i].of_1024);
+    }
+}
+END_TEST
+
+START_TEST(who_would_be_answered_by_what_is_known_only_has_it_renewed)
+{
+    put_verdict("clear.example", CLASS_NONE, 400000); /* a failure is looked at again (FRESH-02) */
+    put_account("anna@here.example", ACCOUNT_ON);
+    decide("carl@here.example", "bert@clear.example");
+    ck_assert_uint_eq(atomic_load(&standin.engine->refreshes), 1);
+    decide("anna@here.example", "bert@clear.example"); /* demands evidence of the last minute */
+    decide("carl@here.example", "bert@verified-new.example"); /* nothing is known */
+    ck_assert_uint_eq(atomic_load(&standin.engine->asked), 3);
+    ck_assert_uint_eq(atomic_load(&standin.engine->refreshes), 1);
+}
+END_TEST
+
 /* --- many recipients --- */
 
 static char recipients[RECIPIENTS_BYTES_MAX];
@@ -469,6 +504,10 @@ int main(void)
     tcase_add_test(tcase, who_switches_the_guarantee_on_has_it_with_the_next_message);
     tcase_add_test(tcase, what_is_kept_grows_no_older_than_was_asked_for_FRESH_02);
     tcase_add_test(tcase, nothing_is_kept_into_another_second);
+    tcase_add_test(tcase, who_would_be_answered_by_what_is_known_only_has_it_renewed);
+    suite_add_tcase(suite, tcase);
+    tcase = tcase_create("order");
+    tcase_add_test(tcase, scans_are_shed_before_refreshes_before_what_is_asked_before_live);
     suite_add_tcase(suite, tcase);
     tcase = tcase_create("many recipients");
     tcase_add_checked_fixture(tcase, set_up, tear_down);

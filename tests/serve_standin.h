@@ -56,6 +56,8 @@ static void standin_take(struct engine *engine, struct domain_request *request)
     atomic_fetch_add(&engine->asked, 1);
     if (request->priority == PRIORITY_SCAN)
         atomic_fetch_add(&engine->scans, 1);
+    if (request->priority == PRIORITY_REFRESH)
+        atomic_fetch_add(&engine->refreshes, 1);
     request->next = engine->first_kept;
     engine->first_kept = request;
     atomic_fetch_add(&engine->kept, 1);

@@ -234,12 +234,22 @@ static enum native_taken answer_with_keys(struct front *front, struct asking *as
     return NATIVE_WAITS;
 }
 
+/* Who demands nothing new and would be answered by what is known only has it renewed. */
+static enum priority priority_of(const struct asking *asking)
+{
+    if (asking->decision.not_before_ms == asking->arrived_ms)
+        return PRIORITY_LIVE;
+    return asking->known.there && !known_memory_is_unknown(&asking->known) &&
+                   asking->decision.not_before_ms == 0 && !asking->decision.explain
+               ? PRIORITY_REFRESH
+               : PRIORITY_ASKED;
+}
+
 static enum native_taken answer_later(struct front *front, struct asking *asking)
 {
     struct decision *decision = &asking->decision;
-    const enum priority priority =
-        decision->not_before_ms == asking->arrived_ms ? PRIORITY_LIVE : PRIORITY_ASKED;
-    struct question *question = question_try(front, asking->client, asking->frame, priority);
+    struct question *question =
+        question_try(front, asking->client, asking->frame, priority_of(asking));
 
     decide_digest(decision, asking->asked.recipient);
     if (!question) /* no room: what is known must do */

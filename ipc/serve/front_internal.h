@@ -142,6 +142,8 @@ void question_settle(struct front *front, struct question *question);
 void question_answer(struct front *front, struct question *question);
 void question_fault(struct front *front, struct question *question, enum frame_error fault,
                     const char *why);
+/* How many of so many places may be taken when one of this priority comes. */
+uint32_t questions_for(enum priority priority, uint32_t slots);
 /* Has it room? Without telling the client. */
 struct question *question_try(struct front *front, struct native_client *client,
                               const struct frame *frame, enum priority priority);

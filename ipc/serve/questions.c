@@ -290,8 +290,23 @@ void front_drop(void *context, struct native_answer *answer)
 
 /* --- taking --- */
 
-/* How full the pool of questions may be for one of this priority. The last are for administrators.
- */
+/* The one place that says who is shed first: scans, then who only wants renewed what is known, then
+ * who waits to know, then live questions; the last places are for administrators. */
+uint32_t questions_for(enum priority priority, uint32_t slots)
+{
+    switch (priority) {
+    case PRIORITY_SCAN:
+        return slots - slots / 4;
+    case PRIORITY_REFRESH:
+        return slots - slots / 8;
+    case PRIORITY_ASKED:
+        return slots - slots / 16;
+    case PRIORITY_LIVE:
+        break;
+    }
+    return slots - slots / LIMIT_ADMIN_QUESTIONS;
+}
+
 static bool has_room(const struct front *front, const struct native_user *user,
                      enum priority priority, bool administers)
 {
@@ -301,11 +316,7 @@ static bool has_room(const struct front *front, const struct native_user *user,
         return used < slots;
     if (native_user_requests(user) >= front->settings.requests_per_user)
         return false;
-    if (priority == PRIORITY_LIVE)
-        return used < slots - slots / LIMIT_ADMIN_QUESTIONS;
-    if (priority == PRIORITY_ASKED)
-        return used < slots - slots / 16;
-    return used < slots - slots / 4;
+    return used < questions_for(priority, slots);
 }
 
 struct question *question_try(struct front *front, struct native_client *client,
