@@ -30,9 +30,9 @@
 #include <time.h>
 
 #define VALID_MS  3600000
-#define SLICE_MS  60 /* how long a slice is to take, about */
-#define EPOCH     7  /* the stand-in's */
-#define PROCESSOR 1  /* the client's */
+#define SLICE_MS  150 /* how long a slice is to take, about */
+#define EPOCH     7   /* the stand-in's */
+#define PROCESSOR 1   /* the client's */
 
 static char directory[] = "/dev/shm/mxward-bench-XXXXXX";
 
