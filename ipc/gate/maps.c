@@ -428,8 +428,7 @@ static void sample_log(struct gate *gate, const struct stream *stream,
     gate->sample = 0;
     if (!log_enabled(LOG_INFO_LEVEL))
         return;
-    log_escape(text, sizeof text, request->name,
-               length < RECENT_KEY_MAX ? length : RECENT_KEY_MAX);
+    log_escape(text, sizeof text, request->name, length < RECENT_KEY_MAX ? length : RECENT_KEY_MAX);
     log_info("socketmap-sample", "one of %d: pid=%d request=\"%s\"", GATE_SAMPLE,
              stream_process(stream), text);
 }
