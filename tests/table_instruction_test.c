@@ -203,7 +203,7 @@ static unsigned find_changes(const struct killed *killed, const char *bytes, siz
     return count;
 }
 
-static bool has_changed(const char *bytes, const size_t *changes, unsigned count, char *last)
+static bool bytes_changed(const char *bytes, const size_t *changes, unsigned count, char *last)
 {
     bool changed = false;
 
@@ -230,10 +230,10 @@ static struct window measure(const struct killed *killed, const struct scratch *
     restore(original);
     bytes = map_file(path, &size);
     const pid_t child = start(killed);
-    has_changed(bytes, changes, count, last);
+    bytes_changed(bytes, changes, count, last);
     while (step(child)) {
         CLAIM(++window.instructions < INSTRUCTIONS_MAX);
-        if (!has_changed(bytes, changes, count, last))
+        if (!bytes_changed(bytes, changes, count, last))
             continue;
         CLAIM(window.changes < sizeof window.changed_at / sizeof *window.changed_at);
         window.changed_at[window.changes++] = window.instructions;
