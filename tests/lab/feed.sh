@@ -120,7 +120,7 @@ deliveries_are_remembered() {
 forged_log_teaches_nothing() {
     forged_host=greets-20s.farm.lab forged_domain=greets-20s.secure.lab
     address=$(dig +short $forged_host A | head -n 1)
-    sed "s/$never_seen_host\[[^]]*\]/$forged_host[$address]/; s/@$never_seen/@$forged_domain/" "$live/log.looks" >"$live/log.forgery"
+    sed "s/${never_seen_host}\[[^]]*\]/${forged_host}[$address]/; s/@$never_seen/@$forged_domain/" "$live/log.looks" >"$live/log.forgery"
     grep -q "TLS connection established to $forged_host\[127" "$live/log.forgery" || { echo "  nothing was forged"; cat "$live/log.forgery"; return 1; }
     connections=$(farm_connections)
     fed forgery 1 || return 1
