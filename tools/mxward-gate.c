@@ -261,7 +261,7 @@ static bool reload(struct running *running, char *why, size_t why_size)
     struct settings *fresh;
     size_t restart;
 
-    if (load(&fresh, running->file, why, why_size) != EX_OK)
+    if (load(&fresh, running->file, why, why_size) != EX_OK || fresh == NULL)
         return false;
     options_make(running, fresh);
     if (gate_reload(running->gate, &fresh->options) != 0) {
@@ -414,7 +414,7 @@ int main(int count, char **texts)
     running.file = parse_arguments(count, texts, &test_only);
     code = load(&running.started, running.file, why, sizeof why);
     running.now = running.started;
-    if (code != EX_OK)
+    if (running.started == NULL)
         fprintf(stderr, "mxward-gate: %s\n", why);
     else if (test_only)
         printf("mxward-gate: %s is good\n",
