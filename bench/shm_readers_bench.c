@@ -36,6 +36,8 @@
 #define LATE     (STEPS - STEPS / 1000) /* p99.9 */
 #define EVERY_NS 20000u                 /* 50,000 updates a second */
 #define CHUNK    1000u                  /* steps between two looks at what to do */
+/* What the writer missed while it did not run it catches up with, unless it is more than that. */
+#define MOST_LATE_NS 1000000000u
 
 static uint64_t now_ns(void)
 {
@@ -116,7 +118,7 @@ static void *writer_run(void *unused)
         const uint64_t now = now_ns();
         if (now < due)
             continue;
-        due = due + 1000000 < now ? now : due + EVERY_NS; /* no crowd after a pause */
+        due = due + MOST_LATE_NS < now ? now : due + EVERY_NS;
         if (atomic_load(&writing) == 0)
             continue;
         number = (number + 7919) % DOMAINS;
