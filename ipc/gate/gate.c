@@ -112,6 +112,7 @@ static void options_take(struct gate *gate)
     if (fresh == NULL) /* taken back */
         return;
     gate->options = fresh;
+    local_trust(gate->local, fresh->trusted);
     recent_set_steady(gate->recent, fresh->steady_ms);
     streams_set_idle(gate->streams, fresh->idle_ms);
     gate->moved++; /* what is kept was said under the old ones */
