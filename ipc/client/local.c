@@ -145,9 +145,8 @@ static enum frame_error look_outbound(const struct local *local, struct local_ou
     const struct table_reader *verdicts = local->verdicts;
     const uint32_t epoch = verdicts != NULL ? table_reader_epoch(verdicts) : 0;
     struct local_answer *answer = &out->answer;
-    enum frame_error error =
-        known_begin(&answer->decision, asked, local->users, verdicts, arrived_ms, now_ms, now_s,
-                    &out->why);
+    enum frame_error error = known_begin(&answer->decision, asked, local->users, verdicts,
+                                         arrived_ms, now_ms, now_s, &out->why);
 
     if (error != FRAME_ERROR_NONE)
         return error;
