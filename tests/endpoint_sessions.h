@@ -62,6 +62,21 @@ static void play_served(struct peer *peer)
     inside_tls(peer);
 }
 
+/* What it says behind a resumed handshake is no TLS. */
+static void play_breaks_where_resumed(struct peer *peer)
+{
+    static const char noise[] = "\x17\x03\x03\x00\x20this is not what a key was used for";
+    if (!to_starttls(peer) || !start_tls(peer, served))
+        return;
+    if (!SSL_session_reused(peer->ssl)) {
+        inside_tls(peer);
+        return;
+    }
+    hear(peer, "EHLO");
+    (void)!write(SSL_get_fd(peer->ssl), noise, sizeof noise - 1);
+    usleep(300000); /* closing at once would take the noise back */
+}
+
 static void play_served_refuses_inside(struct peer *peer)
 {
     if (!to_starttls(peer) || !start_tls(peer, served))
@@ -295,6 +310,24 @@ static X509 *certificate_until(EVP_PKEY *of, int64_t not_after_s)
 }
 
 /* A server resumes though it shows another certificate by now: until the next full handshake. */
+/* The certificate that the session vouched for is given back, and counts for nothing. */
+START_TEST(what_breaks_behind_a_resumption_is_tried_in_full_as_from_the_start)
+{
+    struct listener *listener = listen_and_keep(play_breaks_where_resumed);
+    const struct evidence *first = look_in_full(listener);
+    EVP_PKEY *other = pki_key_rsa(2048);
+    SSL_CTX_use_certificate(served, certificate_until(other, time(NULL) + PKI_YEAR_S));
+    SSL_CTX_use_PrivateKey(served, other);
+    const struct evidence *e = look_in_full(listener);
+    ck_assert_uint_eq(atomic_load(&listener->connections), 3);
+    ck_assert_uint_eq(e->chain_count, 1);
+    ck_assert_ptr_ne(e->chain[0], first->chain[0]);
+    ck_assert_uint_eq(e->tlsa_count, 1);
+    ck_assert_int_eq(e->tlsa[0].fate, TLSA_NO_MATCH);
+    stop_listening(listener);
+}
+END_TEST
+
 START_TEST(an_exchanged_certificate_is_found_at_the_next_full_handshake)
 {
     enum { APART_MS = 2000 };

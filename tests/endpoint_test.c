@@ -349,6 +349,8 @@ static void world_close(void)
         usleep(1000);
     }
     prober_destroy(world->prober);
+    ck_assert_msg(certificate_store_counts(world->store).held_bytes == 0,
+                  "a certificate of some evidence was not given back");
     certificate_store_destroy(world->store);
     wheel_destroy(world->wheel);
     ring_destroy(world->ring);
@@ -1553,7 +1555,7 @@ END_TEST
 
 struct cases {
     const char *name;
-    const TTest *tests[18];
+    const TTest *tests[20];
 };
 
 static void add_cases(Suite *suite, const struct cases *cases)
@@ -1562,7 +1564,7 @@ static void add_cases(Suite *suite, const struct cases *cases)
 
     tcase_add_checked_fixture(tcase, world_open, world_close);
     tcase_set_timeout(tcase, 60);
-    for (size_t j = 0; j < 18 && cases->tests[j] != NULL; j++)
+    for (size_t j = 0; j < 20 && cases->tests[j] != NULL; j++)
         tcase_add_test(tcase, cases->tests[j]);
     suite_add_tcase(suite, tcase);
 }
@@ -1577,6 +1579,7 @@ static void add_session_cases(Suite *suite)
                                  an_alert_at_a_session_is_no_finding_and_the_same_is_tried_in_full,
                                  closing_at_a_session_is_no_finding_and_the_same_is_tried_in_full,
                                  silence_at_a_session_is_no_finding_and_the_same_is_tried_in_full,
+                                 what_breaks_behind_a_resumption_is_tried_in_full_as_from_the_start,
                                  without_a_budget_to_try_in_full_nothing_is_said_of_the_peer_law_3,
                                  what_fails_in_full_too_is_found,
                                  an_exchanged_certificate_is_found_at_the_next_full_handshake,

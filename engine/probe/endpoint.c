@@ -905,6 +905,18 @@ static bool may_connect_again(struct probe *p)
     return prober->may_again != NULL && prober->may_again(prober->may_again_context, p->job);
 }
 
+/* As if no certificate had been looked at: also one that a session vouched for. */
+static void forget_certificate(struct evidence *e)
+{
+    while (e->chain_count > 0)
+        certificate_drop(e->chain[--e->chain_count]);
+    e->chain_cut = false;
+    e->pkix = -1;
+    e->tlsa_count = 0;
+    memset(e->tlsa, 0, sizeof e->tlsa);
+    e->proved_ms = 0;
+}
+
 /* What a peer makes of a session is its own affair, and a delivery offers none: nothing is found
  * before the same was tried in full. */
 static enum turn once_more_in_full(struct probe *p, const char *why)
@@ -921,6 +933,7 @@ static enum turn once_more_in_full(struct probe *p, const char *why)
                           "no budget to do in full the handshake that failed with a session (%s)",
                           why);
     p->in_full = true;
+    forget_certificate(e);
     p->decided = e->resumed = e->offered_starttls = false;
     p->masked_greeting = e->greeted_esmtp = e->multiline_greeting = false;
     e->outcome = OUTCOME_OURS_CANCELLED; /* as at the beginning */
