@@ -289,6 +289,30 @@ START_TEST(a_table_whose_file_is_gone_gives_way_at_once)
 }
 END_TEST
 
+/* Upgraded, say: there are users, and here nobody can read what they demand (law 2). */
+START_TEST(accounts_of_a_daemon_before_do_not_count_where_those_of_now_cannot_be_read)
+{
+    char name[PATH_MAX];
+    FILE *file;
+
+    see("a.example", "encrypted");
+    claim_begins(policy("a.example", "strict"), "");
+    snprintf(name, sizeof name, "%s/users/table.1", run_path);
+    ck_assert_int_eq(unlink(name), 0);
+    table_lives(users);
+    local_refresh(local); /* stopped: what he left is all there is */
+    ck_assert_ptr_nonnull(local_users(local));
+    file = fopen(name, "w");
+    ck_assert_ptr_nonnull(file);
+    for (unsigned i = 0; i < 65536; i++)
+        fputc('x', file);
+    fclose(file);
+    local_refresh(local);
+    ck_assert_ptr_null(local_users(local));
+    ck_assert_int_eq(decide("a.example", "strict"), FRAME_ERROR_OURS);
+}
+END_TEST
+
 /* Smaller and larger: what the daemon's next start brings where daemon.table_size was changed. */
 START_TEST(a_successor_of_another_size_is_read_after_one_refresh_and_the_old_one_until_then)
 {
@@ -348,6 +372,8 @@ int main(void)
     tcase_add_test(tables, a_secure_alias_refuses_at_RCPT_where_its_profile_asks_S13);
     tcase_add_test(tables, the_table_of_a_daemon_that_shows_no_life_gives_way_to_anothers);
     tcase_add_test(tables, a_table_whose_file_is_gone_gives_way_at_once);
+    tcase_add_test(tables,
+                   accounts_of_a_daemon_before_do_not_count_where_those_of_now_cannot_be_read);
     tcase_add_test(tables, a_table_that_is_older_still_is_not_taken);
     tcase_add_test(
         tables, a_successor_of_another_size_is_read_after_one_refresh_and_the_old_one_until_then);

@@ -61,18 +61,32 @@ static uint64_t heartbeat_of(const struct table_reader *reader)
     return facts.heartbeat_ms;
 }
 
+/* A daemon is at work whose table cannot be read here (a layout or a group of another time, no
+ * descriptor). What another one before it left says nothing of what holds now. */
+static bool is_of_the_past(const struct table_reader *reader, int error)
+{
+    return reader != NULL && error != -ENOENT && table_reader_is_gone(reader);
+}
+
+/* `facts_of_now`: what is in it has no age that tells how far it may be believed. */
 static void table_refresh(struct table_reader **reader, const char *directory,
-                          const struct table_clock *clock)
+                          const struct table_clock *clock, bool facts_of_now)
 {
     struct table_reader *other;
     char why[256];
+    int error;
 
     if (*reader != NULL) {
         table_reader_refresh(*reader, clock);
         if (heartbeat_of(*reader) + SILENT_MS > clock->boot_ms && !table_reader_is_gone(*reader))
             return;
     }
-    if (table_reader_open(&other, directory, clock, why, sizeof why) != 0)
+    error = table_reader_open(&other, directory, clock, why, sizeof why);
+    if (error != 0 && facts_of_now && is_of_the_past(*reader, error)) {
+        table_reader_close(*reader);
+        *reader = NULL; /* unknown: the daemon is asked, or it is temporary (law 3) */
+    }
+    if (error != 0)
         return; /* an older table is better than none: its ages are in it */
     if (*reader == NULL || heartbeat_of(other) > heartbeat_of(*reader)) {
         if (*reader != NULL)
@@ -89,8 +103,8 @@ void local_refresh(struct local *local)
 
     if (table_clock_read(&clock) != 0)
         return;
-    table_refresh(&local->verdicts, local->directory, &clock);
-    table_refresh(&local->users, local->users_directory, &clock);
+    table_refresh(&local->verdicts, local->directory, &clock, false);
+    table_refresh(&local->users, local->users_directory, &clock, true);
 }
 
 /* Once for each successor: afterwards they are the next ones. */
