@@ -114,7 +114,7 @@ static const struct option_row rows[] = {
     {.name = "resumption",
      .type = OPTION_BOOLEAN,
      OFFSET(resumption),
-     .standard = "yes",
+     .standard = "no",
      .help = "Between two full handshakes, resume the TLS session of a host whose certificate was "
              "in order. The dialogue before it is always a whole one. The answer says which it "
              "was.",
