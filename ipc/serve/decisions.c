@@ -208,8 +208,7 @@ static uint64_t given_again_until(const struct asking *asking)
     struct next_hop own;
 
     if (asking->place != 0 || asking->answer.would != ACTION_SEND || asking->answer.alarm ||
-        decision->want_keys ||
-        (asking->asked.next_hop[0] != '\0' && decide_goes_elsewhere(decision, &own)))
+        decision->want_keys || decide_goes_elsewhere(decision, &own))
         return 0;
     return verdict_keeps_until(&asking->known.verdict, decision->not_before_ms, asking->arrived_ms);
 }

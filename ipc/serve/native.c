@@ -179,9 +179,12 @@ void native_expects(struct native_client *client, int32_t answers)
     client->outstanding += (uint32_t)answers;
 }
 
+/* Amid a request, which is counted already. */
 bool native_has_room(const struct native *native, const struct native_client *client)
 {
-    return may_take_frames(native, client);
+    return !client->closing && !client->finishing &&
+           client->outstanding <= native->settings.requests &&
+           native_room(client) >= NATIVE_ANSWER_ROOM;
 }
 
 static void make_ready(struct native *native, struct native_client *client)
@@ -482,9 +485,9 @@ static void batch_read(struct batch *batch, const struct native_client *client)
     }
 }
 
-/* False: it is not done. */
+/* False: it is not done. `weight` grows by the requests that were in it. */
 static bool frame_hand_over(struct native *native, struct native_client *client,
-                            const struct frame *frame)
+                            const struct frame *frame, unsigned *weight)
 {
     enum native_taken taken;
 
@@ -495,15 +498,18 @@ static bool frame_hand_over(struct native *native, struct native_client *client,
     if (taken == NATIVE_GOES_ON)
         return false;
     counter_add(&native->counts.frames_in, 1);
+    *weight += client->progress > 0 ? client->progress : 1;
     client->progress = 0;
     client->in_start += (uint32_t)(FRAME_HEADER_BYTES + frame->size);
     client->frame_ms = client->arrived_ms; /* the next one's bytes came no later */
     return true;
 }
 
-/* Takes at most LIMIT_CLIENT_BATCH frames. True: there may be more to take. */
+/* Takes at most LIMIT_CLIENT_BATCH requests, and what is in the frame of the last. True: there may
+ * be more to take. */
 static bool client_take(struct native *native, struct native_client *client)
 {
+    unsigned weight = 0;
     struct batch batch;
 
     if (!may_take_frames(native, client))
@@ -512,10 +518,12 @@ static bool client_take(struct native *native, struct native_client *client)
     if (batch.count > 1 && native->owner.ahead)
         native->owner.ahead(native->owner.context, batch.frames, batch.count);
     for (unsigned i = 0; i < batch.count; i++) {
-        if (!frame_hand_over(native, client, &batch.frames[i]))
+        if (!frame_hand_over(native, client, &batch.frames[i], &weight))
             return may_take_frames(native, client);
         if (!may_take_frames(native, client))
             return false;
+        if (weight >= LIMIT_CLIENT_BATCH && i + 1 < batch.count)
+            return true;
     }
     client->starved = batch.last == FRAME_MORE;
     if (batch.last == FRAME_LOST)
