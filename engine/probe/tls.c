@@ -642,9 +642,9 @@ int tls_chain(const struct tls *tls, struct certificate_store *store,
 enum { TAG_PEER = 3 };
 
 /* `out` may be `der`. The size; 0: it is not as it should be. */
-static size_t without_peer(uint8_t *out, const uint8_t *der, size_t size)
+static size_t without_peer_by(uint8_t kept[LIMIT_SESSION_BYTES], uint8_t *out, const uint8_t *der,
+                              size_t size)
 {
-    uint8_t kept[LIMIT_SESSION_BYTES];
     const unsigned char *at = der;
     size_t used = 0;
     long left = (long)size, length;
@@ -659,7 +659,7 @@ static size_t without_peer(uint8_t *out, const uint8_t *der, size_t size)
         at += length;
         if (class == V_ASN1_CONTEXT_SPECIFIC && tag == TAG_PEER)
             continue;
-        if ((size_t)(at - begin) > sizeof kept - used)
+        if ((size_t)(at - begin) > LIMIT_SESSION_BYTES - used)
             return 0;
         memcpy(kept + used, begin, (size_t)(at - begin));
         used += (size_t)(at - begin);
@@ -669,8 +669,16 @@ static size_t without_peer(uint8_t *out, const uint8_t *der, size_t size)
         return 0;
     ASN1_put_object(&write, 1, (int)used, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL);
     memcpy(write, kept, used);
-    OPENSSL_cleanse(kept, used);
     return (size_t)(write - out) + used;
+}
+
+static size_t without_peer(uint8_t *out, const uint8_t *der, size_t size)
+{
+    uint8_t kept[LIMIT_SESSION_BYTES]; /* the session's secret, too */
+    const size_t used = without_peer_by(kept, out, der, size);
+
+    OPENSSL_cleanse(kept, sizeof kept);
+    return used;
 }
 
 /* The one that a next connection may offer; NULL: none. */
