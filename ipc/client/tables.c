@@ -249,7 +249,7 @@ int mxw_send_message(struct mxw *m, const struct mxw_message *message, uint64_t 
     const int64_t now_ms = handle_now_ms();
     struct local_outcome out;
     struct frame_decide asked;
-    bool known, stands;
+    bool known, stands, others;
     int status = message_encode(m, &asked, message);
 
     if (status != MXW_OK)
@@ -261,7 +261,10 @@ int mxw_send_message(struct mxw *m, const struct mxw_message *message, uint64_t 
     stands = known && tables_stand(&out);
     if (known && (local_is_enough(&out) || (stands && tables_silent(m, now_ms))))
         return ready_put(m, FRAME_ANSWER, &out.reply, id);
+    others = m->outstanding > m->ready_count;
     status = handle_send(m, FRAME_DECIDE, &asked, id, now_ms + m->connect_ms);
+    if (others && m->fd < 0) /* whoever waits for those must be told that they are lost */
+        return status;
     return stands && handle_is_trouble(status) ? ready_put(m, FRAME_ANSWER, &out.reply, id)
                                                : status;
 }
