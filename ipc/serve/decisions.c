@@ -157,13 +157,12 @@ size_t document_of_decision(struct front *front, struct question *question, char
 /* --- taking --- */
 
 static enum native_taken take_inbound(struct front *front, struct native_client *client,
-                                      const struct frame *frame, const struct frame_decide *asked,
-                                      uint64_t arrived_ms)
+                                      const struct frame *frame, const struct frame_decide *asked)
 {
     struct frame_answer reply;
     const char *why = "";
     enum frame_error error =
-        decide_inbound(&reply, asked, front->users, front->terms->trusted, arrived_ms, &why);
+        decide_inbound(&reply, asked, front->users, front->terms->trusted, front->now_ms, &why);
 
     if (error)
         put_fault(front, client, frame, error, why);
@@ -190,7 +189,7 @@ static enum native_taken answer_now(struct front *front, const struct asking *as
 {
     struct frame_answer reply;
 
-    reply_make(&reply, &asking->decision, &asking->known, &asking->answer, asking->arrived_ms);
+    reply_make(&reply, &asking->decision, &asking->known, &asking->answer, front->now_ms);
     if (asking->decision.want_keys && asking->decision.has_digest)
         reply.openpgp = reply.smime = MAIL_KEY_UNKNOWN;
     reply.from_table = true;
@@ -273,23 +272,24 @@ static enum native_taken refuse(struct front *front, const struct asking *asking
     return NATIVE_ANSWERED;
 }
 
-/* One message to one recipient, whoever asked for how many. */
+/* One message to one recipient, whoever asked for how many. A question may have waited: how fresh
+ * the evidence must be goes by its arrival, all else by now. */
 static enum native_taken decide(struct front *front, struct asking *asking)
 {
-    const uint64_t arrived_ms = asking->arrived_ms;
+    const uint64_t now_ms = front->now_ms;
     const char *why = "";
     enum frame_error error;
 
     counter_add(&front->counts.decisions, 1);
     kept_begin(&asking->kept, front, asking->client, asking->frame);
-    error = known_begin(&asking->decision, &asking->asked, front->users, front->table, arrived_ms,
-                        arrived_ms, front->now_s, &why);
+    error = known_begin(&asking->decision, &asking->asked, front->users, front->table,
+                        asking->arrived_ms, now_ms, front->now_s, &why);
     if (error)
         return refuse(front, asking, error, why);
     kept_look(&asking->kept, front, &asking->decision.next_hop);
-    known_recipient(&asking->decision, front->table, arrived_ms);
-    known_now(front, &asking->decision, arrived_ms, &asking->known);
-    answer_make(&asking->answer, &asking->decision, &asking->known, arrived_ms);
+    known_recipient(&asking->decision, front->table, now_ms);
+    known_now(front, &asking->decision, now_ms, &asking->known);
+    answer_make(&asking->answer, &asking->decision, &asking->known, now_ms);
     if (asking->decision.explain || !asking->known.there || asking->known.stale)
         return answer_later(front, asking);
     if (wants_keys(&asking->decision, &asking->answer))
@@ -317,7 +317,7 @@ enum native_taken take_decide(struct front *front, struct native_client *client,
     if (!asking.asked.inbound)
         return decide(front, &asking);
     counter_add(&front->counts.decisions, 1);
-    return take_inbound(front, client, frame, &asking.asked, arrived_ms);
+    return take_inbound(front, client, frame, &asking.asked);
 }
 
 /* --- many recipients --- */
