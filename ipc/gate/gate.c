@@ -97,8 +97,12 @@ static void timer_due(struct gate *gate, struct wheel_timer *timer)
 
 static void clocks_read(struct gate *gate)
 {
+    const int64_t now_s = clock_wall_s();
+
     gate->now_ms = clock_boot_ms();
-    gate->now_s = clock_wall_s();
+    if (now_s != gate->now_s)
+        gate->moved++; /* rules and exceptions end by the second: no answer is kept into another */
+    gate->now_s = now_s;
     atomic_store_explicit(&gate->heartbeat_ms, gate->now_ms, memory_order_relaxed);
 }
 
