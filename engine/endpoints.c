@@ -502,6 +502,9 @@ void endpoints_ask(struct endpoints *endpoints, struct endpoint_request *request
         counter_add(&endpoints->counts.shared, 1);
         if (!wheel_armed(&job->timer) || request->deadline_ms < job->timer.due_ms)
             wheel_arm(endpoints->wheel, &job->timer, request->deadline_ms);
+    } else if (job->condition == READY && request->priority >= job->priority) {
+        /* In its place: who is asked about more often than the queue moves would never begin. */
+        job_watch_deadlines(endpoints, job);
     } else {
         /* Again, if its urgency has grown; politeness, if that is what it waits for, says whether
          * the one that came is to wait too. */

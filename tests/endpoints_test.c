@@ -665,6 +665,28 @@ START_TEST(when_room_is_scarce_live_goes_before_scan)
 }
 END_TEST
 
+START_TEST(who_is_asked_about_again_keeps_its_place)
+{
+    fill_the_window();
+    ask(11, 4, 0, 1000, PRIORITY_LIVE);
+    ask(12, 3, 0, 1000, PRIORITY_LIVE); /* it stands before 4, and stays there */
+    ask(13, 3, 0, 1000, PRIORITY_SCAN);
+    ask(14, 1, 0, 1000, PRIORITY_LIVE); /* urgent by now: behind both */
+    for (unsigned i = 0; i < 8; i++)
+        probe_ends(i, OUTCOME_TLS_OK);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(came_home(OUTCOME_TLS_OK), 8);
+    ck_assert_uint_eq(started, 12);
+    ck_assert_uint_eq(order[8].bytes[3], 3);
+    ck_assert_uint_eq(order[9].bytes[3], 4);
+    ck_assert_uint_eq(order[10].bytes[3], 1);
+    for (unsigned i = 8; i < 12; i++)
+        probe_ends(i, OUTCOME_TLS_OK);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(came_home(OUTCOME_TLS_OK), 7);
+}
+END_TEST
+
 START_TEST(a_loop_that_lags_starts_fewer_probes)
 {
     for (unsigned i = 0; i < 8; i++)
@@ -773,6 +795,7 @@ int main(void)
     tcase_add_test(cases, every_request_is_answered_at_its_deadline_while_the_probe_goes_on);
     tcase_add_test(cases, a_full_prober_is_ours_and_temporary);
     tcase_add_test(cases, when_room_is_scarce_live_goes_before_scan);
+    tcase_add_test(cases, who_is_asked_about_again_keeps_its_place);
     tcase_add_test(cases, a_loop_that_lags_starts_fewer_probes);
     tcase_add_test(cases, stopping_answers_everybody_and_starts_nothing);
     tcase_add_test(cases, what_is_only_kept_can_be_forgotten_and_who_waits_is_not);
