@@ -219,6 +219,7 @@ START_TEST(a_peer_that_refuses_a_session_is_simply_looked_at_in_full)
 {
     struct listener *listener = listen_and_keep(play_served);
     look_in_full(listener);
+    SSL_CTX_free(served);
     served = served_ctx();
     const struct evidence *e = look_in_full(listener);
     ck_assert_uint_eq(atomic_load(&asked_to_resume), 1);

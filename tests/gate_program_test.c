@@ -402,6 +402,7 @@ int main(void)
     int failed;
 
     program_find(program, "mxward-gate");
+    tcase_set_timeout(settings, 60);
     tcase_set_timeout(life, 60);
     tcase_add_checked_fixture(settings, set_up, tear_down);
     tcase_add_checked_fixture(life, set_up, tear_down);

@@ -4,6 +4,8 @@
  */
 #include "engine/probe/sessions.h"
 
+#include "engine/certificate/x509.h"
+
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +14,10 @@
 #define NOW_S    (LIMIT_CLOCK_FIRST_S + INT64_C(86400) * 500)
 #define MOST     4
 
-static struct certificate leaf, issuer;
+/* As the store has them: whoever gives one back looks behind its public face. */
+static struct certificate_entry leaf_entry, issuer_entry;
+#define leaf   leaf_entry.certificate
+#define issuer issuer_entry.certificate
 static const char *names[] = {"mx.example.org"};
 static struct sessions *sessions;
 
