@@ -43,6 +43,11 @@ static const char *clean(const char *text, size_t size)
 }
 #define CLEAN(r, member) clean((r)->member, sizeof(r)->member)
 
+static bool same_bytes(const void *a, const void *b, size_t size)
+{
+    return memcmp(a, b, size) == 0;
+}
+
 static void taken_again(const struct delegation_request *r)
 {
     static char again[8192];
@@ -61,7 +66,7 @@ static void taken_again(const struct delegation_request *r)
     must(used == (size_t)size);
     same.bad = same.repeated = false; /* what was left out does not come again */
     same.too_long = 0;
-    must(memcmp(&back, &same, sizeof same) == 0);
+    must(same_bytes(&back, &same, sizeof same)); /* zeroed before they are filled */
     unsigned version = delegation_tls(r);
     must((version == 0) == (r->encryption_protocol[0] == '\0') && version < 0x0400);
 }
