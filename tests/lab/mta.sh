@@ -57,7 +57,7 @@ virtual_alias_maps = inline:{ { forward@here.lab = bob@no-starttls.secure.lab } 
 smtpd_peername_lookup = no
 smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination
 default_process_limit = 50
-max_idle = 5s
+max_idle = ${mta_idle:-5s}
 minimal_backoff_time = 1h
 maximal_backoff_time = 2h
 queue_run_delay = 1h
