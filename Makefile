@@ -162,7 +162,7 @@ $(BUILD)/bench/rpc_hot_bench: $(call object,$(wildcard bench/rpc_hot/*.c))
 # --- tests: built side by side, run one after the other, because some of them look at the clock ---
 side_by_side = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 check:
-	@$(side_by_side) programs library tests farm
+	@$(side_by_side) programs library tests farm $(BENCHES)
 	@$(MAKE) --no-print-directory check-unit
 	@$(MAKE) --no-print-directory check-life
 	@$(MAKE) --no-print-directory check-plays
