@@ -426,7 +426,7 @@ START_TEST(tables_that_come_later_are_found_within_a_second)
 {
     ck_assert_int_eq(decide("x@a.example", "strict", TABLE_ONLY), MXW_TIMEOUT);
     expect_nothing_known();
-    ck_assert_int_eq(decide("x@a.example", "strict", WAIT_MS), MXW_UNREACHABLE);
+    ck_assert_int_eq(decide("x@a.example", "strict", 100), MXW_UNREACHABLE);
     expect_nothing_known();
     verdicts_make();
     users_make();
@@ -499,10 +499,11 @@ END_TEST
 
 START_TEST(what_nobody_can_tell_is_temporary_and_never_sent_nor_bounced)
 {
-    const uint64_t began_ms = clock_boot_ms();
+    uint64_t began_ms;
 
-    ck_assert_int_eq(decide("x@nobody.example", "dane", WAIT_MS), MXW_UNREACHABLE);
+    ck_assert_int_eq(decide("x@nobody.example", "dane", 100), MXW_UNREACHABLE);
     expect_temporary();
+    began_ms = clock_boot_ms();
     ck_assert_ptr_nonnull(strstr(mxw_reason(mxw), "is mxward running"));
     ck_assert_int_eq(decide("x@nobody.example", "dane", TABLE_ONLY), MXW_TIMEOUT);
     expect_temporary();
@@ -536,7 +537,7 @@ START_TEST(mail_that_comes_in_is_let_in_by_the_table_and_refused_by_the_daemon_a
     ck_assert_int_eq(mxw_decide(mxw, &message, &decision, WAIT_MS), MXW_OK);
     ck_assert_int_eq(decision.action, MXW_SEND);
     message.client_tls = 0;
-    ck_assert_int_eq(mxw_decide(mxw, &message, &decision, WAIT_MS), MXW_UNREACHABLE);
+    ck_assert_int_eq(mxw_decide(mxw, &message, &decision, 100), MXW_UNREACHABLE);
     expect_temporary();
 }
 END_TEST
@@ -806,12 +807,60 @@ START_TEST(without_a_daemon_recipients_are_answered_as_far_as_the_table_goes)
     static const char *const domains[] = {"a.example", "nobody.dane.example", NULL};
 
     see_of_before("a.example", "encrypted", 61000);
-    ck_assert_int_eq(decide_many(domains, 10, WAIT_MS), MXW_OK);
+    ck_assert_int_eq(decide_many(domains, 10, 100), MXW_OK);
     ck_assert_uint_eq(many.table, 5);
     ck_assert_uint_eq(many.temporary, 5);
     ck_assert_int_eq(decide_many(domains, 10, TABLE_ONLY), MXW_OK);
     ck_assert_uint_eq(many.table, 5);
     ck_assert_int_eq(decide_many(domains, 0, WAIT_MS), MXW_OK);
+}
+END_TEST
+
+/* One message, or many (_i). */
+static int decide_one_or_many(bool one, int wait_ms)
+{
+    static const char *const domains[] = {"daemon.dane.example", NULL};
+
+    return one ? decide("x@daemon.dane.example", "dane", wait_ms)
+               : decide_many(domains, 3, wait_ms);
+}
+
+static void *server_begins_soon(void *unused)
+{
+    usleep(300000);
+    server_begin();
+    return unused;
+}
+
+START_TEST(a_daemon_that_is_being_restarted_is_waited_for_where_nobody_else_can_tell)
+{
+    const bool one = _i == 0;
+    pthread_t thread;
+
+    pthread_create(&thread, NULL, server_begins_soon, NULL);
+    ck_assert_int_eq(decide_one_or_many(one, 20000), MXW_OK);
+    pthread_join(thread, NULL);
+    if (one)
+        ck_assert_int_eq(decision.action, MXW_SEND);
+    else
+        ck_assert_uint_eq(many.daemon, 3);
+}
+END_TEST
+
+START_TEST(a_daemon_that_stays_away_is_waited_for_once_and_not_each_time)
+{
+    const bool one = _i == 0;
+    uint64_t began_ms = clock_boot_ms();
+
+    decide_one_or_many(one, 20000);
+    ck_assert_uint_ge(clock_boot_ms() - began_ms, 2900);
+    ck_assert_uint_lt(clock_boot_ms() - began_ms, 15000);
+    began_ms = clock_boot_ms();
+    for (int i = 0; i < 100; i++)
+        decide_one_or_many(one, 20000);
+    ck_assert_uint_lt(clock_boot_ms() - began_ms, 1000);
+    server_begin();
+    ck_assert_int_eq(decide_one_or_many(one, 20000), MXW_OK);
 }
 END_TEST
 
@@ -1104,7 +1153,7 @@ START_TEST(a_table_of_another_major_is_not_read_and_the_daemon_is_asked)
     library_open();
     ck_assert_int_eq(decide("x@daemon.example", "strict", WAIT_MS), MXW_OK);
     server_end();
-    ck_assert_int_eq(decide("x@daemon.example", "strict", WAIT_MS), MXW_UNREACHABLE);
+    ck_assert_int_eq(decide("x@daemon.example", "strict", 100), MXW_UNREACHABLE);
     expect_temporary();
 }
 END_TEST
@@ -1115,6 +1164,7 @@ static Suite *library_suite(void)
     TCase *both = tcase_create("tables and daemon"), *alone = tcase_create("no daemon"),
           *nothing = tcase_create("neither"), *daemon = tcase_create("versions");
 
+    tcase_set_timeout(alone, 30);
     tcase_add_checked_fixture(both, set_up_all, tear_down);
     tcase_add_checked_fixture(daemon, set_up_all, tear_down);
     tcase_add_checked_fixture(alone, set_up_without_daemon, tear_down);
@@ -1145,6 +1195,9 @@ static Suite *library_suite(void)
     tcase_add_test(alone, tables_are_looked_for_beside_the_socket);
     tcase_add_test(alone, without_a_daemon_fresh_evidence_decides_and_what_is_older_stops_nobody);
     tcase_add_test(alone, what_nobody_can_tell_is_temporary_and_never_sent_nor_bounced);
+    tcase_add_loop_test(
+        alone, a_daemon_that_is_being_restarted_is_waited_for_where_nobody_else_can_tell, 0, 2);
+    tcase_add_loop_test(alone, a_daemon_that_stays_away_is_waited_for_once_and_not_each_time, 0, 2);
     tcase_add_test(alone, what_is_no_name_or_profile_is_said_for_good_and_only_that);
     tcase_add_test(alone,
                    mail_that_comes_in_is_let_in_by_the_table_and_refused_by_the_daemon_alone_S13);

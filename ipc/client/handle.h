@@ -28,6 +28,8 @@
 #define DAEMON_DEADLINE_MS 60000 /* of a question that sets none: LIMIT_QUESTION_MS */
 #define TABLES_REFRESH_MS  1000  /* tables that came, or came anew, are found by the next call */
 #define SILENCE_MS         1000  /* a daemon that did not answer is left in peace, see mxw_decide */
+#define RESTART_MS         3000  /* a daemon that is away is waited for, in all, see mxw_decide */
+#define RESTART_PAUSE_MS   20    /* between two tries */
 
 struct mxw {
     char socket[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
@@ -41,6 +43,7 @@ struct mxw {
     bool greeting;      /* the daemon's welcome is still to come */
     bool patient;       /* false: after mxw_start, nothing waits for room */
     int64_t silent_ms;  /* until then a daemon that did not answer is not waited for */
+    int64_t away_ms;    /* since when nobody could be reached; 0: somebody was, the last time */
     uint64_t next_id, expect_from;
     unsigned outstanding; /* those that are ready included */
     struct mxw_daemon about;
@@ -84,6 +87,10 @@ __attribute__((format(printf, 3, 4))) int handle_fail(struct mxw *m, int status,
 void handle_own(struct mxw *m);
 int handle_connect(struct mxw *m, int64_t until_ms);
 void handle_disconnect(struct mxw *m);
+/* Nobody was reached, and nothing else can tell: a daemon that is being restarted comes back soon.
+ * Pauses, and says whether to try once more. One that stays away costs RESTART_MS in all, and not
+ * each time. */
+bool handle_await(struct mxw *m, int64_t until_ms);
 /* A question, sent with others. */
 int handle_send(struct mxw *m, uint8_t kind, const void *wire, uint64_t *id, int64_t until_ms);
 /* One request that is none of those outstanding: a document's, an order's. */

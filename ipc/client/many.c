@@ -298,6 +298,21 @@ static void recipients_again(struct recipients *all)
     all->next = all->sent = 0;
 }
 
+/* Is there one that only the daemon can tell of? Then one that is away is waited for. */
+static bool recipients_await(struct recipients *all)
+{
+    struct local_outcome out;
+    struct frame_decide asked;
+
+    if (tables_silent(all->m, handle_now_ms()))
+        return false;
+    for (size_t place = 0; place < all->count; place++)
+        if (all->state[place] != ASKED_ANSWERED && recipient_encode(all, place, &asked) == MXW_OK &&
+            !(tables_look(all->m, &out, &asked, all->arrived_ms) && tables_stand(&out)))
+            return handle_await(all->m, all->until_ms);
+    return false;
+}
+
 static int recipients_ask(struct recipients *all)
 {
     bool again = all->m->fd >= 0;
@@ -307,7 +322,7 @@ static int recipients_ask(struct recipients *all)
         status = recipients_send(all);
         if (status == MXW_OK)
             status = recipients_receive(all);
-        if (status == MXW_UNREACHABLE && again) {
+        if (status == MXW_UNREACHABLE && (again || recipients_await(all))) {
             again = false;
             recipients_again(all);
             status = MXW_OK;

@@ -496,9 +496,24 @@ int handle_connect(struct mxw *m, int64_t until_ms)
         status = greet(m, last_ms);
     if (status == MXW_UNREACHABLE && handle_now_ms() >= last_ms)
         m->silent_ms = last_ms + SILENCE_MS;
-    if (status != MXW_OK)
+    if (status == MXW_OK)
+        m->away_ms = 0;
+    else
         link_close(m);
     return status;
+}
+
+bool handle_await(struct mxw *m, int64_t until_ms)
+{
+    const struct timespec pause = {.tv_nsec = RESTART_PAUSE_MS * 1000000L};
+    const int64_t now_ms = handle_now_ms();
+
+    if (m->away_ms == 0)
+        m->away_ms = now_ms;
+    if (now_ms - m->away_ms >= RESTART_MS || now_ms + RESTART_PAUSE_MS >= until_ms)
+        return false;
+    nanosleep(&pause, NULL);
+    return true;
 }
 
 int mxw_connect(struct mxw *m)

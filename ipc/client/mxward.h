@@ -313,7 +313,8 @@ int mxw_check_many(struct mxw *handle, const struct mxw_question *questions, siz
  * While the daemon is away the table decides as the daemon would as long as its evidence is as
  * fresh as is asked for. What is older stops nobody: mail is sent under a policy that enforces the
  * demand (`limited`), where there is one. Of a daemon that does not answer no call waits more than
- * once a second, if the table has an answer.
+ * once a second, if the table has an answer. If it has none, a daemon that is away is waited for:
+ * it may be starting anew. If it stays away, that costs three seconds in all, and not each time.
  */
 int mxw_decide(struct mxw *handle, const struct mxw_message *message, struct mxw_decision *decision,
                int wait_ms);

@@ -110,6 +110,20 @@ static int decide_ask(struct mxw *m, struct frame_decide *asked, struct mxw_resu
     return status;
 }
 
+/* The same; a daemon that is away is waited for as long as nobody else can tell. */
+static int decide_ask_patiently(struct mxw *m, struct frame_decide *asked,
+                                struct mxw_result *result, uint64_t arrived_ms, int64_t until_ms)
+{
+    int status = decide_ask(m, asked, result, until_ms);
+    struct local_outcome out;
+
+    while (status == MXW_UNREACHABLE && !tables_silent(m, handle_now_ms()) &&
+           !(tables_look(m, &out, asked, arrived_ms) && tables_stand(&out)) &&
+           handle_await(m, until_ms))
+        status = decide_ask(m, asked, result, until_ms);
+    return status;
+}
+
 static int decide(struct mxw *m, const struct mxw_message *message, struct mxw_decision *decision,
                   int wait_ms)
 {
@@ -134,7 +148,7 @@ static int decide(struct mxw *m, const struct mxw_message *message, struct mxw_d
         return tables_instead(m, decision, &asked, arrived_ms, status, LOCAL_AWAY);
     }
     handle_own(m);
-    status = decide_ask(m, &asked, &result, begun_ms + wait_ms);
+    status = decide_ask_patiently(m, &asked, &result, arrived_ms, begun_ms + wait_ms);
     if (status == MXW_OK)
         *decision = result.decision;
     else if (handle_is_trouble(status))
