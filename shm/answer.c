@@ -63,6 +63,19 @@ static void expire_names(struct verdict *verdict, const char *own)
         memcpy(verdict->match, own, strlen(own));
 }
 
+/* An address needs no look-up to be known for what it is: the one host, without TLSA records. */
+static void matter_is_address(struct matter *matter)
+{
+    const char *name = matter->question->next_hop;
+
+    if (name == NULL || name[0] != '\0' || matter->verdict->hosts > 0)
+        return;
+    if (matter->verdict != &matter->remains)
+        matter->remains = *matter->verdict;
+    matter->remains.hosts = 1;
+    matter->verdict = &matter->remains;
+}
+
 /* Past its time a verdict is no evidence any more, and its keys are nobody's (FRESH-01, MEM-03). A
  * policy that the MTA checks against the DNS of the delivery still holds: DANE, encryption. */
 static void matter_make(struct matter *matter, const struct answer_question *question)
@@ -79,6 +92,7 @@ static void matter_make(struct matter *matter, const struct answer_question *que
         expire_names(&matter->remains, question->next_hop);
         matter->verdict = &matter->remains;
     }
+    matter_is_address(matter);
 }
 
 static bool facts_are(const struct matter *matter, uint32_t facts)

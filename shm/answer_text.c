@@ -476,6 +476,12 @@ static bool memory_is_unknown(const struct answer_question *question)
     return question->verdict != NULL && (question->verdict->floor.flags & FLOOR_UNKNOWN) != 0;
 }
 
+static bool hosts_are_unknown(const struct answer *answer, const struct answer_question *question)
+{
+    return answer->demand <= LEVEL_ENCRYPT &&
+           (question->verdict == NULL || postfix_hosts_are_unknown(question->verdict));
+}
+
 static void change_of_kept(struct words *words, const struct answer *answer,
                            const struct answer_question *question)
 {
@@ -491,6 +497,8 @@ static void change_of_kept(struct words *words, const struct answer *answer,
     else if (!answer->insecure && memory_is_unknown(question))
         say(words, "It would go if what is remembered of the domain could be read: it is tried"
                    " again.");
+    else if (!answer->insecure && hosts_are_unknown(answer, question))
+        say(words, "It would go if its mail hosts were known: they are looked up again.");
     else if (!answer->insecure)
         say(words, "It would go if a policy text could say what is demanded%s%s%s, %s.",
             answer->observed ? "" : " (", answer->observed ? "" : answer->policy.rule,

@@ -129,6 +129,7 @@ enum {
     RELEASED = 1 << 16,        /* not of the verdict: the mail must arrive */
     SOME_TLSA = 1 << 17,       /* as SOME_DANE, unusable records included */
     MEMORY_UNKNOWN = 1 << 18,  /* nobody could tell in time what is remembered */
+    HOSTS_UNKNOWN = 1 << 19,   /* which hosts get its mail was not looked up, or not in time */
 };
 
 #define NO_DEMAND  LEVEL_NONE, LEVEL_OPPORTUNISTIC
@@ -210,6 +211,8 @@ static const struct row {
     {"encryption-some-dane", ENCRYPTION, MX_SECURE | SOME_DANE, POSTFIX_POLICY, DANE_ONLY,
      LEVEL_AUTHENTICATED,
      "encryption, and never less than DANE where it is published: other hosts are left out (DANE-17)"},
+    {"encryption-hosts-unknown", ENCRYPTION, HOSTS_UNKNOWN, POSTFIX_HOLD, NO_TEXT, LEVEL_NONE,
+     "the domain's mail hosts are not known yet: encrypt would pass TLSA records over (DANE-15, law 2)"},
     {"encryption-tlsa-unknown", ENCRYPTION, MX_SECURE | TLSA_UNKNOWN, POSTFIX_HOLD, NO_TEXT, LEVEL_NONE,
      "a host's TLSA records are not known: encrypt would pass them over (DANE-15)"},
     {"encryption-fails", ENCRYPTION, FAILS_DANE, POSTFIX_HOLD, NO_TEXT, LEVEL_NONE,
@@ -257,10 +260,21 @@ static uint32_t conditions_of_flags(const struct verdict *verdict)
     return all;
 }
 
+/* Where there was an answer, a host that was not looked at is one whose TLSA records are unknown.
+ */
+bool postfix_hosts_are_unknown(const struct verdict *verdict)
+{
+    return verdict->conclusion == CONCLUSION_INCONCLUSIVE && verdict->hosts == 0 &&
+           (verdict->flags & (VERDICT_TLSA_UNKNOWN_SOME | VERDICT_HOSTS_CUT)) == 0 &&
+           (verdict->floor.flags & FLOOR_UNKNOWN) == 0; /* then see memory_may_ask_more */
+}
+
 static uint32_t conditions(const struct verdict *verdict)
 {
     uint32_t all = conditions_of_flags(verdict);
 
+    if (postfix_hosts_are_unknown(verdict))
+        all |= HOSTS_UNKNOWN;
     if (verdict->conclusion == CONCLUSION_TEMPORARY)
         all |= TEMPORARY;
     if (verdict->conclusion == CONCLUSION_UNDELIVERABLE)

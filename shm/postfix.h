@@ -43,6 +43,9 @@ struct postfix_policy {
  * nothing, and gets nothing less than without us (`policy`). */
 void postfix_policy(struct postfix_policy *policy, const struct verdict *verdict,
                     enum level demand);
+/* Nobody has looked up which hosts get its mail, or had an answer yet. Then encryption is not
+ * enough to demand: it would pass TLSA records over, which Postfix by itself would not. */
+bool postfix_hosts_are_unknown(const struct verdict *verdict);
 /* For mail that must arrive whatever the TLS: reports on it (RPT-15), and what a submitter who may
  * has freed of it (RTLS-07). */
 void postfix_policy_released(struct postfix_policy *policy);

@@ -265,17 +265,41 @@ START_TEST(requiretls_rests_on_no_signature_that_has_run_out_RTLS_02_FRESH_01)
 }
 END_TEST
 
-START_TEST(without_a_record_encryption_can_be_asked_for_and_names_cannot_DEC_05)
+/* Encryption alone would pass over TLSA records that may be there, and that a Postfix without us
+ * would look at (DANE-15). An address has none. */
+START_TEST(without_a_record_who_demands_something_waits_DEC_05)
 {
+    char change[512];
+
     about(true, "clear", NULL, &posteo);
     question.verdict = NULL;
+    decided(ACTION_DEFER, "4.3.0", "nothing is known yet; the domain's mail hosts are not known");
+    ck_assert_ptr_null(strstr(answer.text, "ago"));
+    ck_assert_str_eq(answer.policy.text, "");
+    ck_assert_uint_gt(answer_change(&answer, &question, change, sizeof change), 0);
+    ck_assert_str_eq(change, "It would go if its mail hosts were known: they are looked up again.");
+    question.next_hop = ""; /* an address */
     decided(ACTION_SEND, "2.0.0", "enforced at the delivery");
     ck_assert_str_eq(answer.policy.text, "encrypt protocols=>=TLSv1.2 servername=hostname");
     question.profile = &authenticated;
     decided(ACTION_DEFER, "4.3.0", "nothing is known yet; no policy text can express the demand");
-    ck_assert_ptr_null(strstr(answer.text, "ago"));
     question.profile = &mailbox;
+    question.next_hop = NULL;
     decided(ACTION_SEND, "2.0.0", "the mail program does");
+}
+END_TEST
+
+/* What is remembered is kept longer than what was seen. */
+START_TEST(what_is_remembered_of_a_domain_whose_hosts_are_not_known_is_held_DEC_05_MEM_05)
+{
+    about(true, "clear", NULL, NULL);
+    verdict = (struct verdict){.class = CLASS_UNKNOWN,
+                               .conclusion = CONCLUSION_INCONCLUSIVE,
+                               .floor.level = LEVEL_ENCRYPT};
+    question.stale = true;
+    decided(ACTION_DEFER, "4.3.0", "nothing is known yet; the domain's mail hosts are not known");
+    verdict.hosts = 1; /* none of them with TLSA records */
+    decided(ACTION_SEND, "2.0.0", "enforced at the delivery");
 }
 END_TEST
 
@@ -911,7 +935,9 @@ int main(void)
     tcase_add_test(promises, requiretls_rests_on_no_signature_that_has_run_out_RTLS_02_FRESH_01);
     tcase_add_test(promises,
                    what_nobody_can_tell_of_memory_holds_who_demands_something_MEM_08_DEC_05);
-    tcase_add_test(promises, without_a_record_encryption_can_be_asked_for_and_names_cannot_DEC_05);
+    tcase_add_test(promises, without_a_record_who_demands_something_waits_DEC_05);
+    tcase_add_test(promises,
+                   what_is_remembered_of_a_domain_whose_hosts_are_not_known_is_held_DEC_05_MEM_05);
     tcase_add_test(ends, domains_that_take_no_mail_end_at_their_own_code_MX_08_CODE_08_CODE_09);
     tcase_add_test(ends, a_tlsa_look_up_that_failed_is_temporary_for_everybody_CODE_05_DANE_15);
     tcase_add_test(ends, what_no_text_can_say_waits_and_tells_why_CODE_07);

@@ -435,7 +435,7 @@ START_TEST(the_report_says_whose_demand_stopped_it)
     decide_answer(&answer, &decision, &verdict, false, NOW_MS);
     ck_assert(decide_report(&report, &decision, &answer, &verdict));
     ck_assert_int_eq(report.source, DEMAND_NOBODY);
-    verdict = (struct verdict){.conclusion = CONCLUSION_INCONCLUSIVE};
+    verdict = (struct verdict){.conclusion = CONCLUSION_INCONCLUSIVE, .hosts = 1};
     decide_answer(&answer, &decision, &verdict, false, NOW_MS);
     ck_assert(!decide_report(&report, &decision, &answer, &verdict));
 }

@@ -735,12 +735,34 @@ static void count_rows(const struct scene *scene, const struct verdict *verdict)
         }
 }
 
+/* Every other scene has an answer of the MX look-up. */
+START_TEST(encryption_is_not_demanded_of_hosts_that_nobody_has_looked_up_DANE_15)
+{
+    struct verdict verdict = {.class = CLASS_UNKNOWN,
+                              .conclusion = CONCLUSION_INCONCLUSIVE,
+                              .floor.level = LEVEL_ENCRYPT};
+    struct postfix_policy policy;
+
+    postfix_policy(&policy, &verdict, LEVEL_NONE); /* Postfix does DANE by itself */
+    ck_assert_int_eq(policy.answer, POSTFIX_DEFAULT);
+    postfix_policy(&policy, &verdict, LEVEL_ENCRYPT);
+    ck_assert_int_eq(policy.answer, POSTFIX_HOLD);
+    ck_assert_str_eq(policy.row, "encryption-hosts-unknown");
+    verdict.hosts = 1;
+    postfix_policy(&policy, &verdict, LEVEL_ENCRYPT);
+    ck_assert_int_eq(policy.answer, POSTFIX_POLICY);
+}
+END_TEST
+
 START_TEST(every_row_decides_somewhere_and_has_a_name_of_its_own)
 {
+    const struct verdict no_hosts = {.conclusion = CONCLUSION_INCONCLUSIVE};
     struct postfix_policy row;
 
     memset(decided, 0, sizeof decided);
     postfix_policy_released(&row);
+    decided[row_number(row.row)]++;
+    postfix_policy(&row, &no_hosts, LEVEL_ENCRYPT);
     decided[row_number(row.row)]++;
     for (unsigned hosts = 1; hosts <= 2; hosts++)
         every_scene(hosts, count_rows);
@@ -779,6 +801,7 @@ int main(void)
     tcase_add_test(table, the_longest_set_of_names_fits_the_text);
     tcase_add_test(table, the_longest_set_of_keys_fits_the_text);
     tcase_add_test(table, the_four_texts_differ_in_whom_they_lose_and_whom_they_pass_over);
+    tcase_add_test(table, encryption_is_not_demanded_of_hosts_that_nobody_has_looked_up_DANE_15);
     tcase_add_test(table, every_row_decides_somewhere_and_has_a_name_of_its_own);
     tcase_add_test(keys, only_a_set_of_3_1_1_is_a_list_of_keys_DANE_25_DANE_26);
     tcase_add_test(keys, a_list_that_does_not_fit_is_not_begun);

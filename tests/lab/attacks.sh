@@ -232,3 +232,33 @@ attacks_fail() {
     attacks_end_as_they_should "$live/attacks" "$live/attacks.settled" "$live/arrivals" "$live/attacks.seen" &&
         attacks_took_place && what_encryption_prevents_is_said
 }
+
+# --- mail to a domain that was never looked at, while the daemon cannot look ---
+
+first_contacts='otto ada stella' # without a guarantee, with posteo, with strict
+first_contacts_say() { # TEXT: each was deferred, with it in the last line about it
+    for user in $first_contacts; do
+        mta_deliveries | grep "	$user@first-contact.lab	" | tail -n 1 | grep -q "	deferred	.*$1" || return 1
+    done
+}
+
+# Without us Postfix would look at the TLSA records: encryption alone would be less (S9, DANE-11).
+first_contact_is_no_less_than_dane() {
+    kill -STOP $daemon
+    for user in $first_contacts; do
+        mta_send "first $user" $user@here.lab $user@first-contact.lab
+    done
+    until_ready 30 first_contacts_say '' && mta_settles 20
+    code=$?
+    kill -CONT $daemon
+    [ $code = 0 ] || { echo "  not every message is deferred"; mta_deliveries | grep first-contact; return 1; }
+    until_ready 20 first_contact_is_known && mta_run_queue && until_ready 30 first_contacts_say 'Server certificate not verified' ||
+        { mta_deliveries | grep first-contact; return 1; }
+    for user in $first_contacts; do
+        arrived_as '' $user@first-contact.lab || return 1
+    done
+    postsuper -c "$mta/conf" -d ALL 2>>"$mta/stderr"
+}
+first_contact_is_known() {
+    ctl check first-contact.lab 2>/dev/null | grep -q dane
+}
