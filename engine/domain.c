@@ -623,7 +623,7 @@ void domains_ask(struct domains *domains, struct domain_request *request)
     struct waiters alone = {0};
 
     counter_add(&domains->counts.asked, 1);
-    request->waiter.not_before_ms = request->not_before_ms;
+    request->waiter = (struct waiter){.not_before_ms = request->not_before_ms};
     if (job == NULL) {
         counter_add(&domains->counts.no_room, 1);
         request_answer(domains, &request->waiter, domains->exhausted);

@@ -44,6 +44,7 @@ static uint32_t data_ttl_s, absence_ttl_s; /* of records, of denials */
 static bool hold_endpoints;                /* endpoint requests stay where they are */
 static struct endpoint_request *held[64];
 static unsigned held_count;
+static bool resumes;      /* who is not asked in full looks at a resumed session */
 static int delivery_went; /* enum message_kind of the report that came by last */
 
 static void no_wake(void *context, uint16_t to)
@@ -65,7 +66,7 @@ static void set_up(void)
     asked_count = probed_count = held_count = 0;
     outcome_of_probes = OUTCOME_TLS_OK;
     evidence_began_ms = 0;
-    hold_endpoints = reserved = in_our_network = ipv4_in_our_network = false;
+    hold_endpoints = reserved = in_our_network = ipv4_in_our_network = resumes = false;
     tlsa_usage = 3;
     tlsa_dropped = 0;
     data_ttl_s = absence_ttl_s = 60;
@@ -151,6 +152,7 @@ static void answer_endpoint(struct endpoint_request *request)
 
     atomic_init(&evidence->references, 1);
     endpoint_in_full = request->in_full;
+    evidence->resumed = resumes && !request->in_full;
     evidence->outcome = outcome_of_probes;
     evidence->key = request->key;
     evidence->began_ms = evidence_began_ms != 0 ? evidence_began_ms : clock_boot_ms();
@@ -252,6 +254,45 @@ START_TEST(who_wants_it_in_full_gets_endpoints_in_full_TLS_24)
     ck_assert_ptr_eq(mailbox_receive(front), &request.message);
     ck_assert(endpoint_in_full);
     host_facts_drop(request.facts);
+}
+END_TEST
+
+/* What is known already, and a look that is under way, whatever its age may be. */
+START_TEST(facts_of_a_resumed_session_do_not_serve_who_wants_it_in_full_TLS_24)
+{
+    static const struct line lines[] = {{"mx.s.lab", DNS_A, DNS_INSECURE_DATA, NULL, 1}, {0}};
+    static struct host_request waits, in_full, again;
+
+    resumes = true;
+    script = lines;
+    ask(&waits, "mx.s.lab", 0);
+    hold_endpoints = true;
+    run();
+    ask(&in_full, "mx.s.lab", 0);
+    in_full.in_full = true;
+    run();
+    ck_assert_uint_eq(held_count, 2);
+    ck_assert(!held[0]->in_full && held[1]->in_full);
+    answer_endpoint(held[0]);
+    run();
+    ck_assert_ptr_eq(mailbox_receive(front), &waits.message);
+    ck_assert_ptr_null(mailbox_receive(front));
+    hold_endpoints = false;
+    ask(&again, "mx.s.lab", 0); /* the resumed one is known by now */
+    again.in_full = _i != 0;
+    run();
+    ck_assert_ptr_eq(mailbox_receive(front), _i != 0 ? NULL : &again.message);
+    answer_endpoint(held[1]);
+    run();
+    ck_assert_ptr_eq(mailbox_receive(front), &in_full.message);
+    ck_assert_ptr_eq(mailbox_receive(front), _i != 0 ? &again.message : NULL);
+    ck_assert(waits.facts->endpoints[0].evidence->resumed);
+    ck_assert(!in_full.facts->endpoints[0].evidence->resumed);
+    ck_assert_int_eq(again.facts->endpoints[0].evidence->resumed, _i == 0);
+    ck_assert_uint_eq(probed_count, 2);
+    host_facts_drop(waits.facts);
+    host_facts_drop(in_full.facts);
+    host_facts_drop(again.facts);
 }
 END_TEST
 
@@ -907,6 +948,8 @@ int main(void)
     suite_add_tcase(suite, cases);
     tcase_add_checked_fixture(cases, set_up, tear_down);
     tcase_add_test(cases, who_wants_it_in_full_gets_endpoints_in_full_TLS_24);
+    tcase_add_loop_test(cases, facts_of_a_resumed_session_do_not_serve_who_wants_it_in_full_TLS_24,
+                        0, 2);
     tcase_add_test(cases, a_secure_host_is_its_own_base_domain_and_sni_DANE_06_DANE_35);
     tcase_add_loop_test(
         cases, the_base_domain_is_sni_only_where_its_records_are_usable_DANE_35_TLS_17, 0, 2);

@@ -77,7 +77,7 @@ struct host_request {
     uint64_t not_before_ms;
     uint64_t deadline_ms;
     enum priority priority;
-    bool in_full;                   /* as in endpoint_request; not_before is not 0 then */
+    bool in_full;                   /* as in endpoint_request */
     const struct host_facts *facts; /* on the way back: never NULL, one reference */
     struct waiter waiter;           /* the host job's, while it waits there */
 };
