@@ -789,10 +789,18 @@ static bool is_below(const struct evidence *evidence, uint64_t now_ms)
            now_ms < evidence_good_until_ms(evidence);
 }
 
+/* TLS that mail can go by. */
+static bool is_tls(const struct evidence *evidence, uint64_t now_ms)
+{
+    return outcome_says(evidence->outcome) == SAYS_ENCRYPTS && !evidence_meets_no_tlsa(evidence) &&
+           now_ms < evidence_good_until_ms(evidence);
+}
+
+/* By ourselves, and not long ago: what deliveries have renewed since would only be their own word
+ * again. */
 static bool is_seen(const struct evidence *evidence, uint64_t now_ms)
 {
-    return outcome_says(evidence->outcome) == SAYS_ENCRYPTS &&
-           now_ms < evidence_good_until_ms(evidence);
+    return now_ms < evidence_looked_ms(evidence) + AGE_GOOD_MS;
 }
 
 static void delivery_to_domain(struct hosts *hosts, struct delivery_report *report)
@@ -805,17 +813,20 @@ static void delivery_to_domain(struct hosts *hosts, struct delivery_report *repo
 void hosts_delivery(struct hosts *hosts, struct delivery_report *report)
 {
     const struct host_job *job = delivery_job(hosts, report);
+    const uint64_t now_ms = clock_boot_ms();
     const struct evidence *there = NULL;
-    bool below = false;
+    bool below = false, tls;
 
     for (unsigned i = 0; job != NULL && i < job->facts->endpoint_count; i++) {
         const struct evidence *evidence = job->facts->endpoints[i].evidence;
 
-        below |= is_below(evidence, clock_boot_ms());
+        below |= is_below(evidence, now_ms);
         if (address_equal(&evidence->key.address, &report->delivery.address))
             there = evidence;
     }
-    report->host_seen = there != NULL && !below && is_seen(there, clock_boot_ms());
+    tls = there != NULL && !below && is_tls(there, now_ms);
+    report->host_seen = tls && is_seen(there, now_ms);
+    report->host_aged = tls && !report->host_seen;
     if (there == NULL) {
         delivery_to_domain(hosts, report);
         return;

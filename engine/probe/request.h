@@ -94,6 +94,7 @@ struct delivery_report {
     struct next_hop next_hop; /* the domain, for the port of mail; else the host */
     struct endpoint_key key;  /* set by the host job */
     bool host_seen;           /* a look of ours says the same: see remember_delivery */
+    bool host_aged;           /* … did, but so long ago that only deliveries have kept it good */
     enum delivery_effect effect;
     bool teaches_host, teaches_domain; /* a note is on its way to the memory */
     bool wants_look;                   /* none of ours says the same: the front has it looked at */
