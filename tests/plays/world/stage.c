@@ -288,7 +288,9 @@ static void configure(const struct stage_run *run)
                                                         .ipv4 = true,
                                                         .ipv6 = true,
                                                         .allow_reserved = true,
-                                                        .weak_check = true};
+                                                        .weak_check = true,
+                                                        .resumption = true,
+                                                        .full_handshake_ms = 180000};
     stage.configuration.politeness =
         (struct politeness_settings){.per_address = 2,
                                      .per_prefix = given_or(scene->per_prefix, 20),
