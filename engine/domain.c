@@ -1,7 +1,7 @@
 /*
  * domain.c - the domain job (see domain.h): MX, hosts, verdict, publish, answer.
  *
- *   domains_ask ─► round_begin ─► mx_digest ─► hosts_ask_all ─► hosts_digest ─► round_end
+ *   domains_ask ─► round_begin ─► domains_dns ─► hosts_ask_missing ─► domains_host ─► round_end
  *
  * One shard's thread; no lock. What a round asks is embedded in it and always comes home
  * (resolver.h, host.h), so a round needs no timer and cannot be lost; a job has one, for waiters
@@ -42,7 +42,8 @@ struct domain_round {
     uint64_t began_us;
     uint64_t deadline_ms; /* of the most patient who waited when it began */
     enum priority priority;
-    bool in_full; /* for the second time, without resumed sessions */
+    bool in_full; /* without resumed sessions: for the second time, or because what is remembered
+                     was contradicted when it began */
     uint8_t in_flight;
     struct domain_facts *facts; /* being gathered */
     union {                     /* one after the other */
@@ -232,13 +233,13 @@ static bool host_is_partly_ours(const struct host_facts *host)
     return false;
 }
 
-/* Nothing was learned but that we failed; or part of it failed, and the whole looks worse for it
- * than what is known and still valid. `none` and `weak` are said of what was seen alone. */
+/* Nothing was learned but that we failed; or part of it failed (`partly`: that much is known), and
+ * the whole looks worse for it than what is known and still valid. `none` and `weak` are said of
+ * what was seen alone. */
 static bool facts_are_our_failure(struct domains *domains, const struct domain_job *job,
-                                  const struct domain_facts *facts)
+                                  const struct domain_facts *facts, bool partly)
 {
     struct verdict known;
-    bool partly = false;
 
     if (facts->verdict.cause == CAUSE_OURS)
         return true;
@@ -317,31 +318,98 @@ static void round_remember(struct domains *domains, const struct domain_round *r
     round_teach(domains, &facts->next_hop, &taught);
 }
 
-static void hosts_ask_all(struct domains *domains, struct domain_round *round);
+/* --- what a session may not say: that what is remembered is not met (TLS-24, MEM-05) --- */
 
-/* It would speak against what is remembered, and rests on a certificate that was seen some minutes
- * ago: that is no finding yet (TLS-24, MEM-05). */
-static bool is_accused_by_a_session(const struct domain_round *round, const struct floor *floor)
+static void hosts_ask_missing(struct domains *domains, struct domain_round *round);
+
+/* Since the start of this round: then a session would only be asked to accuse it once more. */
+static bool is_contradicted(const struct domains *domains, const struct next_hop *next_hop)
 {
-    const struct verdict *verdict = &round->facts->verdict;
+    struct floor floor;
 
-    return !round->in_full && (verdict->flags & VERDICT_RESUMED) != 0 &&
-           verdict->conclusion == CONCLUSION_DEFINITE &&
-           (verdict->level < floor->level || verdict->level < floor->hosts_level);
+    return has_floor(next_hop) &&
+           publisher_floor(domains->settings.table, next_hop, clock_boot_ms(), &floor) &&
+           (floor.flags & FLOOR_CONTRADICTED) != 0;
 }
 
-/* The same hosts once more, in full. */
-static void round_again_in_full(struct domains *domains, struct domain_round *round)
+/* What was found of the host hangs on a certificate that was seen some minutes ago: of the endpoint
+ * that decided, or, where TLSA records are met, of any that may vouch for the domain too. */
+static bool rests_on_a_session(const struct host_facts *host, const struct finding *finding)
+{
+    for (unsigned i = 0; host != NULL && i < host->endpoint_count; i++)
+        if (host->endpoints[i].evidence->resumed &&
+            (i == finding->endpoint || finding->kind == FINDING_DANE))
+            return true;
+    return false;
+}
+
+/* The hosts that have the round fall short of what is remembered, and rest on a session. The level
+ * is the best of all hosts, so whoever rests on one may be the one that should reach more. */
+static bool sessions_accuse(const struct domain_round *round, const struct floor *floor,
+                            bool accused[LIMIT_MX_HOSTS])
+{
+    const struct domain_facts *facts = round->facts;
+    const struct verdict *verdict = &facts->verdict;
+    bool any = false;
+
+    if (verdict->conclusion != CONCLUSION_DEFINITE ||
+        (verdict->level >= floor->level && verdict->level >= floor->hosts_level))
+        return false;
+    for (unsigned i = 0; i < LIMIT_MX_HOSTS; i++) {
+        accused[i] =
+            i < facts->route.host_count && rests_on_a_session(facts->hosts[i], &facts->findings[i]);
+        any |= accused[i];
+    }
+    return any;
+}
+
+/* What was seen of the others is definite, whatever the second look comes to. */
+static void round_teach_of_others(struct domains *domains, const struct domain_round *round,
+                                  const bool accused[LIMIT_MX_HOSTS])
+{
+    const struct domain_facts *facts = round->facts;
+    struct remembered taught;
+    bool any = false;
+
+    if (!is_remembered(&facts->next_hop))
+        return;
+    remember_round(&taught, &facts->route, facts->hosts, facts->findings, &facts->verdict,
+                   facts->ended_ms, facts->ended_wall_s);
+    taught.domain = (struct observation){0};
+    for (unsigned i = 0; i < taught.host_count; i++) {
+        if (accused[i])
+            taught.hosts[i].observation = (struct observation){0};
+        any |= !observation_is_nothing(&taught.hosts[i].observation);
+    }
+    if (any)
+        round_teach(domains, &facts->next_hop, &taught);
+}
+
+/* These hosts once more, in full; what is known of the others stays. */
+static void round_again_in_full(struct domains *domains, struct domain_round *round,
+                                const bool accused[LIMIT_MX_HOSTS])
 {
     struct domain_facts *facts = round->facts;
 
     counter_add(&domains->counts.again_in_full, 1);
+    round_teach_of_others(domains, round, accused);
     for (unsigned i = 0; i < LIMIT_MX_HOSTS; i++) {
+        if (!accused[i])
+            continue;
         host_facts_drop(facts->hosts[i]);
         facts->hosts[i] = NULL;
     }
     round->in_full = true;
-    hosts_ask_all(domains, round);
+    hosts_ask_missing(domains, round);
+}
+
+/* Nobody could look in full: then it is no finding. */
+static void facts_accuse_nobody(struct domains *domains, struct domain_facts *facts)
+{
+    if (!facts->limited)
+        counter_add(&domains->counts.limited, 1);
+    facts->limited = true;
+    facts->verdict.conclusion = CONCLUSION_INCONCLUSIVE;
 }
 
 /* Floors are known: the first is the domain's, then those of its hosts. */
@@ -352,14 +420,17 @@ static void round_end(struct domains *domains, struct domain_round *round,
     struct domain_facts *facts = round->facts;
     struct waiters next;
     struct waiter *waiter;
-    bool more;
+    bool accused[LIMIT_MX_HOSTS], accuses = sessions_accuse(round, &floors[0], accused), more;
 
-    if (is_accused_by_a_session(round, &floors[0])) {
-        round_again_in_full(domains, round);
+    if (accuses && !round->in_full) {
+        round_again_in_full(domains, round, accused);
         return;
     }
+    if (accuses)
+        facts_accuse_nobody(domains, facts);
     round_remember(domains, round, floors);
-    if (!facts_are_our_failure(domains, job, facts)) { /* which replaces nothing we knew (law 3) */
+    if (!facts_are_our_failure(domains, job, facts,
+                               accuses)) { /* which replaces nothing we knew (law 3) */
         publisher_put(domains->publisher, &job->next_hop, &facts->verdict);
         domain_facts_drop(job->facts);
         job->facts = domain_facts_hold(facts);
@@ -440,32 +511,39 @@ void domains_publish_floor(struct domains *domains, struct floor_publish *publis
 
 /* --- hosts --- */
 
-static void hosts_ask_all(struct domains *domains, struct domain_round *round)
+static void host_ask(struct domains *domains, struct domain_round *round, unsigned i)
 {
-    const struct route *route = &round->facts->route;
-    struct next_hop *next_hop = &round->job->next_hop;
+    const struct next_hop *next_hop = &round->job->next_hop;
+    struct host_request *request = &round->requests[i];
 
-    round->in_flight = route->host_count;
-    for (unsigned i = 0; i < route->host_count; i++) {
-        struct host_request *request = &round->requests[i];
+    *request = (struct host_request){
+        .message.kind = MESSAGE_HOST_ASK,
+        .token = {.operation = (uint8_t)i,
+                  .slot = pool_slot(domains->rounds, round),
+                  .generation = pool_generation(domains->rounds, round)},
+        .host = round->facts->route.hosts[i].name,
+        .port = next_hop->port,
+        .literal = next_hop->kind == NEXT_HOP_ADDRESS,
+        .address = next_hop->address,
+        .not_before_ms = round->join.not_before_ms,
+        .deadline_ms = round->deadline_ms,
+        .priority = round->priority,
+        .in_full = round->in_full,
+    };
+    round->in_flight++;
+    mailbox_send(domains->mailbox, owner_of_host(&domains->owners, &request->host),
+                 &request->message);
+}
 
-        *request = (struct host_request){
-            .message.kind = MESSAGE_HOST_ASK,
-            .token = {.operation = (uint8_t)i,
-                      .slot = pool_slot(domains->rounds, round),
-                      .generation = pool_generation(domains->rounds, round)},
-            .host = route->hosts[i].name,
-            .port = next_hop->port,
-            .literal = next_hop->kind == NEXT_HOP_ADDRESS,
-            .address = next_hop->address,
-            .not_before_ms = round->in_full ? clock_boot_ms() : round->join.not_before_ms,
-            .deadline_ms = round->deadline_ms,
-            .priority = round->priority,
-            .in_full = round->in_full,
-        };
-        mailbox_send(domains->mailbox, owner_of_host(&domains->owners, &request->host),
-                     &request->message);
-    }
+/* Those that nothing is known of yet. */
+static void hosts_ask_missing(struct domains *domains, struct domain_round *round)
+{
+    const struct domain_facts *facts = round->facts;
+
+    CHECK(round->in_flight == 0);
+    for (unsigned i = 0; i < facts->route.host_count; i++)
+        if (facts->hosts[i] == NULL)
+            host_ask(domains, round, i);
     if (round->in_flight == 0)
         round_gathered(domains, round);
 }
@@ -507,7 +585,7 @@ void domains_dns(struct domains *domains, struct dns_question *question)
     round->in_flight = 0;
     route_from_mx(&round->facts->route, &question->name, question->answer, &domains->settings.own);
     dns_answer_drop(question->answer); /* the requests take the question's place */
-    hosts_ask_all(domains, round);
+    hosts_ask_missing(domains, round);
 }
 
 /* [host] and [address]: no MX look-up; the name is locally trusted (MX-16), an address has none. */
@@ -553,6 +631,7 @@ static void round_begin(struct domains *domains, struct domain_job *job, struct 
     round->job = job;
     round->facts = facts;
     round->began_us = clock_boot_us();
+    round->in_full = is_contradicted(domains, &job->next_hop);
     round_takes_waiters(round, waiters);
     join_begin(&job->join, &round->join);
     counter_add(&domains->counts.rounds, 1);
@@ -560,7 +639,7 @@ static void round_begin(struct domains *domains, struct domain_job *job, struct 
         mx_ask(domains, round);
     } else {
         route_direct(&facts->route, &job->next_hop);
-        hosts_ask_all(domains, round);
+        hosts_ask_missing(domains, round);
     }
 }
 
@@ -623,7 +702,7 @@ void domains_ask(struct domains *domains, struct domain_request *request)
     struct waiters alone = {0};
 
     counter_add(&domains->counts.asked, 1);
-    request->waiter.not_before_ms = request->not_before_ms;
+    request->waiter = (struct waiter){.not_before_ms = request->not_before_ms};
     if (job == NULL) {
         counter_add(&domains->counts.no_room, 1);
         request_answer(domains, &request->waiter, domains->exhausted);

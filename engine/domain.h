@@ -26,7 +26,8 @@ struct domain_facts {
     struct finding findings[LIMIT_MX_HOSTS];
     uint64_t ended_ms;
     int64_t ended_wall_s;
-    bool limited; /* not as fresh as asked: the politeness budget is spent, or time was short */
+    bool limited; /* not as fresh as asked: the politeness budget is spent, or time was short; or
+                     not in full where it had to be */
 };
 const struct domain_facts *domain_facts_hold(const struct domain_facts *facts);
 void domain_facts_drop(const struct domain_facts *facts);

@@ -108,7 +108,8 @@ static bool is_too_little(const struct endpoint_request *request, const struct e
     return request->in_full && evidence != NULL && evidence->resumed;
 }
 
-/* Answers the waiters for whom `serves` holds; the others keep waiting, in order. */
+/* Answers the waiters for whom `serves` holds, and the evidence is enough; the others keep waiting,
+ * in order. */
 static void job_answer_if(struct endpoints *endpoints, struct endpoint_job *job,
                           const struct evidence *evidence,
                           bool (*serves)(const struct endpoint_request *, const struct evidence *,
@@ -122,7 +123,7 @@ static void job_answer_if(struct endpoints *endpoints, struct endpoint_job *job,
     while ((waiter = waiters_take(&waiting)) != NULL) {
         struct endpoint_request *request = container_of(waiter, struct endpoint_request, waiter);
 
-        if (serves(request, evidence, now_ms))
+        if (serves(request, evidence, now_ms) && !is_too_little(request, evidence))
             request_answer(endpoints, request, evidence);
         else
             waiters_add(&job->waiters, waiter);
@@ -133,7 +134,7 @@ static bool began_in_time(const struct endpoint_request *request, const struct e
                           uint64_t now_ms)
 {
     (void)now_ms;
-    return evidence->began_ms >= request->not_before_ms && !is_too_little(request, evidence);
+    return evidence->began_ms >= request->not_before_ms;
 }
 
 static bool must_answer_now(const struct endpoint_request *request, const struct evidence *evidence,
@@ -219,19 +220,37 @@ static void job_to_idle(struct endpoints *endpoints, struct endpoint_job *job)
     job->tlsa = NULL;
 }
 
+static bool job_wants_it_in_full(const struct endpoint_job *job)
+{
+    for (const struct waiter *w = job->waiters.first; w != NULL; w = w->next)
+        if (container_of(w, struct endpoint_request, waiter)->in_full)
+            return true;
+    return false;
+}
+
 /* --- giving up: older evidence while it is good (its age says so), or why there is none --- */
 
-static void job_give_up(struct endpoints *endpoints, struct endpoint_job *job, enum outcome outcome,
-                        const char *detail,
-                        bool (*who)(const struct endpoint_request *, const struct evidence *,
-                                    uint64_t),
-                        uint64_t now_ms)
-{
-    bool older = job->last != NULL && is_of_these_settings(endpoints, job->last) &&
-                 clock_boot_ms() < evidence_good_until_ms(job->last);
-    const struct evidence *evidence =
-        older ? evidence_hold(job->last) : evidence_of_ours(endpoints, &job->key, outcome, detail);
+typedef bool who_is_given_up(const struct endpoint_request *, const struct evidence *, uint64_t);
 
+/* False: nobody is left who may have to hear why there is none. */
+static bool job_answer_older(struct endpoints *endpoints, struct endpoint_job *job,
+                             who_is_given_up *who, uint64_t now_ms)
+{
+    if (job->last == NULL || !is_of_these_settings(endpoints, job->last) ||
+        clock_boot_ms() >= evidence_good_until_ms(job->last))
+        return true;
+    job_answer_if(endpoints, job, job->last, who, now_ms);
+    return job_wants_it_in_full(job);
+}
+
+static void job_give_up(struct endpoints *endpoints, struct endpoint_job *job, enum outcome outcome,
+                        const char *detail, who_is_given_up *who, uint64_t now_ms)
+{
+    const struct evidence *evidence;
+
+    if (!job_answer_older(endpoints, job, who, now_ms))
+        return;
+    evidence = evidence_of_ours(endpoints, &job->key, outcome, detail);
     job_answer_if(endpoints, job, evidence, who, now_ms);
     evidence_drop(evidence);
 }
@@ -291,14 +310,6 @@ static void job_delay(struct endpoints *endpoints, struct endpoint_job *job, uin
         job_to_idle(endpoints, job);
     else
         job_to_delayed(endpoints, job, at_ms);
-}
-
-static bool job_wants_it_in_full(const struct endpoint_job *job)
-{
-    for (const struct waiter *w = job->waiters.first; w != NULL; w = w->next)
-        if (container_of(w, struct endpoint_request, waiter)->in_full)
-            return true;
-    return false;
 }
 
 static void job_start(struct endpoints *endpoints, struct endpoint_job *job)
@@ -375,6 +386,30 @@ static void job_learns(struct endpoint_job *job, const struct evidence *evidence
     job->last = evidence_hold(evidence);
 }
 
+/* Those the probe was for. Not who came to it and wants it in full: it was not. */
+static bool asked_before(const struct endpoint_request *request, const struct evidence *evidence,
+                         uint64_t began_ms)
+{
+    (void)evidence;
+    return request->not_before_ms <= began_ms && !request->in_full;
+}
+
+/* What it found; or, where there was no budget for its second connection, what would have been
+ * answered without the first. */
+static void job_answer(struct endpoints *endpoints, struct endpoint_job *job,
+                       const struct evidence *evidence, uint64_t now_ms)
+{
+    if (!is_of_these_settings(endpoints, evidence))
+        return;
+    if (evidence->outcome != OUTCOME_LIMITED) {
+        job_answer_if(endpoints, job, evidence, began_in_time, now_ms);
+        return;
+    }
+    counter_add(&endpoints->counts.limited, 1);
+    if (job_answer_older(endpoints, job, asked_before, evidence->began_ms))
+        job_answer_if(endpoints, job, evidence, asked_before, evidence->began_ms);
+}
+
 static void job_ended(struct endpoints *endpoints, struct endpoint_job *job,
                       const struct evidence *evidence)
 {
@@ -385,8 +420,7 @@ static void job_ended(struct endpoints *endpoints, struct endpoint_job *job,
     wheel_disarm(endpoints->wheel, &job->timer);
     politeness_ended(endpoints->politeness, &job->key.address, evidence, now_ms);
     job_learns(job, evidence);
-    if (is_of_these_settings(endpoints, evidence))
-        job_answer_if(endpoints, job, evidence, began_in_time, now_ms);
+    job_answer(endpoints, job, evidence, now_ms);
     if (endpoints->stopping)
         job_give_up(endpoints, job, OUTCOME_OURS_CANCELLED, "mxward is stopping", anyone, now_ms);
     if (job->waiters.first == NULL)

@@ -171,6 +171,9 @@ START_TEST(renewed_evidence_says_the_same_and_remembers_when_it_was_looked_at)
     twice = evidence_renew(once, NOW_MS, NOW_S);
     ck_assert_uint_eq(twice->began_ms, NOW_MS);
     ck_assert_uint_eq(evidence_looked_ms(twice), BEGAN_MS);
+    ck_assert_int_eq(twice->ended_wall_s, NOW_S);
+    ck_assert_int_eq(evidence_looked_wall_s(twice), evidence.ended_wall_s);
+    ck_assert_int_ne(evidence_looked_wall_s(twice), NOW_S);
     ck_assert_int_eq(twice->outcome, OUTCOME_TLS_OK);
     ck_assert_uint_eq(evidence_good_until_ms(twice), NOW_MS + AGE_GOOD_MS);
     evidence_drop(once);

@@ -27,7 +27,6 @@ static enum route_state next_route;
 static uint8_t next_host_count;
 static enum cause next_cause;
 static enum tls_class next_class; /* where the cause is not ours */
-static uint32_t next_flags;
 static enum level next_level;
 static struct verdict known; /* in the table; valid_until_ms 0: nothing */
 static bool hosts_are_ours;
@@ -35,6 +34,13 @@ static bool floors_in_table; /* else the keeper is asked */
 static struct floor remembered;
 static enum next_hop_kind remembered_kind; /* of what it is the floor */
 static unsigned floors_asked, notes;
+static struct remembered taught[8]; /* by the first notes */
+/* What is seen at a host, by its place in the route: the endpoint that decides, and another. */
+static struct sight {
+    bool resumes, in_clear, resumes_elsewhere;
+} sights[2];
+static bool conclusive;     /* what is seen at hosts is */
+static bool always_resumes; /* whoever is asked in full, as well */
 static struct verdict last_published;
 static struct host_request *held[64];
 static unsigned held_count;
@@ -65,7 +71,9 @@ void finding_of_host(struct finding *finding, const struct route *route,
 {
     (void)route, (void)now_s;
     ck_assert_ptr_nonnull(host);
-    finding->kind = FINDING_ENCRYPTED;
+    const bool in_clear = host->endpoints[0].evidence->outcome == OUTCOME_NO_STARTTLS;
+    *finding = (struct finding){.kind = in_clear ? FINDING_CLEAR : FINDING_ENCRYPTED,
+                                .conclusive = conclusive};
 }
 
 void verdict_of_domain(struct verdict *verdict, const struct route *route,
@@ -75,13 +83,17 @@ void verdict_of_domain(struct verdict *verdict, const struct route *route,
     (void)findings;
     *verdict = (struct verdict){.class = next_cause == CAUSE_OURS ? CLASS_UNKNOWN : next_class,
                                 .cause = next_cause,
-                                .flags = next_flags,
                                 .level = next_level,
+                                .conclusion = CONCLUSION_DEFINITE,
                                 .began_ms = now_ms,
                                 .valid_until_ms = now_ms + 60000};
-    for (unsigned i = 0; i < route->host_count; i++)
+    for (unsigned i = 0; i < route->host_count; i++) {
         if (hosts[i]->began_ms < verdict->began_ms)
             verdict->began_ms = hosts[i]->began_ms;
+        for (unsigned j = 0; j < hosts[i]->endpoint_count; j++)
+            if (hosts[i]->endpoints[j].evidence->resumed)
+                verdict->flags |= VERDICT_RESUMED;
+    }
 }
 
 bool verdict_serves_now(const struct verdict *verdict, uint32_t epoch, uint64_t not_before_ms,
@@ -177,13 +189,31 @@ static void answer_mx(struct dns_question *question)
     mailbox_send(resolver, SHARD, &question->message);
 }
 
+static const struct evidence *evidence_made(bool resumed, bool in_clear)
+{
+    struct evidence *evidence = calloc(1, sizeof *evidence);
+
+    atomic_init(&evidence->references, 1);
+    evidence->outcome = in_clear ? OUTCOME_NO_STARTTLS : OUTCOME_TLS_OK;
+    evidence->began_ms = clock_boot_ms();
+    evidence->ended_wall_s = clock_wall_s();
+    evidence->resumed = resumed;
+    return evidence;
+}
+
 static void answer_host(struct host_request *request)
 {
     struct host_facts *facts = calloc(1, sizeof *facts);
+    const struct sight *sight = &sights[request->token.operation];
+    const bool resumes = !request->in_full || always_resumes;
 
     atomic_init(&facts->references, 1);
     facts->began_ms = clock_boot_ms();
+    facts->port = request->port;
     facts->ours = hosts_are_ours;
+    facts->endpoint_count = 2;
+    facts->endpoints[0].evidence = evidence_made(sight->resumes && resumes, sight->in_clear);
+    facts->endpoints[1].evidence = evidence_made(sight->resumes_elsewhere && resumes, false);
     request->facts = facts;
     request->message.kind = MESSAGE_HOST_DONE;
     mailbox_send(shard, SHARD, &request->message);
@@ -202,6 +232,8 @@ static void keep(struct message *message)
         message->kind = MESSAGE_FLOORS_DONE;
     } else {
         ck_assert_int_eq(message->kind, MESSAGE_NOTE_ASK);
+        if (notes < sizeof taught / sizeof *taught)
+            taught[notes] = container_of(message, struct memory_note, message)->taught;
         notes++;
         message->kind = MESSAGE_NOTE_DONE;
     }
@@ -402,12 +434,19 @@ START_TEST(without_a_verdict_to_give_who_waits_goes_on_waiting)
 }
 END_TEST
 
-/* Whether the table knows what is remembered, or the keeper has to be asked. */
-START_TEST(a_resumed_session_accuses_nobody_and_the_hosts_are_looked_at_in_full_TLS_24)
+/* What is seen falls short of what is remembered. */
+static void accuse(void)
 {
     remembered = (struct floor){.level = LEVEL_VERIFIED};
     next_level = LEVEL_ENCRYPT;
-    next_flags = VERDICT_RESUMED;
+    conclusive = true;
+}
+
+/* Whether the table knows what is remembered, or the keeper has to be asked. */
+START_TEST(a_resumed_session_accuses_nobody_and_the_hosts_are_looked_at_in_full_TLS_24)
+{
+    accuse();
+    sights[0].resumes = true;
     for (unsigned i = 0; i < 2; i++) {
         const unsigned before = hosts_asked;
 
@@ -419,7 +458,7 @@ START_TEST(a_resumed_session_accuses_nobody_and_the_hosts_are_looked_at_in_full_
         ck_assert_uint_eq(came_home(), 0);
         ck_assert_uint_eq(held_count, 1);
         ck_assert(held[0]->in_full);
-        ck_assert_uint_gt(held[0]->not_before_ms, 0);
+        ck_assert_uint_eq(notes, i);
         hosts_answer(); /* whatever comes of it, it is the end */
         ck_assert_uint_eq(came_home(), 1);
         ck_assert_uint_eq(hosts_asked, before + 2);
@@ -431,10 +470,100 @@ START_TEST(a_resumed_session_accuses_nobody_and_the_hosts_are_looked_at_in_full_
     hosts_answer();
     ck_assert_uint_eq(came_home(), 1);
     next_level = LEVEL_ENCRYPT;
-    next_flags = 0; /* not resumed */
+    sights[0].resumes = false;
     ask(3, "v.lab", 0);
     hosts_answer();
     ck_assert_uint_eq(came_home(), 1);
+}
+END_TEST
+
+START_TEST(what_others_show_beside_a_session_is_taught_at_once_and_kept_TLS_24_MEM_05)
+{
+    const struct host_facts *other;
+
+    accuse();
+    next_host_count = 2;
+    sights[0].resumes = sights[1].in_clear = true;
+    ask(0, "s.lab", clock_boot_ms());
+    const uint64_t not_before_ms = held[0]->not_before_ms;
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 0);
+    ck_assert_uint_eq(notes, 1);
+    ck_assert_uint_eq(taught[0].host_count, 2);
+    ck_assert(observation_is_nothing(&taught[0].domain));
+    ck_assert(observation_is_nothing(&taught[0].hosts[0].observation));
+    ck_assert_int_eq(taught[0].hosts[1].observation.seen, OBSERVED_BELOW);
+    ck_assert_uint_eq(held_count, 1);
+    ck_assert_uint_eq(held[0]->token.operation, 0);
+    ck_assert(held[0]->in_full);
+    /* What one address of it showed in full may serve again. */
+    ck_assert_uint_eq(held[0]->not_before_ms, not_before_ms);
+    hosts_answer();
+    other = requests[0].facts->hosts[1];
+    ck_assert_int_eq(other->endpoints[0].evidence->outcome, OUTCOME_NO_STARTTLS);
+    ck_assert(!requests[0].facts->hosts[0]->endpoints[0].evidence->resumed);
+    ck_assert_uint_eq(came_home(), 1);
+    ck_assert_uint_eq(hosts_asked, 3);
+    ck_assert_uint_eq(notes, 2);
+    ck_assert_int_eq(taught[1].domain.seen, OBSERVED_PARTLY);
+    ck_assert_int_eq(taught[1].hosts[0].observation.seen, OBSERVED_HANDSHAKES);
+    ck_assert_int_eq(taught[1].hosts[1].observation.seen, OBSERVED_BELOW);
+}
+END_TEST
+
+/* A session at another address, or at a host that says something else, is no reason to doubt. */
+START_TEST(what_was_seen_in_full_is_a_finding_at_once)
+{
+    accuse();
+    sights[0] = (struct sight){.in_clear = true, .resumes_elsewhere = true};
+    ask(0, "s.lab", 0);
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 1);
+    ck_assert_uint_eq(hosts_asked, 1);
+    ck_assert_int_eq(taught[0].domain.seen, OBSERVED_BELOW);
+    ck_assert_int_eq(last_published.conclusion, CONCLUSION_DEFINITE);
+    ck_assert_uint_eq(counter_read(&domains_counts(domains)->again_in_full), 0);
+}
+END_TEST
+
+START_TEST(where_memory_is_contradicted_already_hosts_are_looked_at_in_full_from_the_start)
+{
+    accuse();
+    remembered.flags = FLOOR_CONTRADICTED;
+    sights[0].resumes = true;
+    ask(0, "s.lab", 0);
+    ck_assert(held[0]->in_full);
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 1);
+    ck_assert_uint_eq(hosts_asked, 1);
+    ck_assert_uint_eq(counter_read(&domains_counts(domains)->again_in_full), 0);
+    ask(1, "s.lab:587", 0); /* of which nothing is remembered */
+    ck_assert(!held[0]->in_full);
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 1);
+}
+END_TEST
+
+/* However that may come about. */
+START_TEST(a_session_that_is_all_there_is_makes_no_finding_law_2)
+{
+    const bool better_known = _i != 0;
+
+    accuse();
+    sights[0].resumes = always_resumes = true;
+    if (better_known)
+        known = (struct verdict){.class = CLASS_DANE, .valid_until_ms = clock_boot_ms() + 60000};
+    ask(0, "s.lab", 0);
+    hosts_answer();
+    hosts_answer();
+    ck_assert(requests[0].facts->limited);
+    ck_assert_int_eq(requests[0].facts->verdict.conclusion, CONCLUSION_INCONCLUSIVE);
+    ck_assert_uint_eq(came_home(), 1);
+    ck_assert_uint_eq(hosts_asked, 2);
+    ck_assert_uint_eq(notes, 1);
+    ck_assert_int_eq(taught[0].domain.seen, OBSERVED_NOTHING);
+    ck_assert_uint_eq(published, better_known ? 0 : 1);
+    ck_assert_uint_eq(counter_read(&domains_counts(domains)->limited), 1);
 }
 END_TEST
 
@@ -724,6 +853,12 @@ int main(void)
     tcase_add_test(cases, who_has_no_time_left_gets_the_last_verdict_and_hears_that_it_is_limited);
     tcase_add_test(cases,
                    a_resumed_session_accuses_nobody_and_the_hosts_are_looked_at_in_full_TLS_24);
+    tcase_add_test(cases,
+                   what_others_show_beside_a_session_is_taught_at_once_and_kept_TLS_24_MEM_05);
+    tcase_add_test(cases, what_was_seen_in_full_is_a_finding_at_once);
+    tcase_add_test(cases,
+                   where_memory_is_contradicted_already_hosts_are_looked_at_in_full_from_the_start);
+    tcase_add_loop_test(cases, a_session_that_is_all_there_is_makes_no_finding_law_2, 0, 2);
     tcase_add_test(cases, without_a_verdict_to_give_who_waits_goes_on_waiting);
     tcase_add_test(cases, known_facts_serve_until_they_are_too_old_for_the_request_FRESH_03);
     tcase_add_test(cases, live_requests_during_two_rounds_share_the_third);

@@ -62,7 +62,7 @@ static void play_served(struct peer *peer)
     inside_tls(peer);
 }
 
-/* What it says behind a resumed handshake is no TLS. */
+/* What it says behind a resumed handshake is no TLS; or it says nothing. */
 static void play_breaks_where_resumed(struct peer *peer)
 {
     static const char noise[] = "\x17\x03\x03\x00\x20this is not what a key was used for";
@@ -73,6 +73,10 @@ static void play_breaks_where_resumed(struct peer *peer)
         return;
     }
     hear(peer, "EHLO");
+    if (stays_silent)
+        usleep(2500000);
+    if (stays_silent || hangs_up)
+        return;
     (void)!write(SSL_get_fd(peer->ssl), noise, sizeof noise - 1);
     usleep(300000); /* closing at once would take the noise back */
 }
@@ -245,6 +249,10 @@ static void fails_where_resumed(void)
     ck_assert_ptr_nonnull(strstr(e->transcript, "-- once more, in full\n"));
     ck_assert_uint_eq(counter_read(&prober_counts(world->prober)->resumption_failed), 1);
     ck_assert_uint_eq(counter_read(&prober_counts(world->prober)->weak_checks), 0);
+    for (unsigned i = 0; i < 2; i++) /* it is remembered, and no session kept to fail again */
+        look_in_full(listener);
+    ck_assert_uint_eq(atomic_load(&asked_to_resume), 1);
+    ck_assert_uint_eq(atomic_load(&listener->connections), 5);
     stop_listening(listener);
 }
 
@@ -268,6 +276,44 @@ START_TEST(silence_at_a_session_is_no_finding_and_the_same_is_tried_in_full)
 }
 END_TEST
 
+START_TEST(where_a_session_failed_none_is_offered_for_a_while)
+{
+    enum { APART_MS = 1500 };
+    struct listener *listener = listen_and_keep(play_served);
+    world->settings.full_handshake_ms = APART_MS;
+    look_in_full(listener);
+    SSL_CTX_set_client_hello_cb(served, hello_refused, NULL);
+    look_in_full(listener);
+    const uint64_t failed_ms = clock_boot_ms(); /* or a little before */
+    SSL_CTX_set_client_hello_cb(served, hello_offers, NULL);
+    look_in_full(listener);
+    look_in_full(listener);
+    ck_assert_uint_eq(atomic_load(&asked_to_resume), 1);
+    while (clock_boot_ms() <= failed_ms + APART_MS)
+        usleep(20000);
+    look_in_full(listener);
+    look_and_resume(listener); /* the peer has been mended */
+    stop_listening(listener);
+}
+END_TEST
+
+/* It came late, or a session is not to its taste: nothing is said but that it took too long. */
+START_TEST(silence_at_a_session_until_the_whole_time_is_up_is_remembered_too)
+{
+    struct listener *listener = listen_and_keep(play_served);
+    look_in_full(listener);
+    stays_silent = true;
+    world->settings.whole_ms = 1000;
+    found(look(listener), OUTCOME_TLS_TIMEOUT);
+    world->settings.whole_ms = 10000;
+    look_in_full(listener);
+    look_in_full(listener);
+    ck_assert_uint_eq(atomic_load(&asked_to_resume), 1);
+    ck_assert_uint_eq(counter_read(&prober_counts(world->prober)->resumption_failed), 1);
+    stop_listening(listener);
+}
+END_TEST
+
 START_TEST(without_a_budget_to_try_in_full_nothing_is_said_of_the_peer_law_3)
 {
     struct listener *listener = listen_and_keep(play_served);
@@ -280,6 +326,7 @@ START_TEST(without_a_budget_to_try_in_full_nothing_is_said_of_the_peer_law_3)
     ck_assert_uint_eq(atomic_load(&listener->connections), 2);
     budget_is_spent = false;
     look_in_full(listener); /* and the session is gone */
+    look_in_full(listener); /* no other one has taken its place */
     stop_listening(listener);
 }
 END_TEST
@@ -310,25 +357,46 @@ static X509 *certificate_until(EVP_PKEY *of, int64_t not_after_s)
                                               .not_after_s = not_after_s});
 }
 
-/* A server resumes though it shows another certificate by now: until the next full handshake. */
 /* The certificate that the session vouched for is given back, and counts for nothing. */
-START_TEST(what_breaks_behind_a_resumption_is_tried_in_full_as_from_the_start)
+static void breaks_behind_a_resumption(bool hangs, bool silent)
 {
     struct listener *listener = listen_and_keep(play_breaks_where_resumed);
     const struct evidence *first = look_in_full(listener);
     EVP_PKEY *other = pki_key_rsa(2048);
     SSL_CTX_use_certificate(served, certificate_until(other, time(NULL) + PKI_YEAR_S));
     SSL_CTX_use_PrivateKey(served, other);
+    SSL_CTX_set_client_hello_cb(served, NULL, NULL);
+    hangs_up = hangs;
+    stays_silent = silent;
     const struct evidence *e = look_in_full(listener);
     ck_assert_uint_eq(atomic_load(&listener->connections), 3);
     ck_assert_uint_eq(e->chain_count, 1);
     ck_assert_ptr_ne(e->chain[0], first->chain[0]);
     ck_assert_uint_eq(e->tlsa_count, 1);
     ck_assert_int_eq(e->tlsa[0].fate, TLSA_NO_MATCH);
+    ck_assert_uint_eq(e->keywords, KEYWORD_DSN | KEYWORD_SMTPUTF8);
     stop_listening(listener);
+}
+
+START_TEST(what_breaks_behind_a_resumption_is_tried_in_full_as_from_the_start)
+{
+    breaks_behind_a_resumption(false, false);
 }
 END_TEST
 
+START_TEST(closing_behind_a_resumption_is_no_finding_and_the_same_is_tried_in_full)
+{
+    breaks_behind_a_resumption(true, false);
+}
+END_TEST
+
+START_TEST(silence_behind_a_resumption_is_no_finding_and_the_same_is_tried_in_full)
+{
+    breaks_behind_a_resumption(false, true);
+}
+END_TEST
+
+/* A server resumes though it shows another certificate by now: until the next full handshake. */
 START_TEST(an_exchanged_certificate_is_found_at_the_next_full_handshake)
 {
     enum { APART_MS = 2000 };
@@ -432,11 +500,40 @@ START_TEST(after_a_look_that_was_not_conclusive_the_next_is_in_full)
 }
 END_TEST
 
+/* A probe that is on its way when the settings change: whoever judged its certificate. */
+static void a_reload_comes_between(struct listener *listener, const counter *happened)
+{
+    const uint64_t before = counter_read(happened), patience_ms = clock_boot_ms() + 10000;
+    struct endpoint_key k = key_of(listener->address, listener->port);
+    ck_assert_int_eq(prober_start(world->prober, &k, met_record(), looks), 0);
+    while (counter_read(happened) == before && clock_boot_ms() < patience_ms)
+        turn();
+    prober_reload(world->prober, &world->settings);
+    ck_assert_uint_eq(world->ended, looks); /* not too late */
+    run_until(++looks);
+    found(world->evidence[looks - 1], OUTCOME_TLS_OK);
+}
+
+START_TEST(no_session_rests_on_what_other_settings_judged_DANE_40_TLS_24)
+{
+    struct listener *listener = listen_and_keep(play_served);
+    a_reload_comes_between(listener, &prober_counts(world->prober)->handshakes);
+    look_in_full(listener);
+    a_reload_comes_between(listener, &prober_counts(world->prober)->resumed);
+    ck_assert(world->evidence[looks - 1]->resumed);
+    usleep(2000);
+    look_in_full(listener);
+    look_and_resume(listener);
+    stop_listening(listener);
+}
+END_TEST
+
 START_TEST(other_settings_forget_all_sessions)
 {
     struct listener *listener = listen_and_keep(play_served);
     look_in_full(listener);
     prober_reload(world->prober, &world->settings);
+    usleep(2000);
     look_in_full(listener);
     ck_assert_uint_eq(prober_forget_sessions(world->prober, 64), 1);
     look_in_full(listener);

@@ -1555,7 +1555,7 @@ END_TEST
 
 struct cases {
     const char *name;
-    const TTest *tests[20];
+    const TTest *tests[24];
 };
 
 static void add_cases(Suite *suite, const struct cases *cases)
@@ -1564,32 +1564,38 @@ static void add_cases(Suite *suite, const struct cases *cases)
 
     tcase_add_checked_fixture(tcase, world_open, world_close);
     tcase_set_timeout(tcase, 60);
-    for (size_t j = 0; j < 20 && cases->tests[j] != NULL; j++)
+    for (size_t j = 0; j < 24 && cases->tests[j] != NULL; j++)
         tcase_add_test(tcase, cases->tests[j]);
     suite_add_tcase(suite, tcase);
 }
 
 static void add_session_cases(Suite *suite)
 {
-    const struct cases cases = {"sessions",
-                                {a_second_look_resumes_with_the_certificate_of_the_first_TLS_24,
-                                 a_session_of_tls_12_is_resumed_too_TLS_24,
-                                 nothing_is_resumed_where_it_is_switched_off,
-                                 a_peer_that_refuses_a_session_is_simply_looked_at_in_full,
-                                 an_alert_at_a_session_is_no_finding_and_the_same_is_tried_in_full,
-                                 closing_at_a_session_is_no_finding_and_the_same_is_tried_in_full,
-                                 silence_at_a_session_is_no_finding_and_the_same_is_tried_in_full,
-                                 what_breaks_behind_a_resumption_is_tried_in_full_as_from_the_start,
-                                 without_a_budget_to_try_in_full_nothing_is_said_of_the_peer_law_3,
-                                 what_fails_in_full_too_is_found,
-                                 an_exchanged_certificate_is_found_at_the_next_full_handshake,
-                                 under_another_tlsa_set_no_session_is_offered_DANE_40,
-                                 a_session_is_offered_to_nobody_but_whom_it_is_of_DANE_40_PIT_15,
-                                 when_a_certificate_has_run_out_the_next_look_is_in_full,
-                                 a_stripped_starttls_is_seen_as_ever_PIT_20,
-                                 where_the_certificate_counts_for_nothing_no_session_is_kept,
-                                 after_a_look_that_was_not_conclusive_the_next_is_in_full,
-                                 other_settings_forget_all_sessions}};
+    const struct cases cases = {
+        "sessions",
+        {a_second_look_resumes_with_the_certificate_of_the_first_TLS_24,
+         a_session_of_tls_12_is_resumed_too_TLS_24,
+         nothing_is_resumed_where_it_is_switched_off,
+         a_peer_that_refuses_a_session_is_simply_looked_at_in_full,
+         an_alert_at_a_session_is_no_finding_and_the_same_is_tried_in_full,
+         closing_at_a_session_is_no_finding_and_the_same_is_tried_in_full,
+         silence_at_a_session_is_no_finding_and_the_same_is_tried_in_full,
+         what_breaks_behind_a_resumption_is_tried_in_full_as_from_the_start,
+         closing_behind_a_resumption_is_no_finding_and_the_same_is_tried_in_full,
+         silence_behind_a_resumption_is_no_finding_and_the_same_is_tried_in_full,
+         without_a_budget_to_try_in_full_nothing_is_said_of_the_peer_law_3,
+         where_a_session_failed_none_is_offered_for_a_while,
+         silence_at_a_session_until_the_whole_time_is_up_is_remembered_too,
+         what_fails_in_full_too_is_found,
+         an_exchanged_certificate_is_found_at_the_next_full_handshake,
+         under_another_tlsa_set_no_session_is_offered_DANE_40,
+         a_session_is_offered_to_nobody_but_whom_it_is_of_DANE_40_PIT_15,
+         when_a_certificate_has_run_out_the_next_look_is_in_full,
+         a_stripped_starttls_is_seen_as_ever_PIT_20,
+         where_the_certificate_counts_for_nothing_no_session_is_kept,
+         after_a_look_that_was_not_conclusive_the_next_is_in_full,
+         other_settings_forget_all_sessions,
+         no_session_rests_on_what_other_settings_judged_DANE_40_TLS_24}};
 
     add_cases(suite, &cases);
 }

@@ -459,6 +459,72 @@ START_TEST(who_wants_it_in_full_is_not_served_by_a_resumed_session_TLS_24)
 }
 END_TEST
 
+/* A look that resumed a session, some time ago. */
+static void look_by_a_session(void)
+{
+    ask(0, 1, 0, 1000, PRIORITY_ASKED);
+    endpoints_turn(endpoints);
+    probes[0].evidence->resumed = true;
+    probe_ends(0, OUTCOME_TLS_OK);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(came_home(OUTCOME_TLS_OK), 1);
+    sleep_ms(2);
+}
+
+/* Whether the budget is spent, there is no room, its time is up, or the daemon stops. */
+START_TEST(who_wants_it_in_full_is_never_put_off_with_a_resumed_session_TLS_24)
+{
+    static const enum outcome outcomes[] = {OUTCOME_LIMITED, OUTCOME_OURS_RESOURCES,
+                                            OUTCOME_LIMITED, OUTCOME_OURS_CANCELLED};
+
+    look_by_a_session();
+    permission = _i == 1 ? PERMIT_NOW : PERMIT_LATER;
+    permitted_at_ms = clock_boot_ms() + (_i < 2 ? 5000 : 20);
+    no_room = _i == 1;
+    ask(1, 1, clock_boot_ms(), _i < 2 ? 1000 : 25, PRIORITY_LIVE);
+    ask(2, 1, clock_boot_ms(), _i < 2 ? 1000 : 25, PRIORITY_LIVE);
+    requests[2].in_full = true;
+    endpoints_turn(endpoints);
+    if (_i == 2) {
+        sleep_ms(30);
+        timers();
+    } else if (_i == 3) {
+        endpoints_stop(endpoints);
+    }
+    struct message *message = mailbox_receive(front);
+    ck_assert_ptr_eq(message, &requests[1].message);
+    ck_assert(requests[1].evidence->resumed);
+    evidence_drop(requests[1].evidence);
+    ck_assert_uint_eq(came_home(outcomes[_i]), 1); /* the other */
+    ck_assert_uint_eq(started, 1);
+}
+END_TEST
+
+/* The probe, which has found nothing, says why; who asked is told what is known. */
+START_TEST(a_session_that_failed_without_a_budget_for_more_leaves_what_was_known_law_3)
+{
+    const bool known = _i == 0;
+
+    if (known)
+        look_by_a_session();
+    ask(1, 1, clock_boot_ms(), 1000, PRIORITY_LIVE);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(started, known ? 2 : 1);
+    ask(2, 1, clock_boot_ms(), 1000,
+        PRIORITY_LIVE); /* came to it, and wants more than it was for */
+    requests[2].in_full = true;
+    probe_ends(started - 1, OUTCOME_LIMITED);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(came_home(known ? OUTCOME_TLS_OK : OUTCOME_LIMITED), 1);
+    ck_assert_uint_eq(counter_read(&endpoints_counts(endpoints)->limited), 1);
+    ck_assert_uint_eq(started, known ? 3 : 2);
+    probe_ends(started - 1, OUTCOME_TLS_OK);
+    endpoints_turn(endpoints);
+    ck_assert_uint_eq(came_home(OUTCOME_TLS_OK), 1);
+    ck_assert(!requests[2].evidence->resumed);
+}
+END_TEST
+
 /* Who lets evidence be old gets an old success, never an old failure. */
 START_TEST(a_failure_serves_for_minutes_however_old_evidence_may_be_FRESH_02)
 {
@@ -786,6 +852,10 @@ int main(void)
     tcase_add_test(cases, a_spent_budget_answers_a_live_request_with_older_evidence_and_its_age);
     tcase_add_test(cases, who_comes_while_others_wait_for_the_budget_is_told_at_once_too);
     tcase_add_test(cases, who_wants_it_in_full_is_not_served_by_a_resumed_session_TLS_24);
+    tcase_add_loop_test(cases, who_wants_it_in_full_is_never_put_off_with_a_resumed_session_TLS_24,
+                        0, 4);
+    tcase_add_loop_test(
+        cases, a_session_that_failed_without_a_budget_for_more_leaves_what_was_known_law_3, 0, 2);
     tcase_add_test(cases, a_failure_serves_for_minutes_however_old_evidence_may_be_FRESH_02);
     tcase_add_test(cases, a_patient_request_waits_for_politeness_and_is_then_probed);
     tcase_add_test(cases, who_opted_out_is_never_probed);

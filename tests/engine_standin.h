@@ -35,11 +35,13 @@ struct engine {
     atomic_int openpgp, smime; /* enum dns_kind */
     atomic_uint keys_asked, keys_kept;
     struct dns_question_list keys;
-    atomic_uint asked, kept; /* ever; now */
-    atomic_uint scans;       /* asked with PRIORITY_SCAN */
-    atomic_uint refreshes;   /* asked with PRIORITY_REFRESH */
-    atomic_uint delivered;   /* reports of deliveries */
-    atomic_bool wants_looks; /* each of these: it is to be looked at */
+    atomic_uint asked, kept;          /* ever; now */
+    atomic_uint scans;                /* asked with PRIORITY_SCAN */
+    atomic_uint refreshes;            /* asked with PRIORITY_REFRESH */
+    atomic_uint delivered;            /* reports of deliveries */
+    atomic_bool wants_looks;          /* each of these: it is to be looked at */
+    atomic_bool aged;                 /* … though something is held that is good */
+    atomic_ullong scan_not_before_ms; /* of the last scan */
     struct delivery_report *held_deliveries[LIMIT_FRONT_DELIVERIES];
     atomic_uint held_count;
     struct domain_request *first_kept;

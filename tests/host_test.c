@@ -7,10 +7,42 @@
 #include "engine/base/container.h"
 #include "engine/probe/host.h"
 
+#include "engine/facts/age.h"
+
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+/* --- a clock of its own: however short the machine has been up, there is a past --- */
+
+#define PAST_MS (UINT64_C(7) * 24 * 60 * 60 * 1000)
+
+uint64_t clock_boot_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return PAST_MS * 1000 + (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+uint64_t clock_boot_ms(void)
+{
+    return clock_boot_us() / 1000;
+}
+
+int64_t clock_wall_s(void)
+{
+    return (int64_t)time(NULL);
+}
+
+void clock_boot_id(uint8_t id[16])
+{
+    memset(id, 1, 16);
+}
+
+/* --- what the test plays --- */
 
 enum { SHARD, RESOLVER, FRONT, THREADS };
 
@@ -35,6 +67,8 @@ static unsigned probed_count;
 static enum outcome outcome_of_probes;
 static enum dns_trouble trouble_of_errors; /* set by a test */
 static uint64_t evidence_began_ms;
+static uint64_t looked_ms_ago; /* renewed since by deliveries; 0: it was not */
+static enum tlsa_fate fate_of_record = TLSA_UNUSABLE; /* of the one there is */
 static bool reserved;            /* all addresses are such that nobody is connected to … */
 static bool in_our_network;      /* … but those who live there */
 static bool ipv4_in_our_network; /* … only of that family */
@@ -44,6 +78,7 @@ static uint32_t data_ttl_s, absence_ttl_s; /* of records, of denials */
 static bool hold_endpoints;                /* endpoint requests stay where they are */
 static struct endpoint_request *held[64];
 static unsigned held_count;
+static bool resumes;      /* who is not asked in full looks at a resumed session */
 static int delivery_went; /* enum message_kind of the report that came by last */
 
 static void no_wake(void *context, uint16_t to)
@@ -65,7 +100,7 @@ static void set_up(void)
     asked_count = probed_count = held_count = 0;
     outcome_of_probes = OUTCOME_TLS_OK;
     evidence_began_ms = 0;
-    hold_endpoints = reserved = in_our_network = ipv4_in_our_network = false;
+    hold_endpoints = reserved = in_our_network = ipv4_in_our_network = resumes = false;
     tlsa_usage = 3;
     tlsa_dropped = 0;
     data_ttl_s = absence_ttl_s = 60;
@@ -151,7 +186,11 @@ static void answer_endpoint(struct endpoint_request *request)
 
     atomic_init(&evidence->references, 1);
     endpoint_in_full = request->in_full;
+    evidence->resumed = resumes && !request->in_full;
     evidence->outcome = outcome_of_probes;
+    evidence->looked_ms = looked_ms_ago != 0 ? clock_boot_ms() - looked_ms_ago : 0;
+    evidence->tlsa_count = 1;
+    evidence->tlsa[0].fate = fate_of_record;
     evidence->key = request->key;
     evidence->began_ms = evidence_began_ms != 0 ? evidence_began_ms : clock_boot_ms();
     request->evidence = evidence;
@@ -252,6 +291,45 @@ START_TEST(who_wants_it_in_full_gets_endpoints_in_full_TLS_24)
     ck_assert_ptr_eq(mailbox_receive(front), &request.message);
     ck_assert(endpoint_in_full);
     host_facts_drop(request.facts);
+}
+END_TEST
+
+/* What is known already, and a look that is under way, whatever its age may be. */
+START_TEST(facts_of_a_resumed_session_do_not_serve_who_wants_it_in_full_TLS_24)
+{
+    static const struct line lines[] = {{"mx.s.lab", DNS_A, DNS_INSECURE_DATA, NULL, 1}, {0}};
+    static struct host_request waits, in_full, again;
+
+    resumes = true;
+    script = lines;
+    ask(&waits, "mx.s.lab", 0);
+    hold_endpoints = true;
+    run();
+    ask(&in_full, "mx.s.lab", 0);
+    in_full.in_full = true;
+    run();
+    ck_assert_uint_eq(held_count, 2);
+    ck_assert(!held[0]->in_full && held[1]->in_full);
+    answer_endpoint(held[0]);
+    run();
+    ck_assert_ptr_eq(mailbox_receive(front), &waits.message);
+    ck_assert_ptr_null(mailbox_receive(front));
+    hold_endpoints = false;
+    ask(&again, "mx.s.lab", 0); /* the resumed one is known by now */
+    again.in_full = _i != 0;
+    run();
+    ck_assert_ptr_eq(mailbox_receive(front), _i != 0 ? NULL : &again.message);
+    answer_endpoint(held[1]);
+    run();
+    ck_assert_ptr_eq(mailbox_receive(front), &in_full.message);
+    ck_assert_ptr_eq(mailbox_receive(front), _i != 0 ? &again.message : NULL);
+    ck_assert(waits.facts->endpoints[0].evidence->resumed);
+    ck_assert(!in_full.facts->endpoints[0].evidence->resumed);
+    ck_assert_int_eq(again.facts->endpoints[0].evidence->resumed, _i == 0);
+    ck_assert_uint_eq(probed_count, 2);
+    host_facts_drop(waits.facts);
+    host_facts_drop(in_full.facts);
+    host_facts_drop(again.facts);
 }
 END_TEST
 
@@ -857,18 +935,29 @@ START_TEST(a_delivery_knows_whether_a_look_at_its_address_says_the_same)
 {
     static const struct {
         enum outcome outcome;
-        bool seen;
-    } rows[] = {{OUTCOME_TLS_OK, true},
-                {OUTCOME_NO_STARTTLS, false},
-                {OUTCOME_GREETING_TIMEOUT, false},
-                {OUTCOME_LIMITED, false}};
+        uint64_t looked_ms_ago; /* 0: just now */
+        enum tlsa_fate fate;
+        bool seen, aged;
+    } rows[] = {{OUTCOME_TLS_OK, 0, TLSA_UNUSABLE, true, false},
+                {OUTCOME_NO_STARTTLS, 0, TLSA_UNUSABLE, false, false},
+                {OUTCOME_GREETING_TIMEOUT, 0, TLSA_UNUSABLE, false, false},
+                {OUTCOME_LIMITED, 0, TLSA_UNUSABLE, false, false},
+                {OUTCOME_TLS_OK, AGE_GOOD_MS - 60000, TLSA_UNUSABLE, true, false},
+                {OUTCOME_TLS_OK, AGE_GOOD_MS, TLSA_UNUSABLE, false, true},
+                {OUTCOME_TLS_OK, 0, TLSA_MATCH, true, false},
+                {OUTCOME_TLS_OK, AGE_GOOD_MS, TLSA_MATCH, false, true},
+                {OUTCOME_TLS_OK, 0, TLSA_NO_MATCH, false, false},
+                {OUTCOME_TLS_OK, AGE_GOOD_MS, TLSA_NO_MATCH, false, false}};
     struct delivery_report report;
 
+    looked_ms_ago = rows[_i].looked_ms_ago;
+    fate_of_record = rows[_i].fate;
     look_at_host(rows[_i].outcome);
     delivery_goes(&report, "mx.s.lab", 1);
     ck_assert_int_eq(report.host_seen, rows[_i].seen);
+    ck_assert_int_eq(report.host_aged, rows[_i].aged);
     delivery_goes(&report, "mx.s.lab", 2); /* an address that nobody looked at */
-    ck_assert(!report.host_seen);
+    ck_assert(!report.host_seen && !report.host_aged);
 }
 END_TEST
 
@@ -907,6 +996,8 @@ int main(void)
     suite_add_tcase(suite, cases);
     tcase_add_checked_fixture(cases, set_up, tear_down);
     tcase_add_test(cases, who_wants_it_in_full_gets_endpoints_in_full_TLS_24);
+    tcase_add_loop_test(cases, facts_of_a_resumed_session_do_not_serve_who_wants_it_in_full_TLS_24,
+                        0, 2);
     tcase_add_test(cases, a_secure_host_is_its_own_base_domain_and_sni_DANE_06_DANE_35);
     tcase_add_loop_test(
         cases, the_base_domain_is_sni_only_where_its_records_are_usable_DANE_35_TLS_17, 0, 2);
@@ -945,7 +1036,7 @@ int main(void)
     tcase_add_test(cases, without_room_the_answer_is_ours_and_comes_at_once);
     tcase_add_test(cases,
                    a_delivery_goes_to_the_endpoint_that_was_looked_at_or_straight_to_the_domain);
-    tcase_add_loop_test(cases, a_delivery_knows_whether_a_look_at_its_address_says_the_same, 0, 4);
+    tcase_add_loop_test(cases, a_delivery_knows_whether_a_look_at_its_address_says_the_same, 0, 10);
     tcase_add_loop_test(cases, facts_that_a_delivery_disproved_serve_nobody, 0, 3);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

@@ -38,6 +38,38 @@ START_TEST(work_that_began_earlier_does_not_serve_a_live_request_FRESH_03)
 }
 END_TEST
 
+START_TEST(who_wants_it_in_full_shares_no_round_that_is_not_TLS_24)
+{
+    struct join join = {0};
+    struct join_round rounds[2] = {0}, third = {0};
+    struct waiter first = {.not_before_ms = 100}, full = {.not_before_ms = 100, .in_full = true},
+                  older = {.not_before_ms = 50},
+                  older_full = {.not_before_ms = 50, .in_full = true},
+                  last = {.not_before_ms = 101},
+                  last_full = {.not_before_ms = 101, .in_full = true};
+    struct waiters next;
+
+    waiters_add(&rounds[0].waiters, &first);
+    join_begin(&join, &rounds[0]);
+    ck_assert(!rounds[0].in_full);
+    ck_assert_int_eq(join_request(&join, &full), JOIN_START);
+    waiters_add(&rounds[1].waiters, &full);
+    join_begin(&join, &rounds[1]);
+    ck_assert(rounds[1].in_full);
+    ck_assert_int_eq(join_request(&join, &older), JOIN_SHARED);
+    ck_assert_int_eq(join_request(&join, &older_full), JOIN_SHARED);
+    ck_assert_ptr_eq(rounds[1].waiters.last, &older_full);
+    ck_assert_int_eq(join_request(&join, &last_full), JOIN_GATHERED);
+    ck_assert_int_eq(join_request(&join, &last), JOIN_GATHERED);
+    ck_assert(join_end(&join, &rounds[0], &next));
+    waiters_move(&third.waiters, &next);
+    join_begin(&join, &third);
+    ck_assert(third.in_full); /* for one of them */
+    ck_assert(!join_end(&join, &rounds[1], &next));
+    ck_assert(!join_end(&join, &third, &next));
+}
+END_TEST
+
 START_TEST(a_thousand_live_requests_cost_two_rounds_at_a_time_and_one_after)
 {
     struct join join = {0};
@@ -85,6 +117,7 @@ int main(void)
     suite_add_tcase(suite, cases);
     tcase_add_test(cases, a_request_shares_a_round_that_begins_late_enough_FRESH_03);
     tcase_add_test(cases, work_that_began_earlier_does_not_serve_a_live_request_FRESH_03);
+    tcase_add_test(cases, who_wants_it_in_full_shares_no_round_that_is_not_TLS_24);
     tcase_add_test(cases, a_thousand_live_requests_cost_two_rounds_at_a_time_and_one_after);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

@@ -181,6 +181,75 @@ START_TEST(hiding_a_host_from_the_probe_teaches_nothing_PIT_03)
 }
 END_TEST
 
+#define LOOKED_S (NOW_S - 7200)
+
+static void deliveries_renew(bool renew)
+{
+    for (unsigned h = 0; h < HOSTS_MAX; h++) {
+        makings[h].encrypts.looked_ms = renew ? NOW_MS - 7200000 : 0;
+        makings[h].encrypts.looked_wall_s = LOOKED_S;
+    }
+}
+
+/* Whatever deliveries have kept good since a look: TLS is not seen again by it. What was seen not
+ * to do TLS was seen by us, and what DANE proves was looked at by us, only not now. */
+static void renewing_is_no_sighting(const struct scene *scene, const struct verdict *verdict)
+{
+    const struct remembered looked = taught_by_scene(scene, verdict);
+    struct remembered renewed;
+
+    deliveries_renew(true);
+    renewed = taught_by_scene(scene, verdict);
+    deliveries_renew(false);
+    claim(renewed.domain.seen ==
+              (looked.domain.seen == OBSERVED_HANDSHAKES ? OBSERVED_NOTHING : looked.domain.seen),
+          "%s: seen %u", scene_text(scene), renewed.domain.seen);
+    claim(renewed.domain.delivered == (looked.domain.seen == OBSERVED_DANE), "%s: delivered",
+          scene_text(scene));
+    claim(renewed.domain.seen != OBSERVED_DANE || renewed.domain.evidence_s == LOOKED_S,
+          "%s: evidence of another time", scene_text(scene));
+    claim(renewed.domain.said == looked.domain.said, "%s: said", scene_text(scene));
+    for (unsigned i = 0; i < scene->count; i++) {
+        const enum observed seen = looked.hosts[i].observation.seen;
+
+        claim(renewed.hosts[i].observation.seen ==
+                      (seen == OBSERVED_HANDSHAKES ? OBSERVED_NOTHING : seen) &&
+                  renewed.hosts[i].now == looked.hosts[i].now,
+              "%s: host %u", scene_text(scene), i);
+    }
+}
+
+START_TEST(what_deliveries_renewed_is_not_seen_again_MEM_02)
+{
+    all_scenes(renewing_is_no_sighting);
+}
+END_TEST
+
+START_TEST(one_address_that_only_deliveries_kept_good_is_enough_for_no_sighting_MEM_02)
+{
+    struct scene scene = scene_of(true, "dane", "dane");
+    struct verdict verdict = verdict_of(&scene);
+    struct host_facts host;
+    struct round_facts round;
+    struct remembered taught;
+    struct evidence renewed = makings[0].encrypts;
+
+    renewed.looked_ms = NOW_MS - 7200000;
+    renewed.looked_wall_s = LOOKED_S;
+    scene_facts(&scene, &round);
+    host = *round.hosts[0];
+    host.endpoint_count = 2;
+    host.endpoints[1].evidence = &renewed;
+    round.hosts[0] = &host;
+    taught = taught_by(&round, &verdict);
+    ck_assert_int_eq(taught.hosts[0].observation.seen, OBSERVED_NOTHING);
+    ck_assert_int_eq(taught.hosts[1].observation.seen, OBSERVED_HANDSHAKES);
+    ck_assert_int_eq(taught.domain.seen, OBSERVED_DANE); /* by a look at the other */
+    ck_assert(!taught.domain.delivered);
+    ck_assert_int_eq(taught.domain.evidence_s, LOOKED_S);
+}
+END_TEST
+
 static void stale_and_odd_rounds_teach_nothing(const struct scene *scene,
                                                const struct verdict *verdict)
 {
@@ -393,11 +462,14 @@ int main(void)
     tcase_add_test(
         all, the_inconclusive_teaches_nothing_and_a_failing_policy_raises_nothing_MEM_09_PIT_21);
     tcase_add_test(all, hiding_a_host_from_the_probe_teaches_nothing_PIT_03);
+    tcase_add_test(all, what_deliveries_renewed_is_not_seen_again_MEM_02);
     tcase_add_test(all, what_is_stale_or_seen_by_a_wrong_clock_teaches_nothing_FRESH_01_FRESH_06);
     tcase_add_test(all, every_host_there_may_be_must_deny_tlsa_by_signed_answers_MEM_04_MEM_06);
     tcase_set_timeout(all, 60);
     tcase_add_test(single, a_route_that_leads_nowhere_teaches_nothing_MX_08_MX_11_MX_12);
     tcase_add_test(single, a_configured_host_has_no_domain_and_teaches_its_own_entry_PIT_14);
+    tcase_add_test(single,
+                   one_address_that_only_deliveries_kept_good_is_enough_for_no_sighting_MEM_02);
     tcase_add_test(single, another_port_than_25_teaches_nothing_FRESH_04);
     tcase_add_test(single,
                    the_time_of_a_sighting_is_that_of_the_oldest_handshake_it_rests_on_MEM_02);

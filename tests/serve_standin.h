@@ -54,8 +54,10 @@ static void standin_take(struct engine *engine, struct domain_request *request)
     sscanf(request->next_hop.name.text, "slow-%lu", &wait_ms);
     request->waiter.not_before_ms = clock_boot_ms() + wait_ms;
     atomic_fetch_add(&engine->asked, 1);
-    if (request->priority == PRIORITY_SCAN)
+    if (request->priority == PRIORITY_SCAN) {
+        atomic_store(&engine->scan_not_before_ms, request->not_before_ms);
         atomic_fetch_add(&engine->scans, 1);
+    }
     if (request->priority == PRIORITY_REFRESH)
         atomic_fetch_add(&engine->refreshes, 1);
     request->next = engine->first_kept;
@@ -127,6 +129,7 @@ static void standin_delivers(struct engine *engine, struct delivery_report *repo
     atomic_fetch_add(&engine->delivered, 1);
     report->effect = DELIVERY_RENEWS;
     report->wants_look = atomic_load(&engine->wants_looks);
+    report->host_aged = atomic_load(&engine->aged);
     report->message.kind = MESSAGE_DELIVERY_DONE;
     mailbox_send(engine->mailbox, report->message.from, &report->message);
 }

@@ -1091,6 +1091,35 @@ START_TEST(a_delivery_that_no_look_knows_of_has_one_made_and_does_not_wait_for_i
 }
 END_TEST
 
+/* Else deliveries would keep it good for a day, and nobody would look. */
+START_TEST(what_only_deliveries_have_kept_good_is_looked_at_anew)
+{
+    const uint64_t before_ms = clock_boot_ms();
+    struct frame_observe observed = {.domain = "dane.example",
+                                     .host = "mx.example.org",
+                                     .address = "192.0.2.1",
+                                     .port = 25,
+                                     .tls_version = 0x0304,
+                                     .trust = OBSERVED_VERIFIED,
+                                     .delivered_s = clock_wall_s()};
+
+    standin_open(&standin, 64);
+    atomic_store(&standin.engine->wants_looks, true);
+    client_open(&one, &standin);
+    for (uint64_t id = 1; id <= 2; id++) {
+        atomic_store(&standin.engine->aged, id == 2);
+        client_ask(&one, FRAME_OBSERVE, id, &observed);
+        expect_done(&one, id, "before mxward has seen it itself");
+        wait_until_status(&standin, "front", "outstanding", 1);
+        ck_assert_uint_eq(atomic_load(&standin.engine->scans), id);
+        if (id == 1)
+            ck_assert_uint_eq(atomic_load(&standin.engine->scan_not_before_ms), 0);
+        else
+            ck_assert_uint_ge(atomic_load(&standin.engine->scan_not_before_ms), before_ms);
+    }
+}
+END_TEST
+
 START_TEST(more_documents_than_buffers_all_arrive)
 {
     enum { CLIENTS = 20 };
@@ -1599,6 +1628,7 @@ static void add_questions(Suite *suite)
     tcase_add_test(tcase,
                    a_delivery_goes_round_the_shards_and_is_answered_with_what_was_taken_of_it);
     tcase_add_test(tcase, a_delivery_that_no_look_knows_of_has_one_made_and_does_not_wait_for_it);
+    tcase_add_test(tcase, what_only_deliveries_have_kept_good_is_looked_at_anew);
     tcase_add_test(tcase, more_documents_than_buffers_all_arrive);
     tcase_add_test(tcase, orders_that_find_nothing_give_their_buffers_back);
     tcase_add_test(tcase, reload_and_config_are_done_by_the_main_thread);

@@ -63,12 +63,17 @@ static void tear_down(void)
     ck_assert_uint_eq(atomic_load(&leaf.references), 1000); /* nothing holds a proof any more */
 }
 
-static void keep(unsigned number, const char *bytes)
+static void keep_after(unsigned number, const char *bytes, uint64_t since_ms)
 {
     struct evidence *proof = proof_of(number);
 
-    sessions_keep(sessions, proof, (const uint8_t *)bytes, strlen(bytes));
+    sessions_keep(sessions, proof, since_ms, (const uint8_t *)bytes, strlen(bytes));
     evidence_drop(proof);
+}
+
+static void keep(unsigned number, const char *bytes)
+{
+    keep_after(number, bytes, 0);
 }
 
 /* What is kept for `key`, as text; "" for nothing. */
@@ -185,6 +190,25 @@ START_TEST(after_its_time_a_session_is_gone)
 }
 END_TEST
 
+START_TEST(where_a_session_came_to_nothing_none_is_kept_for_a_while)
+{
+    const struct endpoint_key key = key_of(1);
+
+    keep(1, "one");
+    ck_assert_str_eq(take_of(1), "one");
+    sessions_failed(sessions, &key, BEGAN_MS);
+    keep_after(1, "again", BEGAN_MS - 1);
+    ck_assert_str_eq(take_of(1), "");
+    sessions_drop(sessions, &key); /* which is no way round it */
+    keep_after(1, "again", BEGAN_MS);
+    ck_assert_str_eq(take_of(1), "");
+    keep_after(2, "another", BEGAN_MS - 1);
+    ck_assert_str_eq(take_of(2), "another");
+    keep_after(1, "again", BEGAN_MS + 1);
+    ck_assert_str_eq(take_of(1), "again");
+}
+END_TEST
+
 START_TEST(no_session_outlives_any_certificate_of_its_proof)
 {
     struct endpoint_key key = key_of(1);
@@ -260,6 +284,7 @@ int main(void)
     tcase_add_test(cases, a_full_pool_puts_out_the_oldest);
     tcase_add_test(cases, all_can_be_forgotten_or_some);
     tcase_add_test(cases, after_its_time_a_session_is_gone);
+    tcase_add_test(cases, where_a_session_came_to_nothing_none_is_kept_for_a_while);
     tcase_add_test(cases, no_session_outlives_any_certificate_of_its_proof);
     tcase_add_test(cases, only_a_look_that_leaves_nothing_to_ask_may_be_resumed_TLS_24);
     tcase_add_test(cases, a_tlsa_record_must_be_met_and_one_of_an_authority_vouches_for_no_name);

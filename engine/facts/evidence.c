@@ -94,6 +94,7 @@ const struct evidence *evidence_renew(const struct evidence *evidence, uint64_t 
     for (unsigned i = 0; i < fresh->chain_count; i++)
         certificate_hold(fresh->chain[i]);
     fresh->looked_ms = evidence_looked_ms(evidence);
+    fresh->looked_wall_s = evidence_looked_wall_s(evidence);
     fresh->began_ms = fresh->ended_ms = began_ms;
     fresh->ended_wall_s = at_s;
     return fresh;

@@ -157,6 +157,7 @@ struct evidence {
 
     uint64_t began_ms;  /* boot time, stamped before the connect is submitted; or of a delivery */
     uint64_t looked_ms; /* renewed by a delivery: when the probe itself began; 0: it was not */
+    int64_t looked_wall_s; /* … and ended */
     uint64_t proved_ms; /* `resumed`: when the probe began that the certificate is from; else 0 */
     uint64_t ended_ms;
     int64_t ended_wall_s;
@@ -211,6 +212,11 @@ static inline bool evidence_certificate_counts(const struct evidence *evidence)
 static inline uint64_t evidence_looked_ms(const struct evidence *evidence)
 {
     return evidence->looked_ms != 0 ? evidence->looked_ms : evidence->began_ms;
+}
+/* … and ended, by the wall clock. */
+static inline int64_t evidence_looked_wall_s(const struct evidence *evidence)
+{
+    return evidence->looked_ms != 0 ? evidence->looked_wall_s : evidence->ended_wall_s;
 }
 /* The same facts, seen again: as of a delivery that began at `began_ms` and proved them at `at_s`
  * by the wall clock (policy/delivery.h). One reference for the caller; NULL: no memory. */

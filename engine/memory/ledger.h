@@ -111,8 +111,9 @@ enum statement {
 struct observation {
     enum observed seen;
     enum statement said;
-    bool delivered;     /* a delivery, not a look: it saw one address. A sighting, but nothing is
-                           contradicted by it, nor does a contradiction end */
+    bool delivered;     /* a delivery, not a look (it saw one address), or a look of before that
+                           deliveries have kept good. A sighting, but nothing is contradicted by
+                           it, nor does a contradiction end */
     enum level reached; /* with `seen`: the highest that can be had there now */
     enum cause cause;   /* with `seen`: of what was seen */
     int64_t at_s;       /* when it was judged. Not a time that can be: nothing (FRESH-06) */

@@ -43,6 +43,15 @@ static enum observed host_sees(const struct finding *finding)
     return OBSERVED_NOTHING;
 }
 
+/* What it does was seen by deliveries since, and not by us. */
+static bool host_is_renewed(const struct host_facts *host)
+{
+    for (unsigned i = 0; i < host->endpoint_count; i++)
+        if (host->endpoints[i].evidence->looked_ms != 0)
+            return true;
+    return false;
+}
+
 /* By signed answers; any other may be forged for us alone (law 2). */
 static bool host_is_none(const struct host_facts *host)
 {
@@ -65,8 +74,9 @@ static int64_t oldest_evidence_s(const struct host_facts *host, int64_t oldest_s
         const struct evidence *evidence = host->endpoints[i].evidence;
         const enum outcome_says says = outcome_says(evidence->outcome);
 
-        if (says != SAYS_INCONCLUSIVE && says != SAYS_OURS && evidence->ended_wall_s < oldest_s)
-            oldest_s = evidence->ended_wall_s;
+        if (says != SAYS_INCONCLUSIVE && says != SAYS_OURS &&
+            evidence_looked_wall_s(evidence) < oldest_s)
+            oldest_s = evidence_looked_wall_s(evidence);
     }
     return oldest_s;
 }
@@ -77,6 +87,8 @@ static void host_observation(struct observation *observation, const struct round
     if (round->hosts[i] == NULL)
         return;
     observation->seen = host_sees(&round->findings[i]);
+    if (observation->seen == OBSERVED_HANDSHAKES && host_is_renewed(round->hosts[i]))
+        observation->seen = OBSERVED_NOTHING;
     if (observation->seen == OBSERVED_NOTHING)
         return;
     if (observation->seen == OBSERVED_HANDSHAKES)
@@ -89,7 +101,9 @@ static void host_observation(struct observation *observation, const struct round
 
 struct tally {
     unsigned may_get_mail, handshakes, below;
-    bool dane; /* met by a host behind a signed MX */
+    bool renewed;     /* some of the handshakes */
+    bool dane;        /* met by a host behind a signed MX */
+    bool dane_looked; /* … as a look of ours was the last to see */
 };
 
 static struct tally tally_hosts(const struct round *round)
@@ -99,6 +113,7 @@ static struct tally tally_hosts(const struct round *round)
     for (unsigned i = 0; i < round->route->host_count; i++) {
         const struct finding *finding = &round->findings[i];
         enum observed seen;
+        bool renewed, dane;
 
         if (round->hosts[i] == NULL) {
             tally.may_get_mail++;
@@ -107,26 +122,29 @@ static struct tally tally_hosts(const struct round *round)
         if (finding->kind == FINDING_EXCLUDED)
             continue;
         seen = host_sees(finding);
+        renewed = host_is_renewed(round->hosts[i]);
+        dane = round->route->secure && finding->kind == FINDING_DANE;
         tally.may_get_mail++;
         tally.handshakes += seen == OBSERVED_HANDSHAKES;
         tally.below += seen == OBSERVED_BELOW;
-        tally.dane |= round->route->secure && finding->kind == FINDING_DANE;
+        tally.renewed |= seen == OBSERVED_HANDSHAKES && renewed;
+        tally.dane |= dane;
+        tally.dane_looked |= dane && !renewed;
     }
     return tally;
 }
 
-static enum observed domain_sees(const struct round *round)
+static enum observed domain_sees(const struct round *round, const struct tally *tally)
 {
     const struct verdict *verdict = round->verdict;
-    const struct tally tally = tally_hosts(round);
 
-    if (tally.dane)
+    if (tally->dane)
         return OBSERVED_DANE;
     if (verdict->conclusion != CONCLUSION_DEFINITE)
         return OBSERVED_NOTHING;
-    if (tally.handshakes == tally.may_get_mail)
-        return OBSERVED_HANDSHAKES;
-    if (tally.below == tally.may_get_mail)
+    if (tally->handshakes == tally->may_get_mail)
+        return tally->renewed ? OBSERVED_NOTHING : OBSERVED_HANDSHAKES;
+    if (tally->below == tally->may_get_mail)
         return OBSERVED_BELOW;
     if (verdict->class == CLASS_FAILING)
         return OBSERVED_NOTHING; /* somebody does TLS, and nobody meets what was published */
@@ -188,11 +206,14 @@ static enum statement domain_states(const struct round *round)
 
 static void domain_observation(struct observation *observation, const struct round *round)
 {
+    const struct tally tally = tally_hosts(round);
+
     *observation = (struct observation){.at_s = round->now_s, .evidence_s = round->now_s};
     if (round->route->state != ROUTE_MX && round->route->state != ROUTE_IMPLICIT)
         return;
     observation->said = domain_states(round);
-    observation->seen = domain_sees(round);
+    observation->seen = domain_sees(round, &tally);
+    observation->delivered = tally.dane && !tally.dane_looked;
     if (observation->seen == OBSERVED_NOTHING)
         return;
     if (round->verdict->class != CLASS_FAILING) /* else nobody reaches the level asked for */
@@ -213,12 +234,17 @@ static bool is_of_another_port(const struct round *round)
     return false;
 }
 
+/* Also by what deliveries renewed: they met it. */
+static enum observed host_now_sees(const struct round *round, unsigned i)
+{
+    return round->hosts[i] == NULL ? OBSERVED_NOTHING : host_sees(&round->findings[i]);
+}
+
 static void hosts_observe(struct remembered *remembered, const struct round *round)
 {
     for (unsigned i = 0; i < remembered->host_count; i++) {
         host_observation(&remembered->hosts[i].observation, round, i);
-        remembered->hosts[i].now =
-            host_is_now(round->hosts[i], remembered->hosts[i].observation.seen);
+        remembered->hosts[i].now = host_is_now(round->hosts[i], host_now_sees(round, i));
     }
 }
 

@@ -7,6 +7,10 @@
  * in ledger.h. Nothing is taught by what is inconclusive, stale or our own doing, nor by a clock
  * that cannot be right (law 2, law 3, FRESH-06).
  *
+ * What deliveries have renewed since a look of ours is no further look: TLS is not seen again by
+ * it; what else rests on such evidence is as old as the look was. A delivery teaches by itself
+ * (remember_delivery).
+ *
  * What is seen needs definite evidence: for the domain a definite verdict, for a host a conclusive
  * finding. One thing is conclusive by itself: a host that meets its TLSA records behind a signed MX
  * record authenticates the domain whatever was not seen beside it, because under that demand the
@@ -56,8 +60,9 @@ struct remembered_look {
  * What a delivery teaches: a sighting of TLS, of the same weight and spacing as that of a look, and
  * nothing else (observation.delivered).
  *
- * The host: that it does TLS, if `host_seen`: evidence of our own that is still good says that this
- * address of it does, and of no address that it does not (then a look would not teach it either).
+ * The host: that it does TLS, if `host_seen`: a look of our own, of the last hour, says that this
+ * address of it does, and none of any address that it does not (then a look would not teach it
+ * either).
  * For anybody may write to a log who reaches it, and what is remembered holds mail: so a report
  * alone teaches nothing, and a look has the word. The domain: only if the last look
  * at it is still valid and saw that all its mail goes to this host alone, and by TLS, because then

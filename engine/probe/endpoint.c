@@ -6,7 +6,7 @@
  * leads. At most one operation of a probe is in flight; a step is left only when none is (the
  * kernel may still read or write the probe's memory): the turn is parked in `leaving` and taken
  * when the cancelled operation has come home. Steps only grow, but for two ways back, each taken
- * once at most: a handshake that fails while a session is offered is done again on a new connection
+ * once at most: what fails with a session of an earlier handshake is done again on a new connection
  * and in full, before anything is said of the peer; and a peer that refuses TLS 1.2 is connected to
  * once more, to name what it would take (tls_hello.h).
  *
@@ -141,6 +141,7 @@ struct prober {
     struct pool *pool;
     struct probes parked, ended;
     uint64_t late_until_ms; /* the loop's last lateness */
+    uint64_t reloaded_ms;   /* proofs must have begun later; 0: no reload yet */
     struct source source4, source6;
     char ehlo_name[NAME_BYTES_MAX + 3];
     struct prober_counts counts;
@@ -360,6 +361,7 @@ static void unpark(struct probe *p)
 
 static void probe_end(struct probe *p);
 static bool is_resuming(const struct probe *p);
+static void session_failed(struct probe *p);
 static enum turn once_more_in_full(struct probe *p, const char *why);
 
 static void probe_drive(struct probe *p, enum turn turn)
@@ -410,8 +412,11 @@ static enum turn probe_is_late(struct probe *p)
 {
     const struct step_row *row = &rows[p->step];
 
-    if (is_resuming(p) && !p->late && p->timer.due_ms < p->whole_due_ms)
-        return once_more_in_full(p, "it took too long");
+    if (is_resuming(p) && !p->late) {
+        if (p->timer.due_ms < p->whole_due_ms)
+            return once_more_in_full(p, "it took too long");
+        session_failed(p);
+    }
     return probe_fails(p, row->late, "timed out while %s%s", row->doing,
                        p->timer.due_ms >= p->whole_due_ms ? ", the time of the whole probe" : "");
 }
@@ -886,10 +891,11 @@ static enum turn handshake_begin(struct probe *p)
     return p->naming ? naming_begin(p) : park(p);
 }
 
-/* The fate of the handshake still hangs on a session of an earlier one. */
+/* What happens may still be for the session of an earlier handshake: nothing was heard since. (In
+ * TLS 1.3 we are done before the peer says what it makes of it.) */
 static bool is_resuming(const struct probe *p)
 {
-    return p->proof != NULL && p->step == STEP_HANDSHAKE;
+    return p->proof != NULL && p->step <= STEP_HELLO;
 }
 
 static void forget_proof(struct probe *p)
@@ -903,6 +909,21 @@ static bool may_connect_again(struct probe *p)
     const struct prober *prober = p->prober;
 
     return prober->may_again != NULL && prober->may_again(prober->may_again_context, p->job);
+}
+
+/* Sessions that may be resumed, and failures that forbid it, are of this time or later. */
+static uint64_t resumption_since_ms(const struct prober *prober)
+{
+    const uint64_t now_ms = clock_boot_ms(), apart_ms = prober->settings->full_handshake_ms;
+
+    return now_ms > apart_ms ? now_ms - apart_ms : 0;
+}
+
+/* For a while this endpoint is looked at in full. */
+static void session_failed(struct probe *p)
+{
+    counter_add(&p->prober->counts.resumption_failed, 1);
+    sessions_failed(p->prober->sessions, &p->evidence->key, clock_boot_ms());
 }
 
 /* As if no certificate had been looked at: also one that a session vouched for. */
@@ -924,7 +945,7 @@ static enum turn once_more_in_full(struct probe *p, const char *why)
     struct evidence *e = p->evidence;
     char text[160];
 
-    counter_add(&p->prober->counts.resumption_failed, 1);
+    session_failed(p);
     forget_proof(p);
     snprintf(text, sizeof text, "with a session of an earlier look it failed: %s", why);
     note_line(e, NOTE_REMARK, text);
@@ -948,16 +969,14 @@ static enum turn once_more_in_full(struct probe *p, const char *why)
 static void offer_session(struct probe *p)
 {
     struct prober *prober = p->prober;
-    const uint64_t now_ms = clock_boot_ms(), apart_ms = prober->settings->full_handshake_ms;
     uint8_t bytes[LIMIT_SESSION_BYTES];
     size_t size = 0;
 
     if (!prober->settings->resumption)
         return;
     if (!p->in_full)
-        size = sessions_take(prober->sessions, &p->evidence->key,
-                             now_ms > apart_ms ? now_ms - apart_ms : 0, clock_wall_s(), bytes,
-                             &p->proof);
+        size = sessions_take(prober->sessions, &p->evidence->key, resumption_since_ms(prober),
+                             clock_wall_s(), bytes, &p->proof);
     if (!tls_resume(p->tls, bytes, size))
         forget_proof(p);
     explicit_bzero(bytes, size);
@@ -1045,7 +1064,7 @@ static enum turn tls_broke(struct probe *p)
 
     if (p->step == STEP_GOODBYE)
         return TURN_END;
-    if (p->proof != NULL && facts.failure != TLS_FAILURE_OURS)
+    if (is_resuming(p) && facts.failure != TLS_FAILURE_OURS)
         return once_more_in_full(p, facts.why);
     p->evidence->alert = facts.alert;
     note_line(p->evidence, NOTE_REMARK, facts.why);
@@ -1320,6 +1339,13 @@ static void blame_ourselves(struct probe *p)
     e->outcome = OUTCOME_OURS_LATE;
 }
 
+/* Judged under the settings that hold now: roots, and what is offered, may have been others before.
+ * (One of the same millisecond may be of either side.) */
+static bool is_of_these_settings(const struct prober *prober, const struct evidence *proof)
+{
+    return prober->reloaded_ms == 0 || proof->began_ms > prober->reloaded_ms;
+}
+
 /* For the next look, if this one left nothing to ask. */
 static void keep_session(struct probe *p)
 {
@@ -1330,11 +1356,11 @@ static void keep_session(struct probe *p)
 
     if (!prober->settings->resumption || p->evidence->outcome != OUTCOME_TLS_OK ||
         !p->heard_inside || p->leaf_only || !evidence_may_be_resumed(proof) ||
-        certificate_store_is_crowded(prober->certificates))
+        !is_of_these_settings(prober, proof) || certificate_store_is_crowded(prober->certificates))
         return;
     size = tls_session(p->tls, bytes);
     if (size > 0)
-        sessions_keep(prober->sessions, proof, bytes, size);
+        sessions_keep(prober->sessions, proof, resumption_since_ms(prober), bytes, size);
     explicit_bzero(bytes, size);
 }
 
@@ -1595,6 +1621,7 @@ void prober_reload(struct prober *prober, const struct probe_settings *settings)
     char why[256];
 
     sessions_forget_all(prober->sessions); /* what they prove was judged by the old ones */
+    prober->reloaded_ms = clock_boot_ms(); /* as well what is on its way */
     if (take_settings(prober, settings, why, sizeof why) != 0)
         log_error("reload", "kept the EHLO name and source addresses: %s", why);
 }

@@ -39,7 +39,8 @@ struct prober_counts {
     counter in_flight;         /* operations of the ring now */
     counter handshakes;        /* completed */
     counter resumed;           /* of these, with a session of an earlier probe */
-    counter resumption_failed; /* a session was offered, and the handshake failed: done in full */
+    counter resumption_failed; /* a session was offered, and the handshake failed: done in full,
+                                  if there is time and a budget */
     counter timeouts_ours;     /* findings that were not made because the loop was late (law 3) */
     counter weak_checks;       /* second connections */
     counter weak_checks_left_out;

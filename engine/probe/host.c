@@ -47,7 +47,6 @@ struct host_round {
     struct host_job *job;
     uint64_t deadline_ms; /* of the most patient who waited when it began */
     enum priority priority;
-    bool in_full; /* for one of them */
     uint8_t step;
     uint8_t in_flight;
     uint32_t epoch;                        /* of the settings when it began */
@@ -399,7 +398,7 @@ static void endpoint_add(struct hosts *hosts, struct host_round *round,
         .not_before_ms = round->join.not_before_ms,
         .deadline_ms = round->deadline_ms,
         .priority = round->priority,
-        .in_full = round->in_full,
+        .in_full = round->join.in_full,
     };
     if (facts->tlsa_state == TLSA_PRESENT) {
         request->tlsa = facts->tlsa;
@@ -582,7 +581,6 @@ static void round_takes_waiters(struct host_round *round, struct waiters *waiter
     for (struct waiter *w = waiters->first; w != NULL; w = w->next) {
         const struct host_request *request = container_of(w, struct host_request, waiter);
 
-        round->in_full |= request->in_full;
         if (request->priority < round->priority)
             round->priority = request->priority;
         if (request->deadline_ms > round->deadline_ms)
@@ -684,14 +682,23 @@ static void round_end(struct hosts *hosts, struct host_round *round)
         round_begin(hosts, job, &next);
 }
 
-static bool job_serves(const struct hosts *hosts, const struct host_job *job,
-                       uint64_t not_before_ms, uint64_t now_ms)
+static bool any_is_resumed(const struct host_facts *facts)
 {
-    if (job->facts == NULL || job->epoch != hosts->epoch || now_ms >= job->dns_until_ms)
+    for (unsigned i = 0; i < facts->endpoint_count; i++)
+        if (facts->endpoints[i].evidence->resumed)
+            return true;
+    return false;
+}
+
+static bool job_serves(const struct hosts *hosts, const struct host_job *job,
+                       const struct host_request *request, uint64_t now_ms)
+{
+    if (job->facts == NULL || job->epoch != hosts->epoch || now_ms >= job->dns_until_ms ||
+        (request->in_full && any_is_resumed(job->facts)))
         return false;
-    return not_before_ms == 0
+    return request->not_before_ms == 0
                ? now_ms < job->good_until_ms
-               : job->facts->began_ms >= not_before_ms && now_ms < job->failed_until_ms;
+               : job->facts->began_ms >= request->not_before_ms && now_ms < job->failed_until_ms;
 }
 
 static uint64_t job_hash(const struct host_request *request)
@@ -746,11 +753,12 @@ void hosts_ask(struct hosts *hosts, struct host_request *request)
         hosts->stopping ? NULL : registry_find(hosts->jobs, request, job_hash(request));
     struct waiters alone = {0};
 
-    request->waiter.not_before_ms = request->not_before_ms;
+    request->waiter =
+        (struct waiter){.not_before_ms = request->not_before_ms, .in_full = request->in_full};
     if (job == NULL) {
         counter_add(&hosts->counts.no_room, 1);
         request_answer(hosts, &request->waiter, hosts->exhausted);
-    } else if (job_serves(hosts, job, request->not_before_ms, clock_boot_ms())) {
+    } else if (job_serves(hosts, job, request, clock_boot_ms())) {
         counter_add(&hosts->counts.served_from_facts, 1);
         request_answer(hosts, &request->waiter, job->facts);
     } else if (join_request(&job->join, &request->waiter) == JOIN_START) {
@@ -781,10 +789,18 @@ static bool is_below(const struct evidence *evidence, uint64_t now_ms)
            now_ms < evidence_good_until_ms(evidence);
 }
 
+/* TLS that mail can go by. */
+static bool is_tls(const struct evidence *evidence, uint64_t now_ms)
+{
+    return outcome_says(evidence->outcome) == SAYS_ENCRYPTS && !evidence_meets_no_tlsa(evidence) &&
+           now_ms < evidence_good_until_ms(evidence);
+}
+
+/* By ourselves, and not long ago: what deliveries have renewed since would only be their own word
+ * again. */
 static bool is_seen(const struct evidence *evidence, uint64_t now_ms)
 {
-    return outcome_says(evidence->outcome) == SAYS_ENCRYPTS &&
-           now_ms < evidence_good_until_ms(evidence);
+    return now_ms < evidence_looked_ms(evidence) + AGE_GOOD_MS;
 }
 
 static void delivery_to_domain(struct hosts *hosts, struct delivery_report *report)
@@ -797,17 +813,20 @@ static void delivery_to_domain(struct hosts *hosts, struct delivery_report *repo
 void hosts_delivery(struct hosts *hosts, struct delivery_report *report)
 {
     const struct host_job *job = delivery_job(hosts, report);
+    const uint64_t now_ms = clock_boot_ms();
     const struct evidence *there = NULL;
-    bool below = false;
+    bool below = false, tls;
 
     for (unsigned i = 0; job != NULL && i < job->facts->endpoint_count; i++) {
         const struct evidence *evidence = job->facts->endpoints[i].evidence;
 
-        below |= is_below(evidence, clock_boot_ms());
+        below |= is_below(evidence, now_ms);
         if (address_equal(&evidence->key.address, &report->delivery.address))
             there = evidence;
     }
-    report->host_seen = there != NULL && !below && is_seen(there, clock_boot_ms());
+    tls = there != NULL && !below && is_tls(there, now_ms);
+    report->host_seen = tls && is_seen(there, now_ms);
+    report->host_aged = tls && !report->host_seen;
     if (there == NULL) {
         delivery_to_domain(hosts, report);
         return;

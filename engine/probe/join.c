@@ -17,6 +17,7 @@ void waiters_add(struct waiters *waiters, struct waiter *waiter)
     waiters->last = waiter;
     if (waiter->not_before_ms > waiters->not_before_ms)
         waiters->not_before_ms = waiter->not_before_ms;
+    waiters->in_full |= waiter->in_full;
 }
 
 struct waiter *waiters_take(struct waiters *waiters)
@@ -43,8 +44,14 @@ void waiters_move(struct waiters *to, struct waiters *from)
         to->last = from->last;
         if (from->not_before_ms > to->not_before_ms)
             to->not_before_ms = from->not_before_ms;
+        to->in_full |= from->in_full;
     }
     *from = (struct waiters){0};
+}
+
+static bool round_serves(const struct join_round *round, const struct waiter *waiter)
+{
+    return round->not_before_ms >= waiter->not_before_ms && (round->in_full || !waiter->in_full);
 }
 
 enum join_place join_request(struct join *join, struct waiter *waiter)
@@ -56,7 +63,7 @@ enum join_place join_request(struct join *join, struct waiter *waiter)
 
         if (round == NULL)
             room = true;
-        else if (round->not_before_ms >= waiter->not_before_ms) {
+        else if (round_serves(round, waiter)) {
             waiters_add(&round->waiters, waiter);
             return JOIN_SHARED;
         }
@@ -70,6 +77,7 @@ enum join_place join_request(struct join *join, struct waiter *waiter)
 void join_begin(struct join *join, struct join_round *round)
 {
     round->not_before_ms = round->waiters.not_before_ms;
+    round->in_full = round->waiters.in_full;
     for (int i = 0; i < JOIN_ROUNDS; i++) {
         if (join->rounds[i] == NULL) {
             join->rounds[i] = round;

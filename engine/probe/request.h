@@ -77,7 +77,7 @@ struct host_request {
     uint64_t not_before_ms;
     uint64_t deadline_ms;
     enum priority priority;
-    bool in_full;                   /* as in endpoint_request; not_before is not 0 then */
+    bool in_full;                   /* as in endpoint_request */
     const struct host_facts *facts; /* on the way back: never NULL, one reference */
     struct waiter waiter;           /* the host job's, while it waits there */
 };
@@ -94,6 +94,7 @@ struct delivery_report {
     struct next_hop next_hop; /* the domain, for the port of mail; else the host */
     struct endpoint_key key;  /* set by the host job */
     bool host_seen;           /* a look of ours says the same: see remember_delivery */
+    bool host_aged;           /* … did, but so long ago that only deliveries have kept it good */
     enum delivery_effect effect;
     bool teaches_host, teaches_domain; /* a note is on its way to the memory */
     bool wants_look;                   /* none of ours says the same: the front has it looked at */

@@ -15,6 +15,7 @@ struct session {
     struct registry_entry entry; /* first: see registry.h */
     struct endpoint_key key;
     const struct evidence *proof; /* one reference; NULL: there is no session, only its place */
+    uint64_t failed_ms;           /* when one came to nothing; 0: none has */
     uint16_t size;
     uint8_t bytes[LIMIT_SESSION_BYTES]; /* whoever has them is the peer's partner: see drop */
 };
@@ -55,7 +56,7 @@ bool evidence_still_proves(const struct evidence *proof, int64_t now_s)
 
 /* --- keeping --- */
 
-/* The place stays, empty, until it is the least recently used. */
+/* The place stays, with what it says of failures, until it is the least recently used. */
 static void session_drop(struct session *session)
 {
     explicit_bzero(session->bytes, session->size);
@@ -94,18 +95,31 @@ static const struct registry_kind session_kind = {
     .forget = session_forget,
 };
 
-void sessions_keep(struct sessions *sessions, const struct evidence *proof, const uint8_t *bytes,
-                   size_t size)
+static struct session *session_of(struct sessions *sessions, const struct endpoint_key *key)
 {
-    struct session *session;
+    struct session *session = registry_find(sessions->registry, key, endpoint_key_hash(key));
 
-    CHECK(size > 0 && size <= LIMIT_SESSION_BYTES && evidence_may_be_resumed(proof));
-    session = registry_find(sessions->registry, &proof->key, endpoint_key_hash(&proof->key));
     CHECK(session != NULL); /* every one is idle */
     session_drop(session);
+    return session;
+}
+
+void sessions_keep(struct sessions *sessions, const struct evidence *proof, uint64_t since_ms,
+                   const uint8_t *bytes, size_t size)
+{
+    struct session *session = session_of(sessions, &proof->key);
+
+    CHECK(size > 0 && size <= LIMIT_SESSION_BYTES && evidence_may_be_resumed(proof));
+    if (session->failed_ms != 0 && session->failed_ms >= since_ms)
+        return;
     memcpy(session->bytes, bytes, size);
     session->size = (uint16_t)size;
     session->proof = evidence_hold(proof);
+}
+
+void sessions_failed(struct sessions *sessions, const struct endpoint_key *key, uint64_t now_ms)
+{
+    session_of(sessions, key)->failed_ms = now_ms;
 }
 
 size_t sessions_take(struct sessions *sessions, const struct endpoint_key *key, uint64_t since_ms,

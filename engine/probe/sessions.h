@@ -12,7 +12,8 @@
  * What may be kept is evidence_may_be_resumed; what may be offered is judged again each time: a
  * full handshake at least every so often, and no certificate of the chain has run out since. A
  * session is handed out once (RFC 8446 appendix C.4): who offers it brings back what the peer gave
- * instead.
+ * instead. Of an endpoint where one came to nothing (sessions_failed) none is kept for as long as a
+ * session may be resumed: it would fail again, and cost a connection each time.
  *
  * A fixed pool of LIMIT_SESSION_BYTES each; when it is full the one least recently used goes. Never
  * written to disk, and overwritten before its place is given back. One shard's thread. Failure:
@@ -40,10 +41,12 @@ bool evidence_may_be_resumed(const struct evidence *evidence);
 /* `proof` may still stand for its chain at `now_s`: no certificate of it has run out. Pure. */
 bool evidence_still_proves(const struct evidence *proof, int64_t now_s);
 
-/* Keeps `size` bytes (at most LIMIT_SESSION_BYTES) instead of what there was; its own reference of
- * the proof. */
-void sessions_keep(struct sessions *sessions, const struct evidence *proof, const uint8_t *bytes,
-                   size_t size);
+/* Keeps `size` bytes (at most LIMIT_SESSION_BYTES) instead of what there was, with a reference of
+ * its own of the proof; nothing if one of this endpoint failed at `since_ms` or later. */
+void sessions_keep(struct sessions *sessions, const struct evidence *proof, uint64_t since_ms,
+                   const uint8_t *bytes, size_t size);
+/* The session that was taken came to nothing at `now_ms`. */
+void sessions_failed(struct sessions *sessions, const struct endpoint_key *key, uint64_t now_ms);
 /* Takes the session of `key` out. Returns its size, with one reference of the proof for the caller;
  * or 0: there is none, its proof began before `since_ms`, or does not hold at `now_s`. */
 size_t sessions_take(struct sessions *sessions, const struct endpoint_key *key, uint64_t since_ms,

@@ -114,10 +114,11 @@ static const struct option_row rows[] = {
     {.name = "resumption",
      .type = OPTION_BOOLEAN,
      OFFSET(resumption),
-     .standard = "no",
+     .standard = "yes",
      .help = "Between two full handshakes, resume the TLS session of a host whose certificate was "
              "in order. The dialogue before it is always a whole one. The answer says which it "
-             "was.",
+             "was. What would speak against the memory, and what fails so, is looked at in full "
+             "first.",
      .live = true},
     {.name = "full_handshake",
      .type = OPTION_DURATION,

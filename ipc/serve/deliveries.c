@@ -124,7 +124,8 @@ enum native_taken take_delivery(struct front *front, struct native_client *clien
 }
 
 /* The question is at the engine again, with its own request; its answer does not wait for that.
- * Where too many are, the next one who asks about the host has it looked at. */
+ * What is held and good is enough, but for what nothing but deliveries has kept good. Where too
+ * many are, the next one who asks about the host has it looked at. */
 static void look_begin(struct front *front, struct question *question)
 {
     struct domain_request *request = &question->request;
@@ -136,7 +137,7 @@ static void look_begin(struct front *front, struct question *question)
     question->home = false;
     request->message.kind = MESSAGE_DOMAIN_ASK;
     request->next_hop = question->delivery->report.next_hop;
-    request->not_before_ms = 0;
+    request->not_before_ms = question->delivery->report.host_aged ? clock_boot_ms() : 0;
     request->deadline_ms = clock_boot_ms() + LIMIT_QUESTION_MS;
     mailbox_send(front->mailbox, owner_of_next_hop(&front->peer.owners, &request->next_hop),
                  &request->message);

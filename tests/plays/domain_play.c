@@ -258,6 +258,25 @@ static const struct play {
                {"signed.example", .at_ms = 4, .live = true},
                {"signed.example", .at_ms = 5, .live = true}}},
      {{CLASS_DANE, LEVEL_AUTHENTICATED, CONCLUSION_DEFINITE, CAUSE_DANE}}},
+    {{.name = "a look soon after another resumes its session (TLS-24)",
+      .zone = MX_SECURE("signed.example") SECURE_HOST("mx.mail.example", "192.0.2.1")
+          TLSA("mx.mail.example", "3 1 1 leaf"),
+      .addresses = {{"192.0.2.1", {WHOLE}}},
+      .asks = {{"signed.example"}, {"signed.example", .at_ms = 60000, .live = true}},
+      .resumed = 1},
+     {{CLASS_DANE, LEVEL_AUTHENTICATED, CONCLUSION_DEFINITE, CAUSE_DANE}}},
+    {{.name = "a session is not to the taste of the host, and the same without one is",
+      .zone = MX_SECURE("signed.example") INSECURE_HOST("mx.mail.example", "192.0.2.1"),
+      .addresses = {{"192.0.2.1", {WHOLE, UNTIL_TLS "TLS\nclose\n", WHOLE}}},
+      .asks = {{"signed.example"}, {"signed.example", .at_ms = 60000, .live = true}}},
+     {{CLASS_VERIFIED, LEVEL_VERIFIED, CONCLUSION_DEFINITE, CAUSE_VERIFIED}}},
+    {{.name = "a session may not speak against what is remembered, and an open host beside it may",
+      .zone = "signed.example MX secure 10 mx.mail.example 20 second.mail.example\n" INSECURE_HOST(
+          "mx.mail.example", "192.0.2.1") INSECURE_HOST("second.mail.example", "198.51.100.1"),
+      .addresses = {{"192.0.2.1", {WHOLE}}, {"198.51.100.1", {PLAIN, PLAIN, "close"}}},
+      .asks = {{"signed.example"}, {"signed.example", .at_ms = 60000, .live = true}},
+      .floor = LEVEL_AUTHENTICATED},
+     {{CLASS_NONE, LEVEL_VERIFIED, CONCLUSION_DEFINITE, CAUSE_NO_STARTTLS}}},
     {{.name = "three domains with one mail host",
       .zone = MX_INSECURE("signed.example") MX_INSECURE("open.example") MX_INSECURE("third.example")
           INSECURE_HOST("mx.mail.example", "192.0.2.1"),
@@ -456,9 +475,12 @@ START_TEST(each_scene_gets_its_verdict)
         const struct verdict *v = &answer->verdict;
         struct stage_run run = {.scene = &of->scene};
         unsigned as = of->expected[i].cause == CAUSE_NONE ? 0 : i;
+        bool resumed = (v->flags & VERDICT_RESUMED) != 0;
         if (v->class != of->expected[as].class || v->level != of->expected[as].level ||
             v->conclusion != of->expected[as].conclusion || v->cause != of->expected[as].cause ||
-            answer->limited != (of->scene.limited == i && i > 0))
+            answer->limited != (of->scene.limited == i && i > 0) ||
+            (of->scene.resumed == i && i > 0 && !resumed) ||
+            (of->scene.floor != LEVEL_NONE && resumed))
             say_run(&run, answer, v, "it is not what was expected");
     }
 }

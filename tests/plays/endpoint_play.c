@@ -191,7 +191,9 @@ static void set_up(void)
                                        .ipv4 = true,
                                        .ipv6 = true,
                                        .allow_reserved = true,
-                                       .weak_check = true};
+                                       .weak_check = true,
+                                       .resumption = true,
+                                       .full_handshake_ms = 180000};
     ck_assert_int_eq(ring_create(&ring, &limits), 0);
     ck_assert_int_eq(wheel_create(&wheel, clock_boot_ms()), 0);
     ck_assert_int_eq(certificate_store_create(&certificates, 1 << 20), 0);

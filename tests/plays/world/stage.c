@@ -117,7 +117,8 @@ static void play_front(void)
     (void)mailbox_flush(stage.front);
 }
 
-/* A keeper who remembers nothing, and learns nothing. */
+/* A keeper who remembers of the domain what the scene says, of others nothing, and learns nothing.
+ */
 static void play_keeper(void)
 {
     struct message *message;
@@ -128,6 +129,7 @@ static void play_keeper(void)
                 container_of(message, struct floors_question, message);
 
             memset(question->floors, 0, sizeof question->floors);
+            question->floors[0].level = (uint8_t)stage.run->scene->floor;
             message->kind = MESSAGE_FLOORS_DONE;
         } else if (message->kind == MESSAGE_NOTE_ASK) {
             message->kind = MESSAGE_NOTE_DONE;
@@ -288,7 +290,9 @@ static void configure(const struct stage_run *run)
                                                         .ipv4 = true,
                                                         .ipv6 = true,
                                                         .allow_reserved = true,
-                                                        .weak_check = true};
+                                                        .weak_check = true,
+                                                        .resumption = true,
+                                                        .full_handshake_ms = 180000};
     stage.configuration.politeness =
         (struct politeness_settings){.per_address = 2,
                                      .per_prefix = given_or(scene->per_prefix, 20),

@@ -35,6 +35,8 @@ struct scene {
     uint64_t per_prefix, rate_address, burst_address, rate_prefix, burst_prefix;
     const char *own;  /* a mail host of our own (MX-15) */
     unsigned limited; /* the answer that is not as fresh as asked; 0: none */
+    enum level floor; /* remembered of the domain */
+    unsigned resumed; /* the answer that rests on a session of an earlier look; 0: none */
     bool differ;      /* the addresses of a host, in what they do */
 };
 
