@@ -239,8 +239,7 @@ static enum native_taken front_request(void *context, struct native_client *clie
                         "mxward.conf");
         return NATIVE_ANSWERED;
     }
-    if ((frame->kind == FRAME_CHECK || frame->kind == FRAME_DECIDE) &&
-        kept_answer(front, client, frame))
+    if (kept_answer(front, client, frame))
         return NATIVE_ANSWERED;
     switch ((enum frame_kind)frame->kind) {
     case FRAME_HELLO:
@@ -535,7 +534,7 @@ static void wake_shard(void *context, uint16_t to)
 static int front_set_up(struct front *front)
 {
     static const struct ring_limits limits = {
-        .submissions = 1024, .receive_buffers = 256, .receive_bytes = LIMIT_CLIENT_RECEIVE};
+        .submissions = 1024, .receive_buffers = 128, .receive_bytes = LIMIT_CLIENT_RECEIVE};
     struct native_owner owner = {.context = front,
                                  .request = front_request,
                                  .ahead = kept_ahead,

@@ -7,6 +7,7 @@
 #ifndef MXWARD_SERVE_FRONT_INTERNAL_H
 #define MXWARD_SERVE_FRONT_INTERNAL_H
 
+#include "engine/base/limits.h"
 #include "engine/keeper.h"
 #include "engine/loop/pool.h"
 #include "ipc/decide/known.h"
@@ -94,6 +95,12 @@ struct kept_question {
     uint64_t until_ms; /* its answer may be given again; 0: it may not */
 };
 
+/* What is known of a frame before its turn. */
+struct ahead {
+    uint64_t hash; /* by which its answer is kept; 0: its kind never is */
+    bool kept;     /* probably it is */
+};
+
 struct front {
     struct engine *engine;
     struct front_settings settings;
@@ -113,6 +120,12 @@ struct front {
     struct table_reader *table; /* NULL: every question goes to a shard */
     struct table_reader *users; /* NULL: what senders demand is not known */
     struct recent *kept_verdicts, *kept_answers;
+    const struct frame *frames; /* native's: the next ones, as many as `ahead_count` */
+    struct ahead ahead[LIMIT_CLIENT_BATCH];
+    unsigned ahead_count;
+    unsigned ahead_at;     /* the one whose turn it is */
+    unsigned ahead_ready;  /* those before it were fetched */
+    uint32_t moved, epoch; /* see kept.c; as of when the next frames were made ready */
     struct front_terms *terms;
     char *documents; /* LIMIT_FRONT_DOCUMENTS of FRAME_DOCUMENT_MAX bytes */
     const struct question *document_of[LIMIT_FRONT_DOCUMENTS]; /* who has it; NULL: free */

@@ -27,7 +27,7 @@
 
 #define ID_AT       8          /* bytes from a frame's begin */
 #define WIDE        UINT64_MAX /* a number that takes all eight bytes */
-#define FETCH_BYTES 448        /* of a question and its answer, usually */
+#define USUAL_BYTES 360        /* of a head and an answer */
 
 /* Before the frame, in what is kept. */
 struct head {
@@ -54,6 +54,12 @@ static struct recent *recent_of(const struct front *front, uint8_t kind)
     return kind == FRAME_DECIDE ? front->kept_answers : front->kept_verdicts;
 }
 
+static bool is_kept_kind(const struct frame *frame)
+{
+    return (frame->kind == FRAME_CHECK || frame->kind == FRAME_DECIDE) &&
+           frame->size <= RECENT_KEY_MAX;
+}
+
 /* Both counts only grow, so that the sum is the same only while both are. */
 static uint32_t moved_now(const struct front *front)
 {
@@ -65,10 +71,8 @@ static uint32_t moved_now(const struct front *front)
 void kept_begin(struct kept_question *question, const struct front *front,
                 struct native_client *client, const struct frame *frame)
 {
-    *question = (struct kept_question){.client = client,
-                                       .frame = frame,
-                                       .moved = moved_now(front),
-                                       .epoch = engine_config_epoch(front->engine)};
+    *question = (struct kept_question){
+        .client = client, .frame = frame, .moved = front->moved, .epoch = front->epoch};
 }
 
 void kept_look(struct kept_question *question, const struct front *front,
@@ -88,19 +92,15 @@ static void write_number(char *frame, size_t at, uint64_t value)
         memcpy(frame + at, &value, sizeof value); /* little endian: see frame.c */
 }
 
-/* `bytes`: a head and a frame. */
-static void give(struct front *front, struct native_client *client, uint64_t id, char *bytes,
-                 size_t size)
+/* What stands in the client's space: with its id, as of now. */
+static void give(struct front *front, struct native_client *client, uint64_t id, char *frame,
+                 size_t size, const struct head *head)
 {
-    char *frame = bytes + sizeof(struct head);
-    struct head head;
-
-    memcpy(&head, bytes, sizeof head);
     memcpy(frame + ID_AT, &id, sizeof id);
-    write_number(frame, head.now_at, front->now_ms);
-    write_number(frame, head.age_at,
-                 front->now_ms > head.began_ms ? front->now_ms - head.began_ms : 0);
-    native_put(front->native, client, frame, size - sizeof head);
+    write_number(frame, head->now_at, front->now_ms);
+    write_number(frame, head->age_at,
+                 front->now_ms > head->began_ms ? front->now_ms - head->began_ms : 0);
+    native_wrote(front->native, client, size);
 }
 
 static void count(struct front *front, uint8_t kind)
@@ -115,35 +115,97 @@ static void count(struct front *front, uint8_t kind)
     counter_add(&front->counts.kept, 1);
 }
 
-bool kept_answer(struct front *front, struct native_client *client, const struct frame *frame)
+/* All of it is read before the answers that are made with it, and after their questions came. */
+static void mark(struct front *front)
 {
-    struct recent *recent = recent_of(front, frame->kind);
-    char bytes[RECENT_REPLY_MAX];
-    const char *key = (const char *)frame->body;
-    const struct recent_answer *kept =
-        recent_served(recent, recent_hash(recent, key, frame->size), key, frame->size,
-                      moved_now(front), engine_config_epoch(front->engine), front->now_ms);
+    front->moved = moved_now(front);
+    front->epoch = engine_config_epoch(front->engine);
+}
 
-    if (kept == NULL)
-        return false;
-    memcpy(bytes, kept->bytes, kept->size);
-    give(front, client, frame->id, bytes, kept->size);
-    count(front, frame->kind);
-    return true;
+static uint64_t hash_of(const struct front *front, const struct frame *frame)
+{
+    return recent_hash(recent_of(front, frame->kind), (const char *)frame->body, frame->size);
+}
+
+/* --- ahead --- */
+
+/* The next ones: what they need comes from memory while others are answered. */
+static void fetch(struct front *front)
+{
+    const unsigned first = front->ahead_ready;
+    const unsigned left = front->ahead_count - first;
+
+    front->ahead_ready += left < LIMIT_CLIENT_AHEAD ? left : LIMIT_CLIENT_AHEAD;
+    for (unsigned i = first; i < front->ahead_ready; i++)
+        front->ahead[i].kept =
+            front->ahead[i].hash != 0 &&
+            recent_fetch(recent_of(front, front->frames[i].kind), front->ahead[i].hash,
+                         front->frames[i].size + USUAL_BYTES);
 }
 
 void kept_ahead(void *context, const struct frame *frames, unsigned count)
 {
-    const struct front *front = context;
-    uint64_t hashes[LIMIT_CLIENT_BATCH];
+    struct front *front = context;
 
+    mark(front);
+    front->frames = frames;
+    front->ahead_count = count;
+    front->ahead_at = front->ahead_ready = 0;
     for (unsigned i = 0; i < count; i++)
-        if (frames[i].size <= RECENT_KEY_MAX)
-            hashes[i] = recent_hash(recent_of(front, frames[i].kind), (const char *)frames[i].body,
-                                    frames[i].size);
-    for (unsigned i = 0; i < count; i++)
-        if (frames[i].size <= RECENT_KEY_MAX)
-            recent_fetch(recent_of(front, frames[i].kind), hashes[i], FETCH_BYTES);
+        front->ahead[i].hash = is_kept_kind(&frames[i]) ? hash_of(front, &frames[i]) : 0;
+    fetch(front);
+}
+
+/* Frames come in their order, but some are answered without a look here. */
+static const struct ahead *ahead_of(struct front *front, const struct frame *frame)
+{
+    while (front->frames + front->ahead_at != frame) {
+        front->ahead_at++;
+        CHECK(front->ahead_at < front->ahead_count);
+    }
+    while (front->ahead_ready < front->ahead_count &&
+           front->ahead_ready < front->ahead_at + LIMIT_CLIENT_AHEAD)
+        fetch(front);
+    return &front->ahead[front->ahead_at];
+}
+
+/* --- answers --- */
+
+bool kept_answer(struct front *front, struct native_client *client, const struct frame *frame)
+{
+    const struct ahead *ahead = ahead_of(front, frame);
+    const struct recent_answer *kept;
+    struct head head;
+    char *out;
+
+    if (!ahead->kept)
+        return false;
+    kept = recent_served(recent_of(front, frame->kind), ahead->hash, (const char *)frame->body,
+                         frame->size, front->moved, front->epoch, front->now_ms);
+    if (kept == NULL)
+        return false;
+    out = native_space(front->native, client);
+    memcpy(&head, kept->bytes, sizeof head);
+    memcpy(out, kept->bytes + sizeof head, kept->size - sizeof head);
+    give(front, client, frame->id, out, kept->size - sizeof head, &head);
+    count(front, frame->kind);
+    return true;
+}
+
+static void remember(struct front *front, const struct kept_question *question,
+                     const struct head *head, const char *reply, size_t size)
+{
+    const struct frame *frame = question->frame;
+    char bytes[RECENT_REPLY_MAX];
+    const struct recent_answer answer = {bytes, sizeof *head + size, 0};
+
+    if (sizeof *head + size > sizeof bytes)
+        return;
+    memcpy(bytes, head, sizeof *head);
+    memcpy(bytes + sizeof *head, reply, size);
+    (void)recent_stricter(recent_of(front, frame->kind), (const char *)frame->body, frame->size,
+                          &answer, &question->place, question->moved, question->epoch,
+                          question->until_ms, front->now_ms);
 }
 
 /* Encoded with room for any time, kept, and given the same way as next time. */
@@ -151,20 +213,15 @@ static void keep(struct front *front, const struct kept_question *question, uint
                  const void *reply, struct head head, size_t now_member, size_t age_member)
 {
     const struct frame *frame = question->frame;
-    char bytes[sizeof head + NATIVE_ANSWER_ROOM];
-    char *out = bytes + sizeof head;
+    char *out = native_space(front->native, question->client);
     const size_t size = frame_encode(out, NATIVE_ANSWER_ROOM, kind, 0, frame->id, reply);
-    const struct recent_answer answer = {bytes, sizeof head + size, 0};
 
     CHECK(size > 0);
     head.now_at = (uint16_t)frame_number_place(out, size, now_member);
     head.age_at = (uint16_t)frame_number_place(out, size, age_member);
-    memcpy(bytes, &head, sizeof head);
     if (question->there && question->until_ms > front->now_ms)
-        (void)recent_stricter(recent_of(front, frame->kind), (const char *)frame->body, frame->size,
-                              &answer, &question->place, question->moved, question->epoch,
-                              question->until_ms, front->now_ms);
-    give(front, question->client, frame->id, bytes, answer.size);
+        remember(front, question, &head, out, size);
+    give(front, question->client, frame->id, out, size, &head);
 }
 
 void kept_put_verdict(struct front *front, const struct kept_question *question,

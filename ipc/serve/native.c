@@ -39,6 +39,7 @@ enum {
 static_assert(OPERATION_ACCEPT_AGAIN <= NATIVE_OPERATION_LAST, "native's share of the operations");
 
 #define OUTPUT_MASK     (LIMIT_CLIENT_OUTPUT - 1)
+#define OUTPUT_BYTES    (LIMIT_CLIENT_OUTPUT + NATIVE_ANSWER_ROOM) /* behind the end: native_space */
 #define ACCEPT_AGAIN_MS 100
 static_assert((LIMIT_CLIENT_OUTPUT & OUTPUT_MASK) == 0, "a ring of bytes");
 static_assert(LIMIT_CLIENT_INPUT >= LIMIT_CLIENT_RECEIVE + FRAME_REQUEST_MAX,
@@ -75,7 +76,7 @@ struct native_client {
     uint32_t in_start, in_end;   /* bytes not yet taken */
     uint32_t out_head, out_used; /* ring of bytes */
     uint8_t input[LIMIT_CLIENT_INPUT];
-    uint8_t output[LIMIT_CLIENT_OUTPUT];
+    uint8_t output[OUTPUT_BYTES];
 };
 
 struct native {
@@ -93,6 +94,10 @@ struct native {
     uint32_t again;  /* where native_write_again begins */
     uint64_t now_ms; /* of this turn (native_set_now) */
     struct native_counts counts;
+    /* The output of the client whose turn it is: nearly always all of it goes out at its end, and
+     * then the same lines of the cache serve the next client. */
+    struct native_client *at_desk; /* NULL: nobody's */
+    uint8_t desk[OUTPUT_BYTES];
 };
 
 /* --- users --- */
@@ -202,6 +207,8 @@ static void client_release(struct native *native, struct native_client *client)
 {
     if (!client->closing || client->receiving || client->sending || client->ready)
         return;
+    if (native->at_desk == client)
+        native->at_desk = NULL;
     ring_close(native->ring, client->file);
     client->user->connections--;
     counter_add(&native->counts.connections, (uint64_t)-1);
@@ -281,21 +288,69 @@ static void client_timer(struct native *native, struct native_client *client)
 
 /* --- output --- */
 
+static uint8_t *output_of(struct native *native, struct native_client *client)
+{
+    return native->at_desk == client ? native->desk : client->output;
+}
+
+static void desk_take(struct native *native, struct native_client *client)
+{
+    if (client->out_used == 0 && !client->sending)
+        native->at_desk = client;
+}
+
+/* What did not go out stays in the client's own memory, where a send of the ring finds it. */
+static void desk_leave(struct native *native, struct native_client *client)
+{
+    const uint32_t straight = LIMIT_CLIENT_OUTPUT - client->out_head;
+    const uint32_t first = client->out_used < straight ? client->out_used : straight;
+
+    if (native->at_desk != client)
+        return;
+    native->at_desk = NULL;
+    memcpy(client->output, native->desk + client->out_head, first);
+    memcpy(client->output + first, native->desk, client->out_used - first);
+    client->out_head = 0;
+}
+
+/* Where the next byte goes. */
+static uint32_t output_tail(struct native *native, struct native_client *client)
+{
+    if (client->out_used == 0) {
+        client->window_ms = native->now_ms;
+        client->window_bytes = 0;
+        client->out_head = 0; /* what is answered in one turn goes out in one piece */
+    }
+    return (client->out_head + client->out_used) & OUTPUT_MASK;
+}
+
 void native_put(struct native *native, struct native_client *client, const void *bytes, size_t size)
 {
     uint32_t tail;
     size_t first;
 
     CHECK(size <= native_room(client));
-    if (client->out_used == 0) {
-        client->window_ms = native->now_ms;
-        client->window_bytes = 0;
-        client->out_head = 0; /* what is answered in one turn goes out in one piece */
-    }
-    tail = (client->out_head + client->out_used) & OUTPUT_MASK;
+    tail = output_tail(native, client);
     first = LIMIT_CLIENT_OUTPUT - tail < size ? LIMIT_CLIENT_OUTPUT - tail : size;
-    memcpy(client->output + tail, bytes, first);
-    memcpy(client->output, (const uint8_t *)bytes + first, size - first);
+    memcpy(output_of(native, client) + tail, bytes, first);
+    memcpy(output_of(native, client), (const uint8_t *)bytes + first, size - first);
+    client->out_used += (uint32_t)size;
+    counter_add(&native->counts.bytes_out, size);
+}
+
+void *native_space(struct native *native, struct native_client *client)
+{
+    return output_of(native, client) + output_tail(native, client);
+}
+
+void native_wrote(struct native *native, struct native_client *client, size_t size)
+{
+    const uint32_t end = output_tail(native, client) + (uint32_t)size;
+    uint8_t *output = output_of(native, client);
+
+    CHECK(size <= native_room(client) && size <= NATIVE_ANSWER_ROOM);
+    if (end > LIMIT_CLIENT_OUTPUT)
+        memcpy(output, output + LIMIT_CLIENT_OUTPUT, end - LIMIT_CLIENT_OUTPUT);
     client->out_used += (uint32_t)size;
     counter_add(&native->counts.bytes_out, size);
 }
@@ -317,7 +372,7 @@ static void output_went(struct native *native, struct native_client *client, uin
 static bool client_send(struct native *native, struct native_client *client)
 {
     while (!client->sending && client->out_used > 0) {
-        const uint8_t *from = client->output + client->out_head;
+        const uint8_t *from = output_of(native, client) + client->out_head;
         const uint32_t straight = LIMIT_CLIENT_OUTPUT - client->out_head;
         const uint32_t size = client->out_used < straight ? client->out_used : straight;
         const ssize_t sent = send(client->file, from, size, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -326,8 +381,9 @@ static bool client_send(struct native *native, struct native_client *client)
             output_went(native, client, (uint32_t)sent);
             continue;
         }
+        desk_leave(native, client);
         client->sending = ring_send(native->ring, token_of(native, client, OPERATION_SEND),
-                                    client->file, from, size) == 0;
+                                    client->file, client->output + client->out_head, size) == 0;
         return client->sending;
     }
     return true;
@@ -515,7 +571,7 @@ static bool client_take(struct native *native, struct native_client *client)
     if (!may_take_frames(native, client))
         return false; /* whoever makes room makes it ready again */
     batch_read(&batch, client);
-    if (batch.count > 1 && native->owner.ahead)
+    if (batch.count > 0 && native->owner.ahead)
         native->owner.ahead(native->owner.context, batch.frames, batch.count);
     for (unsigned i = 0; i < batch.count; i++) {
         if (!frame_hand_over(native, client, &batch.frames[i], &weight))
@@ -562,6 +618,7 @@ bool native_turn(struct native *native)
         bool more;
 
         input_stamp(client, native->now_ms);
+        desk_take(native, client);
         more = client_take(native, client);
         client->ready = false;
         input_compact(client);
@@ -572,6 +629,8 @@ bool native_turn(struct native *native)
                 make_ready(native, client);
             client_pump(native, client);
         }
+        if (native->at_desk == client) /* else it may be gone */
+            desk_leave(native, client);
         client = next;
     }
     return native->ready != NULL;
