@@ -67,13 +67,16 @@ static bool answer_from_table(struct front *front, struct native_client *client,
                               const struct frame *frame, const struct next_hop *next_hop,
                               uint64_t not_before_ms, uint64_t arrived_ms)
 {
+    char text[NEXT_HOP_TEXT_MAX];
     struct kept_question question;
     struct frame_verdict reply;
+    struct table_key key;
 
-    if (!front->table || frame->kind != FRAME_CHECK)
+    if (!front->table || frame->kind != FRAME_CHECK ||
+        !table_key_make(&key, text, next_hop_text(next_hop, text)))
         return false;
     kept_begin(&question, front, client, frame);
-    kept_look(&question, front, next_hop);
+    kept_look(&question, front, &key);
     if (!verdict_reply_from_table(&reply, front->table, next_hop, question.epoch, not_before_ms,
                                   front->now_ms, front->now_s))
         return false;
@@ -623,6 +626,8 @@ static int pools_create(struct front *front, uint32_t requests)
                             LIMIT_FRONT_KEYS);
     if (!error)
         error = kept_create(front);
+    if (!error)
+        error = decisions_create(front);
     return error;
 }
 
@@ -638,8 +643,10 @@ static void pools_destroy(struct front *front)
         pool_destroy(front->reports);
     if (front && front->keys)
         pool_destroy(front->keys);
-    if (front)
+    if (front) {
+        decisions_destroy(front);
         kept_destroy(front);
+    }
 }
 
 void front_terms_free(struct front_terms *terms)

@@ -120,11 +120,13 @@ struct front {
     struct table_reader *table; /* NULL: every question goes to a shard */
     struct table_reader *users; /* NULL: what senders demand is not known */
     struct recent *kept_verdicts, *kept_answers;
+    struct askings *askings;    /* see decisions.c */
     const struct frame *frames; /* native's: the next ones, as many as `ahead_count` */
     struct ahead ahead[LIMIT_CLIENT_BATCH];
     unsigned ahead_count;
     unsigned ahead_at;     /* the one whose turn it is */
     unsigned ahead_ready;  /* those before it were fetched */
+    unsigned ahead_read;   /* and those before it, where no answer is kept, were read */
     uint32_t moved, epoch; /* see kept.c; as of when the next frames were made ready */
     struct front_terms *terms;
     char *documents; /* LIMIT_FRONT_DOCUMENTS of FRAME_DOCUMENT_MAX bytes */
@@ -178,6 +180,11 @@ void front_drop(void *context, struct native_answer *answer);
 uint64_t deadline_of(uint32_t deadline_ms, uint64_t arrived_ms);
 
 /* --- decisions.c --- */
+int decisions_create(struct front *front); /* 0 or -ENOMEM */
+void decisions_destroy(struct front *front);
+/* Messages whose turn comes next, at most LIMIT_CLIENT_AHEAD: what their answers are made of comes
+ * from memory together. */
+void decisions_ahead(struct front *front, const struct frame *const *frames, unsigned count);
 enum native_taken take_decide(struct front *front, struct native_client *client,
                               const struct frame *frame, uint64_t arrived_ms);
 enum native_taken take_decide_many(struct front *front, struct native_client *client,
@@ -199,7 +206,7 @@ void kept_ahead(void *context, const struct frame *frames, unsigned count);
 void kept_begin(struct kept_question *question, const struct front *front,
                 struct native_client *client, const struct frame *frame);
 void kept_look(struct kept_question *question, const struct front *front,
-               const struct next_hop *next_hop);
+               const struct table_key *key);
 /* Answers, and keeps the answer if it may. Fills the reply's times. */
 void kept_put_verdict(struct front *front, const struct kept_question *question,
                       struct frame_verdict *reply);

@@ -76,14 +76,9 @@ void kept_begin(struct kept_question *question, const struct front *front,
 }
 
 void kept_look(struct kept_question *question, const struct front *front,
-               const struct next_hop *next_hop)
+               const struct table_key *key)
 {
-    char text[NEXT_HOP_TEXT_MAX];
-    struct table_key key;
-
-    question->there = front->table != NULL &&
-                      table_key_make(&key, text, next_hop_text(next_hop, text)) &&
-                      table_place_find(front->table, &key, front->now_ms, &question->place);
+    question->there = table_place_find(front->table, key, front->now_ms, &question->place);
 }
 
 static void write_number(char *frame, size_t at, uint64_t value)
@@ -150,10 +145,23 @@ void kept_ahead(void *context, const struct frame *frames, unsigned count)
     mark(front);
     front->frames = frames;
     front->ahead_count = count;
-    front->ahead_at = front->ahead_ready = 0;
+    front->ahead_at = front->ahead_ready = front->ahead_read = 0;
     for (unsigned i = 0; i < count; i++)
         front->ahead[i].hash = is_kept_kind(&frames[i]) ? hash_of(front, &frames[i]) : 0;
     fetch(front);
+}
+
+/* Messages among the next frames that must be decided anew. */
+static void read_ahead(struct front *front)
+{
+    const struct frame *messages[LIMIT_CLIENT_AHEAD];
+    unsigned count = 0, i = front->ahead_read;
+
+    front->ahead_read = front->ahead_ready;
+    for (; i < front->ahead_read; i++)
+        if (front->frames[i].kind == FRAME_DECIDE && !front->ahead[i].kept)
+            messages[count++] = &front->frames[i];
+    decisions_ahead(front, messages, count);
 }
 
 /* Frames come in their order, but some are answered without a look here. */
@@ -163,9 +171,10 @@ static const struct ahead *ahead_of(struct front *front, const struct frame *fra
         front->ahead_at++;
         CHECK(front->ahead_at < front->ahead_count);
     }
-    while (front->ahead_ready < front->ahead_count &&
-           front->ahead_ready < front->ahead_at + LIMIT_CLIENT_AHEAD)
+    while (front->ahead_at >= front->ahead_read) {
+        read_ahead(front);
         fetch(front);
+    }
     return &front->ahead[front->ahead_at];
 }
 
