@@ -219,6 +219,7 @@ START_TEST(the_same_question_gets_the_same_answer_with_its_own_id_and_times)
     struct frame_verdict first, second;
 
     put_verdict("good.example", CLASS_VERIFIED, 5000);
+    check("good.example", FRESHNESS_ANY, 0);
     wait_for_second();
     first = check("good.example", FRESHNESS_ANY, 0);
     usleep(50000);
@@ -237,6 +238,7 @@ START_TEST(an_answer_tells_the_age_of_its_evidence_each_time)
     struct frame_answer first, second;
 
     put_verdict("good.example", CLASS_VERIFIED, 65000); /* soon another width on the wire */
+    decide("anna@here.example", "bert@good.example");
     wait_for_second();
     first = decide("anna@here.example", "bert@good.example");
     usleep(600000);
@@ -254,6 +256,8 @@ END_TEST
 START_TEST(another_record_makes_what_is_kept_void)
 {
     put_verdict("good.example", CLASS_VERIFIED, 5000);
+    check("good.example", FRESHNESS_ANY, 0);
+    decide("", "bert@good.example");
     wait_for_second();
     ck_assert_int_eq(check("good.example", FRESHNESS_ANY, 0).verdict.class, CLASS_VERIFIED);
     put_verdict("good.example", CLASS_NONE, 1000);
@@ -268,6 +272,7 @@ END_TEST
 START_TEST(who_switches_the_guarantee_on_has_it_with_the_next_message)
 {
     put_verdict("clear.example", CLASS_NONE, 5000);
+    decide("anna@here.example", "bert@clear.example");
     wait_for_second();
     ck_assert_int_eq(decide("anna@here.example", "bert@clear.example").action, ACTION_SEND);
     ck_assert_int_eq(decide("anna@here.example", "bert@clear.example").action, ACTION_SEND);
@@ -283,6 +288,8 @@ END_TEST
 
 START_TEST(what_is_kept_grows_no_older_than_was_asked_for_FRESH_02)
 {
+    put_verdict("good.example", CLASS_VERIFIED, 5000);
+    check("good.example", FRESHNESS_MAX_AGE, 5300);
     wait_for_second();
     put_verdict("good.example", CLASS_VERIFIED, 5000);
     ck_assert(check("good.example", FRESHNESS_MAX_AGE, 5300).from_table);
@@ -293,6 +300,60 @@ START_TEST(what_is_kept_grows_no_older_than_was_asked_for_FRESH_02)
     ck_assert(!check("good.example", FRESHNESS_LIVE, 0).from_table);
     ck_assert(!check("good.example", FRESHNESS_LIVE, 0).from_table);
     ck_assert_uint_eq(kept(), 1);
+}
+END_TEST
+
+START_TEST(an_answer_is_kept_when_its_question_comes_the_second_time)
+{
+    put_verdict("good.example", CLASS_VERIFIED, 5000);
+    wait_for_second();
+    for (unsigned long times = 0; times < 4; times++) {
+        check("good.example", FRESHNESS_ANY, 0);
+        ck_assert_uint_eq(kept(), times < 2 ? 0 : times - 1);
+    }
+    wait_for_second();
+    check("good.example", FRESHNESS_ANY, 0); /* not kept any more, but not the first time */
+    check("good.example", FRESHNESS_ANY, 0);
+    ck_assert_uint_eq(kept(), 3);
+}
+END_TEST
+
+START_TEST(what_came_together_is_answered_one_by_one_whatever_is_kept)
+{
+    static const char *const domains[] = {"good.example", "clear.example", "good.example", "a..b",
+                                          "slow-1.example"};
+    struct frame_question question = {0};
+    uint8_t bytes[16384], expected[100];
+    const uint64_t first = next_id + 1;
+    size_t size = 0;
+
+    put_verdict("good.example", CLASS_VERIFIED, 5000);
+    put_verdict("clear.example", CLASS_NONE, 5000);
+    for (unsigned i = 0; i < 100; i++) { /* hits, misses and faults in each group */
+        const unsigned which = (i * i + i / 7) % 5;
+
+        snprintf(question.next_hop, sizeof question.next_hop, "%s", domains[which]);
+        expected[i] = (uint8_t)(which == 1   ? CLASS_NONE
+                                : which == 4 ? CLASS_UNKNOWN
+                                : which == 3 ? UINT8_MAX
+                                             : CLASS_VERIFIED);
+        size +=
+            frame_encode(bytes + size, sizeof bytes - size, FRAME_CHECK, 0, ++next_id, &question);
+    }
+    ck_assert_int_eq(send(connection, bytes, size, MSG_NOSIGNAL), (ssize_t)size);
+    for (unsigned i = 0; i < 100; i++) {
+        union {
+            struct frame_verdict verdict;
+            struct frame_fault fault;
+        } said;
+        struct frame frame;
+
+        hear(&frame, &said);
+        ck_assert_uint_eq(expected[frame.id - first],
+                          frame.kind == FRAME_VERDICT ? said.verdict.verdict.class : UINT8_MAX);
+        expected[frame.id - first] = UINT8_MAX - 1; /* each once */
+    }
+    ck_assert_uint_ge(kept(), 10);
 }
 END_TEST
 
@@ -505,6 +566,8 @@ int main(void)
     tcase_add_test(tcase, another_record_makes_what_is_kept_void);
     tcase_add_test(tcase, who_switches_the_guarantee_on_has_it_with_the_next_message);
     tcase_add_test(tcase, what_is_kept_grows_no_older_than_was_asked_for_FRESH_02);
+    tcase_add_test(tcase, an_answer_is_kept_when_its_question_comes_the_second_time);
+    tcase_add_test(tcase, what_came_together_is_answered_one_by_one_whatever_is_kept);
     tcase_add_test(tcase, nothing_is_kept_into_another_second);
     tcase_add_test(tcase, who_would_be_answered_by_what_is_known_only_has_it_renewed);
     suite_add_tcase(suite, tcase);

@@ -90,6 +90,7 @@ struct kept_question {
     struct native_client *client;
     const struct frame *frame;
     uint32_t moved, epoch; /* see kept.c */
+    uint64_t hash;         /* 0: its answer is never kept */
     bool there;            /* `place` is that of its record */
     struct table_place place;
     uint64_t until_ms; /* its answer may be given again; 0: it may not */
@@ -112,15 +113,15 @@ struct front {
     struct mailbox *mailbox;
     struct native *native;
     struct pool *questions;
-    struct pool *orders;        /* struct front_order */
-    struct pool *deliveries;    /* struct front_delivery */
-    uint32_t delivery_looks;    /* questions that look */
-    struct pool *reports;       /* struct report_note */
-    struct pool *keys;          /* struct front_keys */
-    struct table_reader *table; /* NULL: every question goes to a shard */
-    struct table_reader *users; /* NULL: what senders demand is not known */
-    struct recent *kept_verdicts, *kept_answers;
-    struct askings *askings;    /* see decisions.c */
+    struct pool *orders;                       /* struct front_order */
+    struct pool *deliveries;                   /* struct front_delivery */
+    uint32_t delivery_looks;                   /* questions that look */
+    struct pool *reports;                      /* struct report_note */
+    struct pool *keys;                         /* struct front_keys */
+    struct table_reader *table;                /* NULL: every question goes to a shard */
+    struct table_reader *users;                /* NULL: what senders demand is not known */
+    struct kept *kept_verdicts, *kept_answers; /* see kept.c */
+    struct askings *askings;                   /* see decisions.c */
     const struct frame *frames; /* native's: the next ones, as many as `ahead_count` */
     struct ahead ahead[LIMIT_CLIENT_BATCH];
     unsigned ahead_count;

@@ -2,8 +2,10 @@
  * kept.c - answers that were made from the table, given again while nothing in them could change.
  *
  * The same question comes again and again: mail of a list to one domain, a message at RCPT and at
- * each try to deliver it. Its answer is kept as bytes for a second at most, by all that was asked,
- * and given again as long as a new one would be the same:
+ * each try to deliver it. When it comes the second time its answer is kept as bytes for a second at
+ * most, by all that was asked (most questions never do: keeping their answers would cost a tenth of
+ * making them, and push those out that are asked for), and given again as long as a new one would
+ * be the same:
  *
  *   the record      is the one that is in its place (one load)
  *   who demands     the users' table has not changed since (its writer's count)
@@ -23,11 +25,22 @@
 #include "engine/base/limits.h"
 #include "shm/writer.h"
 
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define ID_AT       8          /* bytes from a frame's begin */
 #define WIDE        UINT64_MAX /* a number that takes all eight bytes */
 #define USUAL_BYTES 360        /* of a head and an answer */
+#define SEEN        (4 * LIMIT_FRONT_KEPT)
+static_assert((SEEN & (SEEN - 1)) == 0, "a power of two");
+
+/* Of one kind. */
+struct kept {
+    struct recent *recent;
+    uint16_t seen[SEEN]; /* by a part of a question's hash another: it came lately, probably */
+};
 
 /* Before the frame, in what is kept. */
 struct head {
@@ -35,23 +48,52 @@ struct head {
     uint16_t now_at, age_at; /* of eight bytes in the frame; 0: not in it */
 };
 
+static int create(struct kept **kept)
+{
+    *kept = calloc(1, sizeof **kept);
+    return *kept != NULL ? recent_create(&(*kept)->recent, LIMIT_FRONT_KEPT, 0) : -ENOMEM;
+}
+
+static void destroy(struct kept *kept)
+{
+    if (kept != NULL)
+        recent_destroy(kept->recent);
+    free(kept);
+}
+
 int kept_create(struct front *front)
 {
-    int error = recent_create(&front->kept_verdicts, LIMIT_FRONT_KEPT, 0);
+    int error = create(&front->kept_verdicts);
 
-    return error ? error : recent_create(&front->kept_answers, LIMIT_FRONT_KEPT, 0);
+    return error ? error : create(&front->kept_answers);
 }
 
 void kept_destroy(struct front *front)
 {
-    recent_destroy(front->kept_verdicts);
-    recent_destroy(front->kept_answers);
+    destroy(front->kept_verdicts);
+    destroy(front->kept_answers);
     front->kept_verdicts = front->kept_answers = NULL;
+}
+
+static struct kept *kept_of(const struct front *front, uint8_t kind)
+{
+    return kind == FRAME_DECIDE ? front->kept_answers : front->kept_verdicts;
 }
 
 static struct recent *recent_of(const struct front *front, uint8_t kind)
 {
-    return kind == FRAME_DECIDE ? front->kept_answers : front->kept_verdicts;
+    return kept_of(front, kind)->recent;
+}
+
+/* True: not for the first time. */
+static bool comes_again(struct kept *kept, uint64_t hash)
+{
+    uint16_t *seen = &kept->seen[(hash >> 32) & (SEEN - 1)];
+    const uint16_t mark = (uint16_t)(hash >> 16);
+    const bool again = *seen == mark;
+
+    *seen = mark;
+    return again;
 }
 
 static bool is_kept_kind(const struct frame *frame)
@@ -71,8 +113,13 @@ static uint32_t moved_now(const struct front *front)
 void kept_begin(struct kept_question *question, const struct front *front,
                 struct native_client *client, const struct frame *frame)
 {
-    *question = (struct kept_question){
-        .client = client, .frame = frame, .moved = front->moved, .epoch = front->epoch};
+    const bool ahead = frame == &front->frames[front->ahead_at]; /* not one of many recipients */
+
+    *question = (struct kept_question){.client = client,
+                                       .frame = frame,
+                                       .moved = front->moved,
+                                       .epoch = front->epoch,
+                                       .hash = ahead ? front->ahead[front->ahead_at].hash : 0};
 }
 
 void kept_look(struct kept_question *question, const struct front *front,
@@ -228,7 +275,8 @@ static void keep(struct front *front, const struct kept_question *question, uint
     CHECK(size > 0);
     head.now_at = (uint16_t)frame_number_place(out, size, now_member);
     head.age_at = (uint16_t)frame_number_place(out, size, age_member);
-    if (question->there && question->until_ms > front->now_ms)
+    if (question->hash != 0 && question->there && question->until_ms > front->now_ms &&
+        comes_again(kept_of(front, frame->kind), question->hash))
         remember(front, question, &head, out, size);
     give(front, question->client, frame->id, out, size, &head);
 }
