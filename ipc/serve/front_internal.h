@@ -1,8 +1,8 @@
 /*
  * front_internal.h - what the front's files share: front.c (requests, homecoming, the loop),
- * questions.c (a question's life and its answer), decisions.c (messages), kept.c (answers given
- * again), keys.c, orders.c, deliveries.c. Inside ipc/serve/ only; everything here is the front
- * thread's.
+ * questions.c (a question's life and its answer), checks.c (next hops), decisions.c (messages),
+ * kept.c (answers given again), keys.c, orders.c, deliveries.c. Inside ipc/serve/ only; everything
+ * here is the front thread's.
  */
 #ifndef MXWARD_SERVE_FRONT_INTERNAL_H
 #define MXWARD_SERVE_FRONT_INTERNAL_H
@@ -121,6 +121,7 @@ struct front {
     struct table_reader *table;                /* NULL: every question goes to a shard */
     struct table_reader *users;                /* NULL: what senders demand is not known */
     struct kept *kept_verdicts, *kept_answers; /* see kept.c */
+    struct checkings *checkings;               /* see checks.c */
     struct askings *askings;                   /* see decisions.c */
     const struct frame *frames; /* native's: the next ones, as many as `ahead_count` */
     struct ahead ahead[LIMIT_CLIENT_BATCH];
@@ -179,6 +180,14 @@ void front_drop(void *context, struct native_answer *answer);
 
 /* --- front.c --- */
 uint64_t deadline_of(uint32_t deadline_ms, uint64_t arrived_ms);
+
+/* --- checks.c --- */
+int checks_create(struct front *front); /* 0 or -ENOMEM */
+void checks_destroy(struct front *front);
+/* As decisions_ahead. */
+void checks_ahead(struct front *front, const struct frame *const *frames, unsigned count);
+enum native_taken take_check(struct front *front, struct native_client *client,
+                             const struct frame *frame, uint64_t arrived_ms);
 
 /* --- decisions.c --- */
 int decisions_create(struct front *front); /* 0 or -ENOMEM */

@@ -198,17 +198,24 @@ void kept_ahead(void *context, const struct frame *frames, unsigned count)
     fetch(front);
 }
 
-/* Messages among the next frames that must be decided anew. */
+/* Those of this kind among the next frames that must be answered anew. */
+static unsigned select_ahead(const struct front *front, const struct frame **frames, uint8_t kind)
+{
+    unsigned count = 0;
+
+    for (unsigned i = front->ahead_read; i < front->ahead_ready; i++)
+        if (front->frames[i].kind == kind && !front->ahead[i].kept)
+            frames[count++] = &front->frames[i];
+    return count;
+}
+
 static void read_ahead(struct front *front)
 {
-    const struct frame *messages[LIMIT_CLIENT_AHEAD];
-    unsigned count = 0, i = front->ahead_read;
+    const struct frame *frames[LIMIT_CLIENT_AHEAD];
 
+    decisions_ahead(front, frames, select_ahead(front, frames, FRAME_DECIDE));
+    checks_ahead(front, frames, select_ahead(front, frames, FRAME_CHECK));
     front->ahead_read = front->ahead_ready;
-    for (; i < front->ahead_read; i++)
-        if (front->frames[i].kind == FRAME_DECIDE && !front->ahead[i].kept)
-            messages[count++] = &front->frames[i];
-    decisions_ahead(front, messages, count);
 }
 
 /* Frames come in their order, but some are answered without a look here. */
