@@ -440,6 +440,8 @@ static void hear_many(struct frame_answer *answers, uint8_t *faults, unsigned co
         ck_assert_uint_le(place, count);
         ck_assert_msg(faults[place - 1] == UINT8_MAX, "place %u twice", place);
         faults[place - 1] = frame.kind == FRAME_ANSWER ? 0 : said.fault.code;
+        if (frame.kind != FRAME_ANSWER)
+            ck_assert_uint_eq(said.fault.kind, FRAME_DECIDE_MANY); /* what was asked */
         if (frame.kind == FRAME_ANSWER)
             answers[place - 1] = said.answer;
     }
@@ -528,6 +530,62 @@ START_TEST(recipients_that_cannot_be_read_are_one_fault)
 }
 END_TEST
 
+static void reconnect(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", standin.socket);
+    ck_assert_int_eq(connect(connection, (struct sockaddr *)&address, sizeof address), 0);
+}
+
+static void wait_for_kept(unsigned count)
+{
+    for (int i = 0; i < WAIT_MS && atomic_load(&standin.engine->kept) < count; i++)
+        usleep(1000);
+    ck_assert_uint_eq(atomic_load(&standin.engine->kept), count);
+}
+
+/* A user may have so many questions waiting; each connection of these tests has 256. */
+START_TEST(recipients_beyond_what_a_user_may_ask_are_answered_by_what_is_known_each_once)
+{
+    const unsigned connections = LIMIT_FRONT_REQUESTS / 2 / 256;
+    static struct frame_answer answers[300];
+    static uint8_t faults[300];
+    int held_open[64];
+    char address[64];
+
+    ck_assert_uint_lt(connections, sizeof held_open / sizeof held_open[0]);
+    put_account("anna@here.example", ACCOUNT_ON);
+    atomic_store(&standin.engine->hold, true);
+    for (unsigned i = 0; i < connections; i++) {
+        for (unsigned j = 0; j < 256; j++)
+            add_recipient("bert@hold.example", NULL);
+        ask_many("anna@here.example");
+        wait_for_kept(256 * (i + 1));
+        held_open[i] = connection;
+        reconnect();
+    }
+    for (unsigned i = 0; i < 300; i++) {
+        snprintf(address, sizeof address, i % 3 ? "bert@hold.d%u.example" : "no domain %u", i);
+        add_recipient(address, NULL);
+    }
+    memset(faults, UINT8_MAX, sizeof faults);
+    ask_many("anna@here.example");
+    hear_many(answers, faults, 300);
+    for (unsigned i = 0; i < 300; i++) {
+        ck_assert_uint_eq(faults[i], i % 3 ? 0 : FRAME_ERROR_NAME);
+        if (i % 3) { /* of whom nothing is known: enforced at the delivery, and nobody is stopped */
+            ck_assert_int_ne(answers[i].action, ACTION_STOP);
+            ck_assert(answers[i].from_table);
+        }
+    }
+    ck_assert_uint_eq(atomic_load(&standin.engine->kept), 256 * connections);
+    for (unsigned i = 0; i < connections; i++)
+        close(held_open[i]);
+}
+END_TEST
+
 START_TEST(one_with_many_recipients_waits_for_room_and_takes_turns)
 {
     static struct frame_answer answers[300];
@@ -580,6 +638,8 @@ int main(void)
     tcase_add_test(tcase, each_of_many_recipients_is_answered_as_if_it_were_alone);
     tcase_add_test(tcase, five_hundred_recipients_come_in_one_frame);
     tcase_add_test(tcase, recipients_that_cannot_be_read_are_one_fault);
+    tcase_add_test(tcase,
+                   recipients_beyond_what_a_user_may_ask_are_answered_by_what_is_known_each_once);
     tcase_add_test(tcase, one_with_many_recipients_waits_for_room_and_takes_turns);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);

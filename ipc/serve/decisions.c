@@ -294,8 +294,9 @@ static enum native_taken answer_later(struct front *front, struct asking *asking
 static enum native_taken refuse(struct front *front, const struct asking *asking,
                                 enum frame_error error, const char *why)
 {
-    struct frame_fault fault = {
-        .code = (uint8_t)error, .kind = asking->frame->kind, .place = asking->place};
+    struct frame_fault fault = {.code = (uint8_t)error,
+                                .kind = asking->place > 0 ? FRAME_DECIDE_MANY : FRAME_DECIDE,
+                                .place = asking->place};
 
     snprintf(fault.sentence, sizeof fault.sentence, "%s", why);
     put(front, asking->client, FRAME_ERROR, asking->frame->id, &fault);
