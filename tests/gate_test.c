@@ -1185,6 +1185,9 @@ START_TEST(delegation_never_refuses_for_our_own_trouble)
     ck_assert_str_eq(submitted(client, "strict@example.org", "x@good.example"), "DUNNO");
     daemon_dies();
     claim_begins(submitted(client, "strict@example.org", "x@d.example"), "DEFER_IF_PERMIT 4.3.0 ");
+    see("none.example", "none"); /* a stop is the daemon's to say, however fresh the evidence is */
+    claim_begins(submitted(client, "strict@example.org", "x@none.example"),
+                 "DEFER_IF_PERMIT 4.3.0 ");
     claim_begins(rcpt(client, "other", "a@b.example", "x@a.example", ""),
                  "DEFER_IF_PERMIT 4.3.0 policy_context");
     say(client, "request=something\nprotocol_state=RCPT\n\n");

@@ -527,6 +527,7 @@ START_TEST(without_a_daemon_the_table_sends_under_a_policy_and_stops_nobody)
         {"none", 61000, "strict", MXW_OK, MXW_SEND, true, "encrypt "}, /* enforced at delivery */
         {"none", 61000, "", MXW_OK, MXW_SEND, false, ""},
         {"unknown", 40, "strict", MXW_OK, MXW_SEND, false, "encrypt "},
+        {"none", 40, "hold", MXW_OK, MXW_DEFER, false, "encrypt "},
         {"none", 61000, "dane", MXW_UNREACHABLE, MXW_DEFER, true, ""}, /* no text says it */
     };
 

@@ -216,6 +216,9 @@ START_TEST(what_is_not_enough_may_send_mail_without_the_daemon_and_never_stops_i
     ck_assert_int_eq(out.decision.action, MXW_STOP);
     ck_assert(!local_will_do(&out, false));
     ck_assert(local_will_do(&out, true)); /* its policy is enforced at the delivery */
+    ck_assert(!is_enough("none.example", "hold"));
+    ck_assert_int_eq(out.decision.action, MXW_DEFER);
+    ck_assert(local_will_do(&out, false)); /* temporary, as the daemon would say */
     local_look(local, &out, &asked, now_ms, clock_boot_ms(), clock_wall_s());
     ck_assert(!local_is_enough(&out) && local_will_do(&out, false));
     ck_assert_int_eq(out.decision.openpgp, MXW_KEY_UNKNOWN); /* never "none" */

@@ -284,7 +284,7 @@ bool local_will_do(const struct local_outcome *out, bool enforces)
 
     if (out->error != FRAME_ERROR_NONE)
         return false;
-    return decision->action == MXW_SEND ||
+    return decision->action == MXW_SEND || (decision->action == MXW_DEFER && is_fresh(out)) ||
            (enforces && decision->insecure && decision->policy_kind == MXW_POLICY_TEXT);
 }
 

@@ -84,8 +84,9 @@ void local_look(const struct local *local, struct local_outcome *out,
 bool local_is_enough(const struct local_outcome *out);
 /*
  * Nobody who could tell more is there: good enough to go on with? It is where mail may go, under
- * its policy (law 1); also where mail would be stopped for want of security, and who asks enforces
- * the policy at the delivery (`enforces`). Where mail would be stopped it is not, however fresh the
+ * its policy (law 1); where it is temporary by evidence as fresh as was asked for; also where mail
+ * would be stopped for want of security, and who asks enforces the policy at the delivery
+ * (`enforces`). Where mail would be stopped it is not, however fresh the
  * evidence: that the daemon is away is ours, and temporary (law 3). It would look for the
  * recipient's keys, tell the administrator, and know what was switched or ruled meanwhile; a notice
  * to the sender cannot be taken back. The same for library and gate.

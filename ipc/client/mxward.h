@@ -312,14 +312,14 @@ int mxw_check_many(struct mxw *handle, const struct mxw_question *questions, siz
  *
  * While the daemon is away, or in trouble, the table answers where mail may go: on evidence as
  * fresh as is asked for as the daemon would, on what is older under a policy that enforces the
- * demand (`limited`), where there is one. It stops nobody, however fresh its evidence is: a "stop"
- * is temporary until the daemon says it, with the status of who was asked (mxward-gate has the same
- * rule). For that a daemon is away is our failure, never the sender's; it would also have told the
- * administrator, looked for the recipient's keys, and known what was switched or ruled meanwhile;
- * and a notice to the sender cannot be taken back. Of a daemon that does not answer no call waits
- * more than once a second, if the table has an answer. If it has none, a daemon that is away is
- * waited for: it may be starting anew. If it stays away, that costs three seconds in all, and not
- * each time.
+ * demand (`limited`), where there is one; what is temporary by fresh evidence it says, too. It
+ * stops nobody, however fresh its evidence is: a "stop" is temporary until the daemon says it, with
+ * the status of who was asked (mxward-gate has the same rule). For that a daemon is away is our
+ * failure, never the sender's; it would also have told the administrator, looked for the
+ * recipient's keys, and known what was switched or ruled meanwhile; and a notice to the sender
+ * cannot be taken back. Of a daemon that does not answer no call waits more than once a second, if
+ * the table has an answer. If it has none, a daemon that is away is waited for: it may be starting
+ * anew. If it stays away, that costs three seconds in all, and not each time.
  */
 int mxw_decide(struct mxw *handle, const struct mxw_message *message, struct mxw_decision *decision,
                int wait_ms);
