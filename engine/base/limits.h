@@ -148,7 +148,7 @@
 #define LIMIT_PROCESS_FILES 64 /* tables, log, settings, the native socket */
 
 /* --- the native socket (its frames' sizes stand in ipc/wire/frame.h) --- */
-#define LIMIT_CLIENTS         4096  /* connections at once; 66 KiB each, touched when used */
+#define LIMIT_CLIENTS         4096  /* connections at once; 70 KiB each, touched when used */
 #define LIMIT_CLIENT_INPUT    32768 /* bytes kept of what a connection sent */
 #define LIMIT_CLIENT_OUTPUT   32768 /* bytes waiting to be sent to it; a power of two */
 #define LIMIT_CLIENT_RECEIVE  4096  /* bytes of one receive */

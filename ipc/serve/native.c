@@ -27,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 enum {
@@ -52,6 +53,13 @@ struct native_user {
     uint32_t connections, requests; /* both 0: the place is free */
 };
 
+/* Apart from their client, so that a new one need not clear them: nothing is read that it has not
+ * written. */
+struct buffers {
+    uint8_t input[LIMIT_CLIENT_INPUT];
+    uint8_t output[OUTPUT_BYTES];
+};
+
 struct native_client {
     ring_file file;
     struct peer peer;
@@ -75,8 +83,7 @@ struct native_client {
     struct native_answer *answers, **answers_end;
     uint32_t in_start, in_end;   /* bytes not yet taken */
     uint32_t out_head, out_used; /* ring of bytes */
-    uint8_t input[LIMIT_CLIENT_INPUT];
-    uint8_t output[OUTPUT_BYTES];
+    struct buffers *buffers;     /* its own */
 };
 
 struct native {
@@ -89,6 +96,7 @@ struct native {
     const struct rights *rights;
     struct native_owner owner;
     struct pool *clients;
+    struct buffers *buffers;   /* by slot; touched when used */
     struct native_user *users; /* as many as connections */
     struct native_client *ready, **ready_end;
     uint32_t again;  /* where native_write_again begins */
@@ -290,7 +298,7 @@ static void client_timer(struct native *native, struct native_client *client)
 
 static uint8_t *output_of(struct native *native, struct native_client *client)
 {
-    return native->at_desk == client ? native->desk : client->output;
+    return native->at_desk == client ? native->desk : client->buffers->output;
 }
 
 static void desk_take(struct native *native, struct native_client *client)
@@ -308,8 +316,8 @@ static void desk_leave(struct native *native, struct native_client *client)
     if (native->at_desk != client)
         return;
     native->at_desk = NULL;
-    memcpy(client->output, native->desk + client->out_head, first);
-    memcpy(client->output + first, native->desk, client->out_used - first);
+    memcpy(client->buffers->output, native->desk + client->out_head, first);
+    memcpy(client->buffers->output + first, native->desk, client->out_used - first);
     client->out_head = 0;
 }
 
@@ -382,8 +390,9 @@ static bool client_send(struct native *native, struct native_client *client)
             continue;
         }
         desk_leave(native, client);
-        client->sending = ring_send(native->ring, token_of(native, client, OPERATION_SEND),
-                                    client->file, client->output + client->out_head, size) == 0;
+        client->sending =
+            ring_send(native->ring, token_of(native, client, OPERATION_SEND), client->file,
+                      client->buffers->output + client->out_head, size) == 0;
         return client->sending;
     }
     return true;
@@ -532,7 +541,7 @@ static void batch_read(struct batch *batch, const struct native_client *client)
     while (batch->count < LIMIT_CLIENT_BATCH) {
         size_t used;
 
-        batch->last = frame_take(&batch->frames[batch->count], client->input + at,
+        batch->last = frame_take(&batch->frames[batch->count], client->buffers->input + at,
                                  client->in_end - at, FRAME_REQUEST_MAX, &used);
         if (batch->last != FRAME_WHOLE)
             return;
@@ -602,7 +611,8 @@ static void input_compact(struct native_client *client)
 {
     if (client->in_start == 0)
         return;
-    memmove(client->input, client->input + client->in_start, client->in_end - client->in_start);
+    memmove(client->buffers->input, client->buffers->input + client->in_start,
+            client->in_end - client->in_start);
     client->in_end -= client->in_start;
     client->in_start = 0;
 }
@@ -651,7 +661,7 @@ static void input_add(struct native *native, struct native_client *client, const
     CHECK(size <= LIMIT_CLIENT_INPUT - client->in_end);
     if (client->in_end == client->in_start)
         client->frame_ms = 0;
-    memcpy(client->input + client->in_end, bytes, size);
+    memcpy(client->buffers->input + client->in_end, bytes, size);
     client->in_end += size;
     client->arriving = true;
     client->starved = false;
@@ -706,6 +716,7 @@ static void welcome_client(struct native *native, int descriptor, const struct p
     CHECK(client); /* connections are counted */
     user->connections++;
     client->file = descriptor;
+    client->buffers = &native->buffers[pool_slot(native->clients, client)];
     client->peer = *peer;
     client->user = user;
     client->answers_end = &client->answers;
@@ -848,6 +859,29 @@ void native_set_rights(struct native *native, const struct rights *rights)
     }
 }
 
+static int memory_take(struct native *native)
+{
+    const uint32_t connections = native->settings.connections;
+    void *buffers = mmap(NULL, connections * sizeof *native->buffers, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    native->buffers = buffers != MAP_FAILED ? buffers : NULL;
+    native->users = calloc(connections, sizeof *native->users);
+    if (native->buffers == NULL || native->users == NULL)
+        return -ENOMEM;
+    return pool_create(&native->clients, "clients", sizeof(struct native_client), connections);
+}
+
+static void memory_give(struct native *native)
+{
+    if (native->clients)
+        pool_destroy(native->clients);
+    if (native->buffers)
+        munmap(native->buffers, native->settings.connections * sizeof *native->buffers);
+    free(native->users);
+    free(native);
+}
+
 int native_create(struct native **out, struct ring *ring, struct wheel *wheel, int listener,
                   const struct native_settings *settings, const struct rights *rights,
                   const struct native_owner *owner)
@@ -866,13 +900,9 @@ int native_create(struct native **out, struct ring *ring, struct wheel *wheel, i
     native->ready_end = &native->ready;
     native->now_ms = clock_boot_ms();
     native->accept_again.token.operation = OPERATION_ACCEPT_AGAIN;
-    native->users = calloc(settings->connections, sizeof *native->users);
-    error = native->users ? pool_create(&native->clients, "clients", sizeof(struct native_client),
-                                        settings->connections)
-                          : -ENOMEM;
+    error = memory_take(native);
     if (error) {
-        free(native->users);
-        free(native);
+        memory_give(native);
         return error;
     }
     accept_begin(native);
@@ -904,9 +934,7 @@ void native_destroy(struct native *native)
     if (!native)
         return;
     CHECK(native_running(native) == 0);
-    pool_destroy(native->clients);
-    free(native->users);
-    free(native);
+    memory_give(native);
 }
 
 const struct native_counts *native_counts(const struct native *native)
