@@ -405,6 +405,43 @@ START_TEST(a_kept_answer_ends_with_the_window_of_its_profile)
 }
 END_TEST
 
+START_TEST(a_kept_answer_ends_with_the_demand_of_its_profile)
+{
+    const struct profile raised = {
+        .name = "strict", .minimum = LEVEL_AUTHENTICATED, .unmet = UNMET_STOP, .window_ms = 60000};
+    const int client = client_open(), other = client_open();
+
+    see("a.example", "encrypted");
+    ask_until_kept(client, other, "guarantee/strict a.example", "OK encrypt ");
+    put_profile(&raised);
+    query_send(client, "guarantee/strict a.example");
+    daemon_says(ACTION_STOP, NULL);
+    claim_begins(reply_hear(client), "TEMP ");
+    close(client);
+    close(other);
+}
+END_TEST
+
+/* It stands in the record of the domain, and the answer in that of the way the mail goes (PIT-14).
+ */
+START_TEST(what_is_ruled_of_the_domain_holds_at_once_for_its_other_ports_too)
+{
+    const int client = client_open();
+    struct table_key key;
+
+    see("a.example:587", "encrypted");
+    for (int i = 0; i < 5; i++)
+        claim_begins(query(client, "policy a.example:587"), "OK encrypt ");
+    table_key_make(&key, "a.example", 9);
+    ck_assert_int_eq(table_writer_put_floor(verdicts, &key, &(struct floor){.rule = RULE_REFUSE}),
+                     0);
+    query_send(client, "policy a.example:587");
+    daemon_says(ACTION_STOP, NULL);
+    claim_begins(reply_hear(client), "TEMP ");
+    close(client);
+}
+END_TEST
+
 START_TEST(what_one_map_was_told_is_no_answer_of_another)
 {
     const int client = client_open();
@@ -1185,6 +1222,9 @@ START_TEST(delegation_never_refuses_for_our_own_trouble)
     ck_assert_str_eq(submitted(client, "strict@example.org", "x@good.example"), "DUNNO");
     daemon_dies();
     claim_begins(submitted(client, "strict@example.org", "x@d.example"), "DEFER_IF_PERMIT 4.3.0 ");
+    see("none.example", "none"); /* a stop is the daemon's to say, however fresh the evidence is */
+    claim_begins(submitted(client, "strict@example.org", "x@none.example"),
+                 "DEFER_IF_PERMIT 4.3.0 ");
     claim_begins(rcpt(client, "other", "a@b.example", "x@a.example", ""),
                  "DEFER_IF_PERMIT 4.3.0 policy_context");
     say(client, "request=something\nprotocol_state=RCPT\n\n");
@@ -1580,6 +1620,8 @@ static void add_times(TCase *tests)
     tcase_add_test(tests, a_kept_answer_ends_with_its_record);
     tcase_add_test(tests, a_kept_answer_ends_with_the_settings_it_was_made_under);
     tcase_add_test(tests, a_kept_answer_ends_with_the_window_of_its_profile);
+    tcase_add_test(tests, a_kept_answer_ends_with_the_demand_of_its_profile);
+    tcase_add_test(tests, what_is_ruled_of_the_domain_holds_at_once_for_its_other_ports_too);
     tcase_add_test(tests, what_one_map_was_told_is_no_answer_of_another);
     tcase_add_test(tests, a_live_profile_is_looked_at_for_every_question);
     tcase_add_test(tests, a_stopped_daemon_delays_nobody_beyond_the_deadline);

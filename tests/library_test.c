@@ -10,6 +10,7 @@
  *   later.…    as a later daemon: fields that this library does not know, and an action
  */
 #include "ipc/client/mxward.h"
+#include "ipc/wire/recipients.h"
 #include "tests/gate_support.h"
 
 #include <linux/seccomp.h>
@@ -21,7 +22,8 @@
 #define TABLE_ONLY 0
 #define CLIENTS    8
 
-enum manner { ANSWERS, KEEPS_SILENT, HANGS_UP_ONCE };
+/* The last two: of an earlier version, or with one answer to a question about many. */
+enum manner { ANSWERS, KEEPS_SILENT, HANGS_UP_ONCE, KNOWS_NO_MANY, BUSY_FOR_MANY };
 
 static struct {
     pthread_t thread;
@@ -29,7 +31,8 @@ static struct {
     uint8_t input[CLIENTS][1 << 16];
     size_t size[CLIENTS];
     _Atomic enum manner manner;
-    _Atomic unsigned connections, asked, deadline_ms; /* of the last message */
+    _Atomic unsigned connections, questions;
+    _Atomic unsigned asked, deadline_ms; /* recipients; of the last message */
 } server = {.listener = -1};
 
 static struct mxw *mxw;
@@ -51,10 +54,13 @@ static void server_say(int client, uint8_t kind, uint64_t id, const void *messag
     }
 }
 
-static void server_fault(int client, const struct frame *frame, enum frame_error code)
+static void server_fault(int client, const struct frame *frame, enum frame_error code,
+                         uint16_t place)
 {
-    const struct frame_fault fault = {
-        .code = (uint8_t)code, .kind = frame->kind, .sentence = "as the daemon says"};
+    const struct frame_fault fault = {.code = (uint8_t)code,
+                                      .kind = frame->kind,
+                                      .place = place,
+                                      .sentence = "as the daemon says"};
 
     server_say(client, FRAME_ERROR, frame->id, &fault);
 }
@@ -74,16 +80,16 @@ static void server_says_more(int client, uint64_t id, struct frame_answer answer
     CLAIM(send(client, frame, whole, MSG_NOSIGNAL) == (ssize_t)whole);
 }
 
-static void server_decide(int client, const struct frame *frame)
+static void server_decide(int client, const struct frame *frame, const struct frame_decide *asked,
+                          uint16_t place)
 {
     struct frame_answer answer = answer_of(ACTION_SEND, "encrypt by=daemon");
-    struct frame_decide asked;
-    const char *domain;
+    const char *domain = strchr(asked->recipient, '@');
 
-    CLAIM(frame_decode(&asked, frame, NULL));
-    atomic_store(&server.deadline_ms, asked.deadline_ms);
+    answer.place = place;
+    atomic_store(&server.deadline_ms, asked->deadline_ms);
     atomic_fetch_add(&server.asked, 1);
-    domain = strchr(asked.recipient, '@') ? strchr(asked.recipient, '@') + 1 : asked.recipient;
+    domain = domain != NULL ? domain + 1 : asked->recipient;
     if (strncmp(domain, "mute.", 5) == 0)
         return;
     if (strncmp(domain, "later.", 6) == 0) {
@@ -93,29 +99,70 @@ static void server_decide(int client, const struct frame *frame)
         return;
     }
     if (strncmp(domain, "busy.", 5) == 0)
-        server_fault(client, frame, FRAME_ERROR_BUSY);
+        server_fault(client, frame, FRAME_ERROR_BUSY, place);
     else if (strncmp(domain, "name.", 5) == 0)
-        server_fault(client, frame, FRAME_ERROR_NAME);
+        server_fault(client, frame, FRAME_ERROR_NAME, place);
     else
         server_say(client, FRAME_ANSWER, frame->id, &answer);
 }
 
-static void server_take(int client, const struct frame *frame)
+static bool server_hangs_up(void)
+{
+    if (server.manner != HANGS_UP_ONCE || atomic_load(&server.asked) != 5)
+        return false;
+    server.manner = ANSWERS;
+    return true;
+}
+
+/* The last first: they come in any order. False: it hangs up. */
+static bool server_decide_many(int client, const struct frame *frame)
+{
+    struct recipient recipients[RECIPIENTS_MAX];
+    struct frame_decide_many many;
+    unsigned count = 0;
+    size_t at = 0;
+
+    CLAIM(frame_decode(&many, frame, NULL));
+    CLAIM(recipients_count(many.recipients, many.recipients_size, FRAME_ADDRESS_MAX - 1) > 1);
+    while (recipients_take(&recipients[count], many.recipients, many.recipients_size, &at))
+        if (++count == RECIPIENTS_MAX)
+            break;
+    for (; count > 0 && !server_hangs_up(); count--) {
+        struct frame_decide asked = many.message;
+
+        memcpy(asked.recipient, recipients[count - 1].address, recipients[count - 1].address_size);
+        memcpy(asked.next_hop, recipients[count - 1].next_hop, recipients[count - 1].next_hop_size);
+        server_decide(client, frame, &asked, (uint16_t)count);
+    }
+    return count == 0;
+}
+
+static bool server_take(int client, const struct frame *frame)
 {
     const struct frame_welcome welcome = {
         .version = "played", .rights = RIGHT_QUERY, .requests = 256, .config_epoch = EPOCH};
     const struct verdict verdict = verdict_of("dane");
     struct frame_verdict reply = {.verdict = verdict, .now_ms = clock_boot_ms()};
+    struct frame_decide asked;
 
+    atomic_fetch_add(&server.questions, frame->kind != FRAME_HELLO);
     if (frame->kind == FRAME_HELLO) {
         server_say(client, FRAME_WELCOME, frame->id, &welcome);
     } else if (frame->kind == FRAME_CHECK) {
         atomic_fetch_add(&server.asked, 1);
         snprintf(reply.next_hop, sizeof reply.next_hop, "daemon.example");
         server_say(client, FRAME_VERDICT, frame->id, &reply);
+    } else if (frame->kind == FRAME_DECIDE) {
+        CLAIM(frame_decode(&asked, frame, NULL));
+        server_decide(client, frame, &asked, 0);
+    } else if (server.manner == KNOWS_NO_MANY) {
+        server_fault(client, frame, FRAME_ERROR_KIND, 0);
+    } else if (server.manner == BUSY_FOR_MANY) {
+        server_fault(client, frame, FRAME_ERROR_BUSY, 0);
     } else {
-        server_decide(client, frame);
+        return server_decide_many(client, frame);
     }
+    return true;
 }
 
 static void server_drop(unsigned i)
@@ -140,12 +187,10 @@ static void server_read(unsigned i)
     server.size[i] += (size_t)n;
     while (server.manner != KEEPS_SILENT &&
            frame_take(&frame, input, server.size[i], FRAME_REQUEST_MAX, &used) == FRAME_WHOLE) {
-        if (server.manner == HANGS_UP_ONCE && atomic_load(&server.asked) == 5) {
-            server.manner = ANSWERS;
+        if (server_hangs_up() || !server_take(server.clients[i], &frame)) {
             server_drop(i);
             return;
         }
-        server_take(server.clients[i], &frame);
         server.size[i] -= used;
         memmove(input, input + used, server.size[i]);
     }
@@ -465,7 +510,7 @@ END_TEST
 
 /* --- the daemon is away --- */
 
-START_TEST(without_a_daemon_fresh_evidence_decides_and_what_is_older_stops_nobody)
+START_TEST(without_a_daemon_the_table_sends_under_a_policy_and_stops_nobody)
 {
     static const struct {
         const char *seen;
@@ -478,10 +523,11 @@ START_TEST(without_a_daemon_fresh_evidence_decides_and_what_is_older_stops_nobod
         {"encrypted", 40, "strict", MXW_OK, MXW_SEND, false, "encrypt "},
         {"encrypted", 61000, "strict", MXW_OK, MXW_SEND, true, "encrypt "}, /* law 1 */
         {"encrypted", 40, "live", MXW_OK, MXW_SEND, true, "encrypt "},
-        {"none", 40, "strict", MXW_OK, MXW_STOP, false, "encrypt "},
+        {"none", 40, "strict", MXW_UNREACHABLE, MXW_DEFER, true, "encrypt "}, /* law 3 */
         {"none", 61000, "strict", MXW_OK, MXW_SEND, true, "encrypt "}, /* enforced at delivery */
         {"none", 61000, "", MXW_OK, MXW_SEND, false, ""},
         {"unknown", 40, "strict", MXW_OK, MXW_SEND, false, "encrypt "},
+        {"none", 40, "hold", MXW_OK, MXW_DEFER, false, "encrypt "},
         {"none", 61000, "dane", MXW_UNREACHABLE, MXW_DEFER, true, ""}, /* no text says it */
     };
 
@@ -494,6 +540,25 @@ START_TEST(without_a_daemon_fresh_evidence_decides_and_what_is_older_stops_nobod
         claim_begins(decision.policy, rows[i].policy);
         ck_assert(decision.from_table);
     }
+}
+END_TEST
+
+/* However fresh the evidence is, and whoever is not asked: the daemon's word alone stops mail. */
+START_TEST(a_stop_is_temporary_until_the_daemon_says_it)
+{
+    const struct mxw_message message = message_to("x@a.example", "strict");
+    uint64_t id;
+
+    see("a.example", "none");
+    ck_assert_int_eq(decide("x@a.example", "strict", 100), MXW_UNREACHABLE);
+    expect_temporary();
+    ck_assert_str_eq(decision.code, "4.7.4");
+    ck_assert_str_eq(decision.would_name, "defer");
+    ck_assert(decision.insecure);
+    ck_assert_int_eq(decide("x@a.example", "strict", TABLE_ONLY), MXW_TIMEOUT);
+    expect_temporary();
+    ck_assert_int_eq(mxw_start(mxw), MXW_UNREACHABLE);
+    ck_assert_int_eq(mxw_send_message(mxw, &message, &id), MXW_UNREACHABLE);
 }
 END_TEST
 
@@ -702,6 +767,42 @@ START_TEST(answers_of_the_table_that_nobody_receives_end_in_full_and_none_is_los
 }
 END_TEST
 
+START_TEST(trouble_of_the_daemon_is_made_good_by_the_table_also_in_an_event_loop)
+{
+    static const struct {
+        const char *seen, *profile;
+        uint64_t ago_ms;
+        int status, action;
+    } rows[] = {
+        {"encrypted", "strict", 61000, MXW_OK, MXW_SEND},
+        {"none", "dane", 61000, MXW_BUSY, MXW_DEFER},
+        {"none", "strict", 40, MXW_BUSY, MXW_DEFER}, /* a stop is the daemon's to say */
+    };
+    struct mxw_result result = {.size = sizeof result};
+    uint64_t ids[2];
+
+    ck_assert_int_eq(mxw_start(mxw), MXW_OK);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct mxw_message busy = message_to("x@busy.example", rows[i].profile),
+                                 known = message_to("x@daemon.example", rows[i].profile);
+
+        see_of_before("busy.example", rows[i].seen, rows[i].ago_ms);
+        ck_assert_int_eq(mxw_send_message(mxw, &known, &ids[0]), MXW_OK);
+        ck_assert_int_eq(mxw_send_message(mxw, &busy, &ids[1]), MXW_OK);
+        for (int j = 0; j < 2; j++) {
+            ck_assert_int_eq(mxw_receive(mxw, &result, WAIT_MS), MXW_OK);
+            ck_assert_uint_eq(result.id, ids[j]);
+        }
+        ck_assert_int_eq(result.status, rows[i].status);
+        ck_assert_int_eq(result.decision.action, rows[i].action);
+        ck_assert_int_eq(result.decided, result.status == MXW_OK);
+        ck_assert(result.decision.from_table && result.decision.limited);
+        ck_assert_int_eq(result.sentence[0] != '\0', result.status != MXW_OK);
+        ck_assert_uint_eq(mxw_outstanding(mxw), 0);
+    }
+}
+END_TEST
+
 /* --- many recipients --- */
 
 static struct many {
@@ -769,6 +870,58 @@ START_TEST(every_recipient_of_500_gets_its_answer_whoever_knows_it)
     }
     ck_assert_uint_eq(server.connections, 1);
     ck_assert_uint_eq(server.asked, 600);
+}
+END_TEST
+
+START_TEST(recipients_of_one_message_are_asked_for_in_one_question)
+{
+    static const char *const domains[] = {"daemon.example", "a.example", "name.example",
+                                          "busy.example", NULL};
+
+    see("a.example", "encrypted");
+    see_of_before("busy.example", "encrypted", 61000);
+    ck_assert_int_eq(decide_many(domains, MXW_MANY, WAIT_MS), MXW_OK);
+    ck_assert_uint_eq(many.daemon, 125);
+    ck_assert_uint_eq(many.table, 250); /* what was turned away is made good by it */
+    ck_assert_uint_eq(many.invalid, 125);
+    ck_assert_uint_eq(server.asked, 375);
+    ck_assert_uint_eq(server.questions, 1);
+    ck_assert_int_eq(decide_many(domains, 1, WAIT_MS), MXW_OK); /* one alone is no such question */
+    ck_assert_uint_eq(server.questions, 2);
+}
+END_TEST
+
+START_TEST(an_earlier_daemon_is_asked_for_each_recipient_alone)
+{
+    static const char *const domains[] = {"daemon.example", "name.example", NULL};
+
+    server.manner = KNOWS_NO_MANY;
+    for (unsigned i = 1; i <= 2; i++) {
+        ck_assert_int_eq(decide_many(domains, MXW_MANY, WAIT_MS), MXW_OK);
+        ck_assert_uint_eq(many.daemon, 250);
+        ck_assert_uint_eq(many.invalid, 250);
+        ck_assert_uint_eq(server.questions, 1 + i * MXW_MANY); /* it was tried once */
+    }
+    ck_assert_uint_eq(server.connections, 1);
+}
+END_TEST
+
+START_TEST(one_answer_to_a_question_about_many_is_that_of_each)
+{
+    static const char *const domains[] = {"a.example", "b.example", NULL};
+
+    see_of_before("a.example", "encrypted", 61000);
+    see("b.example", "none");
+    server.manner = BUSY_FOR_MANY;
+    for (unsigned i = 1; i <= 2; i++) {
+        ck_assert_int_eq(decide_many(domains, MXW_MANY, WAIT_MS), MXW_OK);
+        ck_assert_uint_eq(many.table, 250);
+        ck_assert_uint_eq(many.temporary, 250);
+        ck_assert_uint_eq(server.questions, i);
+    }
+    server.manner = ANSWERS;
+    ck_assert_int_eq(decide("x@daemon.example", "strict", WAIT_MS), MXW_OK);
+    ck_assert_str_eq(decision.policy, "encrypt by=daemon");
 }
 END_TEST
 
@@ -1181,7 +1334,11 @@ static Suite *library_suite(void)
     tcase_add_test(both, the_daemon_is_told_to_answer_in_time);
     tcase_add_test(both, what_the_daemon_turns_away_the_table_answers_if_it_can);
     tcase_add_test(both, an_event_loop_gets_the_tables_answers_the_same_way);
+    tcase_add_test(both, trouble_of_the_daemon_is_made_good_by_the_table_also_in_an_event_loop);
     tcase_add_test(both, every_recipient_of_500_gets_its_answer_whoever_knows_it);
+    tcase_add_test(both, recipients_of_one_message_are_asked_for_in_one_question);
+    tcase_add_test(both, an_earlier_daemon_is_asked_for_each_recipient_alone);
+    tcase_add_test(both, one_answer_to_a_question_about_many_is_that_of_each);
     tcase_add_test(both, what_comes_late_for_some_recipients_leaves_the_others_alone);
     tcase_add_test(both, recipients_are_asked_for_again_when_the_daemon_was_restarted_meanwhile);
     tcase_add_test(both, more_than_500_recipients_are_refused_and_the_callback_may_stop);
@@ -1193,7 +1350,8 @@ static Suite *library_suite(void)
     tcase_add_test(both, a_parent_that_asks_while_its_child_asks_gets_its_own_answers);
     tcase_add_test(both, a_child_that_closed_all_files_loses_none_of_its_new_ones);
     tcase_add_test(alone, tables_are_looked_for_beside_the_socket);
-    tcase_add_test(alone, without_a_daemon_fresh_evidence_decides_and_what_is_older_stops_nobody);
+    tcase_add_test(alone, a_stop_is_temporary_until_the_daemon_says_it);
+    tcase_add_test(alone, without_a_daemon_the_table_sends_under_a_policy_and_stops_nobody);
     tcase_add_test(alone, what_nobody_can_tell_is_temporary_and_never_sent_nor_bounced);
     tcase_add_loop_test(
         alone, a_daemon_that_is_being_restarted_is_waited_for_where_nobody_else_can_tell, 0, 2);

@@ -202,9 +202,9 @@ START_TEST(a_secure_alias_refuses_at_RCPT_where_its_profile_asks_S13)
 }
 END_TEST
 
-/* Not enough where somebody must be told, or keys are wanted; but the daemon would decide so, too.
- */
-START_TEST(fresh_evidence_stands_also_where_it_is_not_enough)
+/* Not enough where somebody must be told, or keys are wanted. Without the daemon mail may go, and
+ * nobody is stopped. */
+START_TEST(what_is_not_enough_may_send_mail_without_the_daemon_and_never_stops_it)
 {
     struct frame_decide asked = {
         .recipient = "x@good.example", .profile = "strict", .want_keys = 1};
@@ -213,17 +213,53 @@ START_TEST(fresh_evidence_stands_also_where_it_is_not_enough)
     see("none.example", "none");
     see("good.example", "encrypted");
     ck_assert(!is_enough("none.example", "strict"));
-    ck_assert(local_is_fresh(&out));
+    ck_assert_int_eq(out.decision.action, MXW_STOP);
     ck_assert(!local_will_do(&out, false));
     ck_assert(local_will_do(&out, true)); /* its policy is enforced at the delivery */
+    ck_assert(!is_enough("none.example", "hold"));
+    ck_assert_int_eq(out.decision.action, MXW_DEFER);
+    ck_assert(local_will_do(&out, false)); /* temporary, as the daemon would say */
     local_look(local, &out, &asked, now_ms, clock_boot_ms(), clock_wall_s());
-    ck_assert(!local_is_enough(&out) && local_is_fresh(&out) && local_will_do(&out, false));
+    ck_assert(!local_is_enough(&out) && local_will_do(&out, false));
     ck_assert_int_eq(out.decision.openpgp, MXW_KEY_UNKNOWN); /* never "none" */
     ck_assert_int_eq(out.decision.smime, MXW_KEY_UNKNOWN);
-    ck_assert(!is_enough("good.example", "live") && !local_is_fresh(&out));
-    ck_assert(!is_enough("nobody.example", "strict") && !local_is_fresh(&out));
+    ck_assert(!is_enough("good.example", "live"));
+    ck_assert(!is_enough("nobody.example", "strict"));
     ck_assert_int_eq(decide("a..b", "strict"), FRAME_ERROR_NAME);
-    ck_assert(local_is_enough(&out) && !local_is_fresh(&out) && !local_will_do(&out, true));
+    ck_assert(local_is_enough(&out) && !local_will_do(&out, true));
+}
+END_TEST
+
+START_TEST(several_messages_are_looked_at_as_each_alone)
+{
+    struct frame_decide asked[LOCAL_AHEAD] = {
+        {.recipient = "x@good.example", .profile = "strict"},
+        {.recipient = "x@a..b", .profile = "strict"},
+        {.recipient = "me@secure.example.org", .inbound = 1, .client_tls = 0x0303},
+        {.recipient = "x@none.example", .profile = "strict", .want_keys = 1},
+    };
+    struct local_begun begun[LOCAL_AHEAD];
+    const uint64_t now_ms = clock_boot_ms();
+
+    see("none.example", "none");
+    see("good.example", "encrypted");
+    for (unsigned i = 0; i < LOCAL_AHEAD; i++)
+        local_begin(local, &begun[i], &asked[i], clock_wall_s());
+    for (unsigned i = 0; i < LOCAL_AHEAD; i++)
+        local_fetch(local, &begun[i]);
+    for (unsigned i = 0; i < LOCAL_AHEAD; i++) {
+        struct mxw_decision alone;
+        enum frame_error error;
+
+        memset(&out, 0, sizeof out);
+        local_look(local, &out, &asked[i], now_ms, now_ms, clock_wall_s());
+        alone = out.decision;
+        error = out.error;
+        memset(&out, 0, sizeof out);
+        local_look_on(local, &out, &asked[i], &begun[i], now_ms, now_ms);
+        ck_assert_int_eq(out.error, error);
+        ck_assert_mem_eq(&out.decision, &alone, sizeof alone);
+    }
 }
 END_TEST
 
@@ -365,7 +401,8 @@ int main(void)
     tcase_add_test(nothing, tables_that_come_later_are_found_at_the_next_look);
     tcase_add_test(tables, a_profile_that_is_not_there_is_a_wrong_name);
     tcase_add_test(tables, enough_is_fresh_evidence_under_which_the_mail_may_go);
-    tcase_add_test(tables, fresh_evidence_stands_also_where_it_is_not_enough);
+    tcase_add_test(tables, what_is_not_enough_may_send_mail_without_the_daemon_and_never_stops_it);
+    tcase_add_test(tables, several_messages_are_looked_at_as_each_alone);
     tcase_add_test(tables, who_comes_in_is_refused_only_where_it_is_known_who_is_trusted_S13);
     tcase_add_test(tables, evidence_of_other_settings_or_rulings_is_stale);
     tcase_add_test(tables, a_question_that_waited_is_answered_by_the_profiles_of_now);

@@ -219,6 +219,7 @@ START_TEST(the_same_question_gets_the_same_answer_with_its_own_id_and_times)
     struct frame_verdict first, second;
 
     put_verdict("good.example", CLASS_VERIFIED, 5000);
+    check("good.example", FRESHNESS_ANY, 0);
     wait_for_second();
     first = check("good.example", FRESHNESS_ANY, 0);
     usleep(50000);
@@ -237,6 +238,7 @@ START_TEST(an_answer_tells_the_age_of_its_evidence_each_time)
     struct frame_answer first, second;
 
     put_verdict("good.example", CLASS_VERIFIED, 65000); /* soon another width on the wire */
+    decide("anna@here.example", "bert@good.example");
     wait_for_second();
     first = decide("anna@here.example", "bert@good.example");
     usleep(600000);
@@ -254,6 +256,8 @@ END_TEST
 START_TEST(another_record_makes_what_is_kept_void)
 {
     put_verdict("good.example", CLASS_VERIFIED, 5000);
+    check("good.example", FRESHNESS_ANY, 0);
+    decide("", "bert@good.example");
     wait_for_second();
     ck_assert_int_eq(check("good.example", FRESHNESS_ANY, 0).verdict.class, CLASS_VERIFIED);
     put_verdict("good.example", CLASS_NONE, 1000);
@@ -268,6 +272,7 @@ END_TEST
 START_TEST(who_switches_the_guarantee_on_has_it_with_the_next_message)
 {
     put_verdict("clear.example", CLASS_NONE, 5000);
+    decide("anna@here.example", "bert@clear.example");
     wait_for_second();
     ck_assert_int_eq(decide("anna@here.example", "bert@clear.example").action, ACTION_SEND);
     ck_assert_int_eq(decide("anna@here.example", "bert@clear.example").action, ACTION_SEND);
@@ -283,6 +288,8 @@ END_TEST
 
 START_TEST(what_is_kept_grows_no_older_than_was_asked_for_FRESH_02)
 {
+    put_verdict("good.example", CLASS_VERIFIED, 5000);
+    check("good.example", FRESHNESS_MAX_AGE, 5300);
     wait_for_second();
     put_verdict("good.example", CLASS_VERIFIED, 5000);
     ck_assert(check("good.example", FRESHNESS_MAX_AGE, 5300).from_table);
@@ -293,6 +300,60 @@ START_TEST(what_is_kept_grows_no_older_than_was_asked_for_FRESH_02)
     ck_assert(!check("good.example", FRESHNESS_LIVE, 0).from_table);
     ck_assert(!check("good.example", FRESHNESS_LIVE, 0).from_table);
     ck_assert_uint_eq(kept(), 1);
+}
+END_TEST
+
+START_TEST(an_answer_is_kept_when_its_question_comes_the_second_time)
+{
+    put_verdict("good.example", CLASS_VERIFIED, 5000);
+    wait_for_second();
+    for (unsigned long times = 0; times < 4; times++) {
+        check("good.example", FRESHNESS_ANY, 0);
+        ck_assert_uint_eq(kept(), times < 2 ? 0 : times - 1);
+    }
+    wait_for_second();
+    check("good.example", FRESHNESS_ANY, 0); /* not kept any more, but not the first time */
+    check("good.example", FRESHNESS_ANY, 0);
+    ck_assert_uint_eq(kept(), 3);
+}
+END_TEST
+
+START_TEST(what_came_together_is_answered_one_by_one_whatever_is_kept)
+{
+    static const char *const domains[] = {"good.example", "clear.example", "good.example", "a..b",
+                                          "slow-1.example"};
+    struct frame_question question = {0};
+    uint8_t bytes[16384], expected[100];
+    const uint64_t first = next_id + 1;
+    size_t size = 0;
+
+    put_verdict("good.example", CLASS_VERIFIED, 5000);
+    put_verdict("clear.example", CLASS_NONE, 5000);
+    for (unsigned i = 0; i < 100; i++) { /* hits, misses and faults in each group */
+        const unsigned which = (i * i + i / 7) % 5;
+
+        snprintf(question.next_hop, sizeof question.next_hop, "%s", domains[which]);
+        expected[i] = (uint8_t)(which == 1   ? CLASS_NONE
+                                : which == 4 ? CLASS_UNKNOWN
+                                : which == 3 ? UINT8_MAX
+                                             : CLASS_VERIFIED);
+        size +=
+            frame_encode(bytes + size, sizeof bytes - size, FRAME_CHECK, 0, ++next_id, &question);
+    }
+    ck_assert_int_eq(send(connection, bytes, size, MSG_NOSIGNAL), (ssize_t)size);
+    for (unsigned i = 0; i < 100; i++) {
+        union {
+            struct frame_verdict verdict;
+            struct frame_fault fault;
+        } said;
+        struct frame frame;
+
+        hear(&frame, &said);
+        ck_assert_uint_eq(expected[frame.id - first],
+                          frame.kind == FRAME_VERDICT ? said.verdict.verdict.class : UINT8_MAX);
+        expected[frame.id - first] = UINT8_MAX - 1; /* each once */
+    }
+    ck_assert_uint_ge(kept(), 10);
 }
 END_TEST
 
@@ -379,6 +440,8 @@ static void hear_many(struct frame_answer *answers, uint8_t *faults, unsigned co
         ck_assert_uint_le(place, count);
         ck_assert_msg(faults[place - 1] == UINT8_MAX, "place %u twice", place);
         faults[place - 1] = frame.kind == FRAME_ANSWER ? 0 : said.fault.code;
+        if (frame.kind != FRAME_ANSWER)
+            ck_assert_uint_eq(said.fault.kind, FRAME_DECIDE_MANY); /* what was asked */
         if (frame.kind == FRAME_ANSWER)
             answers[place - 1] = said.answer;
     }
@@ -467,6 +530,62 @@ START_TEST(recipients_that_cannot_be_read_are_one_fault)
 }
 END_TEST
 
+static void reconnect(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", standin.socket);
+    ck_assert_int_eq(connect(connection, (struct sockaddr *)&address, sizeof address), 0);
+}
+
+static void wait_for_kept(unsigned count)
+{
+    for (int i = 0; i < WAIT_MS && atomic_load(&standin.engine->kept) < count; i++)
+        usleep(1000);
+    ck_assert_uint_eq(atomic_load(&standin.engine->kept), count);
+}
+
+/* A user may have so many questions waiting; each connection of these tests has 256. */
+START_TEST(recipients_beyond_what_a_user_may_ask_are_answered_by_what_is_known_each_once)
+{
+    const unsigned connections = LIMIT_FRONT_REQUESTS / 2 / 256;
+    static struct frame_answer answers[300];
+    static uint8_t faults[300];
+    int held_open[64];
+    char address[64];
+
+    ck_assert_uint_lt(connections, sizeof held_open / sizeof held_open[0]);
+    put_account("anna@here.example", ACCOUNT_ON);
+    atomic_store(&standin.engine->hold, true);
+    for (unsigned i = 0; i < connections; i++) {
+        for (unsigned j = 0; j < 256; j++)
+            add_recipient("bert@hold.example", NULL);
+        ask_many("anna@here.example");
+        wait_for_kept(256 * (i + 1));
+        held_open[i] = connection;
+        reconnect();
+    }
+    for (unsigned i = 0; i < 300; i++) {
+        snprintf(address, sizeof address, i % 3 ? "bert@hold.d%u.example" : "no domain %u", i);
+        add_recipient(address, NULL);
+    }
+    memset(faults, UINT8_MAX, sizeof faults);
+    ask_many("anna@here.example");
+    hear_many(answers, faults, 300);
+    for (unsigned i = 0; i < 300; i++) {
+        ck_assert_uint_eq(faults[i], i % 3 ? 0 : FRAME_ERROR_NAME);
+        if (i % 3) { /* of whom nothing is known: enforced at the delivery, and nobody is stopped */
+            ck_assert_int_ne(answers[i].action, ACTION_STOP);
+            ck_assert(answers[i].from_table);
+        }
+    }
+    ck_assert_uint_eq(atomic_load(&standin.engine->kept), 256 * connections);
+    for (unsigned i = 0; i < connections; i++)
+        close(held_open[i]);
+}
+END_TEST
+
 START_TEST(one_with_many_recipients_waits_for_room_and_takes_turns)
 {
     static struct frame_answer answers[300];
@@ -505,6 +624,8 @@ int main(void)
     tcase_add_test(tcase, another_record_makes_what_is_kept_void);
     tcase_add_test(tcase, who_switches_the_guarantee_on_has_it_with_the_next_message);
     tcase_add_test(tcase, what_is_kept_grows_no_older_than_was_asked_for_FRESH_02);
+    tcase_add_test(tcase, an_answer_is_kept_when_its_question_comes_the_second_time);
+    tcase_add_test(tcase, what_came_together_is_answered_one_by_one_whatever_is_kept);
     tcase_add_test(tcase, nothing_is_kept_into_another_second);
     tcase_add_test(tcase, who_would_be_answered_by_what_is_known_only_has_it_renewed);
     suite_add_tcase(suite, tcase);
@@ -517,6 +638,8 @@ int main(void)
     tcase_add_test(tcase, each_of_many_recipients_is_answered_as_if_it_were_alone);
     tcase_add_test(tcase, five_hundred_recipients_come_in_one_frame);
     tcase_add_test(tcase, recipients_that_cannot_be_read_are_one_fault);
+    tcase_add_test(tcase,
+                   recipients_beyond_what_a_user_may_ask_are_answered_by_what_is_known_each_once);
     tcase_add_test(tcase, one_with_many_recipients_waits_for_room_and_takes_turns);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);

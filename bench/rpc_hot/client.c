@@ -23,8 +23,9 @@ enum { OPERATION_SEND = 1, OPERATION_RECEIVE };
 /* The first HOT_WINDOW_MOST stand behind the last once more, so that a window is never cut. */
 struct hot_requests {
     const struct hot_protocol *protocol;
-    size_t starts[HOT_QUESTIONS + HOT_WINDOW_MOST + 1];
-    char bytes[(HOT_QUESTIONS + HOT_WINDOW_MOST) * HOT_REQUEST_BYTES];
+    unsigned questions;
+    size_t starts[HOT_QUESTIONS_MOST + HOT_WINDOW_MOST + 1];
+    char bytes[(HOT_QUESTIONS_MOST + HOT_WINDOW_MOST) * HOT_REQUEST_BYTES];
 };
 
 struct connection {
@@ -44,18 +45,19 @@ struct hot_client {
     struct connection connections[];
 };
 
-struct hot_requests *hot_requests_make(const struct hot_protocol *protocol)
+struct hot_requests *hot_requests_make(const struct hot_protocol *protocol, unsigned questions)
 {
     struct hot_requests *requests = calloc(1, sizeof *requests);
     size_t used = 0;
 
-    CHECK(requests != NULL);
+    CHECK(requests != NULL && questions >= HOT_WINDOW_MOST && questions <= HOT_QUESTIONS_MOST);
     requests->protocol = protocol;
-    for (unsigned i = 0; i < HOT_QUESTIONS + HOT_WINDOW_MOST; i++) {
+    requests->questions = questions;
+    for (unsigned i = 0; i < questions + HOT_WINDOW_MOST; i++) {
         requests->starts[i] = used;
-        used += protocol->request(requests->bytes + used, i % HOT_QUESTIONS);
+        used += protocol->request(requests->bytes + used, i % questions);
     }
-    requests->starts[HOT_QUESTIONS + HOT_WINDOW_MOST] = used;
+    requests->starts[questions + HOT_WINDOW_MOST] = used;
     return requests;
 }
 
@@ -80,7 +82,7 @@ static struct ring_token token_of(const struct hot_client *client,
 }
 
 struct hot_client *hot_client_open(const char *path, const struct hot_requests *requests,
-                                   unsigned connections)
+                                   unsigned connections, unsigned first)
 {
     static const struct ring_limits limits = {
         .submissions = 256, .receive_buffers = 128, .receive_bytes = RECEIVE_BYTES};
@@ -96,7 +98,7 @@ struct hot_client *hot_client_open(const char *path, const struct hot_requests *
 
         connection->descriptor = hot_connect(path);
         connection->asked = connection->answered = connection->wanted =
-            i * HOT_QUESTIONS / connections;
+            first % requests->questions + i * (requests->questions / connections);
         CHECK(ring_receive_multishot(client->ring, token_of(client, connection, OPERATION_RECEIVE),
                                      connection->descriptor) == 0);
     }
@@ -115,7 +117,7 @@ void hot_client_close(struct hot_client *client)
 static void ask(struct hot_client *client, struct connection *connection)
 {
     const struct hot_requests *requests = client->requests;
-    const unsigned first = connection->asked % HOT_QUESTIONS;
+    const unsigned first = connection->asked % requests->questions;
     unsigned count = connection->outstanding_most - (connection->asked - connection->answered);
 
     if (count > connection->wanted - connection->asked)
@@ -133,10 +135,12 @@ static void ask(struct hot_client *client, struct connection *connection)
 static size_t replies_take(const struct hot_client *client, struct connection *connection,
                            const uint8_t *bytes, size_t size)
 {
+    const struct hot_requests *requests = client->requests;
     size_t at = 0, reply;
 
-    while (at < size && (reply = client->requests->protocol->reply(
-                             bytes + at, size - at, connection->answered % HOT_QUESTIONS)) > 0) {
+    while (at < size &&
+           (reply = requests->protocol->reply(bytes + at, size - at,
+                                              connection->answered % requests->questions)) > 0) {
         connection->answered++;
         at += reply;
     }

@@ -14,10 +14,10 @@
 #include <stdint.h>
 
 enum {
-    HOT_QUESTIONS = 1000,      /* different ones, asked in turn */
-    HOT_REQUEST_BYTES = 256,   /* of one at most */
-    HOT_WINDOW_MOST = 32,      /* outstanding of one connection */
-    HOT_CONNECTIONS_MOST = 64, /* at once */
+    HOT_QUESTIONS_MOST = 65536, /* different ones, asked in turn */
+    HOT_REQUEST_BYTES = 256,    /* of one at most */
+    HOT_WINDOW_MOST = 32,       /* outstanding of one connection */
+    HOT_CONNECTIONS_MOST = 64,  /* at once */
 };
 
 struct hot_protocol {
@@ -29,16 +29,17 @@ struct hot_protocol {
     size_t (*reply)(const uint8_t *bytes, size_t size, unsigned number);
 };
 
-struct hot_requests; /* all requests of a protocol, made beforehand */
-struct hot_requests *hot_requests_make(const struct hot_protocol *protocol);
+struct hot_requests; /* so many requests of a protocol, made beforehand */
+struct hot_requests *hot_requests_make(const struct hot_protocol *protocol, unsigned questions);
 
 int hot_connect(const char *path); /* waits until somebody listens there */
 
 struct hot_client;
+/* Each connection begins with another question, the first of them with `first`. */
 struct hot_client *hot_client_open(const char *path, const struct hot_requests *requests,
-                                   unsigned connections);
+                                   unsigned connections, unsigned first);
 void hot_client_close(struct hot_client *client);
-/* Each connection begins with another question. Asks `questions` on each, `window` of them
+/* Asks `questions` on each, `window` of them
  * outstanding; ends when all are answered. */
 void hot_client_ask(struct hot_client *client, unsigned questions, unsigned window);
 uint64_t hot_client_receives(const struct hot_client *client); /* since it was opened */

@@ -127,7 +127,7 @@ static void skeleton_completed(void *context, const struct ring_completion *comp
 void serve_skeleton(const char *path)
 {
     static const struct ring_limits limits = {
-        .submissions = 1024, .receive_buffers = 256, .receive_bytes = LIMIT_CLIENT_RECEIVE};
+        .submissions = 1024, .receive_buffers = 128, .receive_bytes = LIMIT_CLIENT_RECEIVE};
     const struct native_settings settings = {.connections = 256,
                                              .connections_per_user = 256,
                                              .requests = 256,
@@ -299,7 +299,7 @@ pid_t servers_redis(const char *directory, const char *path)
 pid_t servers_memcached(const char *path)
 {
     const char *const look[] = {"memcached", "--version", NULL};
-    const char *const words[] = {"memcached", "-t",   "1",  "-m", "64",
+    const char *const words[] = {"memcached", "-t",   "1",  "-m", "256",
                                  "-u",        "root", "-s", path, NULL};
 
     return process_run(look) == 0 ? start_pinned(words) : 0;

@@ -148,12 +148,13 @@
 #define LIMIT_PROCESS_FILES 64 /* tables, log, settings, the native socket */
 
 /* --- the native socket (its frames' sizes stand in ipc/wire/frame.h) --- */
-#define LIMIT_CLIENTS         4096  /* connections at once; 66 KiB each, touched when used */
+#define LIMIT_CLIENTS         4096  /* connections at once; 70 KiB each, touched when used */
 #define LIMIT_CLIENT_INPUT    32768 /* bytes kept of what a connection sent */
 #define LIMIT_CLIENT_OUTPUT   32768 /* bytes waiting to be sent to it; a power of two */
 #define LIMIT_CLIENT_RECEIVE  4096  /* bytes of one receive */
 #define LIMIT_CLIENT_REQUESTS 4096  /* outstanding of one connection */
 #define LIMIT_CLIENT_BATCH    32    /* frames of one connection before the next one's turn */
+#define LIMIT_CLIENT_AHEAD    8     /* of them, those that are made ready together; a divisor */
 #define LIMIT_CLIENT_FRAME_MS 10000 /* from a frame's first byte to its last */
 #define LIMIT_CLIENT_STALL_MS 10000 /* a client takes nothing of what waits for it: cut off */
 #define LIMIT_FRONT_REQUESTS  16384 /* outstanding of all clients; 1 KiB each */

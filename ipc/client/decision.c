@@ -62,3 +62,14 @@ void decision_read(struct mxw_decision *out, const struct frame_answer *in)
     out->openpgp = key_read(in->openpgp, &out->openpgp_name);
     out->smime = key_read(in->smime, &out->smime_name);
 }
+
+void decision_hold(struct mxw_decision *out)
+{
+    if (out->action != MXW_STOP)
+        return;
+    out->action = out->would = MXW_DEFER;
+    out->action_name = out->would_name = action_name(ACTION_DEFER);
+    out->smtp_code = 451;
+    out->code[0] = '4'; /* RFC 3463: the same, but it may pass */
+    out->limited = 1;
+}

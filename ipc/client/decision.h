@@ -8,5 +8,7 @@
 #include "ipc/wire/frame.h"
 
 void decision_read(struct mxw_decision *out, const struct frame_answer *in);
+/* What is a stop becomes temporary: nobody is there whose word it would be (law 3). */
+void decision_hold(struct mxw_decision *out);
 
 #endif

@@ -3,6 +3,7 @@
  *
  *   mxward.c     the connection, and questions on it
  *   tables.c     what the tables answer, and what is done when the daemon cannot
+ *   pending.c    messages that were sent without waiting, until they are answered
  *   many.c       many questions, or the recipients of a message, in one call
  *   documents.c  documents, orders, observations
  *   message.c    from the caller's structs to the wire's
@@ -46,6 +47,10 @@ struct mxw {
     int64_t away_ms;    /* since when nobody could be reached; 0: somebody was, the last time */
     uint64_t next_id, expect_from;
     unsigned outstanding; /* those that are ready included */
+    uint16_t place;       /* of the last answer: which recipient's, from 1; 0: there is only one */
+    uint8_t fault;        /* the same: enum frame_error */
+    bool alone;           /* this daemon knows no questions about many recipients */
+    struct pending **pending; /* see pending.c; NULL: none yet */
     struct mxw_daemon about;
     struct local *local; /* NULL: without tables */
     uint64_t looked_ms;  /* boot clock: when tables were looked for */
@@ -108,6 +113,14 @@ int handle_ask(struct mxw *m, uint8_t kind, const void *wire, struct mxw_result 
 bool handle_is_trouble(int status);
 int status_of_fault(uint8_t code);
 
+/* --- pending.c --- */
+/* What was asked by `id`, so that trouble can be made good. No memory: it cannot be. */
+void pending_keep(struct mxw *m, uint64_t id, const struct frame_decide *asked,
+                  uint64_t arrived_ms);
+/* An answer came: if it is trouble, and the tables can tell, it is theirs. */
+void pending_settle(struct mxw *m, struct mxw_result *result);
+void pending_forget(struct mxw *m); /* all */
+
 /* --- message.c --- */
 #define LAYOUT_UNKNOWN \
     "the struct's size is not set, or it asks for what this libmxward does not know"
@@ -133,6 +146,12 @@ uint64_t tables_now_ms(void);
 /* False: there are none. The question came at `arrived_ms` (tables_now_ms). */
 bool tables_look(struct mxw *m, struct local_outcome *out, const struct frame_decide *asked,
                  uint64_t arrived_ms);
+/* The same of several, in two steps: see local.h. */
+void tables_look_ahead(struct mxw *m, struct local_begun *begun, const struct frame_decide *asked,
+                       unsigned count);
+bool tables_look_on(const struct mxw *m, struct local_outcome *out,
+                    const struct frame_decide *asked, const struct local_begun *begun,
+                    uint64_t arrived_ms);
 /* Nobody who could tell more is there: the table's answer stands. */
 bool tables_stand(const struct local_outcome *out);
 /* The daemon did not answer just now, and is not waited for where the table's answer stands. */

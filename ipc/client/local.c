@@ -152,15 +152,14 @@ static void keys_unknown(struct frame_answer *reply, const struct frame_decide *
         reply->openpgp = reply->smime = MAIL_KEY_UNKNOWN;
 }
 
+/* `error`: of what is asked and demanded, which is in the decision. */
 static enum frame_error look_outbound(const struct local *local, struct local_outcome *out,
-                                      const struct frame_decide *asked, uint64_t arrived_ms,
-                                      uint64_t now_ms, int64_t now_s)
+                                      const struct frame_decide *asked, enum frame_error error,
+                                      uint64_t now_ms)
 {
     const struct table_reader *verdicts = local->verdicts;
     const uint32_t epoch = verdicts != NULL ? table_reader_epoch(verdicts) : 0;
     struct local_answer *answer = &out->answer;
-    enum frame_error error = known_begin(&answer->decision, asked, local->users, verdicts,
-                                         arrived_ms, now_ms, now_s, &out->why);
 
     if (error != FRAME_ERROR_NONE)
         return error;
@@ -175,22 +174,91 @@ static enum frame_error look_outbound(const struct local *local, struct local_ou
     return FRAME_ERROR_NONE;
 }
 
-void local_look(const struct local *local, struct local_outcome *out,
-                const struct frame_decide *asked, uint64_t arrived_ms, uint64_t now_ms,
-                int64_t now_s)
+static void outcome_begin(struct local_outcome *out, const struct frame_decide *asked)
 {
     out->why = "";
     out->inbound = asked->inbound;
     out->settled = false;
-    out->error = asked->inbound ? look_inbound(local, out, asked, now_ms)
-                                : look_outbound(local, out, asked, arrived_ms, now_ms, now_s);
-    if (out->error != FRAME_ERROR_NONE)
+}
+
+static void outcome_end(struct local_outcome *out, enum frame_error error)
+{
+    out->error = error;
+    if (error != FRAME_ERROR_NONE)
         return;
     out->reply.from_table = true;
     decision_read(&out->decision, &out->reply);
 }
 
-bool local_is_fresh(const struct local_outcome *out)
+void local_look(const struct local *local, struct local_outcome *out,
+                const struct frame_decide *asked, uint64_t arrived_ms, uint64_t now_ms,
+                int64_t now_s)
+{
+    enum frame_error error;
+
+    outcome_begin(out, asked);
+    if (asked->inbound) {
+        outcome_end(out, look_inbound(local, out, asked, now_ms));
+        return;
+    }
+    error = known_begin(&out->answer.decision, asked, local->users, local->verdicts, arrived_ms,
+                        now_ms, now_s, &out->why);
+    outcome_end(out, look_outbound(local, out, asked, error, now_ms));
+}
+
+/* --- several messages --- */
+
+void local_begin(const struct local *local, struct local_begun *begun,
+                 const struct frame_decide *asked, int64_t now_s)
+{
+    begun->why = "";
+    begun->error = FRAME_ERROR_NONE;
+    begun->leaves = !asked->inbound;
+    if (begun->leaves)
+        begun->error = decide_asked(&begun->decision, asked, now_s, &begun->why);
+    if (!begun->leaves || begun->error != FRAME_ERROR_NONE)
+        return;
+    begun->in_table = local->verdicts != NULL &&
+                      table_key_make(&begun->recipient, begun->text,
+                                     next_hop_text(&begun->decision.next_hop, begun->text));
+    if (begun->in_table)
+        table_prefetch(local->verdicts, &begun->recipient);
+    account_prefetch(&begun->sender, local->users, asked->profile[0] == '\0' ? asked->sender : "");
+}
+
+void local_fetch(const struct local *local, const struct local_begun *begun)
+{
+    if (!begun->leaves || begun->error != FRAME_ERROR_NONE)
+        return;
+    if (begun->in_table)
+        table_prefetch_record(local->verdicts, &begun->recipient);
+    account_prefetch_record(&begun->sender, local->users);
+}
+
+void local_look_on(const struct local *local, struct local_outcome *out,
+                   const struct frame_decide *asked, const struct local_begun *begun,
+                   uint64_t arrived_ms, uint64_t now_ms)
+{
+    enum frame_error error = begun->error;
+
+    outcome_begin(out, asked);
+    if (!begun->leaves) {
+        outcome_end(out, look_inbound(local, out, asked, now_ms));
+        return;
+    }
+    out->why = begun->why;
+    if (error == FRAME_ERROR_NONE) {
+        out->answer.decision = begun->decision;
+        error = decide_demand(&out->answer.decision, asked, local->users, arrived_ms, now_ms,
+                              &out->why);
+    }
+    outcome_end(out, look_outbound(local, out, asked, error, now_ms));
+}
+
+/* --- what they are worth --- */
+
+/* The daemon would decide the same, by the same. */
+static bool is_fresh(const struct local_outcome *out)
 {
     const struct known *known = &out->answer.known;
 
@@ -205,7 +273,7 @@ bool local_is_enough(const struct local_outcome *out)
 
     if (out->error == FRAME_ERROR_NAME)
         return true;
-    return local_is_fresh(out) &&
+    return is_fresh(out) &&
            (out->inbound || (answer->answer.would == ACTION_SEND && !answer->answer.alarm &&
                              !answer->decision.want_keys));
 }
@@ -216,7 +284,7 @@ bool local_will_do(const struct local_outcome *out, bool enforces)
 
     if (out->error != FRAME_ERROR_NONE)
         return false;
-    return decision->action == MXW_SEND ||
+    return decision->action == MXW_SEND || (decision->action == MXW_DEFER && is_fresh(out)) ||
            (enforces && decision->insecure && decision->policy_kind == MXW_POLICY_TEXT);
 }
 

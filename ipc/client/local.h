@@ -54,6 +54,27 @@ struct local_outcome {
     struct mxw_decision decision;
 };
 
+/* For who has several messages at hand: what of each is needed comes from memory while the others
+ * are dealt with. First local_begin of all, then local_fetch of all, then local_look_on of each,
+ * all without a refresh in between. */
+#define LOCAL_AHEAD 4 /* at hand at once, for who has them on his stack */
+struct local_begun {
+    bool leaves;            /* mail that comes in is looked at in its turn alone */
+    enum frame_error error; /* FRAME_ERROR_NONE: else `why`, and nothing behind has a meaning */
+    const char *why;
+    struct decision decision;
+    bool in_table;              /* it has a key, and there is a table */
+    struct table_key recipient; /* in `text` */
+    char text[NEXT_HOP_TEXT_MAX];
+    struct account_ahead sender;
+};
+void local_begin(const struct local *local, struct local_begun *begun,
+                 const struct frame_decide *asked, int64_t now_s);
+void local_fetch(const struct local *local, const struct local_begun *begun);
+void local_look_on(const struct local *local, struct local_outcome *out,
+                   const struct frame_decide *asked, const struct local_begun *begun,
+                   uint64_t arrived_ms, uint64_t now_ms);
+
 /* `arrived_ms`: by which it is judged whether the evidence is fresh; at most now. */
 void local_look(const struct local *local, struct local_outcome *out,
                 const struct frame_decide *asked, uint64_t arrived_ms, uint64_t now_ms,
@@ -61,11 +82,15 @@ void local_look(const struct local *local, struct local_outcome *out,
 /* Nothing that the daemon could say would be of use: not a name; or the evidence is as fresh as was
  * asked for, the mail may go, and there is nothing that an administrator must be told. */
 bool local_is_enough(const struct local_outcome *out);
-/* The evidence is as fresh as was asked for: the daemon would decide the same, by the same. */
-bool local_is_fresh(const struct local_outcome *out);
-/* Nobody who could tell more is there: good enough to go on with? It is where mail may go, under
- * its policy (law 1); also where mail would be stopped for want of security, and who asks enforces
- * the policy at the delivery (`enforces`). */
+/*
+ * Nobody who could tell more is there: good enough to go on with? It is where mail may go, under
+ * its policy (law 1); where it is temporary by evidence as fresh as was asked for; also where mail
+ * would be stopped for want of security, and who asks enforces the policy at the delivery
+ * (`enforces`). Where mail would be stopped it is not, however fresh the
+ * evidence: that the daemon is away is ours, and temporary (law 3). It would look for the
+ * recipient's keys, tell the administrator, and know what was switched or ruled meanwhile; a notice
+ * to the sender cannot be taken back. The same for library and gate.
+ */
 bool local_will_do(const struct local_outcome *out, bool enforces);
 
 /* The verdict of a next hop, as the daemon would tell it; false: not as fresh as was asked for, or

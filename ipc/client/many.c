@@ -6,6 +6,9 @@
  */
 #include "ipc/client/handle.h"
 
+#include "ipc/wire/recipients.h"
+
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,6 +158,11 @@ int mxw_check_many(struct mxw *m, const struct mxw_question *questions, size_t c
 
 enum asked { ASKED_NOT_YET, ASKED_SENT, ASKED_ANSWERED };
 
+/* A question that is out: about those in the order of their sending from `start` on. */
+struct together {
+    uint16_t start, count; /* 1: it is a message of its own, and its answer has no place */
+};
+
 struct recipients {
     struct mxw *m;
     const char *messages;
@@ -166,12 +174,17 @@ struct recipients {
     void *context;
     int stopped;       /* what `answer` returned */
     bool heard;        /* the daemon has answered something */
-    uint64_t first_id; /* of those that are out on this connection */
-    size_t sent;
-    uint16_t place_of[MXW_MANY]; /* by id, from first_id on */
-    uint8_t state[MXW_MANY];     /* enum asked */
+    uint64_t first_id; /* of the questions on this connection */
+    unsigned sent, questions;
+    /* Twice as many: a daemon that knows no questions about many is asked for each anew. */
+    struct together together[2 * MXW_MANY]; /* by id, from first_id on */
+    uint16_t place_of[2 * MXW_MANY];        /* in the order of their sending */
+    uint8_t state[MXW_MANY];                /* enum asked */
     struct mxw_result result;
 };
+
+_Static_assert(READY_BYTES >= RECIPIENTS_BYTES_MAX, "where nothing is ready, recipients fit");
+_Static_assert(MXW_MANY <= RECIPIENTS_MAX, "one question is enough, unless they are long");
 
 static int recipient_encode(struct recipients *all, size_t place, struct frame_decide *asked)
 {
@@ -211,81 +224,208 @@ static void recipient_settle(struct recipients *all, size_t place, int status, c
     recipient_fails(all, place, status);
 }
 
+/* Encodes the next ones, LOCAL_AHEAD at most, from `*place` on; who cannot be encoded is answered.
+ */
+static unsigned recipients_read(struct recipients *all, size_t *place, struct frame_decide *asked,
+                                size_t *places)
+{
+    unsigned count = 0;
+
+    for (; *place < all->count && count < LOCAL_AHEAD && all->stopped == 0; ++*place) {
+        int status = recipient_encode(all, *place, &asked[count]);
+
+        if (status == MXW_OK) {
+            places[count++] = *place;
+        } else {
+            decision_temporary(&all->result.decision, mxw_reason(all->m));
+            recipient_fails(all, *place, status);
+        }
+    }
+    return count;
+}
+
 /* Those that can be answered without the daemon, before anybody waits for it. */
 static void recipients_known(struct recipients *all)
 {
     const bool silent = tables_silent(all->m, handle_now_ms());
+    struct frame_decide asked[LOCAL_AHEAD];
+    struct local_begun begun[LOCAL_AHEAD];
+    size_t places[LOCAL_AHEAD], place = 0;
     struct local_outcome out;
-    struct frame_decide asked;
 
-    for (size_t place = 0; place < all->count && all->stopped == 0; place++) {
-        int status = recipient_encode(all, place, &asked);
+    while (place < all->count && all->stopped == 0) {
+        const unsigned count = recipients_read(all, &place, asked, places);
 
-        if (status != MXW_OK) {
-            decision_temporary(&all->result.decision, mxw_reason(all->m));
-            recipient_fails(all, place, status);
-        } else if (tables_look(all->m, &out, &asked, all->arrived_ms) &&
-                   (local_is_enough(&out) || (silent && tables_stand(&out)))) {
-            recipient_fails(all, place, tables_give(all->m, &out, &all->result.decision));
-        }
+        tables_look_ahead(all->m, begun, asked, count);
+        for (unsigned i = 0; i < count && all->stopped == 0; i++)
+            if (tables_look_on(all->m, &out, &asked[i], &begun[i], all->arrived_ms) &&
+                (local_is_enough(&out) || (silent && tables_stand(&out))))
+                recipient_fails(all, places[i], tables_give(all->m, &out, &all->result.decision));
     }
+}
+
+/* --- asking the daemon --- */
+
+/* Is it the same message, but for its recipient and his next hop? */
+static bool is_same(const struct frame_decide *a, const struct frame_decide *b)
+{
+    const size_t before = offsetof(struct frame_decide, recipient),
+                 behind = offsetof(struct frame_decide, profile);
+
+    return memcmp(a, b, before) == 0 &&
+           memcmp((const char *)a + behind, (const char *)b + behind, sizeof *a - behind) == 0;
+}
+_Static_assert(offsetof(struct frame_decide, next_hop) > offsetof(struct frame_decide, recipient) &&
+                   offsetof(struct frame_decide, profile) > offsetof(struct frame_decide, next_hop),
+               "recipient and next hop stand together");
+
+/* Collects those from all->next on that go into one question with it; returns where it ends.
+ * Nothing is ready amid this call, so its buffer takes them. */
+static size_t recipients_collect(struct recipients *all, struct frame_decide *first,
+                                 struct together *together, size_t *bytes)
+{
+    const int64_t left_ms = all->until_ms - handle_now_ms();
+    struct frame_decide asked;
+    size_t end = all->next;
+
+    *together = (struct together){.start = (uint16_t)all->sent};
+    *bytes = 0;
+    for (size_t place = all->next; place < all->count; place++) {
+        if (all->state[place] == ASKED_ANSWERED)
+            continue;
+        recipient_encode(all, place, &asked);
+        tables_deadline(&asked, left_ms);
+        if (together->count == 0)
+            *first = asked;
+        if (!is_same(first, &asked) || !recipients_put(all->m->ready, RECIPIENTS_BYTES_MAX, bytes,
+                                                       asked.recipient, asked.next_hop))
+            break;
+        all->place_of[together->start + together->count++] = (uint16_t)place;
+        end = place + 1;
+        if (all->m->alone || first->inbound)
+            break;
+    }
+    return end;
+}
+
+static int together_send(struct recipients *all, const struct frame_decide *first,
+                         const struct together *together, size_t bytes)
+{
+    struct frame_decide_many many = {.recipients = all->m->ready,
+                                     .recipients_size = (uint16_t)bytes};
+    uint64_t id;
+    int status;
+
+    if (together->count > 1)
+        many.message = *first; /* its own recipient is not looked at */
+    status = together->count > 1 ? handle_send(all->m, FRAME_DECIDE_MANY, &many, &id, all->until_ms)
+                                 : handle_send(all->m, FRAME_DECIDE, first, &id, all->until_ms);
+    if (status != MXW_OK)
+        return status;
+    if (all->questions == 0)
+        all->first_id = id;
+    all->m->outstanding += together->count - 1u;
+    all->together[all->questions++] = *together;
+    for (unsigned i = 0; i < together->count; i++)
+        all->state[all->place_of[all->sent++]] = ASKED_SENT;
+    return MXW_OK;
 }
 
 /* Sends what there is to send, as far as there is room. */
 static int recipients_send(struct recipients *all)
 {
-    struct frame_decide asked;
     int status = handle_connect(all->m, all->until_ms);
-    uint64_t id;
 
-    for (; status == MXW_OK && all->next < all->count; all->next++) {
-        if (all->state[all->next] == ASKED_ANSWERED)
-            continue;
-        recipient_encode(all, all->next, &asked);
-        tables_deadline(&asked, all->until_ms - handle_now_ms());
-        status = handle_send(all->m, FRAME_DECIDE, &asked, &id, all->until_ms);
-        if (status != MXW_OK)
-            break;
-        if (all->sent == 0)
-            all->first_id = id;
-        all->place_of[all->sent++] = (uint16_t)all->next;
-        all->state[all->next] = ASKED_SENT;
+    while (status == MXW_OK && all->next < all->count) {
+        struct together together;
+        struct frame_decide first;
+        size_t bytes;
+        const size_t end = recipients_collect(all, &first, &together, &bytes);
+
+        if (together.count == 0) /* the rest is answered */
+            all->next = all->count;
+        else
+            status = together_send(all, &first, &together, bytes);
+        if (status == MXW_OK && together.count > 0)
+            all->next = end;
     }
     return status == MXW_FULL ? MXW_OK : status; /* the rest when some answers were received */
 }
 
-/* False: nobody was asked by that id. */
-static bool recipient_of(const struct recipients *all, uint64_t id, size_t *place)
-{
-    const uint64_t nth = id - all->first_id;
+/* --- its answers --- */
 
-    if (nth >= all->sent)
+/* To the one at this place of the array. */
+static void recipient_told(struct recipients *all, size_t place)
+{
+    struct mxw_result *result = &all->result;
+    const int status = result->status;
+    char why[sizeof result->sentence];
+
+    if (!handle_is_trouble(status)) {
+        recipient_answer(all, place, status);
+        return;
+    }
+    memcpy(why, result->sentence, sizeof why);
+    handle_fail(all->m, status, "%s", why);
+    recipient_settle(all, place, status, why);
+}
+
+/* One answer for all that are still out of a question: none of them was looked at. */
+static void together_told(struct recipients *all, const struct together *together)
+{
+    const struct mxw_result result = all->result;
+    const bool unknown = all->m->fault == FRAME_ERROR_KIND; /* to an earlier daemon */
+
+    all->m->outstanding++; /* it was counted as one's */
+    all->m->alone |= unknown;
+    for (unsigned i = 0; i < together->count && all->stopped == 0; i++) {
+        const size_t place = all->place_of[together->start + i];
+
+        if (all->state[place] != ASKED_SENT)
+            continue;
+        all->m->outstanding--;
+        if (unknown) {
+            all->state[place] = ASKED_NOT_YET;
+            all->next = place < all->next ? place : all->next;
+        } else {
+            all->result = result;
+            recipient_told(all, place);
+        }
+    }
+}
+
+/* Whose answer came; false: nobody's who waits for one. */
+static bool recipient_of(const struct recipients *all, const struct together *together,
+                         size_t *place)
+{
+    const unsigned nth = all->m->place;
+
+    if (together->count == 1 ? nth != 0 : nth == 0 || nth > together->count)
         return false;
-    *place = all->place_of[nth];
+    *place = all->place_of[together->start + (nth > 0 ? nth - 1 : 0)];
     return all->state[*place] == ASKED_SENT;
 }
 
 static int recipients_receive(struct recipients *all)
 {
     struct mxw_result *result = &all->result;
+    const struct together *together = NULL;
     int status = handle_receive(all->m, result, all->until_ms);
-    char why[sizeof result->sentence];
-    size_t place = 0;
+    size_t place;
 
     if (status != MXW_OK)
         return status;
     all->heard = true;
-    if (!recipient_of(all, result->id, &place)) {
+    if (result->id - all->first_id < all->questions)
+        together = &all->together[result->id - all->first_id];
+    if (together != NULL && together->count > 1 && all->m->place == 0 && result->status != MXW_OK) {
+        together_told(all, together);
+    } else if (together != NULL && recipient_of(all, together, &place)) {
+        recipient_told(all, place);
+    } else {
         handle_disconnect(all->m);
         return handle_fail(all->m, MXW_PROTOCOL, "an answer came that nobody had asked for");
     }
-    if (!handle_is_trouble(result->status)) {
-        recipient_answer(all, place, result->status);
-        return MXW_OK;
-    }
-    memcpy(why, result->sentence, sizeof why);
-    handle_fail(all->m, result->status, "%s", why);
-    recipient_settle(all, place, result->status, why);
     return MXW_OK;
 }
 
@@ -295,7 +435,7 @@ static void recipients_again(struct recipients *all)
     for (size_t place = 0; place < all->count; place++)
         if (all->state[place] == ASKED_SENT)
             all->state[place] = ASKED_NOT_YET;
-    all->next = all->sent = 0;
+    all->next = all->sent = all->questions = 0;
 }
 
 /* Is there one that only the daemon can tell of? Then one that is away is waited for. */

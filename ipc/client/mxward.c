@@ -147,6 +147,7 @@ int mxw_open(struct mxw **handle, const struct mxw_options *given)
 
 void handle_give_up(struct mxw *m)
 {
+    pending_forget(m);
     m->outstanding = m->ready_count;
     m->expect_from = m->next_id;
 }
@@ -157,7 +158,7 @@ static void link_close(struct mxw *m)
     if (m->fd >= 0)
         close(m->fd);
     m->fd = -1;
-    m->greeting = false;
+    m->greeting = m->alone = false;
     m->in_start = m->in_end = m->out_start = m->out_end = 0;
     handle_give_up(m);
 }
@@ -601,11 +602,14 @@ static int result_read(struct mxw *m, struct mxw_result *result, const struct fr
     result->id = frame->id;
     result->retry_ms = 0;
     result->sentence[0] = 0;
+    m->place = 0;
+    m->fault = FRAME_ERROR_NONE;
     memset(result->reserved, 0, sizeof result->reserved);
     result->decided = frame->kind == FRAME_ANSWER;
     result->taken = frame->kind == FRAME_DONE;
     if (frame->kind == FRAME_ANSWER && frame_decode(&wire.answer, frame, m->reason)) {
         result->status = MXW_OK;
+        m->place = wire.answer.place;
         decision_read(&result->decision, &wire.answer);
     } else if (frame->kind == FRAME_VERDICT && frame_decode(&wire.verdict, frame, m->reason)) {
         result->status = MXW_OK;
@@ -616,6 +620,8 @@ static int result_read(struct mxw *m, struct mxw_result *result, const struct fr
     } else if (frame->kind == FRAME_ERROR && frame_decode(&wire.fault, frame, m->reason)) {
         result->status = status_of_fault(wire.fault.code);
         result->retry_ms = wire.fault.retry_ms;
+        m->place = wire.fault.place;
+        m->fault = wire.fault.code;
         memcpy(result->sentence, wire.fault.sentence, sizeof wire.fault.sentence);
         decision_temporary(&result->decision, result->sentence);
     } else {
@@ -660,8 +666,13 @@ int handle_receive(struct mxw *m, struct mxw_result *result, int64_t until_ms)
 int mxw_receive(struct mxw *m, struct mxw_result *result, int wait_ms)
 {
     HANDLE_ENTER(m, MXW_USAGE);
+    int status;
+
     handle_own(m);
-    return handle_receive(m, result, handle_now_ms() + wait_ms);
+    status = handle_receive(m, result, handle_now_ms() + wait_ms);
+    if (status == MXW_OK)
+        pending_settle(m, result);
+    return status;
 }
 
 static int ask_once(struct mxw *m, uint8_t kind, const void *wire, struct mxw_result *result,

@@ -4,8 +4,8 @@
  * A handle reads the daemon's tables in shared memory, and has one connection to its native socket.
  * What the table knows, as fresh as is asked for, is answered from it: no system call, no wait.
  * Else the daemon is asked; and if it is away, or silent, the answer is what the table knows, as
- * far as that is fresh enough or the mail may go under a policy that enforces the demand. What is
- * left is not known: temporary, never "send" and never "bounce".
+ * far as the mail may go with that, or under a policy that enforces the demand. What is left is
+ * temporary, never "send" and never "bounce": only the daemon stops mail.
  *
  * One message at a time:           Many at once, one call:
  *
@@ -310,22 +310,29 @@ int mxw_check_many(struct mxw *handle, const struct mxw_question *questions, siz
  * Else: nobody could tell, and it is the status of who was asked. The decision is temporary:
  * "defer", 451 and 4.x.x, with a text that says why. Never send or bounce mail for it.
  *
- * While the daemon is away the table decides as the daemon would as long as its evidence is as
- * fresh as is asked for. What is older stops nobody: mail is sent under a policy that enforces the
- * demand (`limited`), where there is one. Of a daemon that does not answer no call waits more than
- * once a second, if the table has an answer. If it has none, a daemon that is away is waited for:
- * it may be starting anew. If it stays away, that costs three seconds in all, and not each time.
+ * While the daemon is away, or in trouble, the table answers where mail may go: on evidence as
+ * fresh as is asked for as the daemon would, on what is older under a policy that enforces the
+ * demand (`limited`), where there is one; what is temporary by fresh evidence it says, too. It
+ * stops nobody, however fresh its evidence is: a "stop" is temporary until the daemon says it, with
+ * the status of who was asked (mxward-gate has the same rule). For that a daemon is away is our
+ * failure, never the sender's; it would also have told the administrator, looked for the
+ * recipient's keys, and known what was switched or ruled meanwhile; and a notice to the sender
+ * cannot be taken back. Of a daemon that does not answer no call waits more than once a second, if
+ * the table has an answer. If it has none, a daemon that is away is waited for: it may be starting
+ * anew. If it stays away, that costs three seconds in all, and not each time.
  */
 int mxw_decide(struct mxw *handle, const struct mxw_message *message, struct mxw_decision *decision,
                int wait_ms);
 /* Without waiting; answered by mxw_receive, also if the table has answered. While the daemon is
- * away: as mxw_decide, or the status of who was asked, and nothing is outstanding. A daemon's
- * answer that is not MXW_OK is not made good by the table: mxw_decide with wait_ms 0 does that. */
+ * away: as mxw_decide, or the status of who was asked, and nothing is outstanding. Where the daemon
+ * answers that it is in trouble (busy, no memory) the result is what the table knows then, as in
+ * mxw_decide; for that the library keeps the messages that are out, some hundred bytes each. */
 int mxw_send_message(struct mxw *handle, const struct mxw_message *message, uint64_t *id);
 
 /*
  * One message each to up to MXW_MANY recipients, in one call, `wait_ms` at most for all. Those that
- * the table knows are answered first, without the daemon; the others are asked for at once.
+ * the table knows are answered first, without the daemon; the others are asked for at once, in one
+ * question if they differ in nothing but the recipient and his next hop.
  * `answer` is called exactly once for each, with its place in the array and what mxw_decide would
  * give (status and decision of the result), before the call returns MXW_OK. It must not use the
  * handle; returning other than 0 stops, and is returned negated: the rest is not told.

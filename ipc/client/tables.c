@@ -7,6 +7,7 @@
  */
 #include "ipc/client/handle.h"
 
+#include "ipc/client/decision.h"
 #include "ipc/decide/verdict_reply.h"
 
 #include <string.h>
@@ -50,9 +51,32 @@ bool tables_look(struct mxw *m, struct local_outcome *out, const struct frame_de
     return true;
 }
 
+void tables_look_ahead(struct mxw *m, struct local_begun *begun, const struct frame_decide *asked,
+                       unsigned count)
+{
+    const int64_t now_s = wall_s();
+
+    if (!m->local)
+        return;
+    tables_follow(m, tables_now_ms());
+    for (unsigned i = 0; i < count; i++)
+        local_begin(m->local, &begun[i], &asked[i], now_s);
+    for (unsigned i = 0; i < count; i++)
+        local_fetch(m->local, &begun[i]);
+}
+
+bool tables_look_on(const struct mxw *m, struct local_outcome *out,
+                    const struct frame_decide *asked, const struct local_begun *begun,
+                    uint64_t arrived_ms)
+{
+    if (m->local)
+        local_look_on(m->local, out, asked, begun, arrived_ms, tables_now_ms());
+    return m->local != NULL;
+}
+
 bool tables_stand(const struct local_outcome *out)
 {
-    return local_is_enough(out) || local_is_fresh(out) || local_will_do(out, false);
+    return local_is_enough(out) || local_will_do(out, false);
 }
 
 bool tables_silent(const struct mxw *m, int64_t now_ms)
@@ -81,10 +105,12 @@ int tables_instead(struct mxw *m, struct mxw_decision *decision, const struct fr
     }
     if (tables_stand(&out))
         return tables_give(m, &out, decision);
-    if (out.error == FRAME_ERROR_NONE && out.decision.action == MXW_DEFER)
+    if (out.error == FRAME_ERROR_NONE && !out.inbound) {
         *decision = out.decision; /* its text says more than that we were away */
-    else
+        decision_hold(decision);
+    } else {
         decision_temporary(decision, why);
+    }
     return status;
 }
 
@@ -261,6 +287,7 @@ int mxw_send_message(struct mxw *m, const struct mxw_message *message, uint64_t 
 {
     HANDLE_ENTER(m, MXW_USAGE);
     const int64_t now_ms = handle_now_ms();
+    const uint64_t arrived_ms = tables_now_ms();
     struct local_outcome out;
     struct frame_decide asked;
     bool known, stands, others;
@@ -269,7 +296,7 @@ int mxw_send_message(struct mxw *m, const struct mxw_message *message, uint64_t 
     if (status != MXW_OK)
         return status;
     handle_own(m);
-    known = tables_look(m, &out, &asked, tables_now_ms());
+    known = tables_look(m, &out, &asked, arrived_ms);
     if (known && out.error == FRAME_ERROR_NAME)
         return handle_fail(m, MXW_INVALID, "%s", out.why);
     stands = known && tables_stand(&out);
@@ -277,6 +304,8 @@ int mxw_send_message(struct mxw *m, const struct mxw_message *message, uint64_t 
         return ready_put(m, FRAME_ANSWER, &out.reply, id);
     others = m->outstanding > m->ready_count;
     status = handle_send(m, FRAME_DECIDE, &asked, id, now_ms + m->connect_ms);
+    if (status == MXW_OK && known)
+        pending_keep(m, *id, &asked, arrived_ms);
     if (others && m->fd < 0) /* whoever waits for those must be told that they are lost */
         return status;
     return stands && handle_is_trouble(status) ? ready_put(m, FRAME_ANSWER, &out.reply, id)

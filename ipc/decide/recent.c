@@ -5,13 +5,14 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <xxhash.h>
 
 #define WAYS        4
-#define SHORT_BYTES 126 /* of key and reply together: they stand in the entry itself */
+#define SHORT_BYTES 128 /* of key and reply together: they stand in the entry itself */
 #define HUGE_BYTES  ((size_t)2 << 20)
 
 /* A line of the cache. An entry is looked at only if it may be the one, and then its record's
@@ -26,13 +27,14 @@ struct entry {
     _Alignas(64) uint64_t cell_value; /* as long as the cell has it, it is the same record */
     uint64_t served_until_ms;         /* 0: it is not served */
     uint64_t strict_until_ms;         /* until then nothing milder is said */
-    uint64_t used_ms;
+    struct recent_answer answer;      /* its bytes stand behind the key */
     uint32_t moved, epoch;
-    struct recent_answer answer; /* its bytes stand behind the key */
+    uint32_t used_ms; /* its low bits: only to tell what was used longest ago */
     uint16_t key_size;
-    char bytes[SHORT_BYTES]; /* the key, then the reply, if there is room for both */
+    _Alignas(64) char bytes[SHORT_BYTES]; /* the key, then the reply, if there is room for both */
 };
 static_assert(sizeof(struct entry) == 192, "three lines, of which short ones need two");
+static_assert(offsetof(struct entry, bytes) == 64, "and long ones the first");
 
 /* The key and the reply of an entry that are longer. */
 struct large {
@@ -113,7 +115,7 @@ uint64_t recent_hash(const struct recent *recent, const char *key, size_t size)
     return hash;
 }
 
-void recent_fetch(const struct recent *recent, uint64_t hash, size_t bytes)
+bool recent_fetch(const struct recent *recent, uint64_t hash, size_t bytes)
 {
     const size_t number = set_number(recent, hash);
     const struct set *set = &recent->index[number];
@@ -127,7 +129,9 @@ void recent_fetch(const struct recent *recent, uint64_t hash, size_t bytes)
             __builtin_prefetch(recent->entries[number * WAYS + i].bytes);
         for (size_t at = 0; bytes > SHORT_BYTES && at < bytes; at += 64)
             __builtin_prefetch(recent->large[number * WAYS + i].bytes + at);
+        return true;
     }
+    return false;
 }
 
 static char *bytes_of(struct recent *recent, struct entry *entry, size_t size)
@@ -161,7 +165,7 @@ static unsigned way_make(struct recent *recent, uint64_t hash)
     unsigned oldest = 0;
 
     for (unsigned i = 1; i < WAYS && set->hashes[oldest] != 0; i++)
-        if (set->hashes[i] == 0 || entries[i].used_ms < entries[oldest].used_ms)
+        if (set->hashes[i] == 0 || (int32_t)(entries[i].used_ms - entries[oldest].used_ms) < 0)
             oldest = i;
     set->hashes[oldest] = hash;
     set->cells[oldest] = NULL;
@@ -180,7 +184,7 @@ const struct recent_answer *recent_served(struct recent *recent, uint64_t hash, 
     if (way == WAYS || now_ms >= entry->served_until_ms || entry->moved != moved ||
         entry->epoch != epoch)
         return NULL;
-    entry->used_ms = now_ms;
+    entry->used_ms = (uint32_t)now_ms;
     return table_place_holds(
                &(struct table_place){recent->index[number].cells[way], entry->cell_value})
                ? &entry->answer
@@ -215,7 +219,7 @@ const struct recent_answer *recent_stricter(struct recent *recent, const char *k
     if (way == WAYS)
         way = way_make(recent, hash);
     entry = &recent->entries[set_number(recent, hash) * WAYS + way];
-    entry->used_ms = now_ms;
+    entry->used_ms = (uint32_t)now_ms;
     entry->served_until_ms = 0;
     if (now_ms < entry->strict_until_ms && answer->strictness < entry->answer.strictness)
         return &entry->answer;

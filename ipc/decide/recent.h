@@ -47,9 +47,9 @@ void recent_set_steady(struct recent *recent, uint64_t steady_ms);
 
 /* For who has several keys at hand: what of each is needed comes from memory while the others are
  * dealt with. First recent_hash of all, then recent_fetch of all. They only hint. `bytes`: how many
- * key and reply have together, about. */
+ * key and reply have together, about. False: an answer to it is not kept. */
 uint64_t recent_hash(const struct recent *recent, const char *key, size_t size);
-void recent_fetch(const struct recent *recent, uint64_t hash, size_t bytes);
+bool recent_fetch(const struct recent *recent, uint64_t hash, size_t bytes);
 /* An answer that still is what a new one would be; NULL: there is none. `hash` is the key's.
  * `moved`: changes whenever the table's reader was refreshed (places are then void) and whatever
  * else it was made of may be another; `epoch` is that of the table. */

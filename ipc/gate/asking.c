@@ -17,6 +17,7 @@
 #include "engine/base/log.h"
 #include "shm/freshness.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define NO_ROOM "too many questions wait at mxward-gate; ask again in a moment"
@@ -128,6 +129,15 @@ struct mark {
     bool there;
 };
 
+/* What is ruled of the next hop's own domain stands in another record, which nobody watches. */
+static bool may_be_kept(const struct local_answer *local, const struct mark *mark)
+{
+    struct next_hop own;
+
+    return local != NULL && mark != NULL && mark->there &&
+           !decide_goes_elsewhere(&local->decision, &own);
+}
+
 /* An answer of a policy map may only become stricter for some seconds. Our trouble tells nothing of
  * the next hop: that it is not to be sent now holds for now alone (law 3). */
 static size_t steady(struct gate *gate, const struct ask *ask, const struct outcome *outcome,
@@ -135,7 +145,7 @@ static size_t steady(struct gate *gate, const struct ask *ask, const struct outc
                      size_t size)
 {
     const struct recent_answer fresh = {out, size, ask->strictness};
-    const bool keep = local != NULL && mark != NULL && mark->there;
+    const bool keep = may_be_kept(local, mark);
     const struct recent_answer *given;
 
     if (ask->strictness == STRICTNESS_FAIL && outcome->trouble)
@@ -306,14 +316,44 @@ static void ask_and_wait(struct gate *gate, struct stream *stream, const struct 
     asking_say(gate, stream, reply, render(gate, &now, &from->outcome, NULL, NULL, reply));
 }
 
-static void mark_take(struct mark *mark, const struct gate *gate, const struct frame_decide *asked)
+static void watched_take(struct gate *gate, struct watched *watched, const char *profile)
+{
+    const struct table_reader *users = local_users(gate->local);
+    char text[TABLE_KEY_MAX];
+    struct table_key key;
+
+    snprintf(watched->profile, sizeof watched->profile, "%s", profile);
+    watched->moved = gate->moved;
+    watched->changes = ++gate->watched_changes;
+    watched->there = users != NULL && account_profile_key(&key, text, profile) &&
+                     table_place_find(users, &key, gate->now_ms, &watched->place);
+}
+
+/* Both counts only grow, so that the sum is the same only while both are. */
+uint32_t asking_moved(struct gate *gate, const char *profile)
+{
+    struct watched *watched = gate->watched;
+
+    if (profile[0] == '\0')
+        return gate->moved;
+    while (watched < gate->watched + GATE_PROFILES && strcmp(watched->profile, profile) != 0)
+        watched++;
+    if (watched == gate->watched + GATE_PROFILES)
+        watched = &gate->watched[gate->watched_next++ % GATE_PROFILES];
+    else if (watched->there && watched->moved == gate->moved && table_place_holds(&watched->place))
+        return gate->moved + watched->changes;
+    watched_take(gate, watched, profile);
+    return gate->moved + watched->changes;
+}
+
+static void mark_take(struct mark *mark, struct gate *gate, const struct frame_decide *asked)
 {
     const struct table_reader *verdicts = local_verdicts(gate->local);
     char text[NEXT_HOP_TEXT_MAX];
     struct next_hop next_hop;
     struct table_key key;
 
-    mark->moved = gate->moved;
+    mark->moved = asking_moved(gate, asked->profile);
     mark->epoch = verdicts != NULL ? table_reader_epoch(verdicts) : 0;
     mark->there =
         verdicts != NULL &&

@@ -69,6 +69,15 @@ struct client {
     struct question *first, *last; /* in order of arrival */
 };
 
+/* A profile's record, for answers that were made by it. */
+struct watched {
+    char profile[PROFILE_NAME_MAX];
+    struct table_place place;
+    bool there;
+    uint32_t moved;   /* the gate's, when the place was found */
+    uint32_t changes; /* of all that are watched, when it was */
+};
+
 struct gate_counts {
     counter asked, kept, from_table, from_daemon, late, trouble, steadied, refused;
     counter filters_final, filters_left;
@@ -93,6 +102,8 @@ struct gate {
     struct question *by_id[IDS];
     struct wheel_timer refresh;
     uint32_t moved; /* tables were looked for: places are void */
+    struct watched watched[GATE_PROFILES];
+    uint32_t watched_next, watched_changes;
     uint32_t full_turns;
     uint64_t now_ms;
     int64_t now_s;
@@ -113,6 +124,9 @@ void asking_say(struct gate *gate, struct stream *stream, const char *bytes, siz
 void asking_room(struct gate *gate, struct stream *stream);
 /* The users' table of now; NULL: there is none. */
 const struct table_reader *asking_users(struct gate *gate);
+/* Changes when tables were looked for, or the record of the profile is another: what was made by it
+ * is then void. `profile` "": nobody demands anything. */
+uint32_t asking_moved(struct gate *gate, const char *profile);
 void asking_gone(struct gate *gate, struct stream *stream);
 void asking_due(struct gate *gate, struct wheel_timer *timer);
 extern const struct link_owner asking_link_owner; /* context to be filled in */

@@ -21,6 +21,7 @@
 #define GATE_STALL_MS           10000 /* a client takes nothing of what waits for it: cut off */
 #define GATE_ACCEPT_AGAIN_MS    100
 #define GATE_RECENT             8192 /* answers that may only become stricter; 1.3 KiB each */
+#define GATE_PROFILES           32   /* whose records are watched, for answers that are kept */
 #define GATE_SAMPLE             4096 /* one socketmap request in so many is logged, at level info */
 #define GATE_DELIVERIES         4096 /* processes that are delivering under a guarantee */
 #define GATE_DELIVERY_MS        600000           /* what a process delivers is known for so long */

@@ -398,18 +398,20 @@ static bool answer_kept(struct gate *gate, struct stream *stream,
                         const struct socketmap_request *request, uint64_t hash)
 {
     const struct table_reader *verdicts = local_verdicts(gate->local);
-    char profile[PROFILE_NAME_MAX], next_hop[NEXT_HOP_TEXT_MAX];
+    char profile[PROFILE_NAME_MAX] = "", next_hop[NEXT_HOP_TEXT_MAX];
     const struct recent_answer *kept;
+    bool guaranteed;
 
     if (verdicts == NULL)
         return false;
-    kept = recent_served(gate->recent, hash, request->name, whole_length(request), gate->moved,
+    guaranteed = profile_read(request, "guarantee/", profile);
+    kept = recent_served(gate->recent, hash, request->name, whole_length(request),
+                         asking_moved(gate, guaranteed ? profile : ""),
                          table_reader_epoch(verdicts), gate->now_ms);
     if (kept == NULL)
         return false;
     counter_add(&gate->counts.kept, 1);
-    if (profile_read(request, "guarantee/", profile) &&
-        request->key_length < sizeof next_hop) { /* what is kept is a policy */
+    if (guaranteed && request->key_length < sizeof next_hop) { /* what is kept is a policy */
         memcpy(next_hop, request->key, request->key_length);
         next_hop[request->key_length] = '\0';
         deliveries_note(gate->deliveries, stream_process(stream), profile, next_hop, gate->now_ms);

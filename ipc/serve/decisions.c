@@ -10,13 +10,16 @@
 #include "ipc/serve/front_internal.h"
 
 #include "engine/alarm.h"
+#include "engine/base/check.h"
 #include "engine/base/clock.h"
 #include "engine/base/limits.h"
 #include "engine/publish.h"
 #include "ipc/wire/recipients.h"
 #include "shm/freshness.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void known_now(const struct front *front, const struct decision *decision, uint64_t now_ms,
@@ -171,18 +174,45 @@ static enum native_taken take_inbound(struct front *front, struct native_client 
     return NATIVE_ANSWERED;
 }
 
-/* A message on its way to its answer. */
+/* A message on its way to its answer; filled step by step, so nothing of it is cleared. */
 struct asking {
-    struct native_client *client;
     const struct frame *frame;
-    uint64_t arrived_ms;
+    bool readable; /* else `sentence` says why it is not; and nothing behind has a meaning */
+    char sentence[FRAME_SENTENCE_MAX];
     struct frame_decide asked;
     uint16_t place; /* among many recipients; 0: it is the only one */
+    /* What is asked about, of mail that leaves; and what was fetched for it. */
+    enum frame_error error; /* FRAME_ERROR_NONE: else `why` */
+    const char *why;
     struct decision decision;
+    struct account_ahead sender;
+    struct table_key recipient; /* of the next hop, in `text` */
+    char text[NEXT_HOP_TEXT_MAX];
+    bool in_table; /* it has a key, and there is a table */
+    /* Its turn. */
+    struct native_client *client;
+    uint64_t arrived_ms;
     struct known known;
     struct answer answer; /* as of what is known */
     struct kept_question kept;
 };
+
+/* Those that are made ready together: of single messages, and of one to many recipients. */
+struct askings {
+    unsigned count; /* single ones */
+    struct asking single[LIMIT_CLIENT_AHEAD], many[LIMIT_CLIENT_AHEAD];
+};
+
+int decisions_create(struct front *front)
+{
+    front->askings = calloc(1, sizeof *front->askings);
+    return front->askings != NULL ? 0 : -ENOMEM;
+}
+
+void decisions_destroy(struct front *front)
+{
+    free(front->askings);
+}
 
 /* With what is known, and without what would have to be looked up. */
 static enum native_taken answer_now(struct front *front, const struct asking *asking)
@@ -264,29 +294,85 @@ static enum native_taken answer_later(struct front *front, struct asking *asking
 static enum native_taken refuse(struct front *front, const struct asking *asking,
                                 enum frame_error error, const char *why)
 {
-    struct frame_fault fault = {
-        .code = (uint8_t)error, .kind = asking->frame->kind, .place = asking->place};
+    struct frame_fault fault = {.code = (uint8_t)error,
+                                .kind = asking->place > 0 ? FRAME_DECIDE_MANY : FRAME_DECIDE,
+                                .place = asking->place};
 
     snprintf(fault.sentence, sizeof fault.sentence, "%s", why);
     put(front, asking->client, FRAME_ERROR, asking->frame->id, &fault);
     return NATIVE_ANSWERED;
 }
 
+/* --- ahead --- */
+
+/* What is asked about, and its records' lines on their way. */
+static void asking_begin(const struct front *front, struct asking *asking)
+{
+    const struct frame_decide *asked = &asking->asked;
+
+    asking->why = "";
+    asking->error = decide_asked(&asking->decision, asked, front->now_s, &asking->why);
+    if (asking->error != FRAME_ERROR_NONE)
+        return;
+    asking->in_table = front->table != NULL &&
+                       table_key_make(&asking->recipient, asking->text,
+                                      next_hop_text(&asking->decision.next_hop, asking->text));
+    if (asking->in_table)
+        table_prefetch(front->table, &asking->recipient);
+    account_prefetch(&asking->sender, front->users, asked->profile[0] == '\0' ? asked->sender : "");
+}
+
+static bool asking_leaves(const struct asking *asking)
+{
+    return asking->readable && !asking->asked.inbound;
+}
+
+static void asking_read(const struct front *front, struct asking *asking, const struct frame *frame)
+{
+    asking->frame = frame;
+    asking->place = 0;
+    asking->readable = frame_decode(&asking->asked, frame, asking->sentence);
+    if (asking_leaves(asking))
+        asking_begin(front, asking);
+}
+
+/* The lines are here: the records. */
+static void asking_fetch(const struct front *front, const struct asking *asking)
+{
+    if (!asking_leaves(asking) || asking->error != FRAME_ERROR_NONE)
+        return;
+    if (asking->in_table)
+        table_prefetch_record(front->table, &asking->recipient);
+    account_prefetch_record(&asking->sender, front->users);
+}
+
+void decisions_ahead(struct front *front, const struct frame *const *frames, unsigned count)
+{
+    CHECK(count <= LIMIT_CLIENT_AHEAD);
+    for (unsigned i = 0; i < count; i++)
+        asking_read(front, &front->askings->single[i], frames[i]);
+    for (unsigned i = 0; i < count; i++)
+        asking_fetch(front, &front->askings->single[i]);
+    front->askings->count = count;
+}
+
+/* --- a message's turn --- */
+
 /* One message to one recipient, whoever asked for how many. A question may have waited: how fresh
  * the evidence must be goes by its arrival, all else by now. */
 static enum native_taken decide(struct front *front, struct asking *asking)
 {
     const uint64_t now_ms = front->now_ms;
-    const char *why = "";
-    enum frame_error error;
 
     counter_add(&front->counts.decisions, 1);
     kept_begin(&asking->kept, front, asking->client, asking->frame);
-    error = known_begin(&asking->decision, &asking->asked, front->users, front->table,
-                        asking->arrived_ms, now_ms, front->now_s, &why);
-    if (error)
-        return refuse(front, asking, error, why);
-    kept_look(&asking->kept, front, &asking->decision.next_hop);
+    if (asking->error == FRAME_ERROR_NONE)
+        asking->error = decide_demand(&asking->decision, &asking->asked, front->users,
+                                      asking->arrived_ms, now_ms, &asking->why);
+    if (asking->error != FRAME_ERROR_NONE)
+        return refuse(front, asking, asking->error, asking->why);
+    if (asking->in_table)
+        kept_look(&asking->kept, front, &asking->recipient);
     known_recipient(&asking->decision, front->table, now_ms);
     known_now(front, &asking->decision, now_ms, &asking->known);
     answer_make(&asking->answer, &asking->decision, &asking->known, now_ms);
@@ -298,46 +384,80 @@ static enum native_taken decide(struct front *front, struct asking *asking)
     return answer_now(front, asking);
 }
 
+/* As it was made ready, if it was. */
+static struct asking *asking_of(struct front *front, const struct frame *frame)
+{
+    struct asking *asking = front->askings->single;
+
+    for (unsigned i = 0; i < front->askings->count; i++)
+        if (asking[i].frame == frame)
+            return &asking[i];
+    asking = &front->askings->many[0];
+    asking_read(front, asking, frame);
+    return asking;
+}
+
 enum native_taken take_decide(struct front *front, struct native_client *client,
                               const struct frame *frame, uint64_t arrived_ms)
 {
-    struct asking asking = {.client = client, .frame = frame, .arrived_ms = arrived_ms};
-    char sentence[FRAME_SENTENCE_MAX];
+    struct asking *asking = asking_of(front, frame);
 
-    if (!frame_decode(&asking.asked, frame, sentence)) {
-        put_fault(front, client, frame, FRAME_ERROR_MALFORMED, sentence);
+    asking->client = client;
+    asking->arrived_ms = arrived_ms;
+    if (!asking->readable) {
+        put_fault(front, client, frame, FRAME_ERROR_MALFORMED, asking->sentence);
         return NATIVE_ANSWERED;
     }
-    if (asking.asked.inbound && asking.asked.explain) {
+    if (asking->asked.inbound && asking->asked.explain) {
         put_fault(
             front, client, frame, FRAME_ERROR_MALFORMED,
             "only mail that leaves has a derivation; of mail that comes in the text says why");
         return NATIVE_ANSWERED;
     }
-    if (!asking.asked.inbound)
-        return decide(front, &asking);
+    if (!asking->asked.inbound)
+        return decide(front, asking);
     counter_add(&front->counts.decisions, 1);
-    return take_inbound(front, client, frame, &asking.asked);
+    return take_inbound(front, client, frame, &asking->asked);
 }
 
 /* --- many recipients --- */
 
-static void decide_recipient(struct front *front, struct native_client *client,
-                             const struct frame *frame, const struct frame_decide_many *many,
-                             const struct recipient *recipient, uint16_t place, uint64_t arrived_ms)
+static void recipient_read(const struct front *front, struct asking *asking,
+                           const struct frame *frame, const struct frame_decide_many *many,
+                           const struct recipient *recipient)
 {
-    struct frame one = *frame;
-    struct asking asking = {.client = client,
-                            .frame = &one,
-                            .arrived_ms = arrived_ms,
-                            .asked = many->message,
-                            .place = place};
+    asking->frame = frame;
+    asking->readable = true;
+    asking->asked = many->message;
+    memcpy(asking->asked.recipient, recipient->address, recipient->address_size);
+    memcpy(asking->asked.next_hop, recipient->next_hop, recipient->next_hop_size);
+    asking_begin(front, asking);
+}
 
-    one.kind = FRAME_DECIDE; /* as if it had come alone */
-    memcpy(asking.asked.recipient, recipient->address, recipient->address_size);
-    memcpy(asking.asked.next_hop, recipient->next_hop, recipient->next_hop_size);
+/* The next ones from `*at` on, made ready together; returns how many. */
+static unsigned recipients_ahead(const struct front *front, const struct frame *frame,
+                                 const struct frame_decide_many *many, size_t *at, unsigned most)
+{
+    struct asking *askings = front->askings->many;
+    struct recipient recipient;
+    unsigned count = 0;
+
+    while (count < most && count < LIMIT_CLIENT_AHEAD &&
+           recipients_take(&recipient, many->recipients, many->recipients_size, at))
+        recipient_read(front, &askings[count++], frame, many, &recipient);
+    for (unsigned i = 0; i < count; i++)
+        asking_fetch(front, &askings[i]);
+    return count;
+}
+
+static void recipient_decide(struct front *front, struct asking *asking,
+                             struct native_client *client, uint32_t place, uint64_t arrived_ms)
+{
+    asking->client = client;
+    asking->arrived_ms = arrived_ms;
+    asking->place = (uint16_t)place;
     native_expects(client, 1);
-    if (decide(front, &asking) == NATIVE_ANSWERED)
+    if (decide(front, asking) == NATIVE_ANSWERED)
         native_expects(client, -1);
 }
 
@@ -347,9 +467,10 @@ enum native_taken take_decide_many(struct front *front, struct native_client *cl
 {
     uint32_t *progress = native_client_progress(client);
     char why[FRAME_SENTENCE_MAX] = "the recipients cannot be read, or are too many";
+    struct frame one = *frame; /* as if each had come alone */
     struct frame_decide_many many;
     struct recipient recipient;
-    unsigned count = 0;
+    unsigned count = 0, ready;
     size_t at = 0;
 
     if (frame_decode(&many, frame, why))
@@ -358,14 +479,17 @@ enum native_taken take_decide_many(struct front *front, struct native_client *cl
         put_fault(front, client, frame, FRAME_ERROR_MALFORMED, why);
         return NATIVE_ANSWERED;
     }
+    one.kind = FRAME_DECIDE;
     for (uint32_t i = 0; i < *progress; i++)
         (void)recipients_take(&recipient, many.recipients, many.recipients_size, &at);
-    for (unsigned taken = 0; taken < LIMIT_CLIENT_BATCH && *progress < count; taken++) {
-        if (!native_has_room(front->native, client))
-            return NATIVE_GOES_ON;
-        (void)recipients_take(&recipient, many.recipients, many.recipients_size, &at);
-        ++*progress;
-        decide_recipient(front, client, frame, &many, &recipient, (uint16_t)*progress, arrived_ms);
+    for (unsigned taken = 0; taken < LIMIT_CLIENT_BATCH && *progress < count; taken += ready) {
+        ready = recipients_ahead(front, &one, &many, &at, LIMIT_CLIENT_BATCH - taken);
+        for (unsigned i = 0; i < ready; i++) {
+            if (!native_has_room(front->native, client))
+                return NATIVE_GOES_ON;
+            ++*progress;
+            recipient_decide(front, &front->askings->many[i], client, *progress, arrived_ms);
+        }
     }
     return *progress < count ? NATIVE_GOES_ON : NATIVE_ANSWERED;
 }

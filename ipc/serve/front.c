@@ -25,7 +25,6 @@
 #include "engine/base/log.h"
 #include "engine/loop/mailbox.h"
 #include "engine/loop/pool.h"
-#include "ipc/decide/verdict_reply.h"
 #include "ipc/serve/explain.h"
 #include "ipc/serve/status.h"
 #include "ipc/wire/version.h"
@@ -43,81 +42,11 @@
 
 /* --- taking requests (native's `request`) --- */
 
-static uint64_t not_before(const struct frame_question *asked, uint64_t arrived_ms)
-{
-    return question_not_before(asked->freshness, asked->max_age_ms, arrived_ms);
-}
-
-static enum priority priority_of(const struct frame_question *asked)
-{
-    if (asked->priority == FRAME_SCAN)
-        return PRIORITY_SCAN;
-    return asked->freshness == FRESHNESS_LIVE ? PRIORITY_LIVE : PRIORITY_ASKED;
-}
-
 uint64_t deadline_of(uint32_t deadline_ms, uint64_t arrived_ms)
 {
     uint64_t wait_ms = deadline_ms ? deadline_ms : LIMIT_QUESTION_MS;
 
     return arrived_ms + (wait_ms < LIMIT_QUESTION_MOST_MS ? wait_ms : LIMIT_QUESTION_MOST_MS);
-}
-
-/* A hit in the table is answered on the spot. False: ask the shard. */
-static bool answer_from_table(struct front *front, struct native_client *client,
-                              const struct frame *frame, const struct next_hop *next_hop,
-                              uint64_t not_before_ms, uint64_t arrived_ms)
-{
-    struct kept_question question;
-    struct frame_verdict reply;
-
-    if (!front->table || frame->kind != FRAME_CHECK)
-        return false;
-    kept_begin(&question, front, client, frame);
-    kept_look(&question, front, next_hop);
-    if (!verdict_reply_from_table(&reply, front->table, next_hop, question.epoch, not_before_ms,
-                                  front->now_ms, front->now_s))
-        return false;
-    counter_add(&front->counts.questions, 1);
-    counter_add(&front->counts.from_table, 1);
-    question.until_ms = verdict_keeps_until(&reply.verdict, not_before_ms, arrived_ms);
-    kept_put_verdict(front, &question, &reply);
-    return true;
-}
-
-/* check and explain. */
-static enum native_taken take_question(struct front *front, struct native_client *client,
-                                       const struct frame *frame, uint64_t arrived_ms)
-{
-    char why[FRAME_SENTENCE_MAX];
-    struct frame_question asked;
-    struct next_hop next_hop;
-    struct question *question;
-    enum name_status status;
-
-    if (!frame_decode(&asked, frame, why)) {
-        put_fault(front, client, frame, FRAME_ERROR_MALFORMED, why);
-        return NATIVE_ANSWERED;
-    }
-    status = next_hop_parse(&next_hop, asked.next_hop, strlen(asked.next_hop));
-    if (status == NAME_NO_MEMORY) { /* says nothing about the name (law 3) */
-        put_fault(front, client, frame, FRAME_ERROR_OURS, name_status_text(status));
-        return NATIVE_ANSWERED;
-    }
-    if (status != NAME_OK) {
-        counter_add(&front->counts.refused_name, 1);
-        put_fault(front, client, frame, FRAME_ERROR_NAME, name_status_text(status));
-        return NATIVE_ANSWERED;
-    }
-    if (answer_from_table(front, client, frame, &next_hop, not_before(&asked, arrived_ms),
-                          arrived_ms))
-        return NATIVE_ANSWERED;
-    question = question_take(front, client, frame, priority_of(&asked));
-    if (!question)
-        return NATIVE_ANSWERED;
-    counter_add(frame->kind == FRAME_CHECK ? &front->counts.questions : &front->counts.explains, 1);
-    question_send(front, question, &next_hop, not_before(&asked, arrived_ms),
-                  deadline_of(asked.deadline_ms, arrived_ms));
-    return NATIVE_WAITS;
 }
 
 static enum native_taken take_hello(struct front *front, struct native_client *client,
@@ -239,15 +168,14 @@ static enum native_taken front_request(void *context, struct native_client *clie
                         "mxward.conf");
         return NATIVE_ANSWERED;
     }
-    if ((frame->kind == FRAME_CHECK || frame->kind == FRAME_DECIDE) &&
-        kept_answer(front, client, frame))
+    if (kept_answer(front, client, frame))
         return NATIVE_ANSWERED;
     switch ((enum frame_kind)frame->kind) {
     case FRAME_HELLO:
         return take_hello(front, client, frame);
     case FRAME_CHECK:
     case FRAME_EXPLAIN:
-        return take_question(front, client, frame, arrived_ms);
+        return take_check(front, client, frame, arrived_ms);
     case FRAME_STATUS:
         return is_understood(front, client, frame) ? take_status(front, client, frame)
                                                    : NATIVE_ANSWERED;
@@ -535,7 +463,7 @@ static void wake_shard(void *context, uint16_t to)
 static int front_set_up(struct front *front)
 {
     static const struct ring_limits limits = {
-        .submissions = 1024, .receive_buffers = 256, .receive_bytes = LIMIT_CLIENT_RECEIVE};
+        .submissions = 1024, .receive_buffers = 128, .receive_bytes = LIMIT_CLIENT_RECEIVE};
     struct native_owner owner = {.context = front,
                                  .request = front_request,
                                  .ahead = kept_ahead,
@@ -624,6 +552,10 @@ static int pools_create(struct front *front, uint32_t requests)
                             LIMIT_FRONT_KEYS);
     if (!error)
         error = kept_create(front);
+    if (!error)
+        error = decisions_create(front);
+    if (!error)
+        error = checks_create(front);
     return error;
 }
 
@@ -639,8 +571,11 @@ static void pools_destroy(struct front *front)
         pool_destroy(front->reports);
     if (front && front->keys)
         pool_destroy(front->keys);
-    if (front)
+    if (front) {
+        checks_destroy(front);
+        decisions_destroy(front);
         kept_destroy(front);
+    }
 }
 
 void front_terms_free(struct front_terms *terms)

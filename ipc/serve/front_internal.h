@@ -1,12 +1,13 @@
 /*
  * front_internal.h - what the front's files share: front.c (requests, homecoming, the loop),
- * questions.c (a question's life and its answer), decisions.c (messages), kept.c (answers given
- * again), keys.c, orders.c, deliveries.c. Inside ipc/serve/ only; everything here is the front
- * thread's.
+ * questions.c (a question's life and its answer), checks.c (next hops), decisions.c (messages),
+ * kept.c (answers given again), keys.c, orders.c, deliveries.c. Inside ipc/serve/ only; everything
+ * here is the front thread's.
  */
 #ifndef MXWARD_SERVE_FRONT_INTERNAL_H
 #define MXWARD_SERVE_FRONT_INTERNAL_H
 
+#include "engine/base/limits.h"
 #include "engine/keeper.h"
 #include "engine/loop/pool.h"
 #include "ipc/decide/known.h"
@@ -89,9 +90,16 @@ struct kept_question {
     struct native_client *client;
     const struct frame *frame;
     uint32_t moved, epoch; /* see kept.c */
+    uint64_t hash;         /* 0: its answer is never kept */
     bool there;            /* `place` is that of its record */
     struct table_place place;
     uint64_t until_ms; /* its answer may be given again; 0: it may not */
+};
+
+/* What is known of a frame before its turn. */
+struct ahead {
+    uint64_t hash; /* by which its answer is kept; 0: its kind never is */
+    bool kept;     /* probably it is */
 };
 
 struct front {
@@ -105,14 +113,23 @@ struct front {
     struct mailbox *mailbox;
     struct native *native;
     struct pool *questions;
-    struct pool *orders;        /* struct front_order */
-    struct pool *deliveries;    /* struct front_delivery */
-    uint32_t delivery_looks;    /* questions that look */
-    struct pool *reports;       /* struct report_note */
-    struct pool *keys;          /* struct front_keys */
-    struct table_reader *table; /* NULL: every question goes to a shard */
-    struct table_reader *users; /* NULL: what senders demand is not known */
-    struct recent *kept_verdicts, *kept_answers;
+    struct pool *orders;                       /* struct front_order */
+    struct pool *deliveries;                   /* struct front_delivery */
+    uint32_t delivery_looks;                   /* questions that look */
+    struct pool *reports;                      /* struct report_note */
+    struct pool *keys;                         /* struct front_keys */
+    struct table_reader *table;                /* NULL: every question goes to a shard */
+    struct table_reader *users;                /* NULL: what senders demand is not known */
+    struct kept *kept_verdicts, *kept_answers; /* see kept.c */
+    struct checkings *checkings;               /* see checks.c */
+    struct askings *askings;                   /* see decisions.c */
+    const struct frame *frames; /* native's: the next ones, as many as `ahead_count` */
+    struct ahead ahead[LIMIT_CLIENT_BATCH];
+    unsigned ahead_count;
+    unsigned ahead_at;     /* the one whose turn it is */
+    unsigned ahead_ready;  /* those before it were fetched */
+    unsigned ahead_read;   /* and those before it, where no answer is kept, were read */
+    uint32_t moved, epoch; /* see kept.c; as of when the next frames were made ready */
     struct front_terms *terms;
     char *documents; /* LIMIT_FRONT_DOCUMENTS of FRAME_DOCUMENT_MAX bytes */
     const struct question *document_of[LIMIT_FRONT_DOCUMENTS]; /* who has it; NULL: free */
@@ -164,7 +181,20 @@ void front_drop(void *context, struct native_answer *answer);
 /* --- front.c --- */
 uint64_t deadline_of(uint32_t deadline_ms, uint64_t arrived_ms);
 
+/* --- checks.c --- */
+int checks_create(struct front *front); /* 0 or -ENOMEM */
+void checks_destroy(struct front *front);
+/* As decisions_ahead. */
+void checks_ahead(struct front *front, const struct frame *const *frames, unsigned count);
+enum native_taken take_check(struct front *front, struct native_client *client,
+                             const struct frame *frame, uint64_t arrived_ms);
+
 /* --- decisions.c --- */
+int decisions_create(struct front *front); /* 0 or -ENOMEM */
+void decisions_destroy(struct front *front);
+/* Messages whose turn comes next, at most LIMIT_CLIENT_AHEAD: what their answers are made of comes
+ * from memory together. */
+void decisions_ahead(struct front *front, const struct frame *const *frames, unsigned count);
 enum native_taken take_decide(struct front *front, struct native_client *client,
                               const struct frame *frame, uint64_t arrived_ms);
 enum native_taken take_decide_many(struct front *front, struct native_client *client,
@@ -186,7 +216,7 @@ void kept_ahead(void *context, const struct frame *frames, unsigned count);
 void kept_begin(struct kept_question *question, const struct front *front,
                 struct native_client *client, const struct frame *frame);
 void kept_look(struct kept_question *question, const struct front *front,
-               const struct next_hop *next_hop);
+               const struct table_key *key);
 /* Answers, and keeps the answer if it may. Fills the reply's times. */
 void kept_put_verdict(struct front *front, const struct kept_question *question,
                       struct frame_verdict *reply);

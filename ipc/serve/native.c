@@ -27,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 enum {
@@ -39,6 +40,7 @@ enum {
 static_assert(OPERATION_ACCEPT_AGAIN <= NATIVE_OPERATION_LAST, "native's share of the operations");
 
 #define OUTPUT_MASK     (LIMIT_CLIENT_OUTPUT - 1)
+#define OUTPUT_BYTES    (LIMIT_CLIENT_OUTPUT + NATIVE_ANSWER_ROOM) /* behind the end: native_space */
 #define ACCEPT_AGAIN_MS 100
 static_assert((LIMIT_CLIENT_OUTPUT & OUTPUT_MASK) == 0, "a ring of bytes");
 static_assert(LIMIT_CLIENT_INPUT >= LIMIT_CLIENT_RECEIVE + FRAME_REQUEST_MAX,
@@ -49,6 +51,13 @@ static_assert(LIMIT_CLIENT_OUTPUT >= FRAME_ANSWER_MAX + NATIVE_ANSWER_ROOM,
 struct native_user {
     uid_t uid;
     uint32_t connections, requests; /* both 0: the place is free */
+};
+
+/* Apart from their client, so that a new one need not clear them: nothing is read that it has not
+ * written. */
+struct buffers {
+    uint8_t input[LIMIT_CLIENT_INPUT];
+    uint8_t output[OUTPUT_BYTES];
 };
 
 struct native_client {
@@ -74,8 +83,7 @@ struct native_client {
     struct native_answer *answers, **answers_end;
     uint32_t in_start, in_end;   /* bytes not yet taken */
     uint32_t out_head, out_used; /* ring of bytes */
-    uint8_t input[LIMIT_CLIENT_INPUT];
-    uint8_t output[LIMIT_CLIENT_OUTPUT];
+    struct buffers *buffers;     /* its own */
 };
 
 struct native {
@@ -88,11 +96,16 @@ struct native {
     const struct rights *rights;
     struct native_owner owner;
     struct pool *clients;
+    struct buffers *buffers;   /* by slot; touched when used */
     struct native_user *users; /* as many as connections */
     struct native_client *ready, **ready_end;
     uint32_t again;  /* where native_write_again begins */
     uint64_t now_ms; /* of this turn (native_set_now) */
     struct native_counts counts;
+    /* The output of the client whose turn it is: nearly always all of it goes out at its end, and
+     * then the same lines of the cache serve the next client. */
+    struct native_client *at_desk; /* NULL: nobody's */
+    uint8_t desk[OUTPUT_BYTES];
 };
 
 /* --- users --- */
@@ -202,6 +215,8 @@ static void client_release(struct native *native, struct native_client *client)
 {
     if (!client->closing || client->receiving || client->sending || client->ready)
         return;
+    if (native->at_desk == client)
+        native->at_desk = NULL;
     ring_close(native->ring, client->file);
     client->user->connections--;
     counter_add(&native->counts.connections, (uint64_t)-1);
@@ -281,21 +296,69 @@ static void client_timer(struct native *native, struct native_client *client)
 
 /* --- output --- */
 
+static uint8_t *output_of(struct native *native, struct native_client *client)
+{
+    return native->at_desk == client ? native->desk : client->buffers->output;
+}
+
+static void desk_take(struct native *native, struct native_client *client)
+{
+    if (client->out_used == 0 && !client->sending)
+        native->at_desk = client;
+}
+
+/* What did not go out stays in the client's own memory, where a send of the ring finds it. */
+static void desk_leave(struct native *native, struct native_client *client)
+{
+    const uint32_t straight = LIMIT_CLIENT_OUTPUT - client->out_head;
+    const uint32_t first = client->out_used < straight ? client->out_used : straight;
+
+    if (native->at_desk != client)
+        return;
+    native->at_desk = NULL;
+    memcpy(client->buffers->output, native->desk + client->out_head, first);
+    memcpy(client->buffers->output + first, native->desk, client->out_used - first);
+    client->out_head = 0;
+}
+
+/* Where the next byte goes. */
+static uint32_t output_tail(struct native *native, struct native_client *client)
+{
+    if (client->out_used == 0) {
+        client->window_ms = native->now_ms;
+        client->window_bytes = 0;
+        client->out_head = 0; /* what is answered in one turn goes out in one piece */
+    }
+    return (client->out_head + client->out_used) & OUTPUT_MASK;
+}
+
 void native_put(struct native *native, struct native_client *client, const void *bytes, size_t size)
 {
     uint32_t tail;
     size_t first;
 
     CHECK(size <= native_room(client));
-    if (client->out_used == 0) {
-        client->window_ms = native->now_ms;
-        client->window_bytes = 0;
-        client->out_head = 0; /* what is answered in one turn goes out in one piece */
-    }
-    tail = (client->out_head + client->out_used) & OUTPUT_MASK;
+    tail = output_tail(native, client);
     first = LIMIT_CLIENT_OUTPUT - tail < size ? LIMIT_CLIENT_OUTPUT - tail : size;
-    memcpy(client->output + tail, bytes, first);
-    memcpy(client->output, (const uint8_t *)bytes + first, size - first);
+    memcpy(output_of(native, client) + tail, bytes, first);
+    memcpy(output_of(native, client), (const uint8_t *)bytes + first, size - first);
+    client->out_used += (uint32_t)size;
+    counter_add(&native->counts.bytes_out, size);
+}
+
+void *native_space(struct native *native, struct native_client *client)
+{
+    return output_of(native, client) + output_tail(native, client);
+}
+
+void native_wrote(struct native *native, struct native_client *client, size_t size)
+{
+    const uint32_t end = output_tail(native, client) + (uint32_t)size;
+    uint8_t *output = output_of(native, client);
+
+    CHECK(size <= native_room(client) && size <= NATIVE_ANSWER_ROOM);
+    if (end > LIMIT_CLIENT_OUTPUT)
+        memcpy(output, output + LIMIT_CLIENT_OUTPUT, end - LIMIT_CLIENT_OUTPUT);
     client->out_used += (uint32_t)size;
     counter_add(&native->counts.bytes_out, size);
 }
@@ -317,7 +380,7 @@ static void output_went(struct native *native, struct native_client *client, uin
 static bool client_send(struct native *native, struct native_client *client)
 {
     while (!client->sending && client->out_used > 0) {
-        const uint8_t *from = client->output + client->out_head;
+        const uint8_t *from = output_of(native, client) + client->out_head;
         const uint32_t straight = LIMIT_CLIENT_OUTPUT - client->out_head;
         const uint32_t size = client->out_used < straight ? client->out_used : straight;
         const ssize_t sent = send(client->file, from, size, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -326,8 +389,10 @@ static bool client_send(struct native *native, struct native_client *client)
             output_went(native, client, (uint32_t)sent);
             continue;
         }
-        client->sending = ring_send(native->ring, token_of(native, client, OPERATION_SEND),
-                                    client->file, from, size) == 0;
+        desk_leave(native, client);
+        client->sending =
+            ring_send(native->ring, token_of(native, client, OPERATION_SEND), client->file,
+                      client->buffers->output + client->out_head, size) == 0;
         return client->sending;
     }
     return true;
@@ -476,7 +541,7 @@ static void batch_read(struct batch *batch, const struct native_client *client)
     while (batch->count < LIMIT_CLIENT_BATCH) {
         size_t used;
 
-        batch->last = frame_take(&batch->frames[batch->count], client->input + at,
+        batch->last = frame_take(&batch->frames[batch->count], client->buffers->input + at,
                                  client->in_end - at, FRAME_REQUEST_MAX, &used);
         if (batch->last != FRAME_WHOLE)
             return;
@@ -515,7 +580,7 @@ static bool client_take(struct native *native, struct native_client *client)
     if (!may_take_frames(native, client))
         return false; /* whoever makes room makes it ready again */
     batch_read(&batch, client);
-    if (batch.count > 1 && native->owner.ahead)
+    if (batch.count > 0 && native->owner.ahead)
         native->owner.ahead(native->owner.context, batch.frames, batch.count);
     for (unsigned i = 0; i < batch.count; i++) {
         if (!frame_hand_over(native, client, &batch.frames[i], &weight))
@@ -546,7 +611,8 @@ static void input_compact(struct native_client *client)
 {
     if (client->in_start == 0)
         return;
-    memmove(client->input, client->input + client->in_start, client->in_end - client->in_start);
+    memmove(client->buffers->input, client->buffers->input + client->in_start,
+            client->in_end - client->in_start);
     client->in_end -= client->in_start;
     client->in_start = 0;
 }
@@ -562,6 +628,7 @@ bool native_turn(struct native *native)
         bool more;
 
         input_stamp(client, native->now_ms);
+        desk_take(native, client);
         more = client_take(native, client);
         client->ready = false;
         input_compact(client);
@@ -572,6 +639,8 @@ bool native_turn(struct native *native)
                 make_ready(native, client);
             client_pump(native, client);
         }
+        if (native->at_desk == client) /* else it may be gone */
+            desk_leave(native, client);
         client = next;
     }
     return native->ready != NULL;
@@ -592,7 +661,7 @@ static void input_add(struct native *native, struct native_client *client, const
     CHECK(size <= LIMIT_CLIENT_INPUT - client->in_end);
     if (client->in_end == client->in_start)
         client->frame_ms = 0;
-    memcpy(client->input + client->in_end, bytes, size);
+    memcpy(client->buffers->input + client->in_end, bytes, size);
     client->in_end += size;
     client->arriving = true;
     client->starved = false;
@@ -647,6 +716,7 @@ static void welcome_client(struct native *native, int descriptor, const struct p
     CHECK(client); /* connections are counted */
     user->connections++;
     client->file = descriptor;
+    client->buffers = &native->buffers[pool_slot(native->clients, client)];
     client->peer = *peer;
     client->user = user;
     client->answers_end = &client->answers;
@@ -789,6 +859,29 @@ void native_set_rights(struct native *native, const struct rights *rights)
     }
 }
 
+static int memory_take(struct native *native)
+{
+    const uint32_t connections = native->settings.connections;
+    void *buffers = mmap(NULL, connections * sizeof *native->buffers, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    native->buffers = buffers != MAP_FAILED ? buffers : NULL;
+    native->users = calloc(connections, sizeof *native->users);
+    if (native->buffers == NULL || native->users == NULL)
+        return -ENOMEM;
+    return pool_create(&native->clients, "clients", sizeof(struct native_client), connections);
+}
+
+static void memory_give(struct native *native)
+{
+    if (native->clients)
+        pool_destroy(native->clients);
+    if (native->buffers)
+        munmap(native->buffers, native->settings.connections * sizeof *native->buffers);
+    free(native->users);
+    free(native);
+}
+
 int native_create(struct native **out, struct ring *ring, struct wheel *wheel, int listener,
                   const struct native_settings *settings, const struct rights *rights,
                   const struct native_owner *owner)
@@ -807,13 +900,9 @@ int native_create(struct native **out, struct ring *ring, struct wheel *wheel, i
     native->ready_end = &native->ready;
     native->now_ms = clock_boot_ms();
     native->accept_again.token.operation = OPERATION_ACCEPT_AGAIN;
-    native->users = calloc(settings->connections, sizeof *native->users);
-    error = native->users ? pool_create(&native->clients, "clients", sizeof(struct native_client),
-                                        settings->connections)
-                          : -ENOMEM;
+    error = memory_take(native);
     if (error) {
-        free(native->users);
-        free(native);
+        memory_give(native);
         return error;
     }
     accept_begin(native);
@@ -845,9 +934,7 @@ void native_destroy(struct native *native)
     if (!native)
         return;
     CHECK(native_running(native) == 0);
-    pool_destroy(native->clients);
-    free(native->users);
-    free(native);
+    memory_give(native);
 }
 
 const struct native_counts *native_counts(const struct native *native)

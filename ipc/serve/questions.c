@@ -173,13 +173,15 @@ static bool document_write(struct front *front, struct native_client *client,
 bool put(struct front *front, struct native_client *client, uint8_t kind, uint64_t id,
          const void *message)
 {
-    uint8_t bytes[NATIVE_ANSWER_ROOM];
-    size_t size = frame_encode(bytes, sizeof bytes, kind, 0, id, message);
+    const size_t room = native_room(client);
+    const size_t size =
+        frame_encode(native_space(front->native, client),
+                     room < NATIVE_ANSWER_ROOM ? room : NATIVE_ANSWER_ROOM, kind, 0, id, message);
 
-    CHECK(size > 0);
-    if (native_room(client) < size)
+    CHECK(size > 0 || room < NATIVE_ANSWER_ROOM);
+    if (size == 0)
         return false;
-    native_put(front->native, client, bytes, size);
+    native_wrote(front->native, client, size);
     return true;
 }
 

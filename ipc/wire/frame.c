@@ -34,9 +34,8 @@ struct field {
 };
 
 struct layout {
-    uint8_t kind;
     uint8_t count;
-    uint32_t bytes; /* of the struct */
+    uint32_t bytes; /* of the struct; 0: there is no such kind */
     const struct field *fields;
     const char *name;
 };
@@ -192,16 +191,13 @@ static const struct field fault_fields[] = {
     NUMBER(5, frame_fault, place, ANY),
 };
 
-#define LAYOUT(kind, s, f, name)                                \
-    {                                                           \
-        kind, sizeof f / sizeof f[0], sizeof(struct s), f, name \
-    }
-static const struct layout layouts[] = {
+#define LAYOUT(kind, s, f, name) [kind] = {sizeof f / sizeof f[0], sizeof(struct s), f, name}
+static const struct layout layouts[UINT8_MAX + 1] = {
     LAYOUT(FRAME_HELLO, frame_hello, hello_fields, "hello"),
     LAYOUT(FRAME_CHECK, frame_question, question_fields, "check"),
     LAYOUT(FRAME_EXPLAIN, frame_question, question_fields, "explain"),
-    {FRAME_STATUS, 0, sizeof(struct frame_empty), NULL, "status"},
-    {FRAME_RELOAD, 0, sizeof(struct frame_empty), NULL, "reload"},
+    [FRAME_STATUS] = {0, sizeof(struct frame_empty), NULL, "status"},
+    [FRAME_RELOAD] = {0, sizeof(struct frame_empty), NULL, "reload"},
     LAYOUT(FRAME_CONFIG, frame_config, config_fields, "config"),
     LAYOUT(FRAME_DECIDE, frame_decide, decide_fields, "decide"),
     LAYOUT(FRAME_DECIDE_MANY, frame_decide_many, decide_many_fields, "decide-many"),
@@ -214,7 +210,6 @@ static const struct layout layouts[] = {
     LAYOUT(FRAME_ANSWER, frame_answer, answer_fields, "answer"),
     LAYOUT(FRAME_ERROR, frame_fault, fault_fields, "error"),
 };
-#define LAYOUTS (sizeof layouts / sizeof layouts[0])
 
 static_assert(sizeof verdict_fields / sizeof verdict_fields[0] < 64, "seen fields are one word");
 static_assert(sizeof(enum tls_class) <= 8, "enums are numbers of at most 8 bytes");
@@ -245,25 +240,49 @@ static_assert(sizeof(struct frame_observe) + 16 * FIELD_HEADER_BYTES <= FRAME_RE
 
 static const struct layout *layout_find(uint8_t kind)
 {
-    for (size_t i = 0; i < LAYOUTS; i++)
-        if (layouts[i].kind == kind)
-            return &layouts[i];
-    return NULL;
+    return layouts[kind].bytes > 0 ? &layouts[kind] : NULL;
 }
 
+/* The machine's own form is the wire's: mxward runs on little endian machines only. */
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers are copied as they are");
+
+/* Numbers have 1, 2, 4 or 8 bytes, in structs and on the wire. */
 static uint64_t little_read(const uint8_t *bytes, size_t size)
 {
     uint64_t value = 0;
 
-    for (size_t i = size; i-- > 0;)
-        value = value << 8 | bytes[i];
+    switch (size) {
+    case 1:
+        return *bytes;
+    case 2:
+        memcpy(&value, bytes, 2);
+        break;
+    case 4:
+        memcpy(&value, bytes, 4);
+        break;
+    default:
+        memcpy(&value, bytes, 8);
+        break;
+    }
     return value;
 }
 
 static void little_write(uint8_t *bytes, size_t size, uint64_t value)
 {
-    for (size_t i = 0; i < size; i++, value >>= 8)
-        bytes[i] = (uint8_t)value;
+    switch (size) {
+    case 1:
+        *bytes = (uint8_t)value;
+        break;
+    case 2:
+        memcpy(bytes, &value, 2);
+        break;
+    case 4:
+        memcpy(bytes, &value, 4);
+        break;
+    default:
+        memcpy(bytes, &value, 8);
+        break;
+    }
 }
 
 enum frame_status frame_take(struct frame *frame, const uint8_t *bytes, size_t size, size_t most,
@@ -308,21 +327,18 @@ static void write_field(struct writer *w, uint16_t tag, const void *bytes, size_
     w->used += FIELD_HEADER_BYTES + size;
 }
 
-/* The machine's own form is the wire's: mxward runs on little endian machines only. */
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers are copied as they are");
-
 static void write_number(struct writer *w, const struct field *field, const uint8_t *member)
 {
-    uint8_t bytes[8];
-    uint64_t value = little_read(member, field->bytes);
-    size_t width = value > UINT32_MAX ? 8 : value > UINT16_MAX ? 4 : value > UINT8_MAX ? 2 : 1;
+    const uint64_t value = little_read(member, field->bytes);
+    const size_t width = value > UINT32_MAX   ? 8
+                         : value > UINT16_MAX ? 4
+                         : value > UINT8_MAX  ? 2
+                                              : 1;
 
     if (value > field->most)
         w->failed = true;
-    if (value == 0)
-        return;
-    little_write(bytes, width, value);
-    write_field(w, field->tag, bytes, width);
+    if (value != 0)
+        write_field(w, field->tag, &value, width); /* its low bytes come first */
 }
 
 static void write_text(struct writer *w, const struct field *field, const uint8_t *member)
