@@ -133,21 +133,14 @@ static void job_rests(struct domains *domains, struct domain_job *job)
         wheel_disarm(domains->wheel, &job->timer);
 }
 
-/* The last verdict, as it is given to who asked for a fresher one: one reference for the caller.
- * NULL: there is none that is good. */
-static const struct domain_facts *job_older_facts(struct domains *domains,
-                                                  const struct domain_job *job)
+/* A copy that says `limited`: one reference for the caller. NULL: no memory. */
+static struct domain_facts *facts_limited(const struct domain_facts *whole)
 {
-    struct domain_facts *facts;
+    struct domain_facts *facts = malloc(sizeof *facts);
 
-    if (!facts_serve(domains, job->facts, 0, clock_boot_ms()))
-        return NULL;
-    if (job->facts->limited)
-        return domain_facts_hold(job->facts);
-    facts = malloc(sizeof *facts);
     if (facts == NULL)
         return NULL;
-    memcpy(facts, job->facts, sizeof *facts);
+    memcpy(facts, whole, sizeof *facts);
     atomic_init(&facts->references, 1);
     for (unsigned i = 0; i < LIMIT_MX_HOSTS; i++)
         if (facts->hosts[i] != NULL)
@@ -156,41 +149,93 @@ static const struct domain_facts *job_older_facts(struct domains *domains,
     return facts;
 }
 
-/* Answers those of `waiters` whose time is up; the others are watched. */
+/* The last verdict, as it is given to who asked for a fresher one: one reference for the caller.
+ * NULL: there is none that is good. */
+static const struct domain_facts *job_older_facts(struct domains *domains,
+                                                  const struct domain_job *job)
+{
+    if (!facts_serve(domains, job->facts, 0, clock_boot_ms()))
+        return NULL;
+    return job->facts->limited ? domain_facts_hold(job->facts) : facts_limited(job->facts);
+}
+
+static void facts_judge(const struct domains *domains, struct domain_facts *facts)
+{
+    facts->ended_ms = clock_boot_ms();
+    facts->ended_wall_s = clock_wall_s();
+    for (unsigned i = 0; i < facts->route.host_count; i++)
+        if (facts->hosts[i] != NULL)
+            finding_of_host(&facts->findings[i], &facts->route, facts->hosts[i],
+                            facts->ended_wall_s);
+    verdict_of_domain(&facts->verdict, &facts->route, facts->hosts, facts->findings,
+                      facts->ended_ms);
+    facts->verdict.config_epoch =
+        publisher_epoch(domains->publisher, domains->settings.config_epoch);
+}
+
+/* What a round under way has found so far, the older one's first: a host that is not home was not
+ * looked at. What is remembered of them is not read yet. One reference for the caller; NULL: not
+ * even who the hosts are. */
+static const struct domain_facts *job_part(const struct domains *domains,
+                                           const struct domain_job *job)
+{
+    struct domain_facts *facts = NULL;
+
+    for (unsigned i = 0; i < JOIN_ROUNDS && facts == NULL; i++) {
+        const struct domain_facts *part =
+            job->join.rounds[i] == NULL
+                ? NULL
+                : container_of(job->join.rounds[i], struct domain_round, join)->facts;
+
+        if (part != NULL && part->route.host_count > 0)
+            facts = facts_limited(part);
+    }
+    if (facts == NULL)
+        return NULL;
+    facts_judge(domains, facts);
+    facts->verdict.floor = (struct floor){.flags = FLOOR_UNKNOWN};
+    return facts;
+}
+
+/* Answers those of `waiters` whose time is up, by `facts`, or by `part` if that will do; the others
+ * are watched. */
 static void waiters_due(struct domains *domains, struct domain_job *job, struct waiters *waiters,
-                        const struct domain_facts *facts, uint64_t now_ms)
+                        const struct domain_facts *facts, const struct domain_facts *part,
+                        uint64_t now_ms)
 {
     struct waiters waiting = {0};
     struct waiter *waiter;
 
     waiters_move(&waiting, waiters);
     while ((waiter = waiters_take(&waiting)) != NULL) {
-        const uint64_t deadline_ms =
-            container_of(waiter, struct domain_request, waiter)->deadline_ms;
-        const bool due = deadline_ms <= now_ms + LIMIT_AHEAD_MS;
+        const struct domain_request *request = container_of(waiter, struct domain_request, waiter);
+        const struct domain_facts *given = facts == NULL && request->part_will_do ? part : facts;
+        const bool due = request->deadline_ms <= now_ms + LIMIT_AHEAD_MS;
 
-        if (due && facts != NULL) {
+        if (due && given != NULL) {
             counter_add(&domains->counts.given_up, 1);
-            request_answer(domains, waiter, facts);
+            request_answer(domains, waiter, given);
             continue;
         }
         waiters_add(waiters, waiter);
         if (!due)
-            job_watch(domains, job, deadline_ms);
+            job_watch(domains, job, request->deadline_ms);
     }
 }
 
 void domains_due(struct domains *domains, struct wheel_timer *timer)
 {
     struct domain_job *job = container_of(timer, struct domain_job, timer);
-    const struct domain_facts *facts = job_older_facts(domains, job);
+    const struct domain_facts *facts = job_older_facts(domains, job),
+                              *part = facts == NULL ? job_part(domains, job) : NULL;
     const uint64_t now_ms = clock_boot_ms();
 
     for (unsigned i = 0; i < JOIN_ROUNDS; i++)
         if (job->join.rounds[i] != NULL)
-            waiters_due(domains, job, &job->join.rounds[i]->waiters, facts, now_ms);
-    waiters_due(domains, job, &job->join.gathering, facts, now_ms);
+            waiters_due(domains, job, &job->join.rounds[i]->waiters, facts, part, now_ms);
+    waiters_due(domains, job, &job->join.gathering, facts, part, now_ms);
     domain_facts_drop(facts);
+    domain_facts_drop(part);
 }
 
 /* --- the end of a round: finding of each host, verdict, publish, answer --- */
@@ -201,17 +246,8 @@ static void round_judge(struct domains *domains, struct domain_round *round)
 {
     struct domain_facts *facts = round->facts;
 
-    facts->ended_ms = clock_boot_ms();
-    facts->ended_wall_s = clock_wall_s();
     route_without_loops(&facts->route, facts->hosts, &domains->settings.own);
-    for (unsigned i = 0; i < facts->route.host_count; i++)
-        if (facts->hosts[i] != NULL)
-            finding_of_host(&facts->findings[i], &facts->route, facts->hosts[i],
-                            facts->ended_wall_s);
-    verdict_of_domain(&facts->verdict, &facts->route, facts->hosts, facts->findings,
-                      facts->ended_ms);
-    facts->verdict.config_epoch =
-        publisher_epoch(domains->publisher, domains->settings.config_epoch);
+    facts_judge(domains, facts);
     facts->limited = facts->verdict.began_ms < round->join.not_before_ms;
     if (facts->limited)
         counter_add(&domains->counts.limited, 1);

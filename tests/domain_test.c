@@ -88,6 +88,10 @@ void verdict_of_domain(struct verdict *verdict, const struct route *route,
                                 .began_ms = now_ms,
                                 .valid_until_ms = now_ms + 60000};
     for (unsigned i = 0; i < route->host_count; i++) {
+        if (hosts[i] == NULL) {
+            verdict->conclusion = CONCLUSION_INCONCLUSIVE;
+            continue;
+        }
         if (hosts[i]->began_ms < verdict->began_ms)
             verdict->began_ms = hosts[i]->began_ms;
         for (unsigned j = 0; j < hosts[i]->endpoint_count; j++)
@@ -412,6 +416,34 @@ START_TEST(who_has_no_time_left_gets_the_last_verdict_and_hears_that_it_is_limit
     hosts_answer();
     hosts_answer();
     ck_assert_uint_eq(came_home(), 3);
+}
+END_TEST
+
+/* And nothing of it is published, or kept. */
+START_TEST(who_takes_a_part_gets_the_route_at_the_deadline_if_there_is_no_verdict_yet)
+{
+    next_host_count = 2;
+    ask_until(0, LIMIT_AHEAD_MS + 10);
+    ask_until(1, LIMIT_AHEAD_MS + 10);
+    requests[1].part_will_do = true;
+    answer_host(held[--held_count]); /* one of two */
+    run();
+    sleep_ms(20);
+    timers();
+    const struct message *message = mailbox_receive(front);
+    ck_assert_ptr_eq(message, &requests[1].message);
+    ck_assert_ptr_null(mailbox_receive(front)); /* the other goes on waiting */
+    ck_assert(requests[1].facts->limited);
+    ck_assert_uint_eq(requests[1].facts->route.host_count, 2);
+    ck_assert_int_eq(requests[1].facts->verdict.conclusion, CONCLUSION_INCONCLUSIVE);
+    ck_assert_uint_eq(requests[1].facts->verdict.floor.flags, FLOOR_UNKNOWN);
+    ck_assert((requests[1].facts->hosts[0] == NULL) != (requests[1].facts->hosts[1] == NULL));
+    domain_facts_drop(requests[1].facts);
+    ck_assert_uint_eq(published, 0);
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 1);
+    ck_assert(!requests[0].facts->limited);
+    ck_assert_uint_eq(published, 1);
 }
 END_TEST
 
@@ -859,6 +891,8 @@ int main(void)
     tcase_add_test(cases,
                    where_memory_is_contradicted_already_hosts_are_looked_at_in_full_from_the_start);
     tcase_add_loop_test(cases, a_session_that_is_all_there_is_makes_no_finding_law_2, 0, 2);
+    tcase_add_test(cases,
+                   who_takes_a_part_gets_the_route_at_the_deadline_if_there_is_no_verdict_yet);
     tcase_add_test(cases, without_a_verdict_to_give_who_waits_goes_on_waiting);
     tcase_add_test(cases, known_facts_serve_until_they_are_too_old_for_the_request_FRESH_03);
     tcase_add_test(cases, live_requests_during_two_rounds_share_the_third);

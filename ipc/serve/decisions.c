@@ -47,6 +47,8 @@ static void known_of_question(const struct front *front, const struct question *
     known_now(front, &question->decision, now_ms, &table);
     if (table.there && !known_memory_is_unknown(&table))
         known->verdict.floor = table.verdict.floor;
+    else if (!table.there && known_memory_is_unknown(known)) /* and the table has nothing of it */
+        known->verdict.floor = (struct floor){0};
 }
 
 /* --- telling --- */
@@ -284,6 +286,7 @@ static enum native_taken answer_later(struct front *front, struct asking *asking
         return answer_now(front, asking);
     question->decision = *decision;
     question->place = asking->place;
+    question->request.part_will_do = true; /* a policy enforces the rest */
     question_send(front, question, &decision->next_hop, decision->not_before_ms,
                   deadline_of(asking->asked.deadline_ms, asking->arrived_ms));
     if (decision->want_keys)
