@@ -205,8 +205,8 @@ gate_says() { # MAP KEY
 # silence of the daemon, and no trouble of ours: what is demanded is enforced at the delivery (law 1), or the
 # name server's fault is told as that.
 slow_hosts_delay_nobody() {
-    # At the first contact not even the TLSA records of its hosts may be known by the deadline.
-    sees_only='^OK encrypt protocols\|^NOTFOUND\|^TEMP MX lookup error\|^TEMP not every mail host was looked at.*TLSA records are not known'
+    # At the first contact not even its hosts may be known by the deadline, or their TLSA records.
+    sees_only='^OK encrypt protocols\|^NOTFOUND\|^TEMP MX lookup error\|^TEMP .*mail hosts are not known\|^TEMP .*TLSA records are not known'
     before=$(wc -c <"$mta/gate.log")
     asking=''
     for domain in $slow_domains; do
