@@ -775,6 +775,7 @@ static bool sound(const union record *record)
 /* --- what a look-up says, and what it may say --- */
 
 static unsigned subject; /* key */
+static bool ahead_first; /* looked up in steps: its cell was seen before */
 /* The version at rest after each store: 0: not there; UNDECIDED. */
 static int16_t at_rest[FILES][RA_STORES_MAX + 1];
 static unsigned outcomes[4];
@@ -787,7 +788,14 @@ static enum table_outcome look_up(int *version)
     complete_seen = 0;
     complete_looked = false;
     reading = true;
-    const enum table_outcome outcome = table_find(&reader, &keys[subject].key, READ_AT_MS, &record);
+    struct table_ahead ahead;
+    if (ahead_first) {
+        table_prefetch(&ahead, &reader, &keys[subject].key);
+        table_prefetch_record(&ahead, &reader, &keys[subject].key);
+    }
+    const enum table_outcome outcome =
+        ahead_first ? table_find_ahead(&ahead, &reader, &keys[subject].key, READ_AT_MS, &record)
+                    : table_find(&reader, &keys[subject].key, READ_AT_MS, &record);
     reading = false;
     *version = outcome == TABLE_HIT ? (int)record.head.stamp_ms : 0;
     if (outcome == TABLE_HIT && !value_is_right(&record, subject))
@@ -938,6 +946,9 @@ static int check_key(unsigned file, int before, unsigned first)
     rest_everywhere(file, first);
     const int last = follow_steps(file, before, first);
     ra_explore(&ra, first, run_look);
+    ahead_first = true;
+    ra_explore(&ra, first, run_look);
+    ahead_first = false;
     return last;
 }
 
