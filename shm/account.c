@@ -1101,7 +1101,7 @@ static bool fill(struct account_demand *demand, struct search *search, struct ac
     demand->observe = search->settings->observe;
     if (who.length == 0 && sasl->length == 0)
         return true; /* nobody's */
-    /* What has a canonical name is ASCII. */
+    /* The domain of what has a canonical name is ASCII. */
     return (sender->name_bytes > 0 || domain_is_ascii(&who)) && domain_is_ascii(sasl) &&
            search_account(search, sender, sasl) && fill_alias(demand, search) &&
            fill_guarantee(demand, search, domain, moment);

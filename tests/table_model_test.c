@@ -5,7 +5,8 @@
  * The files of the table are compiled into this program with the hooks of layout.h. A scenario runs
  * the writer and writes down each of its stores; then the reader's look-up is run for every set of
  * stores that may happen before it (every start), with every choice at every load that the model
- * allows (release_acquire.h says why that is exact). What must hold, of each execution:
+ * allows (release_acquire.h says why that is exact); and once more, of a look-up whose cell was
+ * seen ahead. What must hold, of each execution:
  *
  *   - what is read was the record of that key at one instant between the last store that happened
  *     before the look-up and the last one that it saw: not torn, not wrong, not older, not newer;
