@@ -7,9 +7,12 @@
  *
  *   with a writer   Every look-up is timed by itself, by the processor's counter; the figure of a
  *                   slice is the median, or the 99.9th per cent, of its 200,000. The other side is
- *                   the same without updates; the writer's thread spins on the other processor on
- *                   both sides, so that only what it stores makes the difference. What it puts are
- *                   records of the same domains, one every 20 us.
+ *                   the same without updates; the writer's thread wakes up on the other processor
+ *                   on both sides, so that only what it stores makes the difference. What it puts
+ *                   are records of the same domains, one for every 20 us since it last woke up. It
+ *                   sleeps in between: a thread that spins has used up its share wherever others
+ *                   run, and gets nothing when it has something to do. A slice in which it did not
+ *                   come to nine tenths of its updates is measured again.
  *   two processes   How much of the rate of two readers that did not know of each other is left
  *                   when two processes read at once, each on a processor of its own: both rates
  *                   together, over twice the rate of one alone. The floor is the same of two
@@ -36,6 +39,9 @@
 #define LATE     (STEPS - STEPS / 1000) /* p99.9 */
 #define EVERY_NS 20000u                 /* 50,000 updates a second */
 #define CHUNK    1000u                  /* steps between two looks at what to do */
+#define SLEEP_NS 100000                 /* the writer's */
+#define LEAST    (0.9 * 1e9 / EVERY_NS) /* updates a second, to count as that */
+#define AGAIN    30u                    /* slices that may be measured again, in all */
 /* What the writer missed while it did not run it catches up with, unless it is more than that. */
 #define MOST_LATE_NS 1000000000u
 
@@ -111,13 +117,16 @@ static void *writer_run(void *unused)
 
     (void)unused;
     bench_pin(1);
+    prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0); /* ns; it would be 50 us */
     for (uint64_t number = 0; atomic_load(&writing) >= 0;) {
         struct verdict verdict;
         struct table_key key;
         char name[WORLD_NAME_BYTES + 1];
         const uint64_t now = now_ns();
-        if (now < due)
+        if (now < due) {
+            nanosleep(&(struct timespec){.tv_nsec = SLEEP_NS}, NULL);
             continue;
+        }
         due = due + MOST_LATE_NS < now ? now : due + EVERY_NS;
         if (atomic_load(&writing) == 0)
             continue;
@@ -166,8 +175,8 @@ static void report_with_writer(double rate, const struct bench_pairs *median,
         {"shm_readers", "hit while a writer updates, median", "ns", BENCH_AT_MOST, 1.15},
         {"shm_readers", "hit while a writer updates, p99.9", "ns", BENCH_AT_MOST, 3}};
 
-    bench_say("%.0f updates a second", rate);
-    if (rate < 0.9 * 1e9 / EVERY_NS) {
+    bench_say("%.0f updates a second, or more", rate);
+    if (rate < LEAST) {
         bench_unmeasured(&cases[0], "the writer did not come to 45,000 updates a second");
         bench_unmeasured(&cases[1], "nor here");
         return;
@@ -176,12 +185,25 @@ static void report_with_writer(double rate, const struct bench_pairs *median,
     bench_report(&cases[1], late);
 }
 
+/* Of one slice; returns the updates a second in it. */
+static double slice_with_writer(enum bench_side side)
+{
+    atomic_store(&writing, side == BENCH_OURS);
+    usleep(1000);
+    const uint64_t before = atomic_load(&updates), began = now_ns();
+    timed_slice(side);
+    const double rate = (double)(atomic_load(&updates) - before) * 1e9 / (double)(now_ns() - began);
+    atomic_store(&writing, 0);
+    return rate;
+}
+
 static void measure_with_writer(void)
 {
     struct bench_pairs median = {0}, late = {0};
     const double ns = ns_of_tick();
+    double slowest = 1e9;
+    unsigned again = 0;
     pthread_t thread;
-    uint64_t began = 0, took = 0;
 
     if (pthread_create(&thread, NULL, writer_run, NULL) != 0)
         exit(bench_impossible("no thread"));
@@ -189,12 +211,11 @@ static void measure_with_writer(void)
     for (unsigned pair = 0; pair < bench_pairs_wanted(); pair++) {
         for (unsigned turn = 0; turn < 2; turn++) {
             const enum bench_side side = bench_side(pair, turn);
-            atomic_store(&writing, side == BENCH_OURS);
-            usleep(1000);
-            began = now_ns();
-            timed_slice(side);
-            took += side == BENCH_OURS ? now_ns() - began : 0;
-            atomic_store(&writing, 0);
+            double rate = slice_with_writer(side);
+            while (side == BENCH_OURS && rate < LEAST && again++ < AGAIN)
+                rate = slice_with_writer(side);
+            if (side == BENCH_OURS && rate < slowest)
+                slowest = rate;
             const uint32_t middle = times[MEDIAN], high = times[LATE];
             bench_add(&median, side, middle * ns);
             bench_add(&late, side, high * ns);
@@ -202,7 +223,7 @@ static void measure_with_writer(void)
     }
     atomic_store(&writing, -1);
     pthread_join(thread, NULL);
-    report_with_writer((double)atomic_load(&updates) * 1e9 / (double)took, &median, &late);
+    report_with_writer(slowest, &median, &late);
 }
 
 /* --- another process --- */

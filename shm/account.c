@@ -17,56 +17,104 @@ static bool is_control(char c)
     return (unsigned char)c < 0x20 || c == 0x7f;
 }
 
-/* Bytes of a canonical domain or of an address literal. */
-static bool is_domain_byte(char c, bool literal)
+/* What a byte of a domain becomes; 0: none has it. */
+static const char of_domain[256] = {
+    ['-'] = '-', ['.'] = '.', ['_'] = '_', ['0'] = '0', ['1'] = '1', ['2'] = '2', ['3'] = '3',
+    ['4'] = '4', ['5'] = '5', ['6'] = '6', ['7'] = '7', ['8'] = '8', ['9'] = '9', ['a'] = 'a',
+    ['b'] = 'b', ['c'] = 'c', ['d'] = 'd', ['e'] = 'e', ['f'] = 'f', ['g'] = 'g', ['h'] = 'h',
+    ['i'] = 'i', ['j'] = 'j', ['k'] = 'k', ['l'] = 'l', ['m'] = 'm', ['n'] = 'n', ['o'] = 'o',
+    ['p'] = 'p', ['q'] = 'q', ['r'] = 'r', ['s'] = 's', ['t'] = 't', ['u'] = 'u', ['v'] = 'v',
+    ['w'] = 'w', ['x'] = 'x', ['y'] = 'y', ['z'] = 'z', ['A'] = 'a', ['B'] = 'b', ['C'] = 'c',
+    ['D'] = 'd', ['E'] = 'e', ['F'] = 'f', ['G'] = 'g', ['H'] = 'h', ['I'] = 'i', ['J'] = 'j',
+    ['K'] = 'k', ['L'] = 'l', ['M'] = 'm', ['N'] = 'n', ['O'] = 'o', ['P'] = 'p', ['Q'] = 'q',
+    ['R'] = 'r', ['S'] = 's', ['T'] = 't', ['U'] = 'u', ['V'] = 'v', ['W'] = 'w', ['X'] = 'x',
+    ['Y'] = 'y', ['Z'] = 'z',
+};
+
+/* Into `name`, canonical; false: it cannot be a domain. */
+static bool domain_fill(char *name, const char *text, size_t length)
 {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-           (literal ? c == ':' : c == '_');
+    char before = '.';
+
+    for (size_t i = 0; i < length; i++) {
+        const char c = of_domain[(unsigned char)text[i]];
+        if (c == 0 || (c == '.' && before == '.'))
+            return false;
+        name[i] = before = c;
+    }
+    return before != '.';
+}
+
+/* The inside of the brackets: as a domain, but with ':' and without '_'. */
+static bool literal_fill(char *name, const char *text, size_t length)
+{
+    char before = '.';
+
+    for (size_t i = 0; i < length; i++) {
+        const char c = text[i] == ':' ? ':' : of_domain[(unsigned char)text[i]];
+        if (c == 0 || c == '_' || (c == '.' && before == '.'))
+            return false;
+        name[i] = before = c;
+    }
+    return before != '.';
 }
 
 /* Appends a domain to a name of `used` bytes; the new length, or 0. */
 static size_t domain_append(char *name, size_t used, const char *text, size_t length)
 {
     const bool literal = length > 2 && text[0] == '[' && text[length - 1] == ']';
-    const size_t first = literal ? 1 : 0;
-    char before = '.';
+    char *end = name + used;
 
     if (!literal && length > 1 && text[length - 1] == '.')
         length--;
     if (length == 0 || length >= ACCOUNT_DOMAIN_MAX || used + length >= ACCOUNT_NAME_MAX)
         return 0;
-    for (size_t i = first; i < length - first; i++) {
-        const char c = lower(text[i]);
-        if (!is_domain_byte(c, literal) || (c == '.' && before == '.'))
-            return 0;
-        before = c;
+    if (!literal)
+        return domain_fill(end, text, length) ? used + length : 0;
+    end[0] = '[';
+    end[length - 1] = ']';
+    return literal_fill(end + 1, text + 1, length - 2) ? used + length : 0;
+}
+
+/* A local part that is written without quotes, up to `end`. Its length, or SIZE_MAX. */
+static size_t plain_part(char *name, const char *text, size_t end)
+{
+    if (end >= ACCOUNT_NAME_MAX)
+        return SIZE_MAX;
+    bool control = false;
+    for (size_t i = 0; i < end; i++) {
+        control |= is_control(text[i]);
+        name[i] = lower(text[i]);
     }
-    if (before == '.')
-        return 0;
-    for (size_t i = 0; i < length; i++)
-        name[used + i] = lower(text[i]);
-    return used + length;
+    return control ? SIZE_MAX : end;
+}
+
+static size_t quoted_part(char *name, const char *text, size_t length, size_t *rest)
+{
+    size_t used = 0, i = 1;
+
+    for (; i < length && text[i] != '"'; i++) {
+        if (text[i] == '\\' && ++i == length)
+            return SIZE_MAX;
+        if (is_control(text[i]) || used == ACCOUNT_NAME_MAX - 1)
+            return SIZE_MAX;
+        name[used++] = lower(text[i]);
+    }
+    if (i++ == length || used == 0 || name[0] == '"')
+        return SIZE_MAX;
+    *rest = i;
+    return used;
 }
 
 /* The local part of `text` into `name`, unquoted; `*rest` is where the domain's @ or the end is.
  * Returns its length, SIZE_MAX if it cannot be one. */
 static size_t local_part(char *name, const char *text, size_t length, size_t *rest)
 {
-    const bool quoted = text[0] == '"';
+    if (text[0] == '"')
+        return quoted_part(name, text, length, rest);
     const char *at = memrchr(text, '@', length);
-    size_t used = 0, i = quoted;
-
-    for (; i < length && (quoted ? text[i] != '"' : text + i != at); i++) {
-        if (quoted && text[i] == '\\' && ++i == length)
-            return SIZE_MAX;
-        if (is_control(text[i]) || used == ACCOUNT_NAME_MAX - 1)
-            return SIZE_MAX;
-        name[used++] = lower(text[i]);
-    }
-    if (quoted && (i++ == length || used == 0 || name[0] == '"'))
-        return SIZE_MAX;
-    *rest = i;
-    return used;
+    *rest = at != NULL ? (size_t)(at - text) : length;
+    return plain_part(name, text, *rest);
 }
 
 static size_t name_fill(char *name, const char *text, size_t length)
@@ -94,11 +142,13 @@ size_t account_name(char name[ACCOUNT_NAME_MAX], const char *text, size_t length
 
 /* --- keys --- */
 
-static bool key_make(struct table_key *key, char text[TABLE_KEY_MAX], char letter, const char *name,
+/* `text` has room for a letter and the name. */
+static bool key_make(struct table_key *key, char *text, char letter, const char *name,
                      size_t length)
 {
     text[0] = letter;
-    memcpy(text + 1, name, length);
+    if (name != text + 1) /* or it was made there */
+        memcpy(text + 1, name, length);
     return table_key_make(key, text, 1 + length);
 }
 
@@ -144,7 +194,7 @@ static bool settings_key(struct table_key *key, char text[TABLE_KEY_MAX])
     return key_make(key, text, 's', "", 0);
 }
 
-static bool text_copy(char *to, size_t size, const char *from, size_t length)
+static bool bytes_copy(char *to, size_t size, const char *from, size_t length)
 {
     if (length >= size || memchr(from, 0, length) != NULL)
         return false;
@@ -169,10 +219,10 @@ bool account_record_names(const union record *record, char name[ACCOUNT_NAME_MAX
         return false;
     const char *text = key.text + 1, *end = key.text + key.length;
     if (record->head.kind != RECORD_EXCEPTION)
-        return text_copy(name, ACCOUNT_NAME_MAX, text, (size_t)(end - text));
+        return bytes_copy(name, ACCOUNT_NAME_MAX, text, (size_t)(end - text));
     const char *mark = memrchr(text, '>', (size_t)(end - text));
-    return mark != NULL && text_copy(name, ACCOUNT_NAME_MAX, text, (size_t)(mark - text)) &&
-           text_copy(domain, ACCOUNT_DOMAIN_MAX, mark + 1, (size_t)(end - mark - 1));
+    return mark != NULL && bytes_copy(name, ACCOUNT_NAME_MAX, text, (size_t)(mark - text)) &&
+           bytes_copy(domain, ACCOUNT_DOMAIN_MAX, mark + 1, (size_t)(end - mark - 1));
 }
 
 /* --- bodies: a fixed part, and texts in the tail --- */
@@ -246,7 +296,7 @@ static bool text_take(const union record *record, size_t *at, char *text, size_t
     const size_t tail_at = (size_t)record->head.key_at + record->head.key_bytes;
 
     if (length > record_tail_bytes(record) - *at ||
-        !text_copy(text, size, record->bytes + tail_at + *at, length))
+        !bytes_copy(text, size, record->bytes + tail_at + *at, length))
         return false;
     *at += length;
     return true;
@@ -412,7 +462,7 @@ bool account_profile_unpack(const union record *record, struct profile *profile)
     if (!fixed_take(record, RECORD_PROFILE, &fixed, PROFILE_FIXED_BYTES) ||
         fixed.minimum > LEVEL_AUTHENTICATED || fixed.unmet > UNMET_STOP ||
         !account_record_names(record, name, domain) ||
-        !text_copy(profile->name, sizeof profile->name, name, strlen(name)))
+        !bytes_copy(profile->name, sizeof profile->name, name, strlen(name)))
         return false;
     profile->minimum = (enum level)fixed.minimum;
     profile->unmet = (enum unmet)fixed.unmet;
@@ -514,12 +564,25 @@ struct found {
 struct search {
     const struct table_reader *users;
     uint64_t now_ms;
-    struct account_settings settings;
-    struct found sender, submitter;
+    const struct account_settings *settings;
+    struct account_kept *kept; /* NULL: nothing is */
     bool alias_found;
     bool profile_absent; /* one was looked for that certainly is not there */
     struct account_alias alias;
+    struct found sender, submitter; /* nothing of one that is not there is set */
 };
+
+static void search_begin(struct search *search, const struct table_reader *users,
+                         const struct account_settings *settings, struct account_kept *kept,
+                         uint64_t now_ms)
+{
+    search->settings = settings;
+    search->kept = kept;
+    search->users = users;
+    search->now_ms = now_ms;
+    search->alias_found = search->profile_absent = false;
+    search->sender.there = search->submitter.there = false;
+}
 
 /* HIT, ABSENT, or anything else: unknown. */
 static enum table_outcome find(const struct search *search, const struct table_key *key,
@@ -528,78 +591,93 @@ static enum table_outcome find(const struct search *search, const struct table_k
     return table_find(search->users, key, search->now_ms, record);
 }
 
-/* Is there an account of this name, and what is it? False: unknown. */
-static bool search_account_of(struct search *search, struct found *into, const char *name,
+/* Is there an account of this key, and what is it? False: unknown. */
+static bool search_account_of(struct search *search, struct found *into,
+                              const struct table_key *key, struct table_ahead *ahead,
                               enum account_by by)
 {
-    char text[TABLE_KEY_MAX];
     union record record;
-    struct table_key key;
 
-    if (into->there || !account_key(&key, text, name))
-        return true; /* nothing more to learn, or not a name at all */
-    const enum table_outcome outcome = find(search, &key, &record);
+    if (into->there)
+        return true;
+    const enum table_outcome outcome =
+        table_find_ahead(ahead, search->users, key, search->now_ms, &record);
     if (outcome == TABLE_ABSENT)
         return true;
     if (outcome != TABLE_HIT || !account_unpack(&record, &into->account))
         return false;
     into->there = true;
     into->by = by;
-    return text_copy(into->name, sizeof into->name, name, strlen(name));
+    return bytes_copy(into->name, sizeof into->name, key->text + 1, key->length - 1);
 }
 
 /* Is it a secure alias? The closest counts. False: unknown. */
-static bool search_alias_of(struct search *search, const char *name)
+static bool search_alias_of(struct search *search, const struct table_key *key,
+                            struct table_ahead *ahead)
 {
-    char text[TABLE_KEY_MAX];
     union record record;
-    struct table_key key;
 
-    if (search->alias_found || !account_alias_key(&key, text, name))
+    if (search->alias_found)
         return true;
-    const enum table_outcome outcome = find(search, &key, &record);
-    if (outcome == TABLE_ABSENT || (outcome == TABLE_MISS && search->settings.aliases_known))
+    const bool known = search->settings->aliases_known;
+    const enum table_outcome outcome =
+        known ? table_find_once(ahead, search->users, key, search->now_ms, &record)
+              : table_find_ahead(ahead, search->users, key, search->now_ms, &record);
+    if (outcome == TABLE_ABSENT || (outcome == TABLE_MISS && known))
         return true;
     search->alias_found = true;
     return outcome == TABLE_HIT && account_alias_unpack(&record, &search->alias);
 }
 
-static bool search_name(struct search *search, const char *name)
+/* The same of names that nothing was fetched for; what is no name is in no record. */
+static bool search_account_name(struct search *search, struct found *into, const char *name,
+                                size_t length, enum account_by by)
 {
-    return search_alias_of(search, name) &&
-           search_account_of(search, &search->sender, name, ACCOUNT_BY_SENDER);
+    char text[1 + ACCOUNT_NAME_MAX];
+    struct table_ahead ahead;
+    struct table_key key;
+
+    if (length == 0 || into->there || !key_make(&key, text, 'a', name, length))
+        return true;
+    table_prefetch(&ahead, search->users, &key);
+    return search_account_of(search, into, &key, &ahead, by);
+}
+
+static bool search_alias_name(struct search *search, const char *name, size_t length)
+{
+    char text[1 + ACCOUNT_NAME_MAX];
+    struct table_ahead ahead;
+    struct table_key key;
+
+    if (length == 0 || search->alias_found || !key_make(&key, text, 'l', name, length))
+        return true;
+    table_prefetch(&ahead, search->users, &key);
+    return search_alias_of(search, &key, &ahead);
 }
 
 /* Cuts the sub-address where the MTA does: at the first of the characters, not at the beginning.
- * False: there is none. */
-static bool cut_sub_address(char *name, const char *delimiter)
+ * The new length; 0: there is none. */
+static size_t cut_sub_address(char cut[ACCOUNT_NAME_MAX], const char *name, size_t length,
+                              const char *delimiter)
 {
-    const char *at = strrchr(name, '@');
-    const size_t local_bytes = at != NULL ? (size_t)(at - name) : strlen(name);
+    const char *at = memrchr(name, '@', length);
+    const size_t local_bytes = at != NULL ? (size_t)(at - name) : length;
     const size_t user_bytes = strcspn(name, delimiter);
 
     if (user_bytes == 0 || user_bytes >= local_bytes)
-        return false;
-    memmove(name + user_bytes, name + local_bytes, strlen(name + local_bytes) + 1);
-    return true;
+        return 0;
+    memcpy(cut, name, user_bytes);
+    memcpy(cut + user_bytes, name + local_bytes, length - local_bytes + 1);
+    return user_bytes + length - local_bytes;
 }
 
 /* A person's: records of domains and of everybody are not found under what somebody calls himself.
- */
-static bool person_name(char name[ACCOUNT_NAME_MAX], const struct who *who)
+ * Its length; 0: it is none. */
+static size_t person_name(char name[ACCOUNT_NAME_MAX], const struct who *who)
 {
     const size_t length = account_name(name, who->text, who->length);
-    return length > 0 && (name[0] != '@' || strrchr(name, '@') != name);
-}
 
-static bool search_sender(struct search *search, const struct who *sender)
-{
-    char name[ACCOUNT_NAME_MAX];
-
-    if (!person_name(name, sender))
-        return true;
-    return search_name(search, name) &&
-           (!cut_sub_address(name, search->settings.delimiter) || search_name(search, name));
+    return length > 0 && (name[0] != '@' || memrchr(name, '@', length) != name) ? length : 0;
 }
 
 /* The last @ and what follows it; empty if there is none. */
@@ -609,49 +687,83 @@ static struct who domain_of(const struct who *who)
     return (struct who){at, at != NULL ? (size_t)(who->text + who->length - at) : 0};
 }
 
-/* Records of many are for who is in none of his own. */
-static bool search_many(struct search *search, const char *name)
+/* The name of all of a domain, "@example.org"; its length, 0: there is none. A person's name that
+ * is canonical already has it as it is. */
+static size_t domain_name(char name[ACCOUNT_NAME_MAX], const struct who *who, const char *person,
+                          size_t person_bytes)
 {
-    return search->submitter.there ||
-           search_account_of(search, &search->sender, name, ACCOUNT_BY_DOMAIN);
+    const struct who canonical = {person, person_bytes};
+    const struct who domain = domain_of(person_bytes > 0 ? &canonical : who);
+    size_t length = domain.length;
+
+    if (person_bytes == 0)
+        length = account_name(name, domain.text, length);
+    else if (length > 0)
+        memcpy(name, domain.text, length + 1);
+    return length > 1 ? length : 0;
 }
 
-static bool search_domain(struct search *search, const struct who *sender)
+static bool search_sender(struct search *search, struct account_ahead *sender)
 {
-    const struct who domain = domain_of(sender);
-    char name[ACCOUNT_NAME_MAX];
+    const char *name = sender->account + 1;
+    char cut[ACCOUNT_NAME_MAX];
 
-    return account_name(name, domain.text, domain.length) <= 1 ||
-           (search_alias_of(search, name) && search_many(search, name));
+    if (sender->name_bytes == 0)
+        return true;
+    if (!search_alias_of(search, &sender->alias_key, &sender->alias_ahead) ||
+        !search_account_of(search, &search->sender, &sender->account_key, &sender->account_ahead,
+                           ACCOUNT_BY_SENDER))
+        return false;
+    const size_t length =
+        cut_sub_address(cut, name, sender->name_bytes, search->settings->delimiter);
+    return search_alias_name(search, cut, length) &&
+           search_account_name(search, &search->sender, cut, length, ACCOUNT_BY_SENDER);
+}
+
+/* Records of many are for who is in none of his own. */
+static bool search_many(struct search *search, const char *name, size_t length)
+{
+    return search->sender.there || search->submitter.there ||
+           search_account_name(search, &search->sender, name, length, ACCOUNT_BY_DOMAIN);
+}
+
+static bool search_domain(struct search *search, const struct account_ahead *sender)
+{
+    const struct who who = {sender->sender, sender->sender_bytes};
+    char name[ACCOUNT_NAME_MAX];
+    const size_t length = domain_name(name, &who, sender->account + 1, sender->name_bytes);
+
+    return search_alias_name(search, name, length) && search_many(search, name, length);
 }
 
 static bool search_sasl(struct search *search, const struct who *sasl)
 {
     char name[ACCOUNT_NAME_MAX];
+    const size_t length = person_name(name, sasl);
 
-    return !person_name(name, sasl) ||
-           search_account_of(search, &search->submitter, name, ACCOUNT_BY_SUBMITTER);
+    return search_account_name(search, &search->submitter, name, length, ACCOUNT_BY_SUBMITTER);
 }
 
 /* Who is in no record of his own has that of his domain, whatever address he sends by. */
 static bool search_sasl_domain(struct search *search, const struct who *sasl)
 {
-    const struct who domain = domain_of(sasl);
     char name[ACCOUNT_NAME_MAX];
+    const size_t length = domain_name(name, sasl, NULL, 0);
 
-    if (account_name(name, domain.text, domain.length) <= 1 ||
+    if (length == 0 || search->submitter.there ||
         (search->sender.there &&
          (search->sender.by == ACCOUNT_BY_SENDER || strcmp(search->sender.name, name) == 0)))
         return true;
-    return search_account_of(search, &search->submitter, name, ACCOUNT_BY_DOMAIN);
+    return search_account_name(search, &search->submitter, name, length, ACCOUNT_BY_DOMAIN);
 }
 
 /* The order of account.h. False: unknown. */
-static bool search_account(struct search *search, const struct who *sender, const struct who *sasl)
+static bool search_account(struct search *search, struct account_ahead *sender,
+                           const struct who *sasl)
 {
     return search_sender(search, sender) && search_sasl(search, sasl) &&
            search_domain(search, sender) && search_sasl_domain(search, sasl) &&
-           search_many(search, "@");
+           search_many(search, "@", 1);
 }
 
 /* Only engine/names can make A-labels of it. */
@@ -666,27 +778,102 @@ static bool domain_is_ascii(const struct who *who)
     return true;
 }
 
-static bool read_settings(struct search *search)
+/* --- settings and profiles, which nearly every message needs --- */
+
+void account_kept_clear(struct account_kept *kept)
 {
+    kept->since_ms = 0;
+    kept->settings_place.cell = NULL;
+    for (unsigned i = 0; i < ACCOUNT_KEPT_PROFILES; i++)
+        kept->profile_places[i].cell = NULL;
+    kept->next = 0;
+}
+
+static void kept_renew(struct account_kept *kept, uint64_t now_ms)
+{
+    if (now_ms - kept->since_ms < ACCOUNT_KEPT_MS)
+        return;
+    account_kept_clear(kept);
+    kept->since_ms = now_ms;
+}
+
+static bool is_kept(const struct table_place *place)
+{
+    return place->cell != NULL && table_place_holds(place);
+}
+
+/* Where the record was found, by a look-up with `ahead` that was a hit. */
+static struct table_place place_of(const struct table_ahead *ahead)
+{
+    return (struct table_place){ahead->cell, ahead->value};
+}
+
+/* Into what is kept, or `room`. NULL: unknown, also where the table has a successor. */
+static const struct account_settings *read_settings(const struct table_reader *users,
+                                                    struct account_kept *kept, uint64_t now_ms,
+                                                    struct account_settings *room)
+{
+    struct account_settings *settings = kept != NULL ? &kept->settings : room, read;
     char text[TABLE_KEY_MAX];
     union record record;
+    struct table_ahead ahead;
     struct table_key key;
 
-    return settings_key(&key, text) && find(search, &key, &record) == TABLE_HIT &&
-           account_settings_unpack(&record, &search->settings);
+    if (users == NULL || table_reader_is_over(users))
+        return NULL;
+    if (kept != NULL && is_kept(&kept->settings_place))
+        return &kept->settings;
+    settings_key(&key, text);
+    table_prefetch(&ahead, users, &key);
+    const bool there = table_find_ahead(&ahead, users, &key, now_ms, &record) == TABLE_HIT &&
+                       account_settings_unpack(&record, &read);
+    if (there) /* else those of before, which others may be looking at, stay whole */
+        *settings = read;
+    if (kept != NULL)
+        kept->settings_place = there ? place_of(&ahead) : (struct table_place){NULL, 0};
+    return there ? settings : NULL;
+}
+
+static bool profile_kept(const struct account_kept *kept, const char *name, struct profile *profile)
+{
+    for (unsigned i = 0; i < ACCOUNT_KEPT_PROFILES; i++) {
+        if (!is_kept(&kept->profile_places[i]) || strcmp(kept->profiles[i].name, name) != 0)
+            continue;
+        *profile = kept->profiles[i];
+        return true;
+    }
+    return false;
+}
+
+static void profile_keep(struct account_kept *kept, const struct profile *profile,
+                         const struct table_ahead *ahead)
+{
+    const unsigned at = kept->next++ % ACCOUNT_KEPT_PROFILES;
+
+    kept->profiles[at] = *profile;
+    kept->profile_places[at] = place_of(ahead);
 }
 
 static bool read_profile(struct search *search, const char *name, struct profile *profile)
 {
     char text[TABLE_KEY_MAX];
     union record record;
+    struct table_ahead ahead;
     struct table_key key;
 
+    if (search->kept != NULL && profile_kept(search->kept, name, profile))
+        return true;
     if (!account_profile_key(&key, text, name))
         return false;
-    const enum table_outcome outcome = find(search, &key, &record);
+    table_prefetch(&ahead, search->users, &key);
+    const enum table_outcome outcome =
+        table_find_ahead(&ahead, search->users, &key, search->now_ms, &record);
     search->profile_absent |= outcome == TABLE_ABSENT;
-    return outcome == TABLE_HIT && account_profile_unpack(&record, profile);
+    if (outcome != TABLE_HIT || !account_profile_unpack(&record, profile))
+        return false;
+    if (search->kept != NULL)
+        profile_keep(search->kept, profile, &ahead);
+    return true;
 }
 
 /* --- time: in the same second the stricter holds --- */
@@ -775,7 +962,7 @@ static bool fill_profile(struct profile *profile, struct search *search,
 {
     struct profile earlier;
 
-    if (!read_profile(search, first_of(account->profile, search->settings.standard), profile))
+    if (!read_profile(search, first_of(account->profile, search->settings->standard), profile))
         return false;
     if (account->before[0] == '\0' || !moment->accepted_known ||
         moment->accepted_s > account->before_s)
@@ -861,10 +1048,10 @@ static void join(struct account_demand *demand, const struct account_demand *sub
 static bool fill_standard(struct account_demand *demand, struct search *search)
 {
     demand->by = ACCOUNT_BY_STANDARD;
-    if (search->settings.standard[0] == '\0')
+    if (search->settings->standard[0] == '\0')
         return true;
     demand->guaranteed = true;
-    return read_profile(search, search->settings.standard, &demand->profile);
+    return read_profile(search, search->settings->standard, &demand->profile);
 }
 
 static bool fill_guarantee(struct account_demand *demand, struct search *search, const char *domain,
@@ -899,87 +1086,114 @@ static bool fill_alias(struct account_demand *demand, struct search *search)
     demand->alias_receives = search->alias.receives;
     demand->alias_sends = search->alias.sends;
     return !demand->alias_sends ||
-           read_profile(search, first_of(search->alias.profile, search->settings.alias_profile),
+           read_profile(search, first_of(search->alias.profile, search->settings->alias_profile),
                         &demand->alias_profile);
 }
 
 /* False: unknown. */
-static bool fill(struct account_demand *demand, struct search *search, const struct who *sender,
+static bool fill(struct account_demand *demand, struct search *search, struct account_ahead *sender,
                  const struct who *sasl, const char *domain, const struct moment *moment)
 {
-    if (search->users == NULL || table_reader_is_over(search->users) || !read_settings(search))
+    const struct who who = {sender->sender, sender->sender_bytes};
+
+    if (search->settings == NULL || table_reader_is_over(search->users))
         return false;
-    demand->observe = search->settings.observe;
-    if (sender->length == 0 && sasl->length == 0)
+    demand->observe = search->settings->observe;
+    if (who.length == 0 && sasl->length == 0)
         return true; /* nobody's */
-    return domain_is_ascii(sender) && domain_is_ascii(sasl) &&
+    /* The domain of what has a canonical name is ASCII. */
+    return (sender->name_bytes > 0 || domain_is_ascii(&who)) && domain_is_ascii(sasl) &&
            search_account(search, sender, sasl) && fill_alias(demand, search) &&
            fill_guarantee(demand, search, domain, moment);
+}
+
+void account_ask(struct account_ahead *ahead, const char *sender)
+{
+    const struct who from = sender_of(sender);
+
+    ahead->sender = from.text;
+    ahead->sender_bytes = from.length;
+    ahead->name_bytes = person_name(ahead->account + 1, &from);
+    if (ahead->name_bytes == 0)
+        return;
+    key_make(&ahead->account_key, ahead->account, 'a', ahead->account + 1, ahead->name_bytes);
+    key_make(&ahead->alias_key, ahead->alias, 'l', ahead->account + 1, ahead->name_bytes);
+}
+
+void account_prefetch(struct account_ahead *ahead, const struct table_reader *users,
+                      struct account_kept *kept, uint64_t now_ms)
+{
+    ahead->kept = kept;
+    if (kept != NULL)
+        kept_renew(kept, now_ms);
+    if (ahead->name_bytes > 0 && users != NULL) {
+        table_prefetch(&ahead->account_ahead, users, &ahead->account_key);
+        table_prefetch(&ahead->alias_ahead, users, &ahead->alias_key);
+    }
+    ahead->settings = read_settings(users, kept, now_ms, &ahead->settings_read);
+}
+
+void account_prefetch_record(struct account_ahead *ahead, const struct table_reader *users)
+{
+    if (ahead->name_bytes > 0 && users != NULL)
+        table_prefetch_record(&ahead->account_ahead, users, &ahead->account_key);
+}
+
+void account_demand_ahead(struct account_demand *demand, const struct table_reader *users,
+                          struct account_ahead *sender, const char *sasl, const char *domain,
+                          int64_t accepted_s, uint64_t now_ms, int64_t now_s)
+{
+    const struct moment moment = moment_of(accepted_s, now_s);
+    const struct who submitter = {sasl, sasl != NULL ? strlen(sasl) : 0};
+    struct search search;
+
+    search_begin(&search, users, sender->settings, sender->kept, now_ms);
+    *demand = (struct account_demand){0};
+    demand->known = fill(demand, &search, sender, &submitter, domain, &moment);
+    if (!demand->known)
+        *demand = (struct account_demand){.profile_absent = search.profile_absent};
 }
 
 void account_demand(struct account_demand *demand, const struct table_reader *users,
                     const char *sender, const char *sasl, const char *domain, int64_t accepted_s,
                     uint64_t now_ms, int64_t now_s)
 {
-    struct search search = {.users = users, .now_ms = now_ms};
-    const struct moment moment = moment_of(accepted_s, now_s);
-    const struct who from = sender_of(sender);
-    const struct who submitter = {sasl, sasl != NULL ? strlen(sasl) : 0};
+    struct account_ahead ahead;
 
-    *demand = (struct account_demand){0};
-    demand->known = fill(demand, &search, &from, &submitter, domain, &moment);
-    if (!demand->known)
-        *demand = (struct account_demand){.profile_absent = search.profile_absent};
-}
-
-void account_prefetch(struct account_ahead *ahead, const struct table_reader *users,
-                      const char *sender)
-{
-    const struct who from = sender_of(sender);
-    char name[ACCOUNT_NAME_MAX];
-
-    ahead->there = users != NULL && person_name(name, &from) &&
-                   account_alias_key(&ahead->key, ahead->text, name);
-    if (!ahead->there)
-        return;
-    table_prefetch(users, &ahead->key);
-    account_key(&ahead->key, ahead->text, name);
-    table_prefetch(users, &ahead->key);
-}
-
-void account_prefetch_record(const struct account_ahead *ahead, const struct table_reader *users)
-{
-    if (ahead->there)
-        table_prefetch_record(users, &ahead->key);
+    account_ask(&ahead, sender);
+    account_prefetch(&ahead, users, NULL, now_ms);
+    account_demand_ahead(demand, users, &ahead, sasl, domain, accepted_s, now_ms, now_s);
 }
 
 /* The order of account.h, of aliases alone. False: unknown. */
 static bool fill_inbound(struct account_demand *demand, struct search *search,
                          const struct who *recipient)
 {
-    const struct who domain = domain_of(recipient);
-    char name[ACCOUNT_NAME_MAX];
+    char name[ACCOUNT_NAME_MAX], other[ACCOUNT_NAME_MAX];
 
-    if (search->users == NULL || table_reader_is_over(search->users) || !read_settings(search) ||
-        !domain_is_ascii(recipient))
+    if (!domain_is_ascii(recipient))
         return false;
-    demand->observe = search->settings.observe;
-    if (person_name(name, recipient) &&
-        (!search_alias_of(search, name) ||
-         (cut_sub_address(name, search->settings.delimiter) && !search_alias_of(search, name))))
+    demand->observe = search->settings->observe;
+    const size_t length = person_name(name, recipient);
+    if (!search_alias_name(search, name, length) ||
+        (length > 0 &&
+         !search_alias_name(search, other,
+                            cut_sub_address(other, name, length, search->settings->delimiter))))
         return false;
-    return (account_name(name, domain.text, domain.length) <= 1 || search_alias_of(search, name)) &&
+    return search_alias_name(search, other, domain_name(other, recipient, name, length)) &&
            fill_alias(demand, search);
 }
 
 void account_demand_inbound(struct account_demand *demand, const struct table_reader *users,
                             const char *recipient, uint64_t now_ms)
 {
-    struct search search = {.users = users, .now_ms = now_ms};
     const struct who to = sender_of(recipient);
+    struct account_settings settings;
+    struct search search;
 
+    search_begin(&search, users, read_settings(users, NULL, now_ms, &settings), NULL, now_ms);
     *demand = (struct account_demand){0};
-    demand->known = fill_inbound(demand, &search, &to);
+    demand->known = search.settings != NULL && fill_inbound(demand, &search, &to);
     if (!demand->known)
         *demand = (struct account_demand){0};
 }
@@ -987,19 +1201,21 @@ void account_demand_inbound(struct account_demand *demand, const struct table_re
 void account_demand_of_profile(struct account_demand *demand, const struct table_reader *users,
                                const char *name, uint64_t now_ms, bool *there)
 {
-    struct search search = {.users = users, .now_ms = now_ms};
+    struct account_settings settings;
     char text[TABLE_KEY_MAX];
+    struct search search;
     union record record;
     struct table_key key;
 
+    search_begin(&search, users, read_settings(users, NULL, now_ms, &settings), NULL, now_ms);
     *demand = (struct account_demand){0};
     *there = true;
-    if (users == NULL || table_reader_is_over(users) || !read_settings(&search))
+    if (search.settings == NULL)
         return;
     *there = account_profile_key(&key, text, name) && find(&search, &key, &record) != TABLE_ABSENT;
     if (!*there || !read_profile(&search, name, &demand->profile))
         return;
-    demand->observe = search.settings.observe;
+    demand->observe = search.settings->observe;
     demand->known = demand->guaranteed = true;
     demand->by = ACCOUNT_BY_NAME;
 }

@@ -175,18 +175,47 @@ void account_demand(struct account_demand *demand, const struct table_reader *us
                     uint64_t now_ms, int64_t now_s);
 
 /*
- * For who has a sender and something else to look up: fetches, in two steps (table_prefetch), what
- * account_demand will most likely need: the account of the sender and whether it is a secure alias.
- * Hints, which change nothing but time. `users` may be NULL.
+ * Settings and profiles that were read a moment ago, for who asks about one message after the
+ * other. Each holds as long as the cell that its record was found in is as it was, which is one
+ * load, and for ACCOUNT_KEPT_MS at most. Belongs to one thread and one reader; to be cleared before
+ * it is used, and whenever that reader is refreshed or closed: the cell may be gone then.
+ */
+#define ACCOUNT_KEPT_MS       TABLE_REFRESH_MS
+#define ACCOUNT_KEPT_PROFILES 4
+struct account_kept {
+    uint64_t since_ms; /* boot clock; of all that is kept */
+    struct table_place settings_place, profile_places[ACCOUNT_KEPT_PROFILES]; /* cell NULL: none */
+    struct account_settings settings;
+    struct profile profiles[ACCOUNT_KEPT_PROFILES];
+    unsigned next; /* profile to be replaced */
+};
+void account_kept_clear(struct account_kept *kept);
+
+/*
+ * account_demand in four steps, for who has something else to look up: the first makes the sender's
+ * name and its keys, once; the second asks memory for what will most likely be needed, and reads
+ * the settings while that comes; the third asks for the account's record; the last is
+ * account_demand with all arguments but `sender`. `users` may be NULL, and is the same in all; so
+ * may `kept`, and then nothing is.
  */
 struct account_ahead {
-    char text[TABLE_KEY_MAX];
-    struct table_key key;
-    bool there; /* there is something to fetch */
+    const char *sender; /* the caller's; without brackets */
+    size_t sender_bytes;
+    size_t name_bytes; /* 0: no person's account can be called that */
+    struct account_kept *kept;
+    const struct account_settings *settings; /* kept, or the next; NULL: not known */
+    struct account_settings settings_read;
+    char account[1 + ACCOUNT_NAME_MAX], alias[1 + ACCOUNT_NAME_MAX]; /* keys: letter, then name */
+    struct table_key account_key, alias_key;
+    struct table_ahead account_ahead, alias_ahead;
 };
+void account_ask(struct account_ahead *ahead, const char *sender);
 void account_prefetch(struct account_ahead *ahead, const struct table_reader *users,
-                      const char *sender);
-void account_prefetch_record(const struct account_ahead *ahead, const struct table_reader *users);
+                      struct account_kept *kept, uint64_t now_ms);
+void account_prefetch_record(struct account_ahead *ahead, const struct table_reader *users);
+void account_demand_ahead(struct account_demand *demand, const struct table_reader *users,
+                          struct account_ahead *sender, const char *sasl, const char *domain,
+                          int64_t accepted_s, uint64_t now_ms, int64_t now_s);
 
 /* Of a recipient here: whether he is a secure alias, and what of it is observed. Nobody's account
  * is looked for, so that a table without room for all of them turns no mail away (law 3). */

@@ -480,12 +480,7 @@ static void answer_observe(struct answer *answer)
 {
     answer->observed = true;
     answer->action = ACTION_SEND;
-    answer->policy = (struct postfix_policy){.answer = POSTFIX_DEFAULT,
-                                             .row = "observed",
-                                             .rule = "observe mode: nothing is enforced",
-                                             .with_tlsa = "",
-                                             .without_tlsa = "",
-                                             .price = ""};
+    postfix_policy_none(&answer->policy, "observed", "observe mode: nothing is enforced");
 }
 
 /* A profile that only observes takes nothing away: what everybody else demands (memory, DANE, an
@@ -590,7 +585,7 @@ void answer_decide(struct answer *answer, const struct answer_question *question
     struct decision decision;
     bool released;
 
-    memset(answer, 0, sizeof *answer);
+    memset(answer, 0, offsetof(struct answer, policy));
     matter_make(&matter, question);
     answer_demands(answer, &matter);
     released = is_released(answer, &matter);

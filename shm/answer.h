@@ -105,6 +105,7 @@ struct demand {
 
 #define ANSWER_TEXT_MAX 512 /* bytes with NUL, printable ASCII (CODE-12) */
 
+/* Beyond the terminators of its texts, and beyond the last demand, it is left as it was. */
 struct answer {
     enum action action;
     enum action would; /* without observe; the same as `action` where nothing is observed */
@@ -118,10 +119,10 @@ struct answer {
     enum exemption exemption; /* of the strictest demand that was left out */
     bool insecure;            /* not sent because a demand is seen not to be met */
     bool alarm; /* what is remembered is contradicted: an administrator must look (S10) */
+    uint8_t demand_count;
     struct postfix_policy policy; /* to be enforced; there is one also beside defer and stop */
     char code[16];                /* enhanced status code of `would`: "2.0.0", "4.7.4", "5.7.4" */
     char text[ANSWER_TEXT_MAX];   /* of `would`, too */
-    uint8_t demand_count;
     struct demand demands[DEMAND_SOURCE_COUNT]; /* all that were raised, in order of the enum */
 };
 

@@ -117,29 +117,15 @@ struct words {
     size_t size, used;
 };
 
-/* A format of texts alone, as nearly all are. */
-static bool is_of_texts(const char *format)
+static inline void say_bytes(struct words *words, const char *text, size_t length)
 {
-    while ((format = strchr(format, '%')) != NULL) {
-        if (format[1] != 's')
-            return false;
-        format += 2;
-    }
-    return true;
+    words->used = text_add(words->text, words->size, words->used, text, length);
 }
 
-static void say_texts(struct words *words, const char *format, va_list texts)
+/* A text as it is: what is said of nearly every message is put together of such. */
+static inline void say_text(struct words *words, const char *text)
 {
-    while (*format != '\0') {
-        const size_t plain = strcspn(format, "%");
-        words->used = text_add(words->text, words->size, words->used, format, plain);
-        format += plain;
-        if (*format == '\0')
-            return;
-        const char *text = va_arg(texts, const char *);
-        words->used = text_add(words->text, words->size, words->used, text, strlen(text));
-        format += 2;
-    }
+    say_bytes(words, text, strlen(text));
 }
 
 __attribute__((format(printf, 2, 3))) static void say(struct words *words, const char *format, ...)
@@ -147,12 +133,6 @@ __attribute__((format(printf, 2, 3))) static void say(struct words *words, const
     va_list arguments;
     int length;
 
-    if (is_of_texts(format)) {
-        va_start(arguments, format);
-        say_texts(words, format, arguments);
-        va_end(arguments);
-        return;
-    }
     va_start(arguments, format);
     length = vsnprintf(words->text + words->used, words->size - words->used, format, arguments);
     va_end(arguments);
@@ -185,11 +165,14 @@ static void say_who(struct words *words, enum demand_source source, const struct
                                                              : NULL;
 
     if (source == DEMAND_MEMORY && (matter->verdict->floor.flags & FLOOR_UNKNOWN) != 0)
-        say(words, "what may be remembered of the domain");
+        say_text(words, "what may be remembered of the domain");
     else
-        say(words, "%s", sources[source].who);
-    if (profile != NULL && profile->name[0] != '\0')
-        say(words, " (%.*s)", PROFILE_NAME_MAX - 1, profile->name);
+        say_text(words, sources[source].who);
+    if (profile == NULL || profile->name[0] == '\0')
+        return;
+    say_text(words, " (");
+    say_bytes(words, profile->name, strnlen(profile->name, PROFILE_NAME_MAX - 1));
+    say_text(words, ")");
 }
 
 /* "; the sender's guarantee (posteo) demands encryption, …" */
@@ -198,9 +181,10 @@ static void say_demand(struct words *words, const struct demand *demand,
 {
     if (demand == NULL)
         return;
-    say(words, "; ");
+    say_text(words, "; ");
     say_who(words, demand->source, matter);
-    say(words, " demands %s", level_words(demand->level));
+    say_text(words, " demands ");
+    say_text(words, level_words(demand->level));
 }
 
 /* S14: a way to keep it secret all the same. Not a way to have it sent: transport is demanded of
@@ -223,8 +207,9 @@ static void say_keys(struct words *words, const struct matter *matter)
 /* The class of the code is the action's (CODE-12). */
 static void code_make(struct answer *answer, const char *rest)
 {
-    snprintf(answer->code, sizeof answer->code, "%c.%s", answer->would == ACTION_STOP ? '5' : '4',
-             rest);
+    answer->code[0] = answer->would == ACTION_STOP ? '5' : '4';
+    answer->code[1] = '.';
+    text_add(answer->code, sizeof answer->code, 2, rest, strlen(rest));
 }
 
 /* Of a demand that is not met the code is X.7.4, no TLS, or X.7.5, not the right one (CODE-11).
@@ -286,8 +271,7 @@ static void say_verdict(struct words *words, const struct verdict *verdict)
 {
     char sentence[ANSWER_TEXT_MAX];
 
-    verdict_sentence(verdict, sentence, sizeof sentence);
-    say(words, "%s", sentence);
+    say_bytes(words, sentence, verdict_sentence(verdict, sentence, sizeof sentence));
 }
 
 static void say_failure(struct words *words, const struct verdict *verdict)
@@ -302,9 +286,20 @@ static void say_failure(struct words *words, const struct verdict *verdict)
 static void say_inexpressible(struct words *words, const struct verdict *verdict)
 {
     if (sounds_good(verdict->cause))
-        say(words, "client TLS configuration problem");
+        say_text(words, "client TLS configuration problem");
     else
         say_verdict(words, verdict);
+}
+
+static void say_enforced(struct words *words, const char *with_tlsa, const char *without_tlsa)
+{
+    say_text(words, "enforced at the delivery, at each mail host: ");
+    say_text(words, with_tlsa);
+    if (strcmp(with_tlsa, without_tlsa) == 0)
+        return;
+    say_text(words, " (with TLSA records); ");
+    say_text(words, without_tlsa);
+    say_text(words, " (without)");
 }
 
 static void say_sent(struct words *words, const struct answer *answer, const struct demand *demand)
@@ -314,16 +309,12 @@ static void say_sent(struct words *words, const struct answer *answer, const str
     if (answer->exemption != EXEMPTION_NONE)
         say(words, "exempt: %s; ", exemptions[answer->exemption].why);
     if (policy->answer == POSTFIX_DEFAULT)
-        say(words, "the mail program does what it does by itself");
-    else if (strcmp(policy->with_tlsa, policy->without_tlsa) == 0)
-        say(words, "enforced at the delivery, at each mail host: %s", policy->with_tlsa);
+        say_text(words, "the mail program does what it does by itself");
     else
-        say(words,
-            "enforced at the delivery, at each mail host: %s (with TLSA records); %s (without)",
-            policy->with_tlsa, policy->without_tlsa);
+        say_enforced(words, policy->with_tlsa, policy->without_tlsa);
     /* A demand of encryption says it itself. */
     if (policy->guarantees == LEVEL_ENCRYPT && (demand == NULL || demand->level != LEVEL_ENCRYPT))
-        say(words, "; that prevents listening only");
+        say_text(words, "; that prevents listening only");
 }
 
 /* The beginning, and the code. */
@@ -337,7 +328,7 @@ static void words_begin(struct answer *answer, struct words *words, const struct
         return;
     case WHY_REFUSED:
         code_make(answer, "7.1");
-        say(words, "mail to this domain is refused by a rule of the administrator");
+        say_text(words, "mail to this domain is refused by a rule of the administrator");
         return;
     case WHY_VERDICT:
         code_from_verdict(answer, matter, false);
@@ -363,16 +354,16 @@ static void say_nobody_is_told(struct words *words, const struct answer *answer,
 {
     if ((matter->question->facts & FACT_NULL_SENDER) != 0 && answer->would == ACTION_DEFER &&
         matter->verdict->conclusion != CONCLUSION_TEMPORARY)
-        say(words, "; it has no sender who could be told, and waits");
+        say_text(words, "; it has no sender who could be told, and waits");
 }
 
 /* Nobody must believe that the address protects what it does not (law 4). */
 static void say_alias(struct words *words, const struct answer_question *question)
 {
     if (question->alias_mode == ALIAS_OFF)
-        say(words, "; the sender's secure alias is off");
+        say_text(words, "; the sender's secure alias is off");
     else if (question->alias_mode == ALIAS_EXPERT && question->alias == NULL)
-        say(words, "; the sender's secure alias demands nothing of what it sends");
+        say_text(words, "; the sender's secure alias demands nothing of what it sends");
 }
 
 /* The rest: how old, what no text can say, who demands what. */

@@ -8,8 +8,13 @@
 
 #include <string.h>
 
-/* `[name]`, `[name]:port`, `name:port` or `name`. A name nearly always ends in a letter: one look.
- */
+/* Nothing but a name, by its ends: nearly every key. */
+static bool is_name(const char *text, size_t length)
+{
+    return text[0] != '[' && (text[length - 1] < '0' || text[length - 1] > '9');
+}
+
+/* `[name]`, `[name]:port`, `name:port` or `name`. */
 static size_t name_part(const char **name, const char *text, size_t length)
 {
     size_t digits = 0;
@@ -42,10 +47,7 @@ bool table_key_make(struct table_key *key, const char *text, size_t length)
     key->text = text;
     key->length = length;
     key->hash = XXH3_64bits(text, length);
-
-    const char *name;
-    const size_t name_bytes = name_part(&name, text, length);
     key->partition =
-        name_bytes == length ? (uint16_t)(key->hash >> 56) : table_key_partition(text, length);
+        is_name(text, length) ? (uint16_t)(key->hash >> 56) : table_key_partition(text, length);
     return true;
 }

@@ -91,6 +91,8 @@
  *      class and `allocated`. Load the sequence and the cell again: not as before: begin again.
  *   3. The copy is now one record, whole, and was the current one of that cell. Checksum, then the
  *      whole key: another key: next cell. Its own: HIT.
+ *      C may have been loaded at any time before (table_prefetch_record): then 2 and 3 come first,
+ *      and if they end with a hit, it is one; anything else they find means nothing, and 1 follows.
  *   4. After TABLE_READ_ATTEMPTS beginnings: UNKNOWN. A record that fails its checksum or its
  *      bounds is UNKNOWN, too.
  *   5. After a MISS: load `complete`. Odd: do all of it again; again a MISS, and then `complete` is

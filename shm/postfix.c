@@ -132,19 +132,20 @@ enum {
     HOSTS_UNKNOWN = 1 << 19,   /* which hosts get its mail was not looked up, or not in time */
 };
 
-#define NO_DEMAND  LEVEL_NONE, LEVEL_OPPORTUNISTIC
-#define ENCRYPTION LEVEL_ENCRYPT, LEVEL_ENCRYPT
-#define THE_HOST   LEVEL_DANE_INSECURE_MX, LEVEL_VERIFIED
-#define THE_DOMAIN LEVEL_AUTHENTICATED, LEVEL_AUTHENTICATED
-#define ANYTHING   LEVEL_NONE, LEVEL_AUTHENTICATED
-#define A_DEMAND   LEVEL_ENCRYPT, LEVEL_AUTHENTICATED
-#define UP_TO_HALF LEVEL_NONE, LEVEL_DANE_INSECURE_MX
+/* What is demanded: a bit for each level. */
+#define UP_TO(level) ((2u << (level)) - 1)
+#define NO_DEMAND    UP_TO(LEVEL_OPPORTUNISTIC)
+#define ENCRYPTION   (UP_TO(LEVEL_ENCRYPT) & ~UP_TO(LEVEL_ENCRYPT - 1))
+#define THE_HOST     (UP_TO(LEVEL_VERIFIED) & ~UP_TO(LEVEL_ENCRYPT))
+#define THE_DOMAIN   (UP_TO(LEVEL_AUTHENTICATED) & ~UP_TO(LEVEL_VERIFIED))
+#define ANYTHING     UP_TO(LEVEL_AUTHENTICATED)
+#define A_DEMAND     (ANYTHING & ~NO_DEMAND)
+#define UP_TO_HALF   UP_TO(LEVEL_DANE_INSECURE_MX)
 
 /* clang-format off */
 static const struct row {
     const char *name;
-    enum level demand_from, demand_to;
-    uint32_t when;
+    uint32_t demands, when;
     enum postfix_answer answer;
     enum text text;
     enum level guarantees;
@@ -296,9 +297,10 @@ static uint32_t conditions(const struct verdict *verdict)
 
 static const struct row *row_for(uint32_t all, enum level demand)
 {
+    const uint32_t demanded = 1u << demand;
+
     for (size_t i = 0; i < ROWS; i++)
-        if (demand >= rows[i].demand_from && demand <= rows[i].demand_to &&
-            (rows[i].when & ~all) == 0)
+        if ((rows[i].demands & demanded) != 0 && (rows[i].when & ~all) == 0)
             return &rows[i];
     must_failed(__FILE__, __LINE__, "the last row fits everything");
 }
@@ -321,12 +323,12 @@ static void policy_from_row(struct postfix_policy *policy, const struct row *row
 static void text_fill(struct postfix_policy *policy, const char *text, const char *between,
                       const char *rest)
 {
-    const char *const parts[] = {text, between, rest};
-    size_t used = 0;
+    size_t used = text_add(policy->text, sizeof policy->text, 0, text, strlen(text));
 
-    policy->text[0] = '\0';
-    for (unsigned i = 0; i < 3; i++)
-        used = text_add(policy->text, sizeof policy->text, used, parts[i], strlen(parts[i]));
+    if (between[0] != '\0')
+        used = text_add(policy->text, sizeof policy->text, used, between, strlen(between));
+    if (rest[0] != '\0')
+        text_add(policy->text, sizeof policy->text, used, rest, strlen(rest));
 }
 
 /* "AB:CD:…|EF:…", as `openssl x509 -fingerprint` prints digests, joined as Postfix splits them. */
@@ -336,6 +338,7 @@ static void pins_text(char text[VERDICT_PINS_MAX * DIGEST_TEXT + 1], const struc
     static const char digits[] = "0123456789ABCDEF";
     char *at = text;
 
+    *at = '\0';
     for (unsigned i = 0; i < pins->count; i++)
         for (unsigned byte = 0; byte < 32; byte++) {
             *at++ = digits[pins->sha256[i][byte] >> 4];
@@ -376,6 +379,18 @@ void postfix_policy_released(struct postfix_policy *policy)
 
     policy_from_row(policy, row);
     text_fill(policy, texts[row->text].text, "", "");
+}
+
+void postfix_policy_none(struct postfix_policy *policy, const char *row, const char *rule)
+{
+    const struct row none = {.name = row,
+                             .answer = POSTFIX_DEFAULT,
+                             .text = NO_TEXT,
+                             .guarantees = LEVEL_NONE,
+                             .rule = rule};
+
+    policy_from_row(policy, &none);
+    policy->text[0] = '\0';
 }
 
 bool postfix_policy_row(struct postfix_policy *policy, unsigned index)

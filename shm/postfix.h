@@ -50,6 +50,9 @@ bool postfix_hosts_are_unknown(const struct verdict *verdict);
  * has freed of it (RTLS-07). */
 void postfix_policy_released(struct postfix_policy *policy);
 
+/* No policy, for a reason that is not in the table. */
+void postfix_policy_none(struct postfix_policy *policy, const char *row, const char *rule);
+
 /* The rows, one after the other, without what differs by domain; false: no more. */
 bool postfix_policy_row(struct postfix_policy *policy, unsigned index);
 

@@ -43,23 +43,23 @@ enum look {
     LOOK_BROKEN, /* it does not change, and it is not a record */
 };
 
-/* Step 2 and 3 of layout.h. */
+/* Step 2 and 3 of layout.h, of the cell that is held. */
 static enum look look_at_record(const struct table_reader *reader, const struct table_key *key,
-                                const _Atomic uint64_t *cell, uint64_t value, union record *record)
+                                const struct table_ahead *held, union record *record)
 {
     const uint64_t allocated = table_allocated(&reader->map);
-    const uint64_t offset = table_cell_offset(value);
+    const uint64_t offset = table_cell_offset(held->value);
 
     if (offset < reader->map.geometry.records_offset || offset + TABLE_SLOT_MIN > allocated)
         return LOOK_BROKEN;
     const _Atomic uint64_t *slot = table_slot(&reader->map, offset);
     __builtin_prefetch((const char *)slot + 64);
     const uint64_t sequence = table_load(&slot[RECORD_SEQUENCE]);
-    if (!table_cell_has_version(value, sequence))
+    if (!table_cell_has_version(held->value, sequence))
         return LOOK_AGAIN;
     const bool copied = table_slot_copy(&reader->map, offset, allocated, record);
     /* The copy's loads were acquire: if any of them saw a later use, so do these. */
-    if (table_load(&slot[RECORD_SEQUENCE]) != sequence || table_load(cell) != value)
+    if (table_load(&slot[RECORD_SEQUENCE]) != sequence || table_load(held->cell) != held->value)
         return LOOK_AGAIN;
     if (!copied || record->head.sequence != sequence || !record_is_sound(record))
         return LOOK_BROKEN;
@@ -67,9 +67,10 @@ static enum look look_at_record(const struct table_reader *reader, const struct 
 }
 
 static enum look look_in_line(const struct table_reader *reader, const struct table_key *key,
-                              const struct table_line *line, uint16_t tag, union record *record,
-                              struct table_place *place)
+                              const struct table_line *line, struct table_ahead *held,
+                              union record *record)
 {
+    const uint16_t tag = table_tag(key->hash);
     uint64_t cells[TABLE_CELLS];
     unsigned candidates = 0;
 
@@ -83,11 +84,11 @@ static enum look look_in_line(const struct table_reader *reader, const struct ta
         const unsigned i = (unsigned)__builtin_ctz(candidates);
         if (cells[i] == 0) /* the tag is 0, too */
             continue;
-        const enum look look = look_at_record(reader, key, &line->cells[i], cells[i], record);
-        if (look != LOOK_OTHER) {
-            *place = (struct table_place){&line->cells[i], cells[i]};
+        held->cell = &line->cells[i];
+        held->value = cells[i];
+        const enum look look = look_at_record(reader, key, held, record);
+        if (look != LOOK_OTHER)
             return look;
-        }
     }
     return LOOK_OTHER;
 }
@@ -101,41 +102,49 @@ static const struct table_line *home_of(const struct table_reader *reader,
 
 /* Step 1 of layout.h; LOOK_OTHER is a miss that counts. */
 static enum look look_once(const struct table_reader *reader, const struct table_key *key,
-                           const struct table_line *home, uint16_t tag, union record *record,
-                           struct table_place *place)
+                           struct table_ahead *held, union record *record)
 {
-    const uint64_t head = table_load(&home->head);
-    enum look look = look_in_line(reader, key, home, tag, record, place);
+    const uint64_t head = table_load(&held->home->head);
+    enum look look = look_in_line(reader, key, held->home, held, record);
 
     if (look == LOOK_OTHER && (head & TABLE_HEAD_COUNTS) != 0) {
-        const size_t number = (size_t)(home - reader->map.lines);
+        const size_t number = (size_t)(held->home - reader->map.lines);
         for (unsigned away = 1; look == LOOK_OTHER && away < TABLE_GROUP; away++) {
             if (table_head_count(head, away) > 0)
-                look = look_in_line(reader, key, &reader->map.lines[number ^ away], tag, record,
-                                    place);
+                look = look_in_line(reader, key, &reader->map.lines[number ^ away], held, record);
         }
     }
-    if (look == LOOK_OTHER && table_load(&home->head) != head)
+    if (look == LOOK_OTHER && table_load(&held->home->head) != head)
         return LOOK_AGAIN;
     return look;
 }
 
-static enum table_outcome look(const struct table_reader *reader, const struct table_key *key,
-                               uint64_t now_ms, union record *record, struct table_place *place)
+/* From the beginning, until nothing changes meanwhile. */
+static enum look look_from_home(const struct table_reader *reader, const struct table_key *key,
+                                struct table_ahead *held, union record *record)
 {
-    const struct table_line *home = home_of(reader, key);
+    enum look look = LOOK_AGAIN;
 
-    for (unsigned attempt = 0; attempt < TABLE_READ_ATTEMPTS; attempt++) {
-        const enum look look = look_once(reader, key, home, table_tag(key->hash), record, place);
-        if (look == LOOK_AGAIN)
-            continue;
-        if (look == LOOK_OTHER)
-            return TABLE_MISS;
-        return look == LOOK_HIT && record->head.stamp_ms <= now_ms + TABLE_FUTURE_MS
-                   ? TABLE_HIT
-                   : TABLE_UNKNOWN;
-    }
-    return TABLE_UNKNOWN;
+    for (unsigned attempt = 0; look == LOOK_AGAIN && attempt < TABLE_READ_ATTEMPTS; attempt++)
+        look = look_once(reader, key, held, record);
+    return look;
+}
+
+/* What was seen ahead is a load of the cell that happened earlier, and no more: the record is
+ * looked at as ever. Only a hit needs nothing else. */
+static enum table_outcome look(struct table_ahead *held, const struct table_reader *reader,
+                               const struct table_key *key, uint64_t now_ms, union record *record)
+{
+    enum look look = LOOK_AGAIN;
+
+    if (held->cell != NULL)
+        look = look_at_record(reader, key, held, record);
+    if (look != LOOK_HIT)
+        look = look_from_home(reader, key, held, record);
+    if (look == LOOK_OTHER)
+        return TABLE_MISS;
+    return look == LOOK_HIT && record->head.stamp_ms <= now_ms + TABLE_FUTURE_MS ? TABLE_HIT
+                                                                                 : TABLE_UNKNOWN;
 }
 
 static _Atomic uint64_t *completeness(const struct table_reader *reader,
@@ -145,86 +154,124 @@ static _Atomic uint64_t *completeness(const struct table_reader *reader,
 }
 
 /* Step 5 of layout.h: a second look, so that a hit pays nothing for it. */
-static enum table_outcome look_again(const struct table_reader *reader, const struct table_key *key,
-                                     uint64_t now_ms, union record *record)
+static enum table_outcome look_again(struct table_ahead *held, const struct table_reader *reader,
+                                     const struct table_key *key, uint64_t now_ms,
+                                     union record *record)
 {
     const uint64_t complete = table_load(completeness(reader, key));
-    struct table_place place;
 
     if (!table_is_complete(complete))
         return TABLE_MISS;
-    const enum table_outcome outcome = look(reader, key, now_ms, record, &place);
+    held->cell = NULL;
+    const enum table_outcome outcome = look(held, reader, key, now_ms, record);
     if (outcome != TABLE_MISS || table_load(completeness(reader, key)) != complete ||
         table_reader_is_over(reader))
         return outcome;
     return TABLE_ABSENT;
 }
 
+enum table_outcome table_find_once(struct table_ahead *ahead, const struct table_reader *reader,
+                                   const struct table_key *key, uint64_t now_ms,
+                                   union record *record)
+{
+    return reader->clocks_agree ? look(ahead, reader, key, now_ms, record) : TABLE_UNKNOWN;
+}
+
+enum table_outcome table_find_ahead(struct table_ahead *ahead, const struct table_reader *reader,
+                                    const struct table_key *key, uint64_t now_ms,
+                                    union record *record)
+{
+    const enum table_outcome outcome = table_find_once(ahead, reader, key, now_ms, record);
+    return outcome == TABLE_MISS ? look_again(ahead, reader, key, now_ms, record) : outcome;
+}
+
 enum table_outcome table_find(const struct table_reader *reader, const struct table_key *key,
                               uint64_t now_ms, union record *record)
 {
-    struct table_place place;
+    struct table_ahead ahead = {.home = home_of(reader, key)};
 
-    if (!reader->clocks_agree)
-        return TABLE_UNKNOWN;
-    const enum table_outcome outcome = look(reader, key, now_ms, record, &place);
-    return outcome == TABLE_MISS ? look_again(reader, key, now_ms, record) : outcome;
+    return table_find_ahead(&ahead, reader, key, now_ms, record);
 }
 
 bool table_place_find(const struct table_reader *reader, const struct table_key *key,
                       uint64_t now_ms, struct table_place *place)
 {
+    struct table_ahead ahead = {.home = home_of(reader, key)};
     union record record;
 
-    return reader->clocks_agree && look(reader, key, now_ms, &record, place) == TABLE_HIT;
+    if (!reader->clocks_agree || look(&ahead, reader, key, now_ms, &record) != TABLE_HIT)
+        return false;
+    *place = (struct table_place){ahead.cell, ahead.value};
+    return true;
+}
+
+enum table_outcome table_read_ahead(struct table_ahead *ahead, const struct table_reader *reader,
+                                    const struct table_key *key, uint64_t now_ms,
+                                    struct verdict *verdict)
+{
+    union record record;
+    const enum table_outcome outcome = table_find_ahead(ahead, reader, key, now_ms, &record);
+
+    return outcome == TABLE_HIT && !verdict_unpack(&record, verdict) ? TABLE_UNKNOWN : outcome;
 }
 
 enum table_outcome table_read(const struct table_reader *reader, const struct table_key *key,
                               uint64_t now_ms, struct verdict *verdict)
 {
-    union record record;
-    const enum table_outcome outcome = table_find(reader, key, now_ms, &record);
+    struct table_ahead ahead = {.home = home_of(reader, key)};
 
-    return outcome == TABLE_HIT && !verdict_unpack(&record, verdict) ? TABLE_UNKNOWN : outcome;
+    return table_read_ahead(&ahead, reader, key, now_ms, verdict);
 }
 
 /* --- many look-ups at once --- */
 
-void table_prefetch(const struct table_reader *reader, const struct table_key *key)
+void table_prefetch(struct table_ahead *ahead, const struct table_reader *reader,
+                    const struct table_key *key)
 {
-    __builtin_prefetch(home_of(reader, key));
+    *ahead = (struct table_ahead){.home = home_of(reader, key)};
+    __builtin_prefetch(ahead->home);
 }
 
-/* A key in another line of its group (one in a hundred at 80 %) waits when it is looked up. */
-void table_prefetch_record(const struct table_reader *reader, const struct table_key *key)
+/* A key in another line of its group (one in a hundred at 80 %) waits when it is looked up. With a
+ * branch for each cell the processor guesses that it is not this one, and goes on to the next key
+ * while the line is on its way. */
+void table_prefetch_record(struct table_ahead *ahead, const struct table_reader *reader,
+                           const struct table_key *key)
 {
-    const struct table_line *home = home_of(reader, key);
     const uint16_t tag = table_tag(key->hash);
 
 #pragma GCC unroll 7
     for (unsigned i = 0; i < TABLE_CELLS; i++) {
-        const uint64_t cell = table_load(&home->cells[i]);
-        const uint64_t offset = table_cell_offset(cell);
-        if (table_cell_tag(cell) != tag ||
-            offset + TABLE_SLOT_MIN > reader->map.geometry.file_bytes)
+        const uint64_t cell = table_load(&ahead->home->cells[i]);
+        if (table_cell_tag(cell) != tag || cell == 0)
             continue;
+        const uint64_t offset = table_cell_offset(cell);
+        if (offset + TABLE_SLOT_MIN > reader->map.geometry.file_bytes)
+            continue;
+        ahead->cell = &ahead->home->cells[i];
+        ahead->value = cell;
         __builtin_prefetch(table_slot(&reader->map, offset));
         __builtin_prefetch((const char *)table_slot(&reader->map, offset) + 64);
     }
 }
 
+/* All lines are asked for, then all records, then everything is there. Looking up one while others
+ * are on their way does not hide them (bench/README): asking waits for the address to be
+ * translated, and only what is asked for close together waits at once. */
 void table_read_many(const struct table_reader *reader, const struct table_key *keys, size_t count,
                      uint64_t now_ms, struct verdict *verdicts, enum table_outcome *outcomes)
 {
-    for (size_t step = 0; step < count + TABLE_AHEAD; step++) {
-        if (step < count)
-            table_prefetch(reader, &keys[step]);
-        if (step >= TABLE_AHEAD / 2 && step - TABLE_AHEAD / 2 < count)
-            table_prefetch_record(reader, &keys[step - TABLE_AHEAD / 2]);
-        if (step < TABLE_AHEAD)
-            continue;
-        const size_t now = step - TABLE_AHEAD;
-        outcomes[now] = table_read(reader, &keys[now], now_ms, &verdicts[now]);
+    struct table_ahead ahead[TABLE_AHEAD];
+
+    for (size_t from = 0; from < count; from += TABLE_AHEAD) {
+        const size_t some = count - from < TABLE_AHEAD ? count - from : TABLE_AHEAD;
+        for (size_t i = 0; i < some; i++)
+            table_prefetch(&ahead[i], reader, &keys[from + i]);
+        for (size_t i = 0; i < some; i++)
+            table_prefetch_record(&ahead[i], reader, &keys[from + i]);
+        for (size_t i = 0; i < some; i++)
+            outcomes[from + i] =
+                table_read_ahead(&ahead[i], reader, &keys[from + i], now_ms, &verdicts[from + i]);
     }
 }
 

@@ -50,12 +50,32 @@ void table_read_many(const struct table_reader *reader, const struct table_key *
                      uint64_t now_ms, struct verdict *verdicts, enum table_outcome *outcomes);
 
 /*
- * For who has keys of several tables, or something else to do meanwhile: fetches what a look-up
- * will need, in two steps. The second waits for what the first has asked for. Both are hints, which
- * change nothing but time: the look-up checks all of it, as ever.
+ * A look-up in three steps, for who has keys of several tables, or something else to do meanwhile:
+ * the first asks memory for the key's line, the second waits for it and asks for the record that it
+ * names, the third is the look-up, which says what it would without the others: it believes nothing
+ * of what they found. After a hit `cell` and `value` are where the record is. Means nothing any
+ * more after table_reader_refresh or _close.
  */
-void table_prefetch(const struct table_reader *reader, const struct table_key *key);
-void table_prefetch_record(const struct table_reader *reader, const struct table_key *key);
+struct table_ahead {
+    const struct table_line *home;
+    const _Atomic uint64_t *cell; /* that could be the key's; NULL: none was seen */
+    uint64_t value;               /* of the cell, as it was seen */
+};
+void table_prefetch(struct table_ahead *ahead, const struct table_reader *reader,
+                    const struct table_key *key);
+void table_prefetch_record(struct table_ahead *ahead, const struct table_reader *reader,
+                           const struct table_key *key);
+enum table_outcome table_find_ahead(struct table_ahead *ahead, const struct table_reader *reader,
+                                    const struct table_key *key, uint64_t now_ms,
+                                    union record *record);
+/* The same, but TABLE_MISS where that says TABLE_ABSENT: for who need not know, at half the cost.
+ */
+enum table_outcome table_find_once(struct table_ahead *ahead, const struct table_reader *reader,
+                                   const struct table_key *key, uint64_t now_ms,
+                                   union record *record);
+enum table_outcome table_read_ahead(struct table_ahead *ahead, const struct table_reader *reader,
+                                    const struct table_key *key, uint64_t now_ms,
+                                    struct verdict *verdict);
 
 /* What is remembered and ruled of the key alone. False: nobody can tell here, ask the daemon. All
  * zero: nothing is. */

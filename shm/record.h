@@ -70,7 +70,7 @@ static_assert(TABLE_KEY_MAX < 1 << 10 && RECORD_KIND_COUNT <= 1 << 4 && RECORD_R
 /* A private copy of a slot, and what is packed. */
 union record {
     struct record_head head;
-    uint64_t words[RECORD_WORDS_MAX];
+    uint64_t words[RECORD_WORDS_MAX + 1]; /* one more, that may be loaded and means nothing */
     char bytes[TABLE_SLOT_MAX];
 };
 
@@ -109,6 +109,9 @@ static inline char *record_tail(union record *record)
 }
 
 /* --- reading --- */
+
+/* `bytes` of the record from `at` on, to somewhere else (see record.c for why not memcpy). */
+void record_take(const union record *record, size_t at, void *to, size_t bytes);
 
 /* Words to copy of a slot, from its lengths; 0 if they cannot be those of a record. */
 static inline size_t record_words(const struct record_head *head)

@@ -65,12 +65,6 @@ static char *give(char *to, const void *from, size_t bytes)
     return to + bytes;
 }
 
-static const char *take(void *to, const char *from, size_t bytes)
-{
-    memcpy(to, from, bytes);
-    return from + bytes;
-}
-
 /* Of all parts but the texts. */
 static size_t parts_bytes(unsigned parts)
 {
@@ -219,19 +213,28 @@ static bool fixed_unpack(const struct fixed *fixed, uint64_t stamp_ms, struct ve
     return verdict_is_known(verdict);
 }
 
+/* A record, and how much of its tail has been read. */
+struct tail {
+    const union record *record;
+    size_t at;
+};
+
+static void take(void *to, struct tail *tail, size_t bytes)
+{
+    record_take(tail->record, tail->at, to, bytes);
+    tail->at += bytes;
+}
+
 /* False: it says something that this build does not know. */
-static bool floor_unpack(const char **tail, unsigned parts, struct floor *floor)
+static bool floor_unpack(struct tail *tail, unsigned parts, struct floor *floor)
 {
     struct floor_part part = {0};
     struct floor_times times = {0};
 
-    memset(floor, 0, sizeof *floor);
-    if ((parts & (PART_FLOOR | PART_FLOOR_TIMES)) == 0)
-        return true;
     if (parts & PART_FLOOR)
-        *tail = take(&part, *tail, sizeof part);
+        take(&part, tail, sizeof part);
     if (parts & PART_FLOOR_TIMES)
-        *tail = take(&times, *tail, sizeof times);
+        take(&times, tail, sizeof times);
     *floor = (struct floor){
         .level = part.level,
         .hosts_level = part.hosts_level,
@@ -247,39 +250,43 @@ static bool floor_unpack(const char **tail, unsigned parts, struct floor *floor)
 }
 
 /* What is not in every record; `left`: bytes of the tail beyond these and the host. */
-static bool parts_unpack(const char **tail, unsigned parts, size_t left, struct verdict *verdict,
+static bool parts_unpack(struct tail *tail, unsigned parts, size_t left, struct verdict *verdict,
                          uint16_t *match_bytes)
 {
     if (!floor_unpack(tail, parts, &verdict->floor))
         return false;
     if (parts & PART_REPLY)
-        *tail = take(&verdict->smtp_code, *tail, sizeof verdict->smtp_code);
+        take(&verdict->smtp_code, tail, sizeof verdict->smtp_code);
     if (parts & PART_MATCH)
-        *tail = take(match_bytes, *tail, sizeof *match_bytes);
+        take(match_bytes, tail, sizeof *match_bytes);
     verdict->pins.count = parts & PARTS_PINS;
     if (verdict->pins.count > 0)
-        *tail = take(verdict->pins.sha256, *tail, verdict->pins.count * PIN_BYTES);
+        take(verdict->pins.sha256, tail, verdict->pins.count * PIN_BYTES);
     return *match_bytes < VERDICT_MATCH_MAX && *match_bytes <= left;
 }
 
 bool verdict_unpack(const union record *record, struct verdict *verdict)
 {
-    const char *tail = record->bytes + record->head.key_at + record->head.key_bytes;
+    struct tail tail = {record, (size_t)record->head.key_at + record->head.key_bytes};
     const size_t tail_bytes = record_tail_bytes(record);
     const struct fixed *fixed = (const void *)(record->bytes + RECORD_HEAD_BYTES);
+    const unsigned parts = fixed->parts;
     uint16_t match_bytes = 0;
 
     if (record->head.kind != RECORD_VERDICT || record_fixed_bytes(record) < FIXED_BYTES)
         return false;
-    const size_t known_bytes = parts_bytes(fixed->parts) + fixed->host_bytes;
+    const size_t known_bytes = parts_bytes(parts) + fixed->host_bytes;
     verdict->smtp_code = 0;
+    verdict->pins.count = 0;
+    verdict->floor = (struct floor){0};
     if (known_bytes > tail_bytes || !fixed_unpack(fixed, record->head.stamp_ms, verdict) ||
-        !parts_unpack(&tail, fixed->parts, tail_bytes - known_bytes, verdict, &match_bytes))
+        (parts != 0 &&
+         !parts_unpack(&tail, parts, tail_bytes - known_bytes, verdict, &match_bytes)))
         return false;
-    tail = take(verdict->host, tail, fixed->host_bytes);
+    take(verdict->host, &tail, fixed->host_bytes);
     verdict->host[fixed->host_bytes] = '\0';
     if (match_bytes > 0)
-        take(verdict->match, tail, match_bytes);
+        take(verdict->match, &tail, match_bytes);
     verdict->match[match_bytes] = '\0';
     verdict->address[0] = '\0';
     verdict->port = 0;

@@ -130,6 +130,21 @@ static struct account_demand ask_at(const char *sender, const char *sasl, const 
     return demand;
 }
 
+/* The same by what was kept of earlier questions. */
+static struct account_demand ask_kept(struct account_kept *kept, const char *sender,
+                                      uint64_t now_ms)
+{
+    struct account_demand demand;
+    struct account_ahead ahead;
+
+    memset(&demand, 0x55, sizeof demand);
+    account_ask(&ahead, sender);
+    account_prefetch(&ahead, reader, kept, now_ms);
+    account_prefetch_record(&ahead, reader);
+    account_demand_ahead(&demand, reader, &ahead, NULL, "example.net", 0, now_ms, NOW_S);
+    return demand;
+}
+
 static struct account_demand ask(const char *sender, const char *sasl)
 {
     return ask_at(sender, sasl, "example.net", 0, NOW_S);
@@ -1275,6 +1290,92 @@ END_TEST
 
 /* --- unknown never lowers --- */
 
+/* --- what is kept of earlier questions --- */
+
+static void profile_or_settings_change(unsigned round)
+{
+    static const char *const names[] = {"posteo", "strict", "secure", "standard", "other"};
+    const char *name = names[scramble(round) % 5];
+    struct profile profile = {.minimum = scramble(round + 1) % (LEVEL_AUTHENTICATED + 1),
+                              .unmet = scramble(round + 2) % 2,
+                              .window_ms = (uint32_t)round};
+    struct account_settings settings = {.observe = scramble(round + 3) % 2,
+                                        .aliases_known = scramble(round + 4) % 2,
+                                        .delimiter = "+"};
+    struct table_key key;
+    union record record;
+
+    switch (scramble(round + 5) % 4) {
+    case 0:
+        snprintf(settings.standard, sizeof settings.standard, "%s", name);
+        put_settings(&settings);
+        return;
+    case 1: {
+        char text[TABLE_KEY_MAX];
+        CLAIM(account_profile_key(&key, text, "posteo"));
+        table_writer_remove(writer, &key); /* if it is there */
+        return;
+    }
+    default:
+        snprintf(profile.name, sizeof profile.name, "%s", name);
+        CLAIM(account_profile_pack(&record, &key, &profile, 1));
+        put(&key, &record);
+    }
+}
+
+static bool demand_same(const struct account_demand *a, const struct account_demand *b)
+{
+    return a->known == b->known && a->profile_absent == b->profile_absent &&
+           a->guaranteed == b->guaranteed && a->observe == b->observe && a->by == b->by &&
+           strcmp(a->profile.name, b->profile.name) == 0 &&
+           a->profile.minimum == b->profile.minimum && a->profile.unmet == b->profile.unmet &&
+           a->profile.window_ms == b->profile.window_ms;
+}
+
+/* Settings and profiles change, go and come back while others of them are kept. */
+START_TEST(what_is_kept_says_what_the_table_says_at_every_instant)
+{
+    static const char *const senders[] = {"alice@example.org", "bob@example.org",
+                                          "carol@example.org", "dave@example.org"};
+    uint64_t now_ms = scratch.clock.boot_ms;
+    struct account_kept kept;
+    unsigned known = 0, unknown = 0;
+
+    account_kept_clear(&kept);
+    put_on(senders[0], "posteo");
+    put_on(senders[1], "strict");
+    put_on(senders[2], "other");
+    for (unsigned round = 0; round < 20000; round++) {
+        const char *sender = senders[scramble(round + 6) % 4];
+        if (round % 3 == 0)
+            profile_or_settings_change(round);
+        now_ms += scramble(round + 7) % 200;
+        const struct account_demand demand = ask(sender, NULL);
+        const struct account_demand same = ask_kept(&kept, sender, now_ms);
+        ck_assert_msg(demand_same(&demand, &same), "round %u, %s", round, sender);
+        known += demand.known;
+        unknown += !demand.known;
+    }
+    CLAIM(known > 5000 && unknown > 1000);
+}
+END_TEST
+
+/* Cells repeat after 65,536 uses of a slot: nothing is kept for as long as that could take. */
+START_TEST(nothing_is_kept_for_longer_than_a_second)
+{
+    const uint64_t now_ms = scratch.clock.boot_ms;
+    struct account_kept kept;
+
+    account_kept_clear(&kept);
+    put_on("alice@example.org", "posteo");
+    CLAIM(ask_kept(&kept, "alice@example.org", now_ms).profile.minimum == LEVEL_ENCRYPT);
+    kept.profiles[0].minimum = LEVEL_NONE; /* as if the cell were the same again */
+    CLAIM(ask_kept(&kept, "alice@example.org", now_ms + 1).profile.minimum == LEVEL_NONE);
+    CLAIM(ask_kept(&kept, "alice@example.org", now_ms + ACCOUNT_KEPT_MS).profile.minimum ==
+          LEVEL_ENCRYPT);
+}
+END_TEST
+
 static void put_everything(void)
 {
     put_alias("@secure.example.org", "");
@@ -1525,6 +1626,8 @@ static void add_tests(Suite *suite)
     tcase_add_test(cases, what_is_there_is_known_although_not_everything_is);
     tcase_add_test(cases, a_profile_that_is_not_there_is_unknown_not_none);
     tcase_add_test(cases, without_settings_everything_is_unknown);
+    tcase_add_test(cases, what_is_kept_says_what_the_table_says_at_every_instant);
+    tcase_add_test(cases, nothing_is_kept_for_longer_than_a_second);
     tcase_add_test(cases, a_record_that_cannot_be_read_is_unknown);
     tcase_add_test(cases, no_table_an_old_table_and_other_clocks_are_unknown);
     tcase_add_test(cases, a_full_table_makes_unknown_never_no_guarantee_MEM_07);

@@ -244,7 +244,7 @@ START_TEST(several_messages_are_looked_at_as_each_alone)
     see("none.example", "none");
     see("good.example", "encrypted");
     for (unsigned i = 0; i < LOCAL_AHEAD; i++)
-        local_begin(local, &begun[i], &asked[i], clock_wall_s());
+        local_begin(local, &begun[i], &asked[i], clock_boot_ms(), clock_wall_s());
     for (unsigned i = 0; i < LOCAL_AHEAD; i++)
         local_fetch(local, &begun[i]);
     for (unsigned i = 0; i < LOCAL_AHEAD; i++) {

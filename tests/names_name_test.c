@@ -426,6 +426,35 @@ START_TEST(a_turkish_locale_changes_no_name_NAME_05)
 }
 END_TEST
 
+/* A label of ASCII is read at once; behind a full-width full stop everything is read again byte by
+ * byte, and both must say the same. */
+START_TEST(labels_read_at_once_are_what_they_are_read_one_by_one)
+{
+    static const char bytes[] = "ab-_.xnXN0189Zz \0";
+    uint64_t state = 1;
+
+    for (unsigned round = 0; round < 200000; round++) {
+        char text[80], wide[3 * sizeof text];
+        struct name name, other;
+        size_t length = 0, wide_length = 0;
+        const size_t most = 1 + round % 70;
+        for (; length < most; length++) {
+            state = state * 6364136223846793005u + 1442695040888963407u;
+            text[length] = round % 3 == 0 ? "xn-.a"[(state >> 33) % 5]
+                                          : bytes[(state >> 33) % (sizeof bytes - 1)];
+        }
+        for (size_t i = 0; i < length; i++) {
+            const size_t size = text[i] == '.' ? 3 : 1;
+            memcpy(wide + wide_length, text[i] == '.' ? "\xe3\x80\x82" : text + i, size);
+            wide_length += size;
+        }
+        const enum name_status status = name_parse(&name, text, length);
+        ck_assert_int_eq(status, name_parse(&other, wide, wide_length));
+        ck_assert_str_eq(name.text, other.text);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("names/name");
@@ -438,6 +467,7 @@ int main(void)
                         COUNT(refusals));
     tcase_add_test(text, the_limits_of_63_and_253_octets_hold_exactly_NAME_02);
     tcase_add_test(text, the_limits_count_octets_of_the_a_label_not_of_the_input);
+    tcase_add_test(text, labels_read_at_once_are_what_they_are_read_one_by_one);
     tcase_add_test(text, a_turkish_locale_changes_no_name_NAME_05);
     suite_add_tcase(suite, text);
 

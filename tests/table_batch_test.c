@@ -178,12 +178,54 @@ START_TEST(a_batch_over_a_damaged_index_finds_nothing_and_ends)
                                                         table_tag(keys[i].hash), i));
     }
     for (size_t i = 0; i < MOST; i++) {
-        table_prefetch(reader, &keys[i]);
-        table_prefetch_record(reader, &keys[i]);
+        struct table_ahead ahead;
+        table_prefetch(&ahead, reader, &keys[i]);
+        table_prefetch_record(&ahead, reader, &keys[i]);
+        const enum table_outcome outcome =
+            table_read_ahead(&ahead, reader, &keys[i], scratch.clock.boot_ms, &verdicts[i]);
+        CLAIM(outcome == table_read(reader, &keys[i], scratch.clock.boot_ms, &verdicts[i]));
     }
     hits = batch_is_as_single(MOST, TABLE_HIT);
     ck_assert_uint_eq(hits, 0);
     munmap(bytes, size);
+}
+END_TEST
+
+/* What was seen ahead is believed in nothing: in between records are replaced, removed, and their
+ * slots and cells used for others. */
+START_TEST(what_changes_after_it_was_seen_ahead_is_looked_up_as_it_is)
+{
+    struct table_ahead ahead[MOST];
+    size_t hits = 0, misses = 0;
+
+    for (unsigned round = 0; round < 50; round++) {
+        for (size_t i = 0; i < MOST; i++) {
+            key_set(i, i);
+            CLAIM(i % 3 == 0 || value_put(writer, i, 2 * round + 1) == 0);
+        }
+        for (size_t i = 0; i < MOST; i++) {
+            table_prefetch(&ahead[i], reader, &keys[i]);
+            table_prefetch_record(&ahead[i], reader, &keys[i]);
+        }
+        for (size_t i = 0; i < MOST; i++) {
+            if (scramble(round * MOST + i) % 4 == 0)
+                table_writer_remove(writer, &keys[i]);
+            else if (scramble(round * MOST + i) % 4 == 1)
+                CLAIM(value_put(writer, i, 2 * round + 2) == 0);
+        }
+        for (size_t i = 0; i < MOST; i++) {
+            struct verdict single, seen;
+            const enum table_outcome outcome =
+                table_read(reader, &keys[i], scratch.clock.boot_ms, &single);
+            CLAIM(table_read_ahead(&ahead[i], reader, &keys[i], scratch.clock.boot_ms, &seen) ==
+                  outcome);
+            CLAIM(outcome != TABLE_HIT || verdict_same(&seen, &single));
+            hits += outcome == TABLE_HIT;
+            misses += outcome == TABLE_MISS;
+        }
+    }
+    ck_assert_uint_ge(hits, 50 * MOST / 4);
+    ck_assert_uint_ge(misses, 50 * MOST / 10);
 }
 END_TEST
 
@@ -246,6 +288,7 @@ int main(void)
     tcase_add_test(batches, a_miss_in_a_batch_is_absent_where_everything_is_there);
     tcase_add_test(batches, where_the_clocks_disagree_all_of_a_batch_is_unknown);
     tcase_add_test(batches, a_batch_over_a_damaged_index_finds_nothing_and_ends);
+    tcase_add_test(batches, what_changes_after_it_was_seen_ahead_is_looked_up_as_it_is);
     suite_add_tcase(suite, batches);
     tcase_add_checked_fixture(size, set_up, tear_down);
     tcase_set_timeout(size, 60);

@@ -5,7 +5,8 @@
  * The files of the table are compiled into this program with the hooks of layout.h. A scenario runs
  * the writer and writes down each of its stores; then the reader's look-up is run for every set of
  * stores that may happen before it (every start), with every choice at every load that the model
- * allows (release_acquire.h says why that is exact). What must hold, of each execution:
+ * allows (release_acquire.h says why that is exact); and once more, of a look-up whose cell was
+ * seen ahead. What must hold, of each execution:
  *
  *   - what is read was the record of that key at one instant between the last store that happened
  *     before the look-up and the last one that it saw: not torn, not wrong, not older, not newer;
@@ -775,6 +776,7 @@ static bool sound(const union record *record)
 /* --- what a look-up says, and what it may say --- */
 
 static unsigned subject; /* key */
+static bool ahead_first; /* looked up in steps: its cell was seen before */
 /* The version at rest after each store: 0: not there; UNDECIDED. */
 static int16_t at_rest[FILES][RA_STORES_MAX + 1];
 static unsigned outcomes[4];
@@ -787,7 +789,14 @@ static enum table_outcome look_up(int *version)
     complete_seen = 0;
     complete_looked = false;
     reading = true;
-    const enum table_outcome outcome = table_find(&reader, &keys[subject].key, READ_AT_MS, &record);
+    struct table_ahead ahead;
+    if (ahead_first) {
+        table_prefetch(&ahead, &reader, &keys[subject].key);
+        table_prefetch_record(&ahead, &reader, &keys[subject].key);
+    }
+    const enum table_outcome outcome =
+        ahead_first ? table_find_ahead(&ahead, &reader, &keys[subject].key, READ_AT_MS, &record)
+                    : table_find(&reader, &keys[subject].key, READ_AT_MS, &record);
     reading = false;
     *version = outcome == TABLE_HIT ? (int)record.head.stamp_ms : 0;
     if (outcome == TABLE_HIT && !value_is_right(&record, subject))
@@ -938,6 +947,9 @@ static int check_key(unsigned file, int before, unsigned first)
     rest_everywhere(file, first);
     const int last = follow_steps(file, before, first);
     ra_explore(&ra, first, run_look);
+    ahead_first = true;
+    ra_explore(&ra, first, run_look);
+    ahead_first = false;
     return last;
 }
 

@@ -203,6 +203,41 @@ START_TEST(a_record_of_another_use_of_the_slot_is_another_record)
 }
 END_TEST
 
+/* As memcmp and memcpy have it, wherever a key or a text lies, and not a byte more. */
+START_TEST(what_is_put_together_from_words_is_what_lies_there)
+{
+    static char text[TABLE_KEY_MAX];
+    union record record;
+    uint64_t state = 3;
+
+    for (size_t i = 0; i < sizeof record.words / 8; i++)
+        record.words[i] = scramble(++state);
+    for (size_t at = RECORD_HEAD_BYTES; at < UINT8_MAX; at++) {
+        for (size_t bytes = 1; bytes <= 70; bytes++) {
+            struct table_key key;
+            char to[80];
+            record.head.key_at = (uint8_t)at;
+            record.head.key_bytes = bytes & 0x3ffu;
+            memcpy(text, record.bytes + at, bytes);
+            memset(text + bytes, 'x', 8);
+            CLAIM(table_key_make(&key, text, bytes) && record_has_key(&record, &key));
+            const size_t changed = scramble(++state) % bytes;
+            text[changed] = (char)(text[changed] ^ (1 << scramble(++state) % 8));
+            CLAIM(!record_has_key(&record, &key));
+            memset(to, 'x', sizeof to);
+            record_take(&record, at, to, bytes);
+            CLAIM(memcmp(to, record.bytes + at, bytes) == 0 && to[bytes] == 'x');
+        }
+    }
+    for (size_t bytes = 0; bytes <= 40; bytes++) { /* to the last byte of the largest slot */
+        char to[48];
+        memset(to, 'x', sizeof to);
+        record_take(&record, TABLE_SLOT_MAX - bytes, to, bytes);
+        CLAIM(memcmp(to, record.bytes + TABLE_SLOT_MAX - bytes, bytes) == 0 && to[bytes] == 'x');
+    }
+}
+END_TEST
+
 /* Lengths that lie are refused before anything is read by them. */
 START_TEST(hostile_lengths_are_refused)
 {
@@ -464,6 +499,7 @@ int main(void)
     tcase_add_test(cases, validity_beyond_49_days_is_cut_never_wrapped);
     tcase_add_test(cases, one_flipped_bit_anywhere_makes_it_unsound);
     tcase_add_test(cases, a_record_of_another_use_of_the_slot_is_another_record);
+    tcase_add_test(cases, what_is_put_together_from_words_is_what_lies_there);
     tcase_add_test(cases, hostile_lengths_are_refused);
     tcase_add_test(cases, appended_fields_are_passed_over);
     tcase_add_test(cases, a_record_without_its_fixed_part_or_tail_is_unreadable);

@@ -21,4 +21,8 @@ pid_t callgrind_start(const char *const *words, const char *option, const char *
 /* Waits for it. Of all its threads; 0: it did not end well, or there is no valgrind. */
 double callgrind_end(pid_t child, const char *report);
 
+/* `self`, a benchmark's own program, with a number as its only word and not counted until it says
+ * so (CALLGRIND_START_INSTRUMENTATION): its instructions; 0: there is no valgrind, or it failed. */
+double callgrind_count(const char *self, unsigned number);
+
 #endif

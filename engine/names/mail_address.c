@@ -4,12 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool is_ascii(const char *text)
+bool mail_address_is_ascii(const char *address)
 {
-    for (; *text != '\0'; text++)
-        if ((unsigned char)*text >= 0x80)
-            return false;
-    return true;
+    const char *domain = strrchr(address, '@');
+    const size_t length = domain != NULL ? strlen(domain) : 0;
+    unsigned char all = 0;
+
+    for (size_t i = 0; i < length; i++)
+        all |= (unsigned char)domain[i];
+    return all < 0x80;
 }
 
 enum name_status mail_address_to_ascii(char *ascii, size_t size, const char *address)
@@ -19,7 +22,7 @@ enum name_status mail_address_to_ascii(char *ascii, size_t size, const char *add
     struct name domain;
     int length;
 
-    if (at == NULL || is_ascii(at + 1)) {
+    if (at == NULL || mail_address_is_ascii(at)) {
         const size_t bytes = strlen(address);
         if (bytes < size)
             memcpy(ascii, address, bytes + 1);

@@ -12,5 +12,7 @@
  * leaves "": NAME_LONG if it does not fit, otherwise what is wrong with the domain.
  */
 enum name_status mail_address_to_ascii(char *ascii, size_t size, const char *address);
+/* It has no domain, or one in ASCII: a copy would be the same. */
+bool mail_address_is_ascii(const char *address);
 
 #endif

@@ -43,19 +43,33 @@ static bool is_hex(char c)
     return is_digit(c) || (c >= 'a' && c <= 'f');
 }
 
+/* What a byte of a label becomes; 0: none has it. */
+static const char of_label[256] = {
+    ['-'] = '-', ['_'] = '_', ['0'] = '0', ['1'] = '1', ['2'] = '2', ['3'] = '3', ['4'] = '4',
+    ['5'] = '5', ['6'] = '6', ['7'] = '7', ['8'] = '8', ['9'] = '9', ['a'] = 'a', ['b'] = 'b',
+    ['c'] = 'c', ['d'] = 'd', ['e'] = 'e', ['f'] = 'f', ['g'] = 'g', ['h'] = 'h', ['i'] = 'i',
+    ['j'] = 'j', ['k'] = 'k', ['l'] = 'l', ['m'] = 'm', ['n'] = 'n', ['o'] = 'o', ['p'] = 'p',
+    ['q'] = 'q', ['r'] = 'r', ['s'] = 's', ['t'] = 't', ['u'] = 'u', ['v'] = 'v', ['w'] = 'w',
+    ['x'] = 'x', ['y'] = 'y', ['z'] = 'z', ['A'] = 'a', ['B'] = 'b', ['C'] = 'c', ['D'] = 'd',
+    ['E'] = 'e', ['F'] = 'f', ['G'] = 'g', ['H'] = 'h', ['I'] = 'i', ['J'] = 'j', ['K'] = 'k',
+    ['L'] = 'l', ['M'] = 'm', ['N'] = 'n', ['O'] = 'o', ['P'] = 'p', ['Q'] = 'q', ['R'] = 'r',
+    ['S'] = 's', ['T'] = 't', ['U'] = 'u', ['V'] = 'v', ['W'] = 'w', ['X'] = 'x', ['Y'] = 'y',
+    ['Z'] = 'z',
+};
+
 static bool is_label_byte(char c)
 {
-    return (c >= 'a' && c <= 'z') || is_digit(c) || c == '-' || c == '_';
+    return of_label[(unsigned char)c] == c && c != 0;
 }
 
 /* Not ASCII, or claims to be an A-label. */
 static bool needs_conversion(const char *label, size_t length)
 {
+    unsigned char all = 0;
     for (size_t i = 0; i < length; i++)
-        if ((unsigned char)label[i] >= 0x80)
-            return true;
-    return length >= 4 && lower(label[0]) == 'x' && lower(label[1]) == 'n' && label[2] == '-' &&
-           label[3] == '-';
+        all |= (unsigned char)label[i];
+    return all >= 0x80 || (length >= 4 && lower(label[0]) == 'x' && lower(label[1]) == 'n' &&
+                           label[2] == '-' && label[3] == '-');
 }
 
 /* ------------------------------------------------------------------ one canonical label */
@@ -75,8 +89,8 @@ static enum name_status append_label(struct name *name, const char *label, size_
     if (dot)
         name->text[used++] = '.';
     for (size_t i = 0; i < length; i++) {
-        char c = lower(label[i]);
-        if (!is_label_byte(c))
+        const char c = of_label[(unsigned char)label[i]];
+        if (c == 0)
             return NAME_CHARACTER;
         name->text[used++] = c;
     }
@@ -151,18 +165,65 @@ static size_t full_stop(const char *text, size_t length)
     return 0;
 }
 
+/* Where the label at `begin` ends. All full stops but '.' begin with a byte that is not ASCII. */
+static size_t label_end(const char *text, size_t begin, size_t length)
+{
+    size_t end = begin;
+    while (end < length && text[end] != '.' &&
+           ((unsigned char)text[end] < 0x80 || full_stop(text + end, length - end) == 0))
+        end++;
+    return end;
+}
+
+/* One label from `begin` to `end`, whatever is in it. */
+static enum name_status append_any(struct name *name, const char *text, size_t begin, size_t end)
+{
+    return needs_conversion(text + begin, end - begin)
+               ? append_converted(name, text + begin, end - begin)
+               : append_label(name, text + begin, end - begin);
+}
+
+/* Nearly every label: nothing but letters, digits, hyphens and low lines up to a '.' or the end, no
+ * A-label, and room for it. Looked at once for all of that, and appended. Where it ends, or
+ * `begin`: it is not such a one, and append_any says what it is. */
+static size_t append_plain(struct name *name, const char *text, size_t begin, size_t length)
+{
+    const size_t used = name->length + (name->length > 0 ? 1u : 0u);
+    char *label = name->text + used;
+    size_t most = NAME_BYTES_MAX - used, bytes = 0;
+
+    if (name->length >= NAME_BYTES_MAX)
+        return begin;
+    if (most > LABEL_MAX)
+        most = LABEL_MAX;
+    if (most > length - begin)
+        most = length - begin;
+    for (char c; bytes < most && (c = of_label[(unsigned char)text[begin + bytes]]) != 0; bytes++)
+        label[bytes] = c;
+    const bool is_whole = begin + bytes == length || text[begin + bytes] == '.';
+    const bool is_a_label = bytes >= 4 && memcmp(label, "xn--", 4) == 0;
+    if (!is_whole || bytes == 0 || is_a_label || label[0] == '-' || label[bytes - 1] == '-') {
+        name->text[name->length] = '\0';
+        return begin;
+    }
+    if (used > name->length)
+        label[-1] = '.';
+    label[bytes] = '\0';
+    name->length = (uint8_t)(used + bytes);
+    return begin + bytes;
+}
+
 static enum name_status parse_labels(struct name *name, const char *text, size_t length)
 {
     size_t begin = 0;
     while (begin <= length) {
-        size_t end = begin;
-        while (end < length && full_stop(text + end, length - end) == 0)
-            end++;
-        enum name_status status = needs_conversion(text + begin, end - begin)
-                                      ? append_converted(name, text + begin, end - begin)
-                                      : append_label(name, text + begin, end - begin);
-        if (status != NAME_OK)
-            return status;
+        size_t end = append_plain(name, text, begin, length);
+        if (end == begin) {
+            end = label_end(text, begin, length);
+            enum name_status status = append_any(name, text, begin, end);
+            if (status != NAME_OK)
+                return status;
+        }
         if (end == length)
             break;
         begin = end + full_stop(text + end, length - end);
@@ -216,7 +277,8 @@ static enum name_status finish(struct name *name, enum name_status status)
 enum name_status name_parse(struct name *name, const char *text, size_t length)
 {
     struct address address;
-    memset(name, 0, sizeof(*name));
+    name->length = 0;
+    name->text[0] = '\0';
     if (length == 0 || full_stop(text, length) == length)
         return NAME_EMPTY;
     if (length > LIMIT_NAME_INPUT)

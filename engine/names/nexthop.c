@@ -53,9 +53,12 @@ static bool parse_port(uint16_t *port, const char *text, size_t length)
  * never closed. */
 static const char *after_last_at(const char *text, size_t length, bool *has_at)
 {
-    const char *found = text;
+    const char *found = memchr(text, '"', length) == NULL ? memrchr(text, '@', length) : NULL;
     bool quoted = false;
-    *has_at = false;
+    *has_at = found != NULL;
+    if (found != NULL)
+        return found + 1; /* nearly every address */
+    found = text;
     for (size_t i = 0; i < length; i++) {
         if (text[i] == '"') {
             quoted = !quoted;

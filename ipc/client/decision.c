@@ -5,6 +5,7 @@
 
 #include "shm/answer.h"
 #include "shm/level.h"
+#include "shm/phrase.h"
 
 #include <string.h>
 
@@ -27,7 +28,7 @@ void decision_read(struct mxw_decision *out, const struct frame_answer *in)
     const enum tls_class class =
         in->class < CLASS_COUNT ? (enum tls_class)in->class : CLASS_UNKNOWN;
 
-    memset(out, 0, sizeof *out);
+    memset(out->reserved, 0, sizeof out->reserved);
     out->size = sizeof *out;
     /* An action that we do not know, of a later daemon, must not become "send". */
     out->action = in->action < ACTION_COUNT ? in->action : MXW_DEFER;
@@ -42,18 +43,18 @@ void decision_read(struct mxw_decision *out, const struct frame_answer *in)
         in->exemption < EXEMPTION_COUNT ? exemption_name((enum exemption)in->exemption) : "?";
     out->alarm = in->alarm;
     out->policy_kind = in->policy_answer <= MXW_POLICY_NONE ? in->policy_answer : MXW_POLICY_NONE;
-    memcpy(out->policy, in->policy, sizeof in->policy);
+    text_copy(out->policy, sizeof out->policy, in->policy);
     out->guarantees = in->guarantees;
     out->guarantees_name = level_word(in->guarantees);
     out->smtp_code = in->smtp_code;
-    memcpy(out->code, in->code, sizeof in->code);
-    memcpy(out->text, in->text, sizeof in->text);
-    memcpy(out->profile, in->profile, sizeof in->profile);
+    text_copy(out->code, sizeof out->code, in->code);
+    text_copy(out->text, sizeof out->text, in->text);
+    text_copy(out->profile, sizeof out->profile, in->profile);
     out->class_name = in->class < CLASS_COUNT ? class_name(class) : "?";
     out->level_name = level_word(in->level);
     out->sign = sign_name(class_sign(class));
     out->cause = in->cause;
-    memcpy(out->host, in->host, sizeof in->host);
+    text_copy(out->host, sizeof out->host, in->host);
     out->age_ms = in->began_ms != 0 ? (int64_t)in->age_ms : -1;
     out->limited = in->limited;
     out->from_table = in->from_table;

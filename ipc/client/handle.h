@@ -150,7 +150,7 @@ bool tables_look(struct mxw *m, struct local_outcome *out, const struct frame_de
 void tables_look_ahead(struct mxw *m, struct local_begun *begun, const struct frame_decide *asked,
                        unsigned count);
 bool tables_look_on(const struct mxw *m, struct local_outcome *out,
-                    const struct frame_decide *asked, const struct local_begun *begun,
+                    const struct frame_decide *asked, struct local_begun *begun,
                     uint64_t arrived_ms);
 /* Nobody who could tell more is there: the table's answer stands. */
 bool tables_stand(const struct local_outcome *out);

@@ -21,6 +21,7 @@
 
 struct local {
     struct table_reader *verdicts, *users; /* NULL: not there */
+    struct account_kept kept;              /* of `users`, until the next refresh */
     const struct places *trusted;
     bool knows_trusted;
     char directory[PATH_MAX], users_directory[PATH_MAX];
@@ -101,6 +102,7 @@ void local_refresh(struct local *local)
 {
     struct table_clock clock;
 
+    account_kept_clear(&local->kept);
     if (table_clock_read(&clock) != 0)
         return;
     table_refresh(&local->verdicts, local->directory, &clock, false);
@@ -154,7 +156,8 @@ static void keys_unknown(struct frame_answer *reply, const struct frame_decide *
 
 /* `error`: of what is asked and demanded, which is in the decision. */
 static enum frame_error look_outbound(const struct local *local, struct local_outcome *out,
-                                      const struct frame_decide *asked, enum frame_error error,
+                                      const struct frame_decide *asked,
+                                      struct known_ahead *recipient, enum frame_error error,
                                       uint64_t now_ms)
 {
     const struct table_reader *verdicts = local->verdicts;
@@ -164,7 +167,7 @@ static enum frame_error look_outbound(const struct local *local, struct local_ou
     if (error != FRAME_ERROR_NONE)
         return error;
     known_recipient(&answer->decision, verdicts, now_ms);
-    known_from_table(&answer->known, verdicts, &answer->decision, epoch, now_ms);
+    known_from_table(&answer->known, verdicts, &answer->decision, recipient, epoch, now_ms);
     decide_answer(&answer->answer, &answer->decision, known_verdict(&answer->known),
                   answer->known.stale, now_ms);
     decide_reply(&out->reply, &answer->decision, &answer->answer, known_verdict(&answer->known),
@@ -190,10 +193,11 @@ static void outcome_end(struct local_outcome *out, enum frame_error error)
     decision_read(&out->decision, &out->reply);
 }
 
-void local_look(const struct local *local, struct local_outcome *out,
-                const struct frame_decide *asked, uint64_t arrived_ms, uint64_t now_ms,
-                int64_t now_s)
+void local_look(struct local *local, struct local_outcome *out, const struct frame_decide *asked,
+                uint64_t arrived_ms, uint64_t now_ms, int64_t now_s)
 {
+    const struct known_tables tables = {local->users, local->verdicts, &local->kept};
+    struct known_ahead ahead;
     enum frame_error error;
 
     outcome_begin(out, asked);
@@ -201,58 +205,49 @@ void local_look(const struct local *local, struct local_outcome *out,
         outcome_end(out, look_inbound(local, out, asked, now_ms));
         return;
     }
-    error = known_begin(&out->answer.decision, asked, local->users, local->verdicts, arrived_ms,
-                        now_ms, now_s, &out->why);
-    outcome_end(out, look_outbound(local, out, asked, error, now_ms));
+    error = known_begin(&out->answer.decision, &ahead, asked, &tables, arrived_ms, now_ms, now_s,
+                        &out->why);
+    outcome_end(out, look_outbound(local, out, asked, &ahead, error, now_ms));
 }
 
 /* --- several messages --- */
 
-void local_begin(const struct local *local, struct local_begun *begun,
-                 const struct frame_decide *asked, int64_t now_s)
+void local_begin(struct local *local, struct local_begun *begun, const struct frame_decide *asked,
+                 uint64_t now_ms, int64_t now_s)
 {
-    begun->why = "";
-    begun->error = FRAME_ERROR_NONE;
+    const struct known_tables tables = {local->users, local->verdicts, &local->kept};
+
     begun->leaves = !asked->inbound;
     if (begun->leaves)
-        begun->error = decide_asked(&begun->decision, asked, now_s, &begun->why);
-    if (!begun->leaves || begun->error != FRAME_ERROR_NONE)
-        return;
-    begun->in_table = local->verdicts != NULL &&
-                      table_key_make(&begun->recipient, begun->text,
-                                     next_hop_text(&begun->decision.next_hop, begun->text));
-    if (begun->in_table)
-        table_prefetch(local->verdicts, &begun->recipient);
-    account_prefetch(&begun->sender, local->users, asked->profile[0] == '\0' ? asked->sender : "");
+        known_ask(&begun->known, asked, &tables, now_ms, now_s);
 }
 
-void local_fetch(const struct local *local, const struct local_begun *begun)
+void local_fetch(const struct local *local, struct local_begun *begun)
 {
-    if (!begun->leaves || begun->error != FRAME_ERROR_NONE)
-        return;
-    if (begun->in_table)
-        table_prefetch_record(local->verdicts, &begun->recipient);
-    account_prefetch_record(&begun->sender, local->users);
+    if (begun->leaves)
+        known_fetch(&begun->known, local->users, local->verdicts);
 }
 
 void local_look_on(const struct local *local, struct local_outcome *out,
-                   const struct frame_decide *asked, const struct local_begun *begun,
-                   uint64_t arrived_ms, uint64_t now_ms)
+                   const struct frame_decide *asked, struct local_begun *begun, uint64_t arrived_ms,
+                   uint64_t now_ms)
 {
-    enum frame_error error = begun->error;
+    struct known_begun *known = &begun->known;
+    enum frame_error error;
 
     outcome_begin(out, asked);
     if (!begun->leaves) {
         outcome_end(out, look_inbound(local, out, asked, now_ms));
         return;
     }
-    out->why = begun->why;
+    out->why = known->why;
+    error = known->error;
     if (error == FRAME_ERROR_NONE) {
-        out->answer.decision = begun->decision;
-        error = decide_demand(&out->answer.decision, asked, local->users, arrived_ms, now_ms,
-                              &out->why);
+        out->answer.decision = known->decision;
+        error = decide_demand(&out->answer.decision, &known->sender, asked, local->users,
+                              arrived_ms, now_ms, &out->why);
     }
-    outcome_end(out, look_outbound(local, out, asked, error, now_ms));
+    outcome_end(out, look_outbound(local, out, asked, &known->recipient, error, now_ms));
 }
 
 /* --- what they are worth --- */

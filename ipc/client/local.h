@@ -59,26 +59,19 @@ struct local_outcome {
  * all without a refresh in between. */
 #define LOCAL_AHEAD 4 /* at hand at once, for who has them on his stack */
 struct local_begun {
-    bool leaves;            /* mail that comes in is looked at in its turn alone */
-    enum frame_error error; /* FRAME_ERROR_NONE: else `why`, and nothing behind has a meaning */
-    const char *why;
-    struct decision decision;
-    bool in_table;              /* it has a key, and there is a table */
-    struct table_key recipient; /* in `text` */
-    char text[NEXT_HOP_TEXT_MAX];
-    struct account_ahead sender;
+    bool leaves; /* mail that comes in is looked at in its turn alone */
+    struct known_begun known;
 };
-void local_begin(const struct local *local, struct local_begun *begun,
-                 const struct frame_decide *asked, int64_t now_s);
-void local_fetch(const struct local *local, const struct local_begun *begun);
+void local_begin(struct local *local, struct local_begun *begun, const struct frame_decide *asked,
+                 uint64_t now_ms, int64_t now_s);
+void local_fetch(const struct local *local, struct local_begun *begun);
 void local_look_on(const struct local *local, struct local_outcome *out,
-                   const struct frame_decide *asked, const struct local_begun *begun,
-                   uint64_t arrived_ms, uint64_t now_ms);
+                   const struct frame_decide *asked, struct local_begun *begun, uint64_t arrived_ms,
+                   uint64_t now_ms);
 
 /* `arrived_ms`: by which it is judged whether the evidence is fresh; at most now. */
-void local_look(const struct local *local, struct local_outcome *out,
-                const struct frame_decide *asked, uint64_t arrived_ms, uint64_t now_ms,
-                int64_t now_s);
+void local_look(struct local *local, struct local_outcome *out, const struct frame_decide *asked,
+                uint64_t arrived_ms, uint64_t now_ms, int64_t now_s);
 /* Nothing that the daemon could say would be of use: not a name; or the evidence is as fresh as was
  * asked for, the mail may go, and there is nothing that an administrator must be told. */
 bool local_is_enough(const struct local_outcome *out);

@@ -9,6 +9,7 @@
 
 #include "engine/names/mail_address.h"
 #include "ipc/decide/verdict_reply.h"
+#include "shm/phrase.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,22 +19,19 @@
 static enum frame_error recipient_read(struct decision *decision, const struct frame_decide *asked,
                                        const char **why)
 {
-    struct next_hop recipient;
-    enum name_status status =
-        next_hop_parse(&recipient, asked->recipient, strlen(asked->recipient));
+    struct next_hop *recipient = &decision->next_hop; /* unless another is asked about */
+    enum name_status status = next_hop_parse(recipient, asked->recipient, strlen(asked->recipient));
 
+    memcpy(decision->domain, recipient->name.text, recipient->name.length + 1u);
     if (status == NAME_OK && asked->next_hop[0] != '\0')
         status = next_hop_parse(&decision->next_hop, asked->next_hop, strlen(asked->next_hop));
-    else
-        decision->next_hop = recipient;
     if (status != NAME_OK) {
         *why = name_status_text(status);
         return status == NAME_NO_MEMORY ? FRAME_ERROR_OURS : FRAME_ERROR_NAME;
     }
-    snprintf(decision->domain, sizeof decision->domain, "%s",
-             recipient.kind == NEXT_HOP_ADDRESS ? "" : recipient.name.text);
     return FRAME_ERROR_NONE;
 }
+static_assert(sizeof((struct decision *)NULL)->domain > NAME_BYTES_MAX, "every name fits");
 
 /* Of the demands that look for evidence the most impatient counts; who demands nothing takes what
  * is still good. */
@@ -50,30 +48,59 @@ static uint64_t window_not_before(const struct decision *decision, uint64_t arri
     return arrived_ms > window_ms ? arrived_ms - window_ms : 1;
 }
 
-bool decide_address(char ascii[FRAME_ADDRESS_MAX], const char *address)
+const char *decide_address(char ascii[FRAME_ADDRESS_MAX], const char *address)
 {
+    if (mail_address_is_ascii(address) && strlen(address) < FRAME_ADDRESS_MAX)
+        return address;
     const enum name_status status = mail_address_to_ascii(ascii, FRAME_ADDRESS_MAX, address);
-
     if (status == NAME_NO_MEMORY)
-        return false;
+        return NULL;
     if (status != NAME_OK)
         snprintf(ascii, FRAME_ADDRESS_MAX, "nobody@invalid");
-    return true;
+    return ascii;
 }
 
-static enum frame_error sender_read(struct decision *decision, const struct frame_decide *asked,
+void decide_sent_by(struct decide_sender *sender, const struct frame_decide *asked)
+{
+    const char *address;
+
+    sender->known = false;
+    if (asked->profile[0] != '\0') /* then nobody is asked about */
+        return;
+    address = decide_address(sender->sender_ascii, asked->sender);
+    sender->sasl = decide_address(sender->sasl_ascii, asked->sasl);
+    sender->known = address != NULL && sender->sasl != NULL;
+    if (sender->known)
+        account_ask(&sender->account, address);
+}
+
+void decide_sender_prefetch(struct decide_sender *sender, const struct table_reader *users,
+                            struct account_kept *kept, uint64_t now_ms)
+{
+    if (sender->known)
+        account_prefetch(&sender->account, users, kept, now_ms);
+}
+
+void decide_sender_fetch(struct decide_sender *sender, const struct table_reader *users)
+{
+    if (sender->known)
+        account_prefetch_record(&sender->account, users);
+}
+
+static enum frame_error sender_read(struct decision *decision, struct decide_sender *sender,
+                                    const struct frame_decide *asked,
                                     const struct table_reader *users, uint64_t now_ms,
                                     const char **why)
 {
-    char sender[FRAME_ADDRESS_MAX], sasl[FRAME_ADDRESS_MAX];
-    struct account_demand demand = {0};
+    struct account_demand demand;
     bool there = true;
 
+    demand.known = demand.profile_absent = false;
     if (asked->profile[0] != '\0')
         account_demand_of_profile(&demand, users, asked->profile, now_ms, &there);
-    else if (decide_address(sender, asked->sender) && decide_address(sasl, asked->sasl))
-        account_demand(&demand, users, sender, sasl, decision->domain, asked->accepted_s, now_ms,
-                       decision->now_s);
+    else if (sender->known)
+        account_demand_ahead(&demand, users, &sender->account, sender->sasl, decision->domain,
+                             asked->accepted_s, now_ms, decision->now_s);
     if (!there) {
         *why = "there is no such profile; see mxwardctl config";
         return FRAME_ERROR_NAME;
@@ -98,7 +125,7 @@ static enum frame_error sender_read(struct decision *decision, const struct fram
 enum frame_error decide_asked(struct decision *decision, const struct frame_decide *asked,
                               int64_t now_s, const char **why)
 {
-    memset(decision, 0, sizeof *decision);
+    memset(decision, 0, offsetof(struct decision, next_hop));
     decision->now_s = now_s;
     decision->facts = asked->facts & FACTS_KNOWN;
     if (strcmp(asked->sender, "<>") == 0) /* whoever submits it (MSG-01) */
@@ -109,11 +136,12 @@ enum frame_error decide_asked(struct decision *decision, const struct frame_deci
     return recipient_read(decision, asked, why);
 }
 
-enum frame_error decide_demand(struct decision *decision, const struct frame_decide *asked,
-                               const struct table_reader *users, uint64_t arrived_ms,
-                               uint64_t now_ms, const char **why)
+enum frame_error decide_demand(struct decision *decision, struct decide_sender *sender,
+                               const struct frame_decide *asked, const struct table_reader *users,
+                               uint64_t arrived_ms, uint64_t now_ms, const char **why)
 {
-    const enum frame_error error = sender_read(decision, asked, users, now_ms, why);
+    decide_sender_fetch(sender, users);
+    const enum frame_error error = sender_read(decision, sender, asked, users, now_ms, why);
 
     decision->not_before_ms =
         asked->own_freshness ? question_not_before(asked->freshness, asked->max_age_ms, arrived_ms)
@@ -125,11 +153,14 @@ enum frame_error decide_begin(struct decision *decision, const struct frame_deci
                               const struct table_reader *users, uint64_t arrived_ms,
                               uint64_t now_ms, int64_t now_s, const char **why)
 {
+    struct decide_sender sender;
     const enum frame_error error = decide_asked(decision, asked, now_s, why);
 
-    return error == FRAME_ERROR_NONE
-               ? decide_demand(decision, asked, users, arrived_ms, now_ms, why)
-               : error;
+    if (error != FRAME_ERROR_NONE)
+        return error;
+    decide_sent_by(&sender, asked);
+    decide_sender_prefetch(&sender, users, NULL, now_ms);
+    return decide_demand(decision, &sender, asked, users, arrived_ms, now_ms, why);
 }
 
 bool decide_goes_elsewhere(const struct decision *decision, struct next_hop *own)
@@ -216,7 +247,7 @@ static bool refuses_at_rcpt(const struct decision *decision, const struct answer
 void decide_reply(struct frame_answer *reply, const struct decision *decision,
                   const struct answer *answer, const struct verdict *verdict, uint64_t now_ms)
 {
-    memset(reply, 0, sizeof *reply);
+    memset(reply, 0, offsetof(struct frame_answer, policy));
     reply->action = (uint8_t)answer->action;
     reply->would = (uint8_t)answer->would;
     reply->observed = answer->observed;
@@ -227,10 +258,11 @@ void decide_reply(struct frame_answer *reply, const struct decision *decision,
     reply->policy_answer = (uint8_t)answer->policy.answer;
     reply->guarantees = (uint8_t)answer->policy.guarantees;
     reply->smtp_code = decide_smtp_code(answer);
-    snprintf(reply->policy, sizeof reply->policy, "%s", answer->policy.text);
-    snprintf(reply->code, sizeof reply->code, "%s", decide_code(answer));
-    snprintf(reply->text, sizeof reply->text, "%s", answer->text);
-    snprintf(reply->profile, sizeof reply->profile, "%s", profile_of(decision, answer));
+    text_copy(reply->policy, sizeof reply->policy, answer->policy.text);
+    text_copy(reply->code, sizeof reply->code, decide_code(answer));
+    text_copy(reply->text, sizeof reply->text, answer->text);
+    text_copy(reply->profile, sizeof reply->profile, profile_of(decision, answer));
+    reply->host[0] = '\0';
     reply->refuse_at_rcpt = refuses_at_rcpt(decision, answer);
     reply->insecure = answer->insecure;
     reply->openpgp = (uint8_t)decision->openpgp;
@@ -243,7 +275,7 @@ void decide_reply(struct frame_answer *reply, const struct decision *decision,
     reply->level = (uint8_t)verdict->level;
     reply->conclusion = (uint8_t)verdict->conclusion;
     reply->cause = (uint16_t)verdict->cause;
-    snprintf(reply->host, sizeof reply->host, "%s", verdict->host);
+    text_copy(reply->host, sizeof reply->host, verdict->host);
     reply->began_ms = verdict->began_ms;
     reply->age_ms = now_ms > verdict->began_ms ? now_ms - verdict->began_ms : 0;
 }
@@ -279,7 +311,8 @@ enum frame_error decide_inbound(struct frame_answer *reply, const struct frame_d
                                 const struct table_reader *users, const struct places *trusted,
                                 uint64_t now_ms, const char **why)
 {
-    char recipient[FRAME_ADDRESS_MAX];
+    char ascii[FRAME_ADDRESS_MAX];
+    const char *recipient = decide_address(ascii, asked->recipient);
     struct account_demand demand = {0};
     struct address client;
     bool observe;
@@ -287,7 +320,7 @@ enum frame_error decide_inbound(struct frame_answer *reply, const struct frame_d
     memset(reply, 0, sizeof *reply);
     reply->now_ms = now_ms;
     reply->class = CLASS_UNKNOWN;
-    if (decide_address(recipient, asked->recipient))
+    if (recipient != NULL)
         account_demand_inbound(&demand, users, recipient, now_ms);
     if (!demand.known) {
         *why = "whether the recipient is a secure alias is not known now; ask again in a moment";

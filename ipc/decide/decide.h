@@ -20,12 +20,8 @@
 #define DECISION_DIGEST_BYTES 28 /* of the recipient's local part (DANE-43) */
 
 struct decision {
-    struct next_hop next_hop;
-    char domain[256]; /* the recipient's, canonical; for the exceptions and the report */
-    /* What is ruled of that domain, where the next hop is another and it is known. */
-    struct floor recipient_floor;
+    /* Cleared before it is filled: */
     bool has_recipient_floor;
-    struct profile profile, alias;
     bool has_profile, has_alias, switched_off, observe; /* has_alias: one that demands as sender */
     enum alias_mode alias_mode;
     enum account_by by;
@@ -35,14 +31,20 @@ struct decision {
     int64_t now_s;
     bool want_keys;  /* look for keys of the recipient, whatever the answer is */
     bool has_digest; /* the recipient is an address: its keys can be looked up (DANE-43) */
-    uint8_t digest[DECISION_DIGEST_BYTES];
     enum mail_key openpgp, smime;
+    /* Always filled, or only where it is said above that they are there: */
+    struct next_hop next_hop;
+    char domain[256]; /* the recipient's, canonical; for the exceptions and the report */
+    /* What is ruled of that domain, where the next hop is another and it is known. */
+    struct floor recipient_floor;
+    struct profile profile, alias;
+    uint8_t digest[DECISION_DIGEST_BYTES];
 };
 
-/* An address as the users' table knows it: with A-labels. One whose domain cannot be a domain is in
- * no record of it; ".invalid" is nobody's (RFC 2606), and the account's and the standard profile
- * hold still. False: no memory. */
-bool decide_address(char ascii[FRAME_ADDRESS_MAX], const char *address);
+/* An address as the users' table knows it: with A-labels; it is `address` itself where that is so
+ * already, or in `ascii`. One whose domain cannot be a domain is in no record of it; ".invalid" is
+ * nobody's (RFC 2606), and the account's and the standard profile hold still. NULL: no memory. */
+const char *decide_address(char ascii[FRAME_ADDRESS_MAX], const char *address);
 
 /* FRAME_ERROR_NONE, or what to answer instead, with a constant sentence. `users` NULL: there is no
  * users' table, so who demands what is unknown. What is demanded is read as of now; how fresh the
@@ -50,13 +52,23 @@ bool decide_address(char ascii[FRAME_ADDRESS_MAX], const char *address);
 enum frame_error decide_begin(struct decision *decision, const struct frame_decide *asked,
                               const struct table_reader *users, uint64_t arrived_ms,
                               uint64_t now_ms, int64_t now_s, const char **why);
-/* The same in two parts, for who wants to begin with the recipient's look-up in between: what is
- * asked about, and who demands what. */
+/* The same in three parts, for who wants to look the recipient up in between: what is asked about;
+ * who sends it, with what is known of him on its way; and who demands what. */
+struct decide_sender {
+    bool known;       /* there was memory for his name */
+    const char *sasl; /* of the request, or in `sasl_ascii` */
+    struct account_ahead account;
+    char sender_ascii[FRAME_ADDRESS_MAX], sasl_ascii[FRAME_ADDRESS_MAX];
+};
 enum frame_error decide_asked(struct decision *decision, const struct frame_decide *asked,
                               int64_t now_s, const char **why);
-enum frame_error decide_demand(struct decision *decision, const struct frame_decide *asked,
-                               const struct table_reader *users, uint64_t arrived_ms,
-                               uint64_t now_ms, const char **why);
+void decide_sent_by(struct decide_sender *sender, const struct frame_decide *asked);
+void decide_sender_prefetch(struct decide_sender *sender, const struct table_reader *users,
+                            struct account_kept *kept, uint64_t now_ms);
+void decide_sender_fetch(struct decide_sender *sender, const struct table_reader *users);
+enum frame_error decide_demand(struct decision *decision, struct decide_sender *sender,
+                               const struct frame_decide *asked, const struct table_reader *users,
+                               uint64_t arrived_ms, uint64_t now_ms, const char **why);
 
 /* Is mail for the domain sent by another way than its own mail hosts (a transport map)? Then `own`
  * is where it would go, and what is ruled there holds too (PIT-14). */

@@ -10,21 +10,53 @@
 
 /* What is known of a next hop, and of what is remembered of it. */
 struct known {
-    struct verdict verdict;
-    bool there; /* else: nothing is known, and nothing remembered */
+    bool there; /* else: nothing is known, and nothing remembered; `verdict` means nothing */
     bool stale; /* older than was asked for, or past its time */
+    struct verdict verdict;
 };
 
+/* The next hop's record on its way. Good as long as the table is not refreshed or closed. */
+struct known_ahead {
+    bool there;           /* there is a table, and the next hop has a key */
+    struct table_key key; /* its text is `text` */
+    struct table_ahead record;
+    char text[NEXT_HOP_TEXT_MAX];
+};
+
+/* Where to look. */
+struct known_tables {
+    const struct table_reader *users, *verdicts; /* NULL: not there */
+    struct account_kept *kept;                   /* of `users`; NULL: nothing is */
+};
+
+/* A message before anybody knows whose demand counts: what is asked about, and its records on their
+ * way. It is not moved, and what was asked stays where it is, until it is dealt with. */
+struct known_begun {
+    enum frame_error error; /* FRAME_ERROR_NONE; else `why`, and nothing behind has a meaning */
+    const char *why;
+    struct decision decision;
+    struct known_ahead recipient;
+    struct decide_sender sender;
+};
+/* For who has several messages at hand: known_ask of all, then known_fetch of all, then
+ * decide_demand and known_from_table of each, all without a refresh in between. */
+void known_ask(struct known_begun *begun, const struct frame_decide *asked,
+               const struct known_tables *tables, uint64_t now_ms, int64_t now_s);
+void known_fetch(struct known_begun *begun, const struct table_reader *users,
+                 const struct table_reader *verdicts);
+
 /* decide_begin, with what is in the table of verdicts about the next hop on its way meanwhile, so
- * that the misses of both tables overlap. Either table may be NULL. */
-enum frame_error known_begin(struct decision *decision, const struct frame_decide *asked,
-                             const struct table_reader *users, const struct table_reader *verdicts,
+ * that the misses of both tables overlap: `ahead` is for known_from_table. */
+enum frame_error known_begin(struct decision *decision, struct known_ahead *ahead,
+                             const struct frame_decide *asked, const struct known_tables *tables,
                              uint64_t arrived_ms, uint64_t now_ms, int64_t now_s, const char **why);
 
-/* `table` NULL: there is none, and nobody can tell what is remembered. `epoch`: of now
- * (table_epoch); a verdict with another one is stale. */
+/* `table` NULL: there is none, and nobody can tell what is remembered. `ahead`: what known_begin
+ * made of this table, just now; NULL: nothing. `epoch`: of now (table_epoch); a verdict with
+ * another one is stale. */
 void known_from_table(struct known *known, const struct table_reader *table,
-                      const struct decision *decision, uint32_t epoch, uint64_t now_ms);
+                      const struct decision *decision, struct known_ahead *ahead, uint32_t epoch,
+                      uint64_t now_ms);
 /* What is ruled of the recipient's own domain, where the next hop is another, into the decision.
  * Where nothing is known of it (the table is being filled) nothing is refused: the way that the
  * mail goes has its own floor. */

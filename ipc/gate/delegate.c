@@ -169,7 +169,8 @@ static bool sheds_guarantee(struct gate *gate, const char *sender, const char *s
 static void submission_ask(struct gate *gate, struct stream *stream,
                            const struct delegation_request *request)
 {
-    char sender[FRAME_ADDRESS_MAX], sasl[FRAME_ADDRESS_MAX];
+    char sender_ascii[FRAME_ADDRESS_MAX], sasl_ascii[FRAME_ADDRESS_MAX];
+    const char *sender, *sasl;
     struct account_demand demand = {0};
     struct next_hop recipient;
     enum name_status status;
@@ -182,7 +183,9 @@ static void submission_ask(struct gate *gate, struct stream *stream,
             status == NAME_NO_MEMORY ? TEMPORARY "mxward-gate has no memory left" : DUNNO);
         return;
     }
-    if (decide_address(sender, ask.asked.sender) && decide_address(sasl, ask.asked.sasl)) {
+    sender = decide_address(sender_ascii, ask.asked.sender);
+    sasl = decide_address(sasl_ascii, ask.asked.sasl);
+    if (sender != NULL && sasl != NULL) {
         if (sheds_guarantee(gate, sender, sasl, &recipient)) {
             say(gate, stream,
                 "550 5.7.1 This account has the sending guarantee, which does not go with this"
@@ -221,10 +224,12 @@ static void route_of(struct gate *gate, struct account_path *path, const char *s
 static void route_ask(struct gate *gate, struct stream *stream,
                       const struct delegation_request *request)
 {
-    char sender[FRAME_ADDRESS_MAX], action[256], transport[160];
+    char ascii[FRAME_ADDRESS_MAX], action[256], transport[160];
+    const char *sender;
     struct account_path path = {0};
 
-    if (decide_address(sender, request->sender[0] != '\0' ? request->sender : "<>"))
+    sender = decide_address(ascii, request->sender[0] != '\0' ? request->sender : "<>");
+    if (sender != NULL)
         route_of(gate, &path, sender, request->recipient);
     if (!path.known) {
         say(gate, stream, TEMPORARY "what the sender demands is not known now");

@@ -290,8 +290,9 @@ static void sender_line(struct gate *gate, struct stream *stream,
         say_status(gate, stream, "invalid", "the sender is missing, or too long");
         return;
     }
-    if (decide_address(ascii, sender))
-        account_way_of_sender(&path, asking_users(gate), ascii, gate->now_ms, gate->now_s);
+    sender = decide_address(ascii, sender);
+    if (sender != NULL)
+        account_way_of_sender(&path, asking_users(gate), sender, gate->now_ms, gate->now_s);
     if (!path.known) {
         say_status(gate, stream, "temporary", "what the sender demands is not known now");
         return;

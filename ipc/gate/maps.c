@@ -153,6 +153,7 @@ static void sender_ask(struct gate *gate, struct stream *stream,
                        const struct socketmap_request *request, bool only)
 {
     char address[FRAME_ADDRESS_MAX], ascii[FRAME_ADDRESS_MAX], transport[160];
+    const char *sender;
     struct account_path path;
 
     if (request->key_length >= sizeof address) { /* of whom, with an extension? (law 2) */
@@ -168,11 +169,12 @@ static void sender_ask(struct gate *gate, struct stream *stream,
     address[request->key_length] = '\0';
     if (strcmp(address, "\"<>\"") == 0) /* so Postfix asks for the null sender, too */
         memcpy(address, "<>", sizeof "<>");
-    if (!decide_address(ascii, address)) {
+    sender = decide_address(ascii, address);
+    if (sender == NULL) {
         say(gate, stream, SOCKETMAP_TEMP, "mxward-gate has no memory left");
         return;
     }
-    account_way_of_sender(&path, asking_users(gate), ascii, gate->now_ms, gate->now_s);
+    account_way_of_sender(&path, asking_users(gate), sender, gate->now_ms, gate->now_s);
     if (!path.known) {
         say(gate, stream, SOCKETMAP_TEMP,
             "what the sender demands is not known now: is mxward running, and may mxward-gate "

@@ -23,7 +23,8 @@ struct checking {
     struct frame_question asked;
     enum name_status status; /* NAME_OK: of `next_hop` */
     struct next_hop next_hop;
-    struct table_key key; /* in `text` */
+    struct table_key key;     /* in `text` */
+    struct table_ahead ahead; /* a hint: the answer is looked up anew */
     char text[NEXT_HOP_TEXT_MAX];
     bool in_table; /* it has a key, and there is a table */
 };
@@ -74,7 +75,7 @@ static void checking_read(const struct front *front, struct checking *checking,
                          table_key_make(&checking->key, checking->text,
                                         next_hop_text(&checking->next_hop, checking->text));
     if (checking->in_table)
-        table_prefetch(front->table, &checking->key);
+        table_prefetch(&checking->ahead, front->table, &checking->key);
 }
 
 void checks_ahead(struct front *front, const struct frame *const *frames, unsigned count)
@@ -86,7 +87,7 @@ void checks_ahead(struct front *front, const struct frame *const *frames, unsign
         checking_read(front, &checkings->of[i], frames[i]);
     for (unsigned i = 0; i < count; i++)
         if (checkings->of[i].in_table)
-            table_prefetch_record(front->table, &checkings->of[i].key);
+            table_prefetch_record(&checkings->of[i].ahead, front->table, &checkings->of[i].key);
     checkings->count = count;
 }
 

@@ -22,10 +22,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void known_now(const struct front *front, const struct decision *decision, uint64_t now_ms,
-                      struct known *known)
+/* `ahead`: what was found of the next hop, just now; NULL: nothing. */
+static void known_now(const struct front *front, const struct decision *decision,
+                      struct known_ahead *ahead, uint64_t now_ms, struct known *known)
 {
-    known_from_table(known, front->table, decision, engine_config_epoch(front->engine), now_ms);
+    known_from_table(known, front->table, decision, ahead, engine_config_epoch(front->engine),
+                     now_ms);
 }
 
 /* What the engine brought home counts unless it is our own failure. */
@@ -35,7 +37,7 @@ static void known_of_question(const struct front *front, const struct question *
     const struct domain_facts *facts = question->home ? question->request.facts : NULL;
 
     if (facts == NULL || facts->verdict.cause == CAUSE_OURS) {
-        known_now(front, &question->decision, now_ms, known);
+        known_now(front, &question->decision, NULL, now_ms, known);
         if (facts != NULL && known_memory_is_unknown(known)) /* that much it has found out */
             known->verdict.floor = facts->verdict.floor;
         return;
@@ -44,7 +46,7 @@ static void known_of_question(const struct front *front, const struct question *
 
     *known = (struct known){.verdict = facts->verdict, .there = true, .stale = facts->limited};
     /* What is remembered and ruled may have changed since that look: the table has it. */
-    known_now(front, &question->decision, now_ms, &table);
+    known_now(front, &question->decision, NULL, now_ms, &table);
     if (table.there && !known_memory_is_unknown(&table))
         known->verdict.floor = table.verdict.floor;
     else if (!table.there && known_memory_is_unknown(known)) /* and the table has nothing of it */
@@ -184,13 +186,7 @@ struct asking {
     struct frame_decide asked;
     uint16_t place; /* among many recipients; 0: it is the only one */
     /* What is asked about, of mail that leaves; and what was fetched for it. */
-    enum frame_error error; /* FRAME_ERROR_NONE: else `why` */
-    const char *why;
-    struct decision decision;
-    struct account_ahead sender;
-    struct table_key recipient; /* of the next hop, in `text` */
-    char text[NEXT_HOP_TEXT_MAX];
-    bool in_table; /* it has a key, and there is a table */
+    struct known_begun begun;
     /* Its turn. */
     struct native_client *client;
     uint64_t arrived_ms;
@@ -221,12 +217,12 @@ static enum native_taken answer_now(struct front *front, const struct asking *as
 {
     struct frame_answer reply;
 
-    reply_make(&reply, &asking->decision, &asking->known, &asking->answer, front->now_ms);
-    if (asking->decision.want_keys && asking->decision.has_digest)
+    reply_make(&reply, &asking->begun.decision, &asking->known, &asking->answer, front->now_ms);
+    if (asking->begun.decision.want_keys && asking->begun.decision.has_digest)
         reply.openpgp = reply.smime = MAIL_KEY_UNKNOWN;
     reply.from_table = true;
     reply.place = asking->place;
-    answer_tell(front, &asking->decision, &asking->answer, &asking->known);
+    answer_tell(front, &asking->begun.decision, &asking->answer, &asking->known);
     kept_put_answer(front, &asking->kept, &reply);
     return NATIVE_ANSWERED;
 }
@@ -235,7 +231,7 @@ static enum native_taken answer_now(struct front *front, const struct asking *as
  * is ruled of the recipient's own domain stands in a second record, which nobody watches. */
 static uint64_t given_again_until(const struct asking *asking)
 {
-    const struct decision *decision = &asking->decision;
+    const struct decision *decision = &asking->begun.decision;
     struct next_hop own;
 
     if (asking->place != 0 || asking->answer.would != ACTION_SEND || asking->answer.alarm ||
@@ -249,12 +245,12 @@ static enum native_taken answer_with_keys(struct front *front, struct asking *as
 {
     struct question *question = NULL;
 
-    decide_digest(&asking->decision, asking->asked.recipient);
-    if (asking->decision.has_digest)
+    decide_digest(&asking->begun.decision, asking->asked.recipient);
+    if (asking->begun.decision.has_digest)
         question = question_try(front, asking->client, asking->frame, PRIORITY_ASKED);
     if (!question)
         return answer_now(front, asking);
-    question->decision = asking->decision;
+    question->decision = asking->begun.decision;
     question->place = asking->place;
     question->request.deadline_ms = deadline_of(asking->asked.deadline_ms, asking->arrived_ms);
     question->home = true;
@@ -267,17 +263,17 @@ static enum native_taken answer_with_keys(struct front *front, struct asking *as
 /* Who demands nothing new and would be answered by what is known only has it renewed. */
 static enum priority priority_of(const struct asking *asking)
 {
-    if (asking->decision.not_before_ms == asking->arrived_ms)
+    if (asking->begun.decision.not_before_ms == asking->arrived_ms)
         return PRIORITY_LIVE;
     return asking->known.there && !known_memory_is_unknown(&asking->known) &&
-                   asking->decision.not_before_ms == 0 && !asking->decision.explain
+                   asking->begun.decision.not_before_ms == 0 && !asking->begun.decision.explain
                ? PRIORITY_REFRESH
                : PRIORITY_ASKED;
 }
 
 static enum native_taken answer_later(struct front *front, struct asking *asking)
 {
-    struct decision *decision = &asking->decision;
+    struct decision *decision = &asking->begun.decision;
     struct question *question =
         question_try(front, asking->client, asking->frame, priority_of(asking));
 
@@ -308,29 +304,20 @@ static enum native_taken refuse(struct front *front, const struct asking *asking
 
 /* --- ahead --- */
 
-/* What is asked about, and its records' lines on their way. */
-static void asking_begin(const struct front *front, struct asking *asking)
-{
-    const struct frame_decide *asked = &asking->asked;
-
-    asking->why = "";
-    asking->error = decide_asked(&asking->decision, asked, front->now_s, &asking->why);
-    if (asking->error != FRAME_ERROR_NONE)
-        return;
-    asking->in_table = front->table != NULL &&
-                       table_key_make(&asking->recipient, asking->text,
-                                      next_hop_text(&asking->decision.next_hop, asking->text));
-    if (asking->in_table)
-        table_prefetch(front->table, &asking->recipient);
-    account_prefetch(&asking->sender, front->users, asked->profile[0] == '\0' ? asked->sender : "");
-}
-
 static bool asking_leaves(const struct asking *asking)
 {
     return asking->readable && !asking->asked.inbound;
 }
 
-static void asking_read(const struct front *front, struct asking *asking, const struct frame *frame)
+/* What is asked about, and its records' lines on their way. */
+static void asking_begin(struct front *front, struct asking *asking)
+{
+    const struct known_tables tables = {front->users, front->table, &front->kept_users};
+
+    known_ask(&asking->begun, &asking->asked, &tables, front->now_ms, front->now_s);
+}
+
+static void asking_read(struct front *front, struct asking *asking, const struct frame *frame)
 {
     asking->frame = frame;
     asking->place = 0;
@@ -340,13 +327,10 @@ static void asking_read(const struct front *front, struct asking *asking, const 
 }
 
 /* The lines are here: the records. */
-static void asking_fetch(const struct front *front, const struct asking *asking)
+static void asking_fetch(const struct front *front, struct asking *asking)
 {
-    if (!asking_leaves(asking) || asking->error != FRAME_ERROR_NONE)
-        return;
-    if (asking->in_table)
-        table_prefetch_record(front->table, &asking->recipient);
-    account_prefetch_record(&asking->sender, front->users);
+    if (asking_leaves(asking))
+        known_fetch(&asking->begun, front->users, front->table);
 }
 
 void decisions_ahead(struct front *front, const struct frame *const *frames, unsigned count)
@@ -365,23 +349,24 @@ void decisions_ahead(struct front *front, const struct frame *const *frames, uns
  * the evidence must be goes by its arrival, all else by now. */
 static enum native_taken decide(struct front *front, struct asking *asking)
 {
+    struct known_begun *begun = &asking->begun;
     const uint64_t now_ms = front->now_ms;
 
     counter_add(&front->counts.decisions, 1);
     kept_begin(&asking->kept, front, asking->client, asking->frame);
-    if (asking->error == FRAME_ERROR_NONE)
-        asking->error = decide_demand(&asking->decision, &asking->asked, front->users,
-                                      asking->arrived_ms, now_ms, &asking->why);
-    if (asking->error != FRAME_ERROR_NONE)
-        return refuse(front, asking, asking->error, asking->why);
-    if (asking->in_table)
-        kept_look(&asking->kept, front, &asking->recipient);
-    known_recipient(&asking->decision, front->table, now_ms);
-    known_now(front, &asking->decision, now_ms, &asking->known);
-    answer_make(&asking->answer, &asking->decision, &asking->known, now_ms);
-    if (asking->decision.explain || !asking->known.there || asking->known.stale)
+    if (begun->error == FRAME_ERROR_NONE)
+        begun->error = decide_demand(&begun->decision, &begun->sender, &asking->asked, front->users,
+                                     asking->arrived_ms, now_ms, &begun->why);
+    if (begun->error != FRAME_ERROR_NONE)
+        return refuse(front, asking, begun->error, begun->why);
+    if (begun->recipient.there)
+        kept_look(&asking->kept, front, &begun->recipient.key);
+    known_recipient(&begun->decision, front->table, now_ms);
+    known_now(front, &begun->decision, &begun->recipient, now_ms, &asking->known);
+    answer_make(&asking->answer, &asking->begun.decision, &asking->known, now_ms);
+    if (asking->begun.decision.explain || !asking->known.there || asking->known.stale)
         return answer_later(front, asking);
-    if (wants_keys(&asking->decision, &asking->answer))
+    if (wants_keys(&asking->begun.decision, &asking->answer))
         return answer_with_keys(front, asking);
     asking->kept.until_ms = given_again_until(asking);
     return answer_now(front, asking);
@@ -425,9 +410,8 @@ enum native_taken take_decide(struct front *front, struct native_client *client,
 
 /* --- many recipients --- */
 
-static void recipient_read(const struct front *front, struct asking *asking,
-                           const struct frame *frame, const struct frame_decide_many *many,
-                           const struct recipient *recipient)
+static void recipient_read(struct front *front, struct asking *asking, const struct frame *frame,
+                           const struct frame_decide_many *many, const struct recipient *recipient)
 {
     asking->frame = frame;
     asking->readable = true;
@@ -438,7 +422,7 @@ static void recipient_read(const struct front *front, struct asking *asking,
 }
 
 /* The next ones from `*at` on, made ready together; returns how many. */
-static unsigned recipients_ahead(const struct front *front, const struct frame *frame,
+static unsigned recipients_ahead(struct front *front, const struct frame *frame,
                                  const struct frame_decide_many *many, size_t *at, unsigned most)
 {
     struct asking *askings = front->askings->many;

@@ -491,6 +491,7 @@ static int front_set_up(struct front *front)
     if (engine_users(front->engine) &&
         table_writer_reader(engine_users(front->engine), &front->users) != 0)
         front->users = NULL;
+    account_kept_clear(&front->kept_users);
     return 0;
 }
 

@@ -120,6 +120,7 @@ struct front {
     struct pool *keys;                         /* struct front_keys */
     struct table_reader *table;                /* NULL: every question goes to a shard */
     struct table_reader *users;                /* NULL: what senders demand is not known */
+    struct account_kept kept_users;            /* the writer's own mapping: never refreshed */
     struct kept *kept_verdicts, *kept_answers; /* see kept.c */
     struct checkings *checkings;               /* see checks.c */
     struct askings *askings;                   /* see decisions.c */

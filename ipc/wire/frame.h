@@ -192,19 +192,20 @@ struct frame_answer {
     uint8_t alarm;
     uint8_t policy_answer, guarantees; /* enum postfix_answer, enum level */
     uint16_t smtp_code; /* for RCPT: 250, 451, 550, 556, …; of `action`, as `code` */
-    char policy[FRAME_POLICY_MAX];
-    char code[FRAME_WORD_MAX];        /* enhanced status code */
-    char text[FRAME_SENTENCE_MAX];    /* of `would` */
-    char profile[FRAME_WORD_MAX];     /* whose demand was looked at; "" */
     uint8_t class, level, conclusion; /* of the verdict */
     uint16_t cause;
-    char host[256];
     uint64_t age_ms; /* of the evidence; with began_ms 0: there is none */
     uint64_t began_ms, now_ms;
     bool limited, from_table, refuse_at_rcpt;
     uint8_t openpgp, smime; /* enum mail_key of shm/answer.h (DANE-44) */
     bool insecure;          /* `would`: not sent because a demand is seen not to be met */
     uint16_t place;         /* of the recipient, from 1; 0: there is only one */
+    /* Texts; what is beyond their terminators means nothing. */
+    char policy[FRAME_POLICY_MAX];
+    char code[FRAME_WORD_MAX];     /* enhanced status code */
+    char text[FRAME_SENTENCE_MAX]; /* of `would` */
+    char profile[FRAME_WORD_MAX];  /* whose demand was looked at; "" */
+    char host[256];
 };
 
 /* What an order is about. Rights: user_* need the user switch, all others administration. */
