@@ -321,6 +321,17 @@ static const struct weakness {
      "proxymap", "smtp/unix", "asks proxy:socketmap:"},
     {NULL, POSTEO_DSN, "", "weakens", "status-filter", POSTEO, "does not ask dsn/posteo"},
     {NULL, "dsn/posteo", "dsn/strict", "weakens", "status-filter", POSTEO, "dsn/posteo"},
+    {"smtp_delivery_status_filter =\n", NULL, NULL, "weakens", "status-filter", "smtp/unix",
+     "does not ask dsn first"},
+    {"smtp_delivery_status_filter = socketmap:$mxward_gate:dsn/posteo\n", NULL, NULL, "weakens",
+     "status-filter", "smtp/unix", "does not ask dsn first"},
+    {"smtp_delivery_status_filter = static:{4.0.0 no}, socketmap:$mxward_gate:dsn\n", NULL, NULL,
+     "weakens", "status-filter", "smtp/unix", "does not ask dsn first"},
+    {NULL, "smtp unix - - y - - smtp\n",
+     "smtp unix - - y - - smtp\n    -o smtp_delivery_status_filter=\n", "weakens", "status-filter",
+     "smtp/unix", "does not ask dsn first"},
+    {NULL, POSTEO_DSN, "    -o smtp_delivery_status_filter=socketmap:$mxward_gate:dsn\n", "weakens",
+     "status-filter", POSTEO, "does not ask dsn/posteo first"},
     {NULL, "    -o smtp_connection_cache_on_demand=no\n", "", "weakens", "connections", POSTEO,
      "smtp_connection_cache_on_demand = yes"},
     {NULL, "smtp_tls_connection_reuse=no", "smtp_tls_connection_reuse=yes", "weakens",
@@ -532,7 +543,9 @@ START_TEST(a_filter_that_makes_4_7_5_final_breaks_it)
         "# /^4\\.7\\.5(.*)/ 5.7.5$1\n", "/^4\\.7\\.5 (.*)/ 4.7.0 $1\n"};
     char line[256];
 
-    snprintf(line, sizeof line, "smtp_delivery_status_filter = regexp:%s\n", path_of("filter"));
+    snprintf(line, sizeof line,
+             "smtp_delivery_status_filter = socketmap:$mxward_gate:dsn, regexp:%s\n",
+             path_of("filter"));
     add("main.cf", line);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         put("filter", bad[i]);

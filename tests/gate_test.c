@@ -57,6 +57,8 @@ START_TEST(what_is_no_map_or_no_key_is_said_to_be_none)
         {"guarantee/strict a..b", "PERM "},
         {"guarantee/nobody example.com", "PERM there is no such profile"},
         {"requiretls example.com", "OK enforce"},
+        {"dsn ", "NOTFOUND "},
+        {"dsn/ 5.7.3 no", "PERM there is no such map"},
         {"sender ", "NOTFOUND "},
         {"sender @example.org", "NOTFOUND "},
     };
@@ -955,6 +957,43 @@ START_TEST(a_refusal_for_good_is_final_only_by_evidence)
 }
 END_TEST
 
+/* Mail without a guarantee, too: where DANE or memory demands encryption, one injected line would
+ * return it. */
+START_TEST(without_a_profile_a_refusal_for_good_is_temporary_and_all_else_not_found_at_once)
+{
+#define REFUSED \
+    " TLS is required, but host mx.example[192.0.2.1] refused to start TLS: 554 5.7.3 no"
+    static const char *const others[] = {
+        NOT_OFFERED,
+        "4.7.0" REFUSED,
+        "2.0.0 250 2.0.0 Ok: queued as 4VfX",
+        "2.0.0" REFUSED,
+        "5.1.1 host mx.example[192.0.2.1] said: 550 5.1.1 no such user",
+        "5.7.1 host mx.example[192.0.2.1] said: 550 5.7.1 TLS is required, but host mx",
+        "5.7.3",
+        "",
+    };
+    const int client = client_open();
+    struct frame_decide asked;
+    char request[300];
+
+    see("none.example", "none");
+    for (int round = 0; round < 2; round++) {
+        ck_assert_str_eq(query(client, "dsn 5.7.3" REFUSED), "OK 4.7.4" REFUSED);
+        ck_assert_str_eq(query(client, "dsn 5.0.0" REFUSED), "OK 4.7.4" REFUSED);
+        for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+            snprintf(request, sizeof request, "dsn %s", others[i]);
+            ck_assert_str_eq(query(client, request), "NOTFOUND ");
+        }
+        /* Nothing is final here, whatever is known, and whichever delivery went before. */
+        claim_begins(failure(client, "strict", "none.example", "5.7.3" REFUSED), "OK 5.7.4 ");
+    }
+    ck_assert_uint_eq(daemon_hears_within(&asked, 50), 0);
+    close(client);
+#undef REFUSED
+}
+END_TEST
+
 START_TEST(the_help_of_the_settings_stands_behind_a_final_text)
 {
     int client;
@@ -1645,6 +1684,8 @@ static void add_words(TCase *tests)
     tcase_add_test(tests, a_failure_in_another_process_is_another_delivery);
     tcase_add_test(tests, a_temporary_text_stays_temporary);
     tcase_add_test(tests, a_refusal_for_good_is_final_only_by_evidence);
+    tcase_add_test(
+        tests, without_a_profile_a_refusal_for_good_is_temporary_and_all_else_not_found_at_once);
     tcase_add_test(tests, the_help_of_the_settings_stands_behind_a_final_text);
     tcase_add_test(tests, a_secure_alias_takes_mail_over_encrypted_connections_only_S13);
     tcase_add_test(tests, other_options_hold_from_the_reload_on);

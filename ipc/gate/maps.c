@@ -7,6 +7,7 @@
  * - sender. Key: address. Transport of the sender's profile, or not found.
  * - sender/only. The same, but DUNNO instead of not found: no other map is asked.
  * - dsn/PROFILE. Key: status and text of a failure. Final, temporary, or not found.
+ * - dsn. Key: status and text of any delivery. Temporary, or not found; nobody is asked.
  * - requiretls. Key: next hop. How REQUIRETLS is dealt with.
  *
  * Names of maps are case-sensitive but for the first two, which users of another program have in
@@ -258,10 +259,24 @@ static void say_final(struct gate *gate, struct stream *stream, const struct del
     say(gate, stream, SOCKETMAP_OK, answer);
 }
 
+/* Postfix takes the host at its word, and returns the mail for good, but who is on the way can say
+ * this, too (TLS-07): only evidence makes it final. Everything else stays what it is. */
+static void say_left(struct gate *gate, struct stream *stream, const char *text)
+{
+    char answer[1024];
+
+    if (text[0] != '5' || !is_refused_starttls(text)) {
+        say_not_found(gate, stream);
+        return;
+    }
+    snprintf(answer, sizeof answer, "4.7.4%s", strchr(text, ' '));
+    say(gate, stream, SOCKETMAP_OK, answer);
+}
+
 static void dsn_ask(struct gate *gate, struct stream *stream,
                     const struct socketmap_request *request, const char *profile)
 {
-    char text[SOCKETMAP_REQUEST_MAX + 1], answer[1024];
+    char text[SOCKETMAP_REQUEST_MAX + 1];
     struct mxw_decision decision;
     const struct delivery *delivery =
         deliveries_find(gate->deliveries, stream_process(stream), profile, gate->now_ms);
@@ -272,14 +287,21 @@ static void dsn_ask(struct gate *gate, struct stream *stream,
         return;
     }
     counter_add(&gate->counts.filters_left, 1);
-    /* Postfix takes the host at its word, but who is on the way can say this, too (TLS-07): only
-     * evidence makes it final. */
-    if (text[0] == '5' && is_refused_starttls(text)) {
-        snprintf(answer, sizeof answer, "4.7.4%s", strchr(text, ' '));
-        say(gate, stream, SOCKETMAP_OK, answer);
+    say_left(gate, stream, text);
+}
+
+/* Without a profile, after each delivery. */
+static void dsn_ask_ordinary(struct gate *gate, struct stream *stream,
+                             const struct socketmap_request *request)
+{
+    char text[SOCKETMAP_REQUEST_MAX + 1];
+
+    if (request->key_length == 0 || request->key[0] != '5') {
+        say_not_found(gate, stream);
         return;
     }
-    say_not_found(gate, stream);
+    snprintf(text, sizeof text, "%.*s", (int)request->key_length, request->key);
+    say_left(gate, stream, text);
 }
 
 /* --- the maps --- */
@@ -290,6 +312,7 @@ enum map {
     MAP_SENDER,
     MAP_SENDER_ONLY,
     MAP_DSN,
+    MAP_DSN_ORDINARY,
     MAP_REQUIRETLS,
     MAP_UNKNOWN
 };
@@ -353,6 +376,8 @@ static enum map map_of(const struct socketmap_request *request, char profile[PRO
         return MAP_SENDER_ONLY;
     if (profile_read(request, "dsn/", profile))
         return MAP_DSN;
+    if (name_is(request, "dsn"))
+        return MAP_DSN_ORDINARY;
     return name_is(request, "requiretls") ? MAP_REQUIRETLS : MAP_UNKNOWN;
 }
 
@@ -379,6 +404,9 @@ static void request_answer(struct gate *gate, struct stream *stream,
     case MAP_DSN:
         dsn_ask(gate, stream, request, profile);
         return;
+    case MAP_DSN_ORDINARY:
+        dsn_ask_ordinary(gate, stream, request);
+        return;
     case MAP_REQUIRETLS: /* RFC 8689, section 4.2.1: as the message asks, for everybody */
         say(gate, stream, is_parent(request) ? SOCKETMAP_NOTFOUND : SOCKETMAP_OK, "enforce");
         return;
@@ -387,7 +415,7 @@ static void request_answer(struct gate *gate, struct stream *stream,
     }
     say(gate, stream, SOCKETMAP_PERM,
         "there is no such map: policy, guarantee/PROFILE, sender, sender/only, dsn/PROFILE, "
-        "requiretls");
+        "dsn, requiretls");
 }
 
 static size_t whole_length(const struct socketmap_request *request)

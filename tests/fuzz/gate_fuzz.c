@@ -4,7 +4,7 @@
  *
  * Properties: each request that is taken has one answer, in the words of its protocol, at the
  * latest by its deadline; a map of a profile is answered with nothing below encryption, and with no
- * "not found"; nothing waits when the client is gone.
+ * "not found"; without a profile no failure is made final; nothing waits when the client is gone.
  */
 #include "ipc/gate/gate_internal.h"
 
@@ -218,6 +218,13 @@ static bool is_below_encryption(const char *payload, size_t length)
     return false;
 }
 
+/* What it may say of any delivery. */
+static bool is_not_final(const char *payload, size_t length)
+{
+    return (length == 9 && memcmp(payload, "NOTFOUND ", 9) == 0) ||
+           (length > 4 && memcmp(payload, "OK 4", 4) == 0);
+}
+
 /* One answer, and the whole of it. */
 static void answer_is_whole(enum protocol protocol, const char *request)
 {
@@ -232,6 +239,7 @@ static void answer_is_whole(enum protocol protocol, const char *request)
         must(used == stream.used && memchr(payload, ' ', length) != NULL);
         must(strncmp(strchr(request, ':'), ":guarantee/", 11) != 0 ||
              !is_below_encryption(payload, length));
+        must(strncmp(strchr(request, ':'), ":dsn ", 5) != 0 || is_not_final(payload, length));
         break;
     case PROTOCOL_DELEGATION:
         must(stream.used > 9 && memcmp(stream.output, "action=", 7) == 0 &&

@@ -238,19 +238,22 @@ static void look_guarantee_map(const struct look *look)
     each_guarantee(look, check_guarantee_map);
 }
 
+/* First, because the first answer counts. */
 static void check_status_filter(const struct look *look, const struct postfix_service *service)
 {
     static const char name[] = "smtp_delivery_status_filter";
     const char *at = value_of(look, service, name);
-    char item[POSTFIX_ITEM_MOST], wanted[POSTFIX_NAME_MOST];
+    char item[POSTFIX_ITEM_MOST], wanted[POSTFIX_NAME_MOST] = "dsn";
     struct postfix_socketmap map;
 
-    snprintf(wanted, sizeof wanted, "dsn/%s", profile_of(service));
+    if (is_guarantee(service))
+        snprintf(wanted, sizeof wanted, "dsn/%s", profile_of(service));
     if (!postfix_item(&at, item) || !postfix_socketmap(item, &map) || strcmp(map.name, wanted) != 0)
         change(
             look,
             found(look, SEVERITY_WEAKENS, service->key, "%s does not ask %s first", name, wanted),
-            service, "%s=socketmap:" SOCKET_NAME ":%s", name, wanted);
+            is_guarantee(service) ? service : place(look, service, name),
+            "%s=socketmap:" SOCKET_NAME ":%s", name, wanted);
 }
 
 /* mxward-gate knows by the process that asks whose failure it is told of. */
@@ -280,7 +283,7 @@ static void look_proxied(const struct look *look)
 
 static void look_status_filter(const struct look *look)
 {
-    each_guarantee(look, check_status_filter);
+    each_way_out(look, check_status_filter);
 }
 
 /* Does a table of patterns take 4.7.5 for final? A line with such a pattern and a result of 5. */
@@ -1206,8 +1209,8 @@ static const struct rule rules[] = {
      "proxymap(8) asks for many deliveries, so what failed at one would be told of another's next hop",
      "mxward is asked by the processes that deliver"},
     {"status-filter", look_status_filter,
-     "without it the sender hears of mail that was stopped only when it is too old",
-     "what is final is told to the sender at once"},
+     "without it one line that somebody on the way writes for the host returns mail, and who has a guarantee hears late of what was stopped",
+     "mail comes back for what is known to be true, and then at once"},
     {"bounces", look_bounces,
      "mail would bounce whenever mxward is restarted or a look-up fails",
      "no filter makes a failure of our own final"},
