@@ -354,6 +354,13 @@ static const struct weakness {
      "main.cf", "does not ask mxward"},
     {"transport_maps = static:relay\n", NULL, NULL, "weakens", "transport-maps", "main.cf",
      "static:relay"},
+    {"relay_domains = example.net\n", NULL, NULL, "weakens", "relay-domains", "main.cf",
+     "relay_domains = example.net: mail there goes by relay_transport = relay"},
+    {"relay_domains = example.net\nrelay_transport = smtp:[relay.example.net]\n", NULL, NULL,
+     "weakens", "relay-domains", "main.cf", "goes by relay_transport = smtp:[relay.example.net]"},
+    /* the standard value: mydestination, and with it its subdomains */
+    {"compatibility_level = 1\n", NULL, NULL, "weakens", "relay-domains", "main.cf",
+     "relay_domains = mail.example.org"},
     {"transport_maps = inline:{ { example.net = smtp:[a.example], [b.example] } }\n", NULL, NULL,
      "weakens", "next-hops", "main.cf", "several next hops"},
     {"sender_dependent_relayhost_maps = static:{[a.example], [b.example]}\n", NULL, NULL, "weakens",
@@ -531,6 +538,45 @@ START_TEST(the_standard_value_before_3_7_13_counts_by_service)
     look();
     expect_exit(1);
     free(expect_finding("weakens", "insecure-mx", POSTEO, "the standard value of this version"));
+}
+END_TEST
+
+/* What is checked of smtp is checked of it. */
+START_TEST(the_transport_of_relay_domains_is_a_way_out)
+{
+    static const struct {
+        const char *own, *severity, *rule, *words;
+    } rows[] = {
+        {"smtp_tls_policy_maps=static:may", "weakens", "default-map", "does not ask mxward"},
+        {"smtp_tls_security_level=may", "advice", "default-level", "DANE is not done"},
+        {"smtp_tls_mandatory_protocols=>=TLSv1", "weakens", "protocols", "lets TLS below 1.2"},
+        {"smtp_dns_support_level=enabled", "weakens", "dnssec", "= enabled"},
+        {"smtp_delivery_status_filter=", "weakens", "status-filter", "does not ask dsn first"},
+        {"smtp_fallback_relay=[relay.example.net]", "advice", "fallback-relay", "relay.example"},
+        {"smtp_tls_fingerprint_digest=md5", "breaks", "digest", "= md5"},
+    };
+    char line[160];
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        put_configuration();
+        snprintf(line, sizeof line, "relay unix - - y - - smtp\n    -o %s\n", rows[i].own);
+        edit("master.cf", "relay unix - - y - - smtp\n", line);
+        look();
+        expect_exit(0); /* nothing is sent there */
+        add("main.cf", "relay_domains = example.net\n");
+        look();
+        char *found = expect_finding(rows[i].severity, rows[i].rule, "relay/unix", rows[i].words);
+        ck_assert_ptr_nonnull(strstr(found, " -P 'relay/unix/"));
+        free(found);
+    }
+}
+END_TEST
+
+START_TEST(relay_domains_that_smtp_does_not_deliver_are_not_complained_of)
+{
+    add("main.cf", "relay_domains = example.net\nrelay_transport = elsewhere\n");
+    look();
+    expect_exit(0);
 }
 END_TEST
 
@@ -859,6 +905,8 @@ int main(void)
     tcase_add_test(tcase, settings_of_mxward_agree_with_those_of_postfix);
     tcase_add_test(tcase, what_is_good_enough_is_not_complained_of);
     tcase_add_test(tcase, the_standard_value_before_3_7_13_counts_by_service);
+    tcase_add_test(tcase, the_transport_of_relay_domains_is_a_way_out);
+    tcase_add_test(tcase, relay_domains_that_smtp_does_not_deliver_are_not_complained_of);
     tcase_add_test(tcase, a_filter_that_makes_4_7_5_final_breaks_it);
     tcase_add_test(tcase, who_does_not_answer_as_mxward_gate_is_found);
     tcase_add_test(tcase, a_socket_that_was_left_behind_is_found);

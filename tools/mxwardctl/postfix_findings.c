@@ -113,13 +113,33 @@ static void each_guarantee(const struct look *look, each_service *check)
             check(look, &look->settings->services[i]);
 }
 
-/* The ordinary one and those of the guarantee. */
-static void each_way_out(const struct look *look, each_service *check)
+/* That of mail to relay_domains, if there are any, and smtp(8) runs it; NULL. */
+static const struct postfix_service *relaying(const struct postfix_settings *settings)
+{
+    const struct postfix_service *service =
+        transport(settings, postfix_global(settings, "relay_transport"));
+
+    return postfix_global(settings, "relay_domains")[0] && service && postfix_runs(service, "smtp")
+               ? service
+               : NULL;
+}
+
+/* Ways out of mail without a guarantee. */
+static void each_ordinary(const struct look *look, each_service *check)
 {
     const struct postfix_service *service = ordinary(look->settings);
+    const struct postfix_service *relay = relaying(look->settings);
 
     if (service)
         check(look, service);
+    if (relay && relay != service)
+        check(look, relay);
+}
+
+/* Those, and those of the guarantee. */
+static void each_way_out(const struct look *look, each_service *check)
+{
+    each_ordinary(look, check);
     each_guarantee(look, check);
 }
 
@@ -413,8 +433,24 @@ static void look_transport_maps(const struct look *look)
         advise(found(look, SEVERITY_WEAKENS, MAIN,
                      "transport_maps = %s: for what it names, it overrules the sender's transport",
                      maps),
-               "keep only local destinations, in relay_domains or virtual_mailbox_domains instead; "
-               "or: postconf -e transport_maps=");
+               "keep in it only domains that are delivered on this machine; or: postconf -e "
+               "transport_maps=");
+}
+
+/* Postfix asks the sender's map for the default class alone (resolve_addr.c, all versions): of
+ * relay_domains and their subdomains relay_transport is all. Before compatibility level 2 they are
+ * those of mydestination, whose subdomains go that way. */
+static void look_relay_domains(const struct look *look)
+{
+    const struct postfix_service *service = relaying(look->settings);
+
+    if (service)
+        change(look,
+               found(look, SEVERITY_WEAKENS, MAIN,
+                     "relay_domains = %s: mail there goes by relay_transport = %s, whoever sends",
+                     postfix_global(look->settings, "relay_domains"),
+                     postfix_global(look->settings, "relay_transport")),
+               NULL, "relay_domains=");
 }
 
 static void look_relay_host(const struct look *look)
@@ -720,17 +756,14 @@ static bool is_policy_map(const char *name)
            strncmp(name, "guarantee/", 10) == 0;
 }
 
-static void look_default_map(const struct look *look)
+static void check_default_map(const struct look *look, const struct postfix_service *service)
 {
     static const char name[] = "smtp_tls_policy_maps";
-    const struct postfix_service *service = ordinary(look->settings);
-    const char *at = service ? value_of(look, service, name) : "";
+    const char *at = value_of(look, service, name);
     struct postfix_socketmap map;
     char item[POSTFIX_ITEM_MOST], first[POSTFIX_ITEM_MOST] = "";
     struct finding *row;
 
-    if (!service)
-        return; /* said by relay-host */
     while (postfix_item(&at, item)) {
         if (postfix_socketmap(item, &map) && is_policy_map(map.name))
             break;
@@ -755,12 +788,17 @@ static void look_default_map(const struct look *look)
     change(look, row, place(look, service, name), "%s=socketmap:" SOCKET_NAME ":policy", name);
 }
 
-static void look_default_level(const struct look *look)
+/* Where there is none, relay-host says it. */
+static void look_default_map(const struct look *look)
+{
+    each_ordinary(look, check_default_map);
+}
+
+static void check_default_level(const struct look *look, const struct postfix_service *service)
 {
     static const char name[] = "smtp_tls_security_level";
-    const struct postfix_service *service = ordinary(look->settings);
-    const char *level = service ? value_of(look, service, name) : "dane";
-    const char *maps = service ? value_of(look, service, "smtp_tls_policy_maps") : "";
+    const char *level = value_of(look, service, name);
+    const char *maps = value_of(look, service, "smtp_tls_policy_maps");
     struct finding *row;
 
     if (is_encrypting(level) && !strstr(maps, ":guarantee/")) {
@@ -777,6 +815,11 @@ static void look_default_level(const struct look *look)
                 "%s = %s: where the map says nothing, %s", name, level,
                 strcmp(level, "may") == 0 ? "DANE is not done" : "TLS is not used");
     change(look, row, place(look, service, name), "%s=dane", name);
+}
+
+static void look_default_level(const struct look *look)
+{
+    each_ordinary(look, check_default_level);
 }
 
 /* --- what policies need --- */
@@ -990,12 +1033,11 @@ static bool same_servers(const struct postfix_resolver *a, const struct postfix_
     return true;
 }
 
-static void look_chroot_resolver(const struct look *look)
+static void check_chroot_resolver(const struct look *look, const struct postfix_service *service)
 {
     const struct postfix_resolver *inside = &look->site->chroot_resolver;
-    const struct postfix_service *service = ordinary(look->settings);
 
-    if (!service || !service->chroot)
+    if (!service->chroot)
         return;
     if (!inside->is_there)
         advise(found(look, SEVERITY_ADVICE, service->key,
@@ -1008,6 +1050,11 @@ static void look_chroot_resolver(const struct look *look)
                      "%s, which it reads in its chroot, names other resolvers than %s",
                      inside->path, look->site->resolver.path),
                "restart Postfix: its start copies the file into the chroot");
+}
+
+static void look_chroot_resolver(const struct look *look)
+{
+    each_ordinary(look, check_chroot_resolver);
 }
 
 /* --- sockets --- */
@@ -1220,6 +1267,9 @@ static const struct rule rules[] = {
     {"transport-maps", look_transport_maps,
      "mail that it names does not go through the guarantee, and is sent as the map says",
      "no transport map overrules the sender's transport"},
+    {"relay-domains", look_relay_domains,
+     "the sender's map is asked only for domains that are in no other class",
+     "no relay domains lead around the sender's transport"},
     {"next-hops", look_next_hops,
      "each next hop of a list has a policy of its own, and what fails at one is told of the other",
      "no route that can be read here has several next hops"},
