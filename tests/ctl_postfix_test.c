@@ -146,6 +146,7 @@ static void put_configuration(void)
         "    -o smtpd_sasl_auth_enable=yes\n"
         "    -o smtpd_sender_restrictions=reject_sender_login_mismatch\n"
         "    -o smtpd_recipient_restrictions=$mxward_submission,permit_sasl_authenticated,reject\n"
+        "cleanup unix n - y - 0 cleanup\n"
         "rewrite unix - - y - - trivial-rewrite\n"
         "smtp unix - - y - - smtp\n"
         "relay unix - - y - - smtp\n"
@@ -398,6 +399,13 @@ static const struct weakness {
      "    -o smtpd_recipient_restrictions=$mxward_submission,",
      "    -o smtpd_recipient_restrictions=", "weakens", "submission", "submission/inet",
      "does not ask mxward"},
+    {"canonical_maps = static:x@example.org\n", NULL, NULL, "weakens", "rewriting", "cleanup/unix",
+     "as it is: canonical_classes = envelope_recipient, header_sender, header_recipient"},
+    {"sender_canonical_maps = static:x@example.org\nsender_canonical_classes = envelope_sender\n",
+     NULL, NULL, "weakens", "rewriting", "cleanup/unix",
+     "sender_canonical_maps = static:x@example.org rewrites senders"},
+    {NULL, "- 0 cleanup\n", "- 0 cleanup\n    -o masquerade_domains=example.org\n", "weakens",
+     "rewriting", "cleanup/unix", "masquerade_domains = example.org rewrites senders"},
     {"smtpd_recipient_restrictions = reject_unauth_destination\n", NULL, NULL, "advice", "inbound",
      "smtp/inet", "does not ask mxward"},
     {"smtpd_recipient_restrictions = $mxward_inbound, reject_unauth_destination\n", NULL, NULL,
@@ -517,6 +525,10 @@ START_TEST(what_is_good_enough_is_not_complained_of)
         "smtp_tls_policy_maps = socketmap:$mxward_gate:QUERY, static:encrypt\n",
         "our_policy = dane\nsmtp_tls_dane_insecure_mx_policy = $our_policy\n",
         "content_filter = scan:[127.0.0.1]:10024\n",
+        ("canonical_maps = static:x@example.org\ncanonical_classes = header_sender\n"
+         "sender_canonical_maps = static:x@example.org\nsender_canonical_classes = header_sender\n"
+         "masquerade_domains = example.org\nmasquerade_classes = header_sender\n"
+         "recipient_canonical_maps = static:x@example.org\n"),
         ("smtpd_recipient_restrictions = reject_unauth_destination,"
          " check_policy_service unix:mxward/gate.sock\n"),
     };

@@ -481,6 +481,51 @@ static void look_relay_host(const struct look *look)
             NULL, "default_transport=smtp");
 }
 
+/* The classes without that of the envelope's sender; "" if there is no other. */
+static void other_classes(const char *classes, char out[POSTFIX_ITEM_MOST])
+{
+    char item[POSTFIX_ITEM_MOST];
+    size_t used = 0;
+
+    out[0] = '\0';
+    while (postfix_item(&classes, item) && used < POSTFIX_ITEM_MOST)
+        if (strcmp(item, "envelope_sender") != 0)
+            used += (size_t)snprintf(out + used, POSTFIX_ITEM_MOST - used, "%s%s",
+                                     used > 0 ? ", " : "", item);
+}
+
+/* cleanup(8) rewrites the sender before the queue manager asks whose transport it is. */
+static void check_rewriting(const struct look *look, const struct postfix_service *service)
+{
+    static const char *const names[][2] = {{"canonical_maps", "canonical_classes"},
+                                           {"sender_canonical_maps", "sender_canonical_classes"},
+                                           {"masquerade_domains", "masquerade_classes"}};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *value = value_of(look, service, names[i][0]);
+        const char *classes = value_of(look, service, names[i][1]);
+        char others[POSTFIX_ITEM_MOST];
+        struct finding *row;
+
+        if (!value[0] || !postfix_has_item(classes, "envelope_sender"))
+            continue;
+        other_classes(classes, others);
+        row = found(look, SEVERITY_WEAKENS, service->key, "%s = %s rewrites senders (%s = %s)",
+                    names[i][0], value, names[i][1], classes);
+        snprintf(row->change, sizeof row->change,
+                 "switch guarantees on for what an address is rewritten to; or leave the envelope "
+                 "as it is: %s = %s",
+                 others[0] ? names[i][1] : names[i][0], others);
+    }
+}
+
+static void look_rewriting(const struct look *look)
+{
+    for (size_t i = 0; i < look->settings->service_count; i++)
+        if (postfix_runs(&look->settings->services[i], "cleanup"))
+            check_rewriting(look, &look->settings->services[i]);
+}
+
 /* Is there a comma inside of this many braces, before the end of the text or of its line? */
 static bool has_comma(const char *text, int depth)
 {
@@ -1288,6 +1333,9 @@ static const struct rule rules[] = {
     {"submission", look_submission,
      "the transport is chosen by the sender address, and <> or one that only passes has no guarantee",
      "nobody who logs in sheds his guarantee by another sender address"},
+    {"rewriting", look_rewriting,
+     "the transport is chosen by what the sender was rewritten to, which may be an address without a guarantee",
+     "no sender is rewritten before his transport is chosen"},
     {"delimiter", look_delimiter,
      "an address with an extension that mxward does not part is none of a secure alias or a guarantee",
      "mxward parts addresses as Postfix does"},
