@@ -773,6 +773,61 @@ START_TEST(from_3_11_connections_may_be_used_again)
 }
 END_TEST
 
+/* The length of the first item of a list, which ends at a blank that is in no braces. */
+static size_t item_length(const char *list)
+{
+    size_t length = 0;
+    int depth = 0;
+
+    for (; list[length] && (depth > 0 || list[length] != ' '); length++)
+        depth += (list[length] == '{') - (list[length] == '}');
+    return length;
+}
+
+/* What the tables in a list say of a key, asked one after the other, but for mxward's own; "":
+ * nothing. */
+static const char *tables_say(const char *list, const char *key)
+{
+    static char answer[64];
+    char command[1024];
+
+    answer[0] = '\0';
+    for (size_t length; *list && !answer[0]; list += length + strspn(list + length, " ")) {
+        length = item_length(list);
+        if (strncmp(list, "inline:", 7) != 0 && strncmp(list, "cidr:", 5) != 0)
+            continue;
+        snprintf(command, sizeof command, "postmap -c '%s' -q '%s' '%.*s'", world.folder, key,
+                 (int)length, list);
+        FILE *said = popen(command, "r");
+        ck_assert_ptr_nonnull(said);
+        if (fgets(answer, sizeof answer, said))
+            answer[strcspn(answer, "\n")] = '\0';
+        pclose(said);
+    }
+    return answer;
+}
+
+/* smtp(8) asks for the next hop without brackets and port (postconf(5), smtp_requiretls_policy). A
+ * filter on this machine promises no REQUIRETLS, and enforced, the message would be returned. */
+START_TEST(requiretls_is_not_enforced_inside_this_machine)
+{
+    static const char name[] = "\nsmtp_requiretls_policy = ";
+    char *lines = ctl_slurp("tools/postfix/main-3.10.cf"), *list = strstr(lines, name);
+
+    ck_assert_ptr_nonnull(list);
+    list += strlen(name);
+    list[strcspn(list, "\n")] = '\0';
+    age_files();
+    ck_assert_str_eq(tables_say(list, "localhost"), "opportunistic");
+    ck_assert_str_eq(tables_say(list, "127.0.0.1"), "opportunistic");
+    ck_assert_str_eq(tables_say(list, "::1"), "opportunistic");
+    ck_assert_str_eq(tables_say(list, "example.org"), "");
+    ck_assert_str_eq(tables_say(list, "192.0.2.1"), "");
+    ck_assert_ptr_nonnull(strstr(list, " enforce"));
+    free(lines);
+}
+END_TEST
+
 /* The main thread of the daemon, that answers what is in force. */
 static void look_beside_a_daemon(struct standin *standin, const char *settings)
 {
@@ -928,6 +983,7 @@ int main(void)
     tcase_add_test(tcase, a_resolver_elsewhere_or_without_validation_is_found);
     tcase_add_test(tcase, from_3_10_a_header_must_not_lower_anything);
     tcase_add_test(tcase, from_3_11_connections_may_be_used_again);
+    tcase_add_test(tcase, requiretls_is_not_enforced_inside_this_machine);
     tcase_add_test(tcase, each_profile_of_the_daemon_that_demands_something_needs_a_transport);
     tcase_add_test(tcase, settings_that_cannot_be_read_are_78);
     tcase_add_test(tcase, for_people_it_says_what_why_and_the_line);
