@@ -994,6 +994,88 @@ START_TEST(without_a_profile_a_refusal_for_good_is_temporary_and_all_else_not_fo
 }
 END_TEST
 
+/* RFC 8689, section 4.2.1 returns what cannot be met; that nobody could tell in time is no such
+ * thing (law 3), and one line of somebody on the way is no evidence (TLS-07). */
+START_TEST(requiretls_returns_mail_only_by_evidence)
+{
+#define LEVEL                                                                            \
+    " Sender requested REQUIRETLS, but my configured TLS security level 'may' disables " \
+    "certificate matching. The last attempted server was mx1.example.net"
+    static const char *const temporary[] = {
+        LEVEL,
+        " Sender requested REQUIRETLS, but TLS service was not offered by host mx1.example.net",
+        " Sender requested REQUIRETLS, but host mx1.example.net[192.0.2.1] refused to start TLS: "
+        "554 no",
+    };
+    static const char *const final[] = {
+        " Sender requested REQUIRETLS, but no server was found that supports REQUIRETLS. The last "
+        "attempted server was mx1.example.net",
+        " Sender requested REQUIRETLS, but no matching server certificate was found. The last "
+        "attempted server was mx1.example.net",
+        " host mx1.example.net said: 550 5.7.10 Sender requested REQUIRETLS, but my configured TLS "
+        "security level",
+    };
+    static const struct {
+        const char *next_hop;
+        bool returned;
+    } rows[] = {{"none.example", true},     {"encrypted.example", true}, {"dane.example", false},
+                {"unknown.example", false}, {"trouble.example", false},  {"nobody.example", false},
+                {"old.example", false}};
+    const int client = client_open(), other = client_open();
+    struct verdict old = verdict_of("encrypted");
+    char request[300], wanted[300];
+
+    see("none.example", "none");
+    see("encrypted.example", "encrypted");
+    see("dane.example", "dane");
+    see("unknown.example", "unknown");
+    see("trouble.example", "trouble");
+    old.valid_until_ms = clock_boot_ms() - 1;
+    put_verdict("old.example", &old);
+    ck_assert_str_eq(query(client, "dsn 5.7.10" LEVEL), "OK 4.7.10" LEVEL); /* of what? */
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        snprintf(request, sizeof request, "requiretls %s", rows[i].next_hop);
+        ck_assert_str_eq(query(client, request), "OK enforce");
+        for (size_t j = 0; j < sizeof temporary / sizeof *temporary; j++) {
+            snprintf(request, sizeof request, "dsn 5.7.10%s", temporary[j]);
+            snprintf(wanted, sizeof wanted, "%s%s", rows[i].returned ? "NOTFOUND " : "OK 4.7.10",
+                     rows[i].returned ? "" : temporary[j]);
+            ck_assert_msg(strcmp(query(other, request), wanted) == 0, "%s: %s", rows[i].next_hop,
+                          request);
+        }
+        for (size_t j = 0; j < sizeof final / sizeof *final; j++) {
+            snprintf(request, sizeof request, "dsn 5.7.30%s", final[j]);
+            ck_assert_str_eq(query(client, request), "NOTFOUND ");
+        }
+        ck_assert_str_eq(query(client, "dsn 4.7.10" LEVEL), "NOTFOUND ");
+    }
+    close(client);
+    close(other);
+}
+END_TEST
+
+START_TEST(requiretls_under_a_guarantee_returns_mail_only_by_evidence)
+{
+    const int client = client_open();
+    struct frame_decide asked;
+
+    see("encrypted.example", "encrypted");
+    see("dane.example", "dane");
+    see("old.example", "encrypted");
+    ck_assert_str_eq(query(client, "requiretls dane.example"), "OK enforce");
+    ck_assert_str_eq(failure(client, "strict", "dane.example", "5.7.10" LEVEL), "OK 4.7.10" LEVEL);
+    ck_assert_str_eq(query(client, "requiretls encrypted.example"), "OK enforce");
+    ck_assert_str_eq(failure(client, "strict", "encrypted.example", "5.7.10" LEVEL), "NOTFOUND ");
+    ck_assert_str_eq(failure(client, "strict", "nobody.example", "5.7.10" LEVEL),
+                     "OK 4.7.10" LEVEL);
+    /* By its profile's window. */
+    ck_assert_str_eq(failure(client, "live", "old.example", "5.7.10" LEVEL), "OK 4.7.10" LEVEL);
+    ck_assert_uint_eq(daemon_hears_within(&asked, 50), 0);
+    close(client);
+#undef LEVEL
+}
+END_TEST
+
 START_TEST(the_help_of_the_settings_stands_behind_a_final_text)
 {
     int client;
@@ -1686,6 +1768,8 @@ static void add_words(TCase *tests)
     tcase_add_test(tests, a_refusal_for_good_is_final_only_by_evidence);
     tcase_add_test(
         tests, without_a_profile_a_refusal_for_good_is_temporary_and_all_else_not_found_at_once);
+    tcase_add_test(tests, requiretls_returns_mail_only_by_evidence);
+    tcase_add_test(tests, requiretls_under_a_guarantee_returns_mail_only_by_evidence);
     tcase_add_test(tests, the_help_of_the_settings_stands_behind_a_final_text);
     tcase_add_test(tests, a_secure_alias_takes_mail_over_encrypted_connections_only_S13);
     tcase_add_test(tests, other_options_hold_from_the_reload_on);

@@ -8,7 +8,8 @@
  * - sender/only. The same, but DUNNO instead of not found: no other map is asked.
  * - dsn/PROFILE. Key: status and text of a failure. Final, temporary, or not found.
  * - dsn. Key: status and text of any delivery. Temporary, or not found; nobody is asked.
- * - requiretls. Key: next hop. How REQUIRETLS is dealt with.
+ * - requiretls. Key: next hop. How REQUIRETLS is dealt with; by it dsn knows of which next hop the
+ *   failure is.
  *
  * Names of maps are case-sensitive but for the first two, which users of another program have in
  * their main.cf. QUERYwithTLSRPT says no more than QUERY: what is added there is about MTA-STS.
@@ -259,18 +260,74 @@ static void say_final(struct gate *gate, struct stream *stream, const struct del
     say(gate, stream, SOCKETMAP_OK, answer);
 }
 
-/* Postfix takes the host at its word, and returns the mail for good, but who is on the way can say
- * this, too (TLS-07): only evidence makes it final. Everything else stays what it is. */
-static void say_left(struct gate *gate, struct stream *stream, const char *text)
+/* --- dsn: what is said for good, and is no more than a guess --- */
+
+/* Postfix returns a message with REQUIRETLS for what was answered late, too, and for what somebody
+ * on the way says in the host's name. That a host promises no REQUIRETLS, or shows another
+ * certificate, is no such thing. */
+static bool is_requiretls_unmet(const char *text)
+{
+    static const char who[] = "Sender requested REQUIRETLS, but ";
+    const char *words = strchr(text, ' ');
+
+    if (words == NULL || !begins_with(words + 1, who))
+        return false;
+    words += sizeof who;
+    return begins_with(words, "my configured TLS security level ") ||
+           begins_with(words, "TLS service was not offered by host ") ||
+           (begins_with(words, "host ") && strstr(words, " refused to start TLS: ") != NULL);
+}
+
+/* Does Postfix compare the certificate under this policy? */
+static bool is_matching(const struct mxw_decision *decision)
+{
+    static const char *const levels[] = {"dane", "fingerprint ", "verify ", "secure "};
+
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+        if (decision->policy_kind == MXW_POLICY_TEXT && begins_with(decision->policy, levels[i]))
+            return true;
+    return false;
+}
+
+/* Evidence of this delivery's next hop: nothing there proves who its hosts are. */
+static bool is_known_to_prove_nothing(struct gate *gate, const struct delivery *delivery)
+{
+    struct frame_decide asked = {0};
+    const struct verdict *verdict;
+    struct local_outcome local;
+
+    if (delivery == NULL)
+        return false;
+    snprintf(asked.recipient, sizeof asked.recipient, "%s", delivery->next_hop);
+    snprintf(asked.profile, sizeof asked.profile, "%s", delivery->profile);
+    local_look(gate->local, &local, &asked, delivery->asked_ms, gate->now_ms, gate->now_s);
+    if (local.error != FRAME_ERROR_NONE || !local.answer.known.there || local.answer.known.stale)
+        return false;
+    verdict = known_verdict(&local.answer.known);
+    return verdict->conclusion == CONCLUSION_DEFINITE && !is_matching(&local.decision);
+}
+
+static void say_temporary(struct gate *gate, struct stream *stream, const char *code,
+                          const char *text)
 {
     char answer[1024];
 
-    if (text[0] != '5' || !is_refused_starttls(text)) {
-        say_not_found(gate, stream);
-        return;
-    }
-    snprintf(answer, sizeof answer, "4.7.4%s", strchr(text, ' '));
+    snprintf(answer, sizeof answer, "%s%s", code, strchr(text, ' '));
     say(gate, stream, SOCKETMAP_OK, answer);
+}
+
+/* Postfix takes the host at its word, and returns the mail for good, but who is on the way can say
+ * this, too (TLS-07): only evidence makes it final. Everything else stays what it is. */
+static void say_left(struct gate *gate, struct stream *stream, const char *text,
+                     const struct delivery *delivery)
+{
+    if (text[0] == '5' && is_refused_starttls(text))
+        say_temporary(gate, stream, "4.7.4", text);
+    else if (text[0] == '5' && is_requiretls_unmet(text) &&
+             !is_known_to_prove_nothing(gate, delivery))
+        say_temporary(gate, stream, "4.7.10", text);
+    else
+        say_not_found(gate, stream);
 }
 
 static void dsn_ask(struct gate *gate, struct stream *stream,
@@ -287,10 +344,10 @@ static void dsn_ask(struct gate *gate, struct stream *stream,
         return;
     }
     counter_add(&gate->counts.filters_left, 1);
-    say_left(gate, stream, text);
+    say_left(gate, stream, text, delivery);
 }
 
-/* Without a profile, after each delivery. */
+/* Without a profile, after each delivery. Where it goes is known of one with REQUIRETLS. */
 static void dsn_ask_ordinary(struct gate *gate, struct stream *stream,
                              const struct socketmap_request *request)
 {
@@ -301,7 +358,26 @@ static void dsn_ask_ordinary(struct gate *gate, struct stream *stream,
         return;
     }
     snprintf(text, sizeof text, "%.*s", (int)request->key_length, request->key);
-    say_left(gate, stream, text);
+    say_left(gate, stream, text,
+             deliveries_find(gate->deliveries, stream_process(stream), "", gate->now_ms));
+}
+
+/* --- requiretls --- */
+
+/* RFC 8689, section 4.2.1: as the message asks, for everybody. The first question of a delivery
+ * with REQUIRETLS; that of a guarantee comes behind it. */
+static void requiretls_ask(struct gate *gate, struct stream *stream,
+                           const struct socketmap_request *request)
+{
+    char next_hop[NEXT_HOP_TEXT_MAX];
+    const bool fits = request->key_length > 0 && request->key_length < sizeof next_hop &&
+                      memchr(request->key, '\0', request->key_length) == NULL;
+
+    if (fits)
+        snprintf(next_hop, sizeof next_hop, "%.*s", (int)request->key_length, request->key);
+    deliveries_note(gate->deliveries, stream_process(stream), "", fits ? next_hop : NULL,
+                    gate->now_ms);
+    say(gate, stream, SOCKETMAP_OK, "enforce");
 }
 
 /* --- the maps --- */
@@ -407,8 +483,11 @@ static void request_answer(struct gate *gate, struct stream *stream,
     case MAP_DSN_ORDINARY:
         dsn_ask_ordinary(gate, stream, request);
         return;
-    case MAP_REQUIRETLS: /* RFC 8689, section 4.2.1: as the message asks, for everybody */
-        say(gate, stream, is_parent(request) ? SOCKETMAP_NOTFOUND : SOCKETMAP_OK, "enforce");
+    case MAP_REQUIRETLS:
+        if (is_parent(request))
+            say_not_found(gate, stream);
+        else
+            requiretls_ask(gate, stream, request);
         return;
     case MAP_UNKNOWN:
         break;
