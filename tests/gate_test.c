@@ -1160,6 +1160,8 @@ START_TEST(an_address_that_is_unwound_may_be_a_secure_alias_S13)
                               "encryption_protocol=TLSv1.3\n"),
                          "DUNNO");
     }
+    ck_assert_str_eq(rcpt(client, "inbound", "x@else.example", "a%b@example.org", ""), "DUNNO");
+    ck_assert_str_eq(rcpt(client, "inbound", "x@else.example", "a!b@example.org", ""), "DUNNO");
     close(client);
 }
 END_TEST

@@ -298,36 +298,130 @@ static void inbound_say(struct frame_answer *reply, bool observe, uint16_t smtp_
 }
 
 /* Mail servers unwind these forms and deliver to another address than the one that is written:
- * @route:me@example.org, me%example.org@here, example.org!me@here, me@example.org@here. Which one,
- * their settings say; so it may be a secure alias. */
+ * @route:me@example.org, me%example.org@here, example.org!me@here, me@example.org@here, the same in
+ * quotes, and one in the other. How far, and which of several first, their settings say: so all of
+ * them are looked at. */
+#define FORMS_MOST 32 /* looked at of one address, itself among them */
+
+struct forms {
+    size_t count;
+    bool cut; /* there are more */
+    char texts[FORMS_MOST][FRAME_ADDRESS_MAX];
+};
+
+static size_t local_bytes(const char *address)
+{
+    const char *at = strrchr(address, '@');
+
+    return at != NULL ? (size_t)(at - address) : strlen(address);
+}
+
 static bool is_unwound(const char *recipient)
 {
-    const char *at = strrchr(recipient, '@');
+    return strcspn(recipient, "@%!") < local_bytes(recipient);
+}
 
-    return at != NULL && strcspn(recipient, "@%!") < (size_t)(at - recipient);
+/* "USER@DOMAIN", or the user alone, who has his domain in himself. Once each. */
+static void form_add(struct forms *forms, const char *user, size_t user_bytes, const char *domain,
+                     size_t domain_bytes)
+{
+    char text[FRAME_ADDRESS_MAX];
+
+    snprintf(text, sizeof text, "%.*s%s%.*s", (int)user_bytes, user, domain != NULL ? "@" : "",
+             (int)domain_bytes, domain != NULL ? domain : "");
+    for (size_t i = 0; i < forms->count; i++)
+        if (strcmp(forms->texts[i], text) == 0)
+            return;
+    forms->cut = forms->count == FORMS_MOST;
+    if (!forms->cut)
+        memcpy(forms->texts[forms->count++], text, strlen(text) + 1);
+}
+
+/* Each is one step; of its own forms each has fewer characters that lead on. */
+static void unwind(struct forms *forms, const char *text)
+{
+    const size_t bytes = local_bytes(text);
+    const char *end = text + bytes;
+    const char *colon = text[0] == '@' ? strchr(text, ':') : NULL;
+    const char *bang = memchr(text, '!', bytes), *percent = memrchr(text, '%', bytes);
+
+    if (colon != NULL) {
+        form_add(forms, colon + 1, strlen(colon + 1), NULL, 0);
+        return;
+    }
+    if (memchr(text, '@', bytes) != NULL)
+        form_add(forms, text, bytes, NULL, 0);
+    if (bang != NULL)
+        form_add(forms, bang + 1, (size_t)(end - bang) - 1, text, (size_t)(bang - text));
+    if (percent != NULL)
+        form_add(forms, text, (size_t)(percent - text), percent + 1, (size_t)(end - percent) - 1);
+}
+
+static void forms_of(struct forms *forms, const char *recipient)
+{
+    size_t used = 0;
+
+    forms->count = 1;
+    forms->cut = false;
+    for (; *recipient != '\0' && used < FRAME_ADDRESS_MAX - 1; recipient++)
+        if (*recipient != '"' && *recipient != '\\')
+            forms->texts[0][used++] = *recipient;
+    forms->texts[0][used] = '\0';
+    for (size_t i = 0; i < forms->count && !forms->cut; i++)
+        unwind(forms, forms->texts[i]);
+}
+
+static void alias_demand(struct account_demand *demand, const struct table_reader *users,
+                         const char *recipient, uint64_t now_ms)
+{
+    char ascii[FRAME_ADDRESS_MAX];
+    const char *address = decide_address(ascii, recipient);
+
+    *demand = (struct account_demand){0};
+    if (address != NULL)
+        account_demand_inbound(demand, users, address, now_ms);
+}
+
+/* Of the address as it is written, or of the first secure alias that it may be unwound to. One that
+ * goes on for longer than is looked at may be any. */
+static void inbound_demand(struct account_demand *demand, const char *recipient,
+                           const struct table_reader *users, uint64_t now_ms)
+{
+    struct account_demand other;
+    struct forms forms;
+
+    alias_demand(demand, users, recipient, now_ms);
+    if (!demand->known || demand->alias_receives || !is_unwound(recipient))
+        return;
+    forms_of(&forms, recipient);
+    for (size_t i = 0; i < forms.count; i++) {
+        alias_demand(&other, users, forms.texts[i], now_ms);
+        if (!other.known || other.alias_receives) {
+            *demand = other;
+            return;
+        }
+    }
+    demand->alias_receives = forms.cut;
 }
 
 enum frame_error decide_inbound(struct frame_answer *reply, const struct frame_decide *asked,
                                 const struct table_reader *users, const struct places *trusted,
                                 uint64_t now_ms, const char **why)
 {
-    char ascii[FRAME_ADDRESS_MAX];
-    const char *recipient = decide_address(ascii, asked->recipient);
-    struct account_demand demand = {0};
+    struct account_demand demand;
     struct address client;
     bool observe;
 
     memset(reply, 0, sizeof *reply);
     reply->now_ms = now_ms;
     reply->class = CLASS_UNKNOWN;
-    if (recipient != NULL)
-        account_demand_inbound(&demand, users, recipient, now_ms);
+    inbound_demand(&demand, asked->recipient, users, now_ms);
     if (!demand.known) {
         *why = "whether the recipient is a secure alias is not known now; ask again in a moment";
         return FRAME_ERROR_OURS;
     }
     observe = demand.observe || (demand.alias_sends && demand.alias_profile.observe);
-    if (!demand.alias_receives && !is_unwound(asked->recipient)) {
+    if (!demand.alias_receives) {
         inbound_say(reply, false, 250, "2.0.0",
                     demand.alias == ALIAS_NONE  ? "not a secure alias"
                     : demand.alias == ALIAS_OFF ? "a secure alias that is off"
