@@ -1801,6 +1801,37 @@ static void add_deliveries(TCase *cases)
     tcase_add_test(cases, deliveries_wait_for_nobody_and_leave_room_for_questions);
 }
 
+/* Content filters, and what hands mail on here: no probe goes there, and while nobody can tell
+ * anything they must not wait for us. */
+START_TEST(this_machine_is_ordinary_at_once_without_any_table)
+{
+    static const char *const here[] = {
+        "policy [127.0.0.1]", "policy [127.0.0.1]:10024", "policy [127.1.2.3]:10026",
+        "policy [::1]",       "policy [IPv6:::1]:10024",  "policy [localhost]:10024",
+        "policy [LOCALHOST]", "QUERY [127.0.0.1]:10024",  "QUERYwithTLSRPT [::1]",
+    };
+    static const char *const elsewhere[] = {
+        "policy [192.0.2.1]", "policy [127.evil.example]", "policy [localhost.example]:10024",
+        "policy [::2]",       "policy localhost.example",
+    };
+    static const char *const guaranteed[] = {"guarantee/strict [127.0.0.1]:10024",
+                                             "guarantee/strict [localhost]"};
+    const int client = client_open();
+    const uint64_t from_ms = clock_boot_ms();
+    struct frame_decide asked;
+
+    for (size_t i = 0; i < sizeof here / sizeof *here; i++)
+        ck_assert_msg(strcmp(query(client, here[i]), "NOTFOUND ") == 0, "%s", here[i]);
+    ck_assert_uint_lt(took_ms(from_ms), DEADLINE_MS);
+    ck_assert_uint_eq(daemon_hears_within(&asked, 50), 0);
+    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
+        claim_begins(query(client, elsewhere[i]), "TEMP ");
+    for (size_t i = 0; i < sizeof guaranteed / sizeof *guaranteed; i++)
+        ck_assert(is_never_less_than_encryption(query(client, guaranteed[i])));
+    close(client);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("the gate");
@@ -1818,6 +1849,7 @@ int main(void)
     add_deliveries(with);
     tcase_add_test(alone, a_sender_of_whom_nothing_can_be_known_is_temporary_trouble);
     tcase_add_test(alone, delegation_without_a_table_of_users_is_temporary);
+    tcase_add_test(bare, this_machine_is_ordinary_at_once_without_any_table);
     tcase_add_test(bare, tables_that_come_later_are_found);
     suite_add_tcase(suite, with);
     suite_add_tcase(suite, alone);

@@ -107,6 +107,23 @@ static size_t render_policy(struct gate *gate, struct ask *ask, const struct out
     return reply_put(out, size, SOCKETMAP_NOTFOUND, NULL);
 }
 
+/* [127.0.0.1]:10024, [::1], [localhost]: a content filter, or what else hands mail on. */
+static bool is_this_machine(const struct socketmap_request *request)
+{
+    static const uint8_t loopback[16] = {[15] = 1};
+    struct next_hop next_hop;
+
+    if (request->key[0] != '[' ||
+        next_hop_parse(&next_hop, request->key, request->key_length) != NAME_OK)
+        return false;
+    if (next_hop.kind == NEXT_HOP_HOST)
+        return strcmp(next_hop.name.text, "localhost") == 0;
+    return next_hop.kind == NEXT_HOP_ADDRESS &&
+           (next_hop.address.family == 4
+                ? next_hop.address.bytes[0] == 127
+                : memcmp(next_hop.address.bytes, loopback, sizeof loopback) == 0);
+}
+
 /* A key is a next hop. In brackets it is one that an administrator chose: it is answered from what
  * is known, and looked at meanwhile. */
 static void policy_ask(struct gate *gate, struct stream *stream,
@@ -118,6 +135,10 @@ static void policy_ask(struct gate *gate, struct stream *stream,
         memchr(request->key, '\0', request->key_length) != NULL) {
         say(gate, stream, profile != NULL ? SOCKETMAP_PERM : SOCKETMAP_NOTFOUND,
             "this is no next hop");
+        return;
+    }
+    if (profile == NULL && is_this_machine(request)) { /* it must not wait for us */
+        say_not_found(gate, stream);
         return;
     }
     memset(&ask, 0, sizeof ask);
