@@ -463,6 +463,9 @@ static const struct weakness {
      "by-recipient", "127.0.0.1:10026/inet", "overrules the transport"},
     /* comfort */
     {"delay_warning_time = 0h\n", NULL, NULL, "advice", "queue-lifetime", "main.cf", "= 0h"},
+    {"soft_bounce = yes\n", NULL, NULL, "advice", "soft-bounce", POSTEO, "soft_bounce = yes"},
+    {NULL, ENCRYPT, ENCRYPT "    -o soft_bounce=yes\n", "advice", "soft-bounce", POSTEO,
+     "soft_bounce = yes"},
     {"smtp_tls_loglevel = 0\n", NULL, NULL, "advice", "log-level", POSTEO, "= 0"},
     /* sockets */
     {"mxward_gate = unix:mxward/other.sock\n", NULL, NULL, "breaks", "sockets", "smtp/inet",

@@ -1278,6 +1278,21 @@ static void look_loglevel(const struct look *look)
     each_way_out(look, check_loglevel);
 }
 
+/* Of smtp(8): a listener of our own has it, for clients that come again. */
+static void check_soft_bounce(const struct look *look, const struct postfix_service *service)
+{
+    static const char name[] = "soft_bounce";
+
+    if (strcmp(value_of(look, service, name), "yes") == 0)
+        change(look, found(look, SEVERITY_ADVICE, service->key, "%s = yes", name),
+               place(look, service, name), "%s=no", name);
+}
+
+static void look_soft_bounce(const struct look *look)
+{
+    each_guarantee(look, check_soft_bounce);
+}
+
 /* --- the table --- */
 
 /* clang-format off */
@@ -1378,6 +1393,9 @@ static const struct rule rules[] = {
     {"queue-lifetime", look_lifetime,
      "held mail is as good as lost for who waits for an answer to it",
      "senders hear soon of mail that is held"},
+    {"soft-bounce", look_soft_bounce,
+     "what is final waits like the rest, and nobody with a guarantee is told at once",
+     "mail that cannot be delivered comes back"},
     {"log-level", look_loglevel,
      "mxwardctl feed learns from these lines what deliveries really used",
      "the log tells of each TLS session"},
