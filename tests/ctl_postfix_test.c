@@ -286,9 +286,11 @@ START_TEST(our_own_snippets_break_and_weaken_nothing)
 END_TEST
 
 #define POSTEO_MAP "    -o smtp_tls_policy_maps=socketmap:$mxward_gate:guarantee/posteo\n"
-#define POSTEO_DSN "    -o smtp_delivery_status_filter=socketmap:$mxward_gate:dsn/posteo\n"
-#define POSTEO     "guarantee-posteo/unix"
-#define ENCRYPT    "    -o smtp_tls_security_level=encrypt\n"
+#define FAILURES   "pipemap:{regexp:{{/^([45]\\..*)/ $$1}}, "
+#define POSTEO_DSN \
+    "    -o { smtp_delivery_status_filter = " FAILURES "socketmap:$mxward_gate:dsn/posteo} }\n"
+#define POSTEO  "guarantee-posteo/unix"
+#define ENCRYPT "    -o smtp_tls_security_level=encrypt\n"
 
 static const struct weakness {
     const char *main;      /* appended to main.cf */
@@ -316,7 +318,7 @@ static const struct weakness {
     {NULL, "=socketmap:$mxward_gate:guarantee/posteo",
      "=proxy:socketmap:$mxward_gate:guarantee/posteo", "breaks", "proxymap", POSTEO,
      "smtp_tls_policy_maps asks proxy:socketmap:"},
-    {NULL, "=socketmap:$mxward_gate:dsn/posteo", "=proxy:socketmap:$mxward_gate:dsn/posteo",
+    {NULL, " socketmap:$mxward_gate:dsn/posteo", " proxy:socketmap:$mxward_gate:dsn/posteo",
      "breaks", "proxymap", POSTEO, "smtp_delivery_status_filter asks proxy:socketmap:"},
     {"smtp_tls_policy_maps = proxy:socketmap:$mxward_gate:policy\n", NULL, NULL, "weakens",
      "proxymap", "smtp/unix", "asks proxy:socketmap:"},
@@ -333,6 +335,9 @@ static const struct weakness {
      "smtp/unix", "does not ask dsn first"},
     {NULL, POSTEO_DSN, "    -o smtp_delivery_status_filter=socketmap:$mxward_gate:dsn\n", "weakens",
      "status-filter", POSTEO, "does not ask dsn/posteo first"},
+    /* A pattern that lets other failures through than ours does is another filter. */
+    {NULL, "/^([45]\\..*)/", "/^(5\\.7\\..*)/", "weakens", "status-filter", POSTEO,
+     "does not ask dsn/posteo first"},
     {NULL, "    -o smtp_connection_cache_on_demand=no\n", "", "weakens", "connections", POSTEO,
      "smtp_connection_cache_on_demand = yes"},
     {NULL, "smtp_tls_connection_reuse=no", "smtp_tls_connection_reuse=yes", "weakens",

@@ -268,7 +268,8 @@ static void check_status_filter(const struct look *look, const struct postfix_se
 
     if (is_guarantee(service))
         snprintf(wanted, sizeof wanted, "dsn/%s", profile_of(service));
-    if (!postfix_item(&at, item) || !postfix_socketmap(item, &map) || strcmp(map.name, wanted) != 0)
+    if (!postfix_filter_item(&at, item) || !postfix_socketmap(item, &map) ||
+        strcmp(map.name, wanted) != 0)
         change(
             look,
             found(look, SEVERITY_WEAKENS, service->key, "%s does not ask %s first", name, wanted),
@@ -286,7 +287,7 @@ static void check_proxied(const struct look *look, const struct postfix_service 
         char item[POSTFIX_ITEM_MOST];
         struct postfix_socketmap map;
 
-        while (postfix_item(&at, item))
+        while (postfix_filter_item(&at, item))
             if (postfix_socketmap(item, &map) && map.proxied)
                 change(look,
                        found(look, is_guarantee(service) ? SEVERITY_BREAKS : SEVERITY_WEAKENS,

@@ -200,6 +200,24 @@ bool postfix_item(const char **at, char item[POSTFIX_ITEM_MOST])
     return to > from;
 }
 
+bool postfix_filter_item(const char **at, char item[POSTFIX_ITEM_MOST])
+{
+    static const char *const failures[] = {"pipemap:{regexp:{{/^([45]\\..*)/ $$1}}, ",
+                                           "pipemap:{regexp:{{/^([45]\\..*)/ $1}}, "};
+
+    if (!postfix_item(at, item))
+        return false;
+    for (size_t i = 0; i < sizeof failures / sizeof *failures; i++) {
+        const size_t length = strlen(failures[i]), whole = strlen(item);
+
+        if (strncmp(item, failures[i], length) == 0 && item[whole - 1] == '}') {
+            item[whole - 1] = '\0';
+            memmove(item, item + length, whole - length);
+        }
+    }
+    return true;
+}
+
 bool postfix_has_item(const char *list, const char *word)
 {
     char item[POSTFIX_ITEM_MOST];

@@ -71,6 +71,9 @@ bool postfix_runs(const struct postfix_service *service, const char *program);
 /* Items of a list: separated by blanks or commas, but for what stands in braces. Begin with *at at
  * the list; false: no more. An item longer than there is room for is cut. */
 bool postfix_item(const char **at, char item[POSTFIX_ITEM_MOST]);
+/* The same of a list of status filters: for an item that asks another map for failures alone, as
+ * main.cf and master.cf of tools/postfix have it, that map. */
+bool postfix_filter_item(const char **at, char item[POSTFIX_ITEM_MOST]);
 /* Is `word` an item of the list? */
 bool postfix_has_item(const char *list, const char *word);
 

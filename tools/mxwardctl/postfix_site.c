@@ -382,7 +382,7 @@ static void look_at_maps(struct postfix_site *site, const struct postfix_service
     struct postfix_socketmap map;
     char item[POSTFIX_ITEM_MOST];
 
-    while (postfix_item(&list, item))
+    while (postfix_filter_item(&list, item))
         if (postfix_socketmap(item, &map))
             look_at_socket(site, service, map.path);
 }
