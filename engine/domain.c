@@ -194,6 +194,10 @@ static const struct domain_facts *job_part(const struct domains *domains,
         return NULL;
     facts_judge(domains, facts);
     facts->verdict.floor = (struct floor){.flags = FLOOR_UNKNOWN};
+    /* A host that is not home may have a TLSA record that ends Postfix. */
+    for (unsigned i = 0; i < facts->route.host_count; i++)
+        if (facts->hosts[i] == NULL)
+            facts->verdict.flags |= VERDICT_POSTFIX_UNSAFE_TLSA;
     return facts;
 }
 

@@ -127,15 +127,16 @@ START_TEST(a_next_hop_in_brackets_is_answered_from_what_is_known_and_looked_at_m
     struct frame_decide asked;
 
     ck_assert_str_eq(query(client, "policy [mx.example.com]"), "NOTFOUND ");
-    claim_begins(query(client, "guarantee/strict [mx.example.com]:587"), "TEMP ");
     claim_begins(query(client, "guarantee/strict [192.0.2.1]:587"), "OK encrypt ");
     ck_assert_uint_lt(took_ms(from_ms), DEADLINE_MS);
     daemon_answers(daemon_hears(&asked), ACTION_SEND, NULL);
     ck_assert_str_eq(asked.recipient, "[mx.example.com]");
     daemon_answers(daemon_hears(&asked), ACTION_SEND, NULL);
-    ck_assert_str_eq(asked.recipient, "[mx.example.com]:587");
-    daemon_answers(daemon_hears(&asked), ACTION_SEND, NULL);
     ck_assert_str_eq(asked.recipient, "[192.0.2.1]:587");
+    query_send(client, "guarantee/strict [mx.example.com]:587"); /* nobody else can tell */
+    daemon_answers(daemon_hears(&asked), ACTION_SEND, "encrypt x");
+    ck_assert_str_eq(asked.recipient, "[mx.example.com]:587");
+    ck_assert_str_eq(reply_hear(client), "OK encrypt x");
     ck_assert_str_eq(query(client, "policy .example"), "NOTFOUND "); /* and nothing came twice */
     close(client);
 }
@@ -493,7 +494,7 @@ START_TEST(a_stopped_daemon_delays_nobody_beyond_the_deadline)
 
     ck_assert_str_eq(query(client, "policy a.example"), "NOTFOUND ");
     ck_assert_uint_ge(took_ms(from_ms), DEADLINE_MS - 20);
-    ck_assert_uint_lt(took_ms(from_ms), DEADLINE_MS + 400);
+    ck_assert_uint_lt(took_ms(from_ms), DEADLINE_MS + 1500);
     /* Known to be silent: nobody waits again where the tables will do. */
     from_ms = clock_boot_ms();
     ck_assert_str_eq(query(client, "policy c.example"), "NOTFOUND ");
@@ -503,7 +504,7 @@ START_TEST(a_stopped_daemon_delays_nobody_beyond_the_deadline)
     from_ms = clock_boot_ms();
     claim_begins(query(client, "guarantee/dane b.example"), "TEMP ");
     claim_begins(query(client, "guarantee/strict never.example"), "TEMP "); /* not even its hosts */
-    ck_assert_uint_lt(took_ms(from_ms), 2 * DEADLINE_MS + 400);
+    ck_assert_uint_lt(took_ms(from_ms), 2 * DEADLINE_MS + 1500);
     claim_has(line(client_open(), "ping"), "daemon=no");
     close(client);
 }

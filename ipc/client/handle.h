@@ -44,7 +44,7 @@ struct mxw {
     bool greeting;      /* the daemon's welcome is still to come */
     bool patient;       /* false: after mxw_start, nothing waits for room */
     int64_t silent_ms;  /* until then a daemon that did not answer is not waited for */
-    int64_t away_ms;    /* since when nobody could be reached; 0: somebody was, the last time */
+    int64_t away_ms;    /* since when nobody answers; 0: somebody did, the last time */
     uint64_t next_id, expect_from;
     unsigned outstanding; /* those that are ready included */
     uint16_t place;       /* of the last answer: which recipient's, from 1; 0: there is only one */

@@ -291,7 +291,7 @@ static size_t recipients_collect(struct recipients *all, struct frame_decide *fi
     *together = (struct together){.start = (uint16_t)all->sent};
     *bytes = 0;
     for (size_t place = all->next; place < all->count; place++) {
-        if (all->state[place] == ASKED_ANSWERED)
+        if (all->state[place] != ASKED_NOT_YET) /* or it is out, in another frame */
             continue;
         recipient_encode(all, place, &asked);
         tables_deadline(&asked, left_ms);

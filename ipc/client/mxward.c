@@ -497,9 +497,7 @@ int handle_connect(struct mxw *m, int64_t until_ms)
         status = greet(m, last_ms);
     if (status == MXW_UNREACHABLE && handle_now_ms() >= last_ms)
         m->silent_ms = last_ms + SILENCE_MS;
-    if (status == MXW_OK)
-        m->away_ms = 0;
-    else
+    if (status != MXW_OK)
         link_close(m);
     return status;
 }
@@ -654,8 +652,11 @@ int handle_receive(struct mxw *m, struct mxw_result *result, int64_t until_ms)
 
     if (m->outstanding == 0)
         return handle_fail(m, MXW_USAGE, "no question is outstanding");
-    if (!ready_take(m, &frame))
+    if (!ready_take(m, &frame)) {
         status = handle_next(m, &frame, until_ms);
+        if (status == MXW_OK) /* not by its greeting alone: a question may be what ends it */
+            m->away_ms = 0;
+    }
     if (status == MXW_OK)
         status = result_read(m, result, &frame);
     if (status == MXW_OK)

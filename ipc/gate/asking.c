@@ -368,7 +368,7 @@ void asking_answer(struct gate *gate, struct stream *stream, const struct ask *a
     struct from_tables from;
     struct mark mark = {0};
     char reply[GATE_ANSWER];
-    bool enough;
+    bool enough, will_do;
 
     counter_add(&gate->counts.asked, 1);
     tables_of_now(gate);
@@ -376,8 +376,8 @@ void asking_answer(struct gate *gate, struct stream *stream, const struct ask *a
         mark_take(&mark, gate, &ask->asked);
     tables_look(gate, ask, gate->now_ms, &from);
     enough = local_is_enough(&from.local);
-    if (!enough && !ask->at_once &&
-        (link_is_up(gate->link) || !local_will_do(&from.local, ask->is_policy))) {
+    will_do = local_will_do(&from.local, ask->is_policy);
+    if (!enough && !(ask->at_once ? will_do : will_do && !link_is_up(gate->link))) {
         ask_and_wait(gate, stream, ask, &from);
         return;
     }

@@ -125,7 +125,7 @@ static bool is_this_machine(const struct socketmap_request *request)
 }
 
 /* A key is a next hop. In brackets it is one that an administrator chose: it is answered from what
- * is known, and looked at meanwhile. */
+ * is known, and looked at meanwhile; it waits only if that cannot tell. */
 static void policy_ask(struct gate *gate, struct stream *stream,
                        const struct socketmap_request *request, const char *profile)
 {

@@ -30,6 +30,19 @@ static void known_now(const struct front *front, const struct decision *decision
                      now_ms);
 }
 
+/* We failed to look at the hosts; who they are, and which have TLSA records, was found out all the
+ * same, and shapes the policy where the table knows less (law 3). It is no evidence. */
+static void known_in_part(struct known *known, const struct domain_facts *facts)
+{
+    const bool remembered = known->there && !known_memory_is_unknown(known);
+    const struct floor floor = remembered ? known->verdict.floor : facts->verdict.floor;
+
+    if (facts->verdict.hosts > 0 && (!known->there || known->verdict.hosts == 0))
+        *known = (struct known){.verdict = facts->verdict, .there = true, .stale = true};
+    if (known->there)
+        known->verdict.floor = floor;
+}
+
 /* What the engine brought home counts unless it is our own failure. */
 static void known_of_question(const struct front *front, const struct question *question,
                               uint64_t now_ms, struct known *known)
@@ -38,8 +51,8 @@ static void known_of_question(const struct front *front, const struct question *
 
     if (facts == NULL || facts->verdict.cause == CAUSE_OURS) {
         known_now(front, &question->decision, NULL, now_ms, known);
-        if (facts != NULL && known_memory_is_unknown(known)) /* that much it has found out */
-            known->verdict.floor = facts->verdict.floor;
+        if (facts != NULL)
+            known_in_part(known, facts);
         return;
     }
     struct known table;
