@@ -906,6 +906,20 @@ START_TEST(an_earlier_daemon_is_asked_for_each_recipient_alone)
 }
 END_TEST
 
+/* Two questions about many are out when it says of the first that it does not know them. */
+START_TEST(who_is_out_in_another_question_is_not_asked_for_twice_by_an_earlier_daemon)
+{
+    const char *domains[MXW_MANY + 1] = {NULL};
+
+    for (unsigned i = 0; i < MXW_MANY; i++)
+        domains[i] = i < MXW_MANY / 2 ? "daemon.example" : "daemon.dane.example";
+    server.manner = KNOWS_NO_MANY;
+    ck_assert_int_eq(decide_many(domains, MXW_MANY, WAIT_MS), MXW_OK);
+    ck_assert_uint_eq(many.daemon, MXW_MANY);
+    ck_assert_uint_eq(server.questions, 2 + MXW_MANY);
+}
+END_TEST
+
 START_TEST(one_answer_to_a_question_about_many_is_that_of_each)
 {
     static const char *const domains[] = {"a.example", "b.example", NULL};
@@ -1338,6 +1352,8 @@ static Suite *library_suite(void)
     tcase_add_test(both, every_recipient_of_500_gets_its_answer_whoever_knows_it);
     tcase_add_test(both, recipients_of_one_message_are_asked_for_in_one_question);
     tcase_add_test(both, an_earlier_daemon_is_asked_for_each_recipient_alone);
+    tcase_add_test(both,
+                   who_is_out_in_another_question_is_not_asked_for_twice_by_an_earlier_daemon);
     tcase_add_test(both, one_answer_to_a_question_about_many_is_that_of_each);
     tcase_add_test(both, what_comes_late_for_some_recipients_leaves_the_others_alone);
     tcase_add_test(both, recipients_are_asked_for_again_when_the_daemon_was_restarted_meanwhile);
