@@ -173,75 +173,6 @@ static void facts_judge(const struct domains *domains, struct domain_facts *fact
         publisher_epoch(domains->publisher, domains->settings.config_epoch);
 }
 
-/* What a round under way has found so far, the older one's first: a host that is not home was not
- * looked at. What is remembered of them is not read yet. One reference for the caller; NULL: not
- * even who the hosts are. */
-static const struct domain_facts *job_part(const struct domains *domains,
-                                           const struct domain_job *job)
-{
-    struct domain_facts *facts = NULL;
-
-    for (unsigned i = 0; i < JOIN_ROUNDS && facts == NULL; i++) {
-        const struct domain_facts *part =
-            job->join.rounds[i] == NULL
-                ? NULL
-                : container_of(job->join.rounds[i], struct domain_round, join)->facts;
-
-        if (part != NULL && part->route.host_count > 0)
-            facts = facts_limited(part);
-    }
-    if (facts == NULL)
-        return NULL;
-    facts_judge(domains, facts);
-    facts->verdict.floor = (struct floor){.flags = FLOOR_UNKNOWN};
-    /* A host that is not home may have a TLSA record that ends Postfix. */
-    for (unsigned i = 0; i < facts->route.host_count; i++)
-        if (facts->hosts[i] == NULL)
-            facts->verdict.flags |= VERDICT_POSTFIX_UNSAFE_TLSA;
-    return facts;
-}
-
-/* Answers those of `waiters` whose time is up, by `facts`, or by `part` if that will do; the others
- * are watched. */
-static void waiters_due(struct domains *domains, struct domain_job *job, struct waiters *waiters,
-                        const struct domain_facts *facts, const struct domain_facts *part,
-                        uint64_t now_ms)
-{
-    struct waiters waiting = {0};
-    struct waiter *waiter;
-
-    waiters_move(&waiting, waiters);
-    while ((waiter = waiters_take(&waiting)) != NULL) {
-        const struct domain_request *request = container_of(waiter, struct domain_request, waiter);
-        const struct domain_facts *given = facts == NULL && request->part_will_do ? part : facts;
-        const bool due = request->deadline_ms <= now_ms + LIMIT_AHEAD_MS;
-
-        if (due && given != NULL) {
-            counter_add(&domains->counts.given_up, 1);
-            request_answer(domains, waiter, given);
-            continue;
-        }
-        waiters_add(waiters, waiter);
-        if (!due)
-            job_watch(domains, job, request->deadline_ms);
-    }
-}
-
-void domains_due(struct domains *domains, struct wheel_timer *timer)
-{
-    struct domain_job *job = container_of(timer, struct domain_job, timer);
-    const struct domain_facts *facts = job_older_facts(domains, job),
-                              *part = facts == NULL ? job_part(domains, job) : NULL;
-    const uint64_t now_ms = clock_boot_ms();
-
-    for (unsigned i = 0; i < JOIN_ROUNDS; i++)
-        if (job->join.rounds[i] != NULL)
-            waiters_due(domains, job, &job->join.rounds[i]->waiters, facts, part, now_ms);
-    waiters_due(domains, job, &job->join.gathering, facts, part, now_ms);
-    domain_facts_drop(facts);
-    domain_facts_drop(part);
-}
-
 /* --- the end of a round: finding of each host, verdict, publish, answer --- */
 
 static void round_begin(struct domains *domains, struct domain_job *job, struct waiters *waiters);
@@ -340,22 +271,29 @@ static enum level round_hosts_level(const struct remembered *taught, const struc
     return ledger_hosts_level(hosts, taught->host_count, now_s);
 }
 
+/* Floors into the verdict; false: nothing is taught about such a next hop. */
+static bool facts_take_floors(struct domain_facts *facts, const struct floor *floors,
+                              struct remembered *taught)
+{
+    if (!has_floor(&facts->next_hop))
+        return false;
+    facts->verdict.floor = floors[0]; /* a put without it would take it away (shm/writer.h) */
+    if (!is_remembered(&facts->next_hop))
+        return false;
+    remember_round(taught, &facts->route, facts->hosts, facts->findings, &facts->verdict,
+                   facts->ended_ms, facts->ended_wall_s);
+    facts->verdict.floor.hosts_level =
+        (uint8_t)round_hosts_level(taught, floors, facts->ended_wall_s);
+    return true;
+}
+
 static void round_remember(struct domains *domains, const struct domain_round *round,
                            const struct floor *floors)
 {
-    struct domain_facts *facts = round->facts;
     struct remembered taught;
 
-    if (!has_floor(&facts->next_hop))
-        return;
-    facts->verdict.floor = floors[0]; /* a put without it would take it away (shm/writer.h) */
-    if (!is_remembered(&facts->next_hop))
-        return;
-    remember_round(&taught, &facts->route, facts->hosts, facts->findings, &facts->verdict,
-                   facts->ended_ms, facts->ended_wall_s);
-    facts->verdict.floor.hosts_level =
-        (uint8_t)round_hosts_level(&taught, floors, facts->ended_wall_s);
-    round_teach(domains, &facts->next_hop, &taught);
+    if (facts_take_floors(round->facts, floors, &taught))
+        round_teach(domains, &round->facts->next_hop, &taught);
 }
 
 /* --- what a session may not say: that what is remembered is not met (TLS-24, MEM-05) --- */
@@ -547,6 +485,90 @@ void domains_publish_floor(struct domains *domains, struct floor_publish *publis
                     publish->next_hop.name.text);
     publish->message.kind = MESSAGE_FLOOR_DONE;
     mailbox_send(domains->mailbox, publish->message.from, &publish->message);
+}
+
+/* --- what can be told at a deadline --- */
+
+/* What is remembered of them, as far as this shard's table holds it. */
+static void facts_read_floors(const struct domains *domains, struct domain_facts *facts)
+{
+    struct floors_question question;
+    struct remembered taught; /* by no look that has ended: nobody is told */
+
+    floors_names(&question, facts);
+    facts->verdict.floor = (struct floor){.flags = FLOOR_UNKNOWN};
+    if (!has_floor(&facts->next_hop))
+        facts->verdict.floor = (struct floor){0};
+    else if (floors_read(domains, &question, facts->ended_ms))
+        (void)facts_take_floors(facts, question.floors, &taught);
+}
+
+/* What a round under way has found so far, the older one's first: a host that is not home was not
+ * looked at. One reference for the caller; NULL: not even who the hosts are. */
+static const struct domain_facts *job_part(const struct domains *domains,
+                                           const struct domain_job *job)
+{
+    struct domain_facts *facts = NULL;
+
+    for (unsigned i = 0; i < JOIN_ROUNDS && facts == NULL; i++) {
+        const struct domain_facts *part =
+            job->join.rounds[i] == NULL
+                ? NULL
+                : container_of(job->join.rounds[i], struct domain_round, join)->facts;
+
+        if (part != NULL && part->route.host_count > 0)
+            facts = facts_limited(part);
+    }
+    if (facts == NULL)
+        return NULL;
+    facts_judge(domains, facts);
+    facts_read_floors(domains, facts);
+    /* A host that is not home may have a TLSA record that ends Postfix. */
+    for (unsigned i = 0; i < facts->route.host_count; i++)
+        if (facts->hosts[i] == NULL)
+            facts->verdict.flags |= VERDICT_POSTFIX_UNSAFE_TLSA;
+    return facts;
+}
+
+/* Answers those of `waiters` whose time is up, by `facts`, or by `part` if that will do; the others
+ * are watched. */
+static void waiters_due(struct domains *domains, struct domain_job *job, struct waiters *waiters,
+                        const struct domain_facts *facts, const struct domain_facts *part,
+                        uint64_t now_ms)
+{
+    struct waiters waiting = {0};
+    struct waiter *waiter;
+
+    waiters_move(&waiting, waiters);
+    while ((waiter = waiters_take(&waiting)) != NULL) {
+        const struct domain_request *request = container_of(waiter, struct domain_request, waiter);
+        const struct domain_facts *given = facts == NULL && request->part_will_do ? part : facts;
+        const bool due = request->deadline_ms <= now_ms + LIMIT_AHEAD_MS;
+
+        if (due && given != NULL) {
+            counter_add(&domains->counts.given_up, 1);
+            request_answer(domains, waiter, given);
+            continue;
+        }
+        waiters_add(waiters, waiter);
+        if (!due)
+            job_watch(domains, job, request->deadline_ms);
+    }
+}
+
+void domains_due(struct domains *domains, struct wheel_timer *timer)
+{
+    struct domain_job *job = container_of(timer, struct domain_job, timer);
+    const struct domain_facts *facts = job_older_facts(domains, job),
+                              *part = facts == NULL ? job_part(domains, job) : NULL;
+    const uint64_t now_ms = clock_boot_ms();
+
+    for (unsigned i = 0; i < JOIN_ROUNDS; i++)
+        if (job->join.rounds[i] != NULL)
+            waiters_due(domains, job, &job->join.rounds[i]->waiters, facts, part, now_ms);
+    waiters_due(domains, job, &job->join.gathering, facts, part, now_ms);
+    domain_facts_drop(facts);
+    domain_facts_drop(part);
 }
 
 /* --- hosts --- */

@@ -41,7 +41,7 @@ struct domain_request {
     uint64_t deadline_ms;
     enum priority priority;
     /* If by the deadline no verdict is there, what is known of the way will do: who its mail hosts
-     * are, and which of them were seen. Then facts->limited, and its floor is FLOOR_UNKNOWN. */
+     * are, and which of them were seen. Then facts->limited. */
     bool part_will_do;
     const struct domain_facts *facts; /* on the way back: never NULL, one reference */
     struct waiter waiter;             /* the domain job's, while it waits there */

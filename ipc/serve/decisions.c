@@ -30,40 +30,33 @@ static void known_now(const struct front *front, const struct decision *decision
                      now_ms);
 }
 
-/* We failed to look at the hosts; who they are, and which have TLSA records, was found out all the
- * same, and shapes the policy where the table knows less (law 3). It is no evidence. */
-static void known_in_part(struct known *known, const struct domain_facts *facts)
+/* The engine did not look at the hosts, for reasons of its own; who they are, and which have TLSA
+ * records, it may know all the same. That is no evidence, and shapes the policy where the table
+ * knows less (law 3). */
+static bool is_more(const struct verdict *verdict, const struct known *known)
 {
-    const bool remembered = known->there && !known_memory_is_unknown(known);
-    const struct floor floor = remembered ? known->verdict.floor : facts->verdict.floor;
-
-    if (facts->verdict.hosts > 0 && (!known->there || known->verdict.hosts == 0))
-        *known = (struct known){.verdict = facts->verdict, .there = true, .stale = true};
-    if (known->there)
-        known->verdict.floor = floor;
+    return verdict->hosts > 0 && (!known->there || known->verdict.hosts == 0);
 }
 
-/* What the engine brought home counts unless it is our own failure. */
+/* What the engine brought home counts, unless it is our own failure; what is remembered and ruled
+ * may have changed since that look, and the table has it. */
 static void known_of_question(const struct front *front, const struct question *question,
                               uint64_t now_ms, struct known *known)
 {
     const struct domain_facts *facts = question->home ? question->request.facts : NULL;
+    const bool ours = facts != NULL && facts->verdict.cause == CAUSE_OURS;
 
-    if (facts == NULL || facts->verdict.cause == CAUSE_OURS) {
-        known_now(front, &question->decision, NULL, now_ms, known);
-        if (facts != NULL)
-            known_in_part(known, facts);
+    known_now(front, &question->decision, NULL, now_ms, known);
+    if (facts == NULL)
         return;
-    }
-    struct known table;
+    const bool remembered = known->there && !known_memory_is_unknown(known);
+    const struct floor floor = remembered ? known->verdict.floor : facts->verdict.floor;
 
-    *known = (struct known){.verdict = facts->verdict, .there = true, .stale = facts->limited};
-    /* What is remembered and ruled may have changed since that look: the table has it. */
-    known_now(front, &question->decision, NULL, now_ms, &table);
-    if (table.there && !known_memory_is_unknown(&table))
-        known->verdict.floor = table.verdict.floor;
-    else if (!table.there && known_memory_is_unknown(known)) /* and the table has nothing of it */
-        known->verdict.floor = (struct floor){0};
+    if (!ours || is_more(&facts->verdict, known))
+        *known = (struct known){
+            .verdict = facts->verdict, .there = true, .stale = ours || facts->limited};
+    if (known->there)
+        known->verdict.floor = floor;
 }
 
 /* --- telling --- */
