@@ -7,6 +7,8 @@
 #include "engine/base/container.h"
 #include "engine/endpoints.h"
 
+#include "tests/past_clock.h"
+
 #include <check.h>
 #include <errno.h>
 #include <stdio.h>
@@ -16,33 +18,6 @@
 
 enum { SHARD, FRONT, THREADS };
 #define PROBES 64
-
-/* --- a clock of its own: however short the machine has been up, there is a past --- */
-
-#define PAST_MS (UINT64_C(7) * 24 * 60 * 60 * 1000)
-
-uint64_t clock_boot_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return PAST_MS * 1000 + (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
-uint64_t clock_boot_ms(void)
-{
-    return clock_boot_us() / 1000;
-}
-
-int64_t clock_wall_s(void)
-{
-    return (int64_t)time(NULL);
-}
-
-void clock_boot_id(uint8_t id[16])
-{
-    memset(id, 1, 16);
-}
 
 /* --- the played prober and politeness: the same symbols as the real ones --- */
 

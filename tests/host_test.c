@@ -9,38 +9,13 @@
 
 #include "engine/facts/age.h"
 
+#include "tests/past_clock.h"
+
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-/* --- a clock of its own: however short the machine has been up, there is a past --- */
-
-#define PAST_MS (UINT64_C(7) * 24 * 60 * 60 * 1000)
-
-uint64_t clock_boot_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return PAST_MS * 1000 + (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
-uint64_t clock_boot_ms(void)
-{
-    return clock_boot_us() / 1000;
-}
-
-int64_t clock_wall_s(void)
-{
-    return (int64_t)time(NULL);
-}
-
-void clock_boot_id(uint8_t id[16])
-{
-    memset(id, 1, 16);
-}
 
 /* --- what the test plays --- */
 
