@@ -564,9 +564,8 @@ START_TEST(a_loop_that_stood_still_blames_nobody_law_3)
 {
     struct stage_run run = {.scene = &plays[_i].scene};
     play_untroubled(&plays[_i].scene);
-    do
-        run.stop_at_turn++;
-    while (play(&run).turns >= run.stop_at_turn);
+    for (run.stop_at_turn = first(_i); play(&run).turns >= run.stop_at_turn;)
+        run.stop_at_turn += every();
 }
 END_TEST
 
@@ -574,9 +573,8 @@ START_TEST(a_shard_can_be_drained_at_any_turn)
 {
     struct stage_run run = {.scene = &plays[_i].scene};
     play_untroubled(&plays[_i].scene);
-    do
-        run.drain_at_turn++;
-    while (play(&run).turns >= run.drain_at_turn);
+    for (run.drain_at_turn = first(_i); play(&run).turns >= run.drain_at_turn;)
+        run.drain_at_turn += every();
 }
 END_TEST
 
