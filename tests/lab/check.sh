@@ -17,12 +17,14 @@ phase() { # FUNCTION WORDS…
     shift
     case " ${LAB_PHASES:-$function} " in *" $function "*) ;; *) return ;; esac
     begun=$(date +%s)
-    if $function; then
-        printf 'lab: ok      %s (%s s)\n' "$*" $(($(date +%s) - begun))
-    else
-        printf 'lab: FAILED  %s (%s s)\n' "$*" $(($(date +%s) - begun))
-        failed="$failed $function"
-    fi
+    $function >"$live/phase.txt" 2>&1
+    code=$?
+    [ $code = 0 ] && outcome='ok     ' || outcome='FAILED '
+    printf 'lab: %s %s (%s s)\n' "$outcome" "$*" $(($(date +%s) - begun)) >>"$live/phase.txt"
+    cat "$live/phase.txt"
+    [ $code = 0 ] && return
+    failed="$failed $function"
+    cat "$live/phase.txt" >>"$live/failed.txt"
 }
 
 phase look_at_late_hosts "hosts that greet late are looked at meanwhile"
@@ -88,4 +90,9 @@ phase opted_out_by_any_name "who asked not to be probed is not, by whichever of 
 phase one_message_at_a_time "with room for one message between threads everything still comes home"
 phase reload_takes_good_files_only "reload takes good files, and keeps the old settings for bad ones"
 phase ends_in_order "SIGTERM ends it in order"
-[ -z "$failed" ]
+[ -z "$failed" ] || {
+    # Once more at the end: of a long log, the end is what people are shown.
+    printf '\nlab: failed:%s\n' "$failed"
+    cat "$live/failed.txt"
+    false
+}

@@ -2,21 +2,22 @@
 # Sourced by tests/lab/check.sh like phases.sh. Each function is one claim.
 # shellcheck shell=sh disable=SC2154,SC2086
 
-action_of() { # OPTIONS SENDER RECIPIENT: send, defer or stop
-    ctl decide --json "$@" | sed -n 's/.*"action":"\([^"]*\)".*/\1/p'
-}
 
 decided() { # WANTED OPTIONS SENDER RECIPIENT
     wanted=$1
     shift
-    found=$(action_of "$@")
-    [ "$found" = "$wanted" ] || { echo "  $*: $found, not $wanted"; return 1; }
+    answer=$(ctl decide --json "$@")
+    case $answer in
+    *'"action":"'"$wanted"'"'*) ;;
+    *) echo "  $*: not $wanted: $answer" && return 1 ;;
+    esac
 }
 
 says() { # PATTERN OPTIONS SENDER RECIPIENT
     pattern=$1
     shift
-    ctl decide --json "$@" | grep -q -- "$pattern" || { echo "  $*: does not say $pattern"; return 1; }
+    answer=$(ctl decide --json "$@")
+    echo "$answer" | grep -q -- "$pattern" || { echo "  $*: does not say $pattern: $answer"; return 1; }
 }
 
 # S1, S2: three recipients, three answers; each with its policy.
