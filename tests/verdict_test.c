@@ -6,6 +6,7 @@
  * delivers to a host that was seen or asks no more than the TLSA records do anyway. Properties of
  * the four laws are tried on the same combinations.
  */
+#include "shm/freshness.h"
 #include "shm/sentence.h"
 
 #include "tests/scenes.h"
@@ -537,6 +538,23 @@ START_TEST(a_verdict_ends_with_the_first_record_it_rests_on_MX_17_FRESH_01)
 }
 END_TEST
 
+START_TEST(what_was_just_looked_up_answers_whatever_its_TTL_DNS_11)
+{
+    static const uint64_t ends_ms[] = {NOW_MS, NOW_MS - 4000, NOW_MS + 1, NOW_MS + 1000};
+
+    for (size_t i = 0; i < sizeof ends_ms / sizeof *ends_ms; i++) {
+        facts[1][7].dns_until_ms = ends_ms[i]; /* it ran out while we looked, or at once */
+        struct verdict verdict = verdict_for(true, "dane", "verified");
+
+        ck_assert_uint_eq(verdict.valid_until_ms, NOW_MS + 1000);
+        ck_assert(verdict_serves_now(&verdict, verdict.config_epoch, verdict.began_ms, NOW_MS));
+    }
+    facts[1][7].dns_until_ms = NOW_MS + 1001;
+    ck_assert_uint_eq(verdict_for(true, "dane", "verified").valid_until_ms, NOW_MS + 1001);
+    makings_make();
+}
+END_TEST
+
 START_TEST(a_verdict_says_that_a_session_was_resumed_TLS_24)
 {
     struct verdict full = verdict_for(true, "verified", "dane"), resumed;
@@ -703,6 +721,7 @@ int main(void)
     tcase_add_test(single, a_loop_by_an_unsigned_address_is_not_signed_MX_15_PIT_04);
     tcase_add_test(single, routes_without_hosts_have_their_own_ends_MX_08_MX_11_MX_12);
     tcase_add_test(single, a_verdict_ends_with_the_first_record_it_rests_on_MX_17_FRESH_01);
+    tcase_add_test(single, what_was_just_looked_up_answers_whatever_its_TTL_DNS_11);
     tcase_add_test(single, a_verdict_says_that_a_session_was_resumed_TLS_24);
     tcase_add_test(single, success_is_looked_at_again_later_than_failure_FRESH_02);
     tcase_add_test(single, an_old_success_serves_who_lets_it_be_old_an_old_failure_nobody_FRESH_02);

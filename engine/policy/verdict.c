@@ -27,7 +27,11 @@
 static_assert(VERDICT_GOOD_MS == AGE_GOOD_MS && VERDICT_BAD_MS == AGE_BAD_MS,
               "a verdict keeps as long as its evidence");
 
-#define VALID_MAX_MS (24ull * 60 * 60 * 1000) /* however long the TTLs are (DNS-11) */
+/* However long or short the TTLs are (DNS-11). A TTL of 0 is good for the transaction in progress
+ * (RFC 1035 section 3.2.1), which is this look and the answer that is made of it; and a resolver
+ * says 0 in the last second of every TTL. */
+#define VALID_MAX_MS (24ull * 60 * 60 * 1000)
+#define VALID_MIN_MS (1ull * 1000)
 
 #define NO_HOST LIMIT_MX_HOSTS /* no host decided */
 
@@ -478,6 +482,8 @@ static void verdict_times(struct verdict *verdict, const struct route *route,
         earlier(&verdict->began_ms, hosts[i]->began_ms);
         earlier(&verdict->valid_until_ms, host_until_ms(hosts[i], &findings[i]));
     }
+    if (verdict->valid_until_ms < now_ms + VALID_MIN_MS)
+        verdict->valid_until_ms = now_ms + VALID_MIN_MS;
 }
 
 /* --- routes without hosts --- */

@@ -29,6 +29,8 @@ guarantee_stops_what_is_not_secure() {
         decided stop $alice bob@no-starttls.secure.lab &&
         says '"code":"5.7.4","text":"TLS is required, but was not offered by host ' $alice bob@no-starttls.secure.lab &&
         decided stop "alice+list@here.lab" bob@no-starttls.secure.lab &&
+        decided stop $alice bob@ttl-zero-clear.lab && # good for the look in progress (DNS-11)
+        decided send $alice bob@ttl-zero.lab && says '"policy":"dane-only protocols=>=TLSv1.2"' $alice bob@ttl-zero.lab &&
         decided send carol@here.lab bob@no-starttls.secure.lab
 }
 

@@ -108,7 +108,7 @@ function start_zone(    i, address_list) {
     servers[zone] = address_list
     put("$ORIGIN " absolute(zone))
     put("$TTL 300")
-    put("@ SOA ns.lab. hostmaster.lab. 1 3600 600 86400 60")
+    put("@ SOA ns.lab. hostmaster.lab. 1 3600 600 86400 " ($4 == "denies" ? $5 : 60))
 }
 
 /^#/ || NF == 0 { next }
