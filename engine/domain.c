@@ -40,8 +40,6 @@ struct domain_round {
     struct join_round join;
     struct domain_job *job;
     uint64_t began_us;
-    uint64_t deadline_ms; /* of the most patient who waited when it began */
-    enum priority priority;
     bool in_full; /* without resumed sessions: for the second time, or because what is remembered
                      was contradicted when it began */
     uint8_t in_flight;
@@ -390,13 +388,39 @@ static void facts_accuse_nobody(struct domains *domains, struct domain_facts *fa
     facts->verdict.conclusion = CONCLUSION_INCONCLUSIVE;
 }
 
+struct job_now {
+    const struct domains *domains;
+    const struct domain_facts *facts; /* of the round that ends */
+    uint64_t now_ms;
+};
+
+static bool round_serves(void *context, const struct waiter *waiter)
+{
+    const struct job_now *now = context;
+
+    return facts_serve(now->domains, now->facts, waiter->not_before_ms, now->now_ms);
+}
+
+/* The waiters of the round, and who is served by it as well. */
+static void round_waiters(const struct domains *domains, struct domain_round *round,
+                          struct waiters *served)
+{
+    struct domain_job *job = round->job;
+
+    *served = (struct waiters){0};
+    waiters_move(served, &round->join.waiters);
+    if (job->facts == round->facts && !round->facts->limited)
+        join_serve(&job->join, round_serves,
+                   &(struct job_now){domains, round->facts, clock_boot_ms()}, served);
+}
+
 /* Floors are known: the first is the domain's, then those of its hosts. */
 static void round_end(struct domains *domains, struct domain_round *round,
                       const struct floor *floors)
 {
     struct domain_job *job = round->job;
     struct domain_facts *facts = round->facts;
-    struct waiters next;
+    struct waiters served, next;
     struct waiter *waiter;
     bool accused[LIMIT_MX_HOSTS], accuses = sessions_accuse(round, &floors[0], accused), more;
 
@@ -413,8 +437,9 @@ static void round_end(struct domains *domains, struct domain_round *round,
         domain_facts_drop(job->facts);
         job->facts = domain_facts_hold(facts);
     }
+    round_waiters(domains, round, &served);
     more = join_end(&job->join, &round->join, &next);
-    while ((waiter = waiters_take(&round->join.waiters)) != NULL)
+    while ((waiter = waiters_take(&served)) != NULL)
         request_answer(domains, waiter, facts);
     domain_facts_drop(facts);
     pool_give(domains->rounds, round);
@@ -588,8 +613,8 @@ static void host_ask(struct domains *domains, struct domain_round *round, unsign
         .literal = next_hop->kind == NEXT_HOP_ADDRESS,
         .address = next_hop->address,
         .not_before_ms = round->join.not_before_ms,
-        .deadline_ms = round->deadline_ms,
-        .priority = round->priority,
+        .deadline_ms = round->join.deadline_ms,
+        .priority = (enum priority)round->join.priority,
         .in_full = round->in_full,
     };
     round->in_flight++;
@@ -663,20 +688,6 @@ static void route_direct(struct route *route, const struct next_hop *next_hop)
 
 /* --- rounds and jobs --- */
 
-static void round_takes_waiters(struct domain_round *round, struct waiters *waiters)
-{
-    round->priority = PRIORITY_SCAN;
-    for (struct waiter *w = waiters->first; w != NULL; w = w->next) {
-        const struct domain_request *request = container_of(w, struct domain_request, waiter);
-
-        if (request->priority < round->priority)
-            round->priority = request->priority;
-        if (request->deadline_ms > round->deadline_ms)
-            round->deadline_ms = request->deadline_ms;
-    }
-    waiters_move(&round->join.waiters, waiters);
-}
-
 static void round_begin(struct domains *domains, struct domain_job *job, struct waiters *waiters)
 {
     struct domain_facts *facts = facts_begin(&job->next_hop);
@@ -694,7 +705,7 @@ static void round_begin(struct domains *domains, struct domain_job *job, struct 
     round->facts = facts;
     round->began_us = clock_boot_us();
     round->in_full = is_contradicted(domains, &job->next_hop);
-    round_takes_waiters(round, waiters);
+    waiters_move(&round->join.waiters, waiters);
     join_begin(&job->join, &round->join);
     counter_add(&domains->counts.rounds, 1);
     if (job->next_hop.kind == NEXT_HOP_DOMAIN) {
@@ -764,7 +775,9 @@ void domains_ask(struct domains *domains, struct domain_request *request)
     struct waiters alone = {0};
 
     counter_add(&domains->counts.asked, 1);
-    request->waiter = (struct waiter){.not_before_ms = request->not_before_ms};
+    request->waiter = (struct waiter){.not_before_ms = request->not_before_ms,
+                                      .deadline_ms = request->deadline_ms,
+                                      .priority = (uint8_t)request->priority};
     if (job == NULL) {
         counter_add(&domains->counts.no_room, 1);
         request_answer(domains, &request->waiter, domains->exhausted);

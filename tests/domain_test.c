@@ -28,7 +28,8 @@ static uint8_t next_host_count;
 static enum cause next_cause;
 static enum tls_class next_class; /* where the cause is not ours */
 static enum level next_level;
-static struct verdict known; /* in the table; valid_until_ms 0: nothing */
+static struct verdict known;    /* in the table; valid_until_ms 0: nothing */
+static uint64_t hosts_began_ms; /* 0: now */
 static bool hosts_are_ours;
 static bool floors_in_table; /* else the keeper is asked */
 static struct floor remembered;
@@ -212,7 +213,7 @@ static void answer_host(struct host_request *request)
     const bool resumes = !request->in_full || always_resumes;
 
     atomic_init(&facts->references, 1);
-    facts->began_ms = clock_boot_ms();
+    facts->began_ms = hosts_began_ms != 0 ? hosts_began_ms : clock_boot_ms();
     facts->port = request->port;
     facts->ours = hosts_are_ours;
     facts->endpoint_count = 2;
@@ -659,16 +660,49 @@ END_TEST
 START_TEST(live_requests_during_two_rounds_share_the_third)
 {
     for (unsigned i = 0; i < 20; i++) {
-        ask(i, "s.lab", clock_boot_ms());
+        if (i == 2) /* the probes of both begin now */
+            hosts_began_ms = clock_boot_ms();
         sleep_ms(2);
+        ask(i, "s.lab", clock_boot_ms());
     }
     ck_assert_uint_eq(hosts_asked, 2);
     hosts_answer();
     ck_assert_uint_eq(came_home(), 2);
     ck_assert_uint_eq(hosts_asked, 3);
+    hosts_began_ms = 0;
     hosts_answer();
     ck_assert_uint_eq(came_home(), 18);
     ck_assert_uint_eq(hosts_asked, 3);
+}
+END_TEST
+
+START_TEST(a_probe_that_begins_late_serves_all_who_came_before_it_FRESH_03)
+{
+    for (unsigned i = 0; i < 20; i++) {
+        ask(i, "s.lab", clock_boot_ms());
+        sleep_ms(2);
+    }
+    ck_assert_uint_eq(hosts_asked, 2);
+    hosts_answer(); /* looked at only now, one after the other */
+    ck_assert_uint_eq(came_home(), 20);
+    ck_assert_uint_eq(hosts_asked, 2);
+}
+END_TEST
+
+START_TEST(what_serves_nobody_else_is_given_to_its_own_alone_law_3)
+{
+    ask(0, "s.lab", clock_boot_ms());
+    sleep_ms(2);
+    ask(1, "s.lab", clock_boot_ms());
+    sleep_ms(2);
+    ask(2, "s.lab", clock_boot_ms());
+    next_cause = CAUSE_OURS;
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 2);
+    next_cause = CAUSE_ENCRYPTED;
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 1);
+    ck_assert_int_eq(requests[2].facts->verdict.cause, CAUSE_ENCRYPTED);
 }
 END_TEST
 
@@ -905,6 +939,8 @@ int main(void)
     tcase_add_test(cases, without_a_verdict_to_give_who_waits_goes_on_waiting);
     tcase_add_test(cases, known_facts_serve_until_they_are_too_old_for_the_request_FRESH_03);
     tcase_add_test(cases, live_requests_during_two_rounds_share_the_third);
+    tcase_add_test(cases, a_probe_that_begins_late_serves_all_who_came_before_it_FRESH_03);
+    tcase_add_test(cases, what_serves_nobody_else_is_given_to_its_own_alone_law_3);
     tcase_add_test(cases, our_own_failure_replaces_nothing_that_was_known_law_3);
     tcase_add_test(cases, what_is_partly_our_failure_replaces_nothing_better_law_3);
     tcase_add_loop_test(cases, a_drop_that_was_seen_is_published_whatever_else_we_failed_to_see, 0,

@@ -807,6 +807,43 @@ START_TEST(facts_serve_again_without_a_question_and_live_requests_do_not_use_the
 }
 END_TEST
 
+START_TEST(a_probe_that_begins_late_serves_who_came_while_it_waited_FRESH_03)
+{
+    static const struct line lines[] = {{"mx.u.lab", DNS_A, DNS_INSECURE_DATA, NULL, 1}, {0}};
+    static struct host_request requests[4];
+    const uint64_t first_ms = clock_boot_ms();
+    struct message *message;
+    unsigned answered = 0;
+
+    script = lines;
+    hold_endpoints = true;
+    for (unsigned i = 0; i < 4; i++) {
+        ask(&requests[i], "mx.u.lab", first_ms + i);
+        run();
+    }
+    ck_assert_uint_eq(held_count, 2);
+    evidence_began_ms = first_ms + 2; /* after the third, and before the last came */
+    answer_endpoint(held[0]);
+    run();
+    while ((message = mailbox_receive(front)) != NULL) {
+        struct host_request *request = container_of(message, struct host_request, message);
+
+        ck_assert_ptr_eq(request, &requests[answered++]);
+        ck_assert_uint_eq(request->facts->began_ms, evidence_began_ms);
+        host_facts_drop(request->facts);
+    }
+    ck_assert_uint_eq(answered, 3);
+    ck_assert_uint_eq(held_count, 2);
+    evidence_began_ms = first_ms + 3;
+    answer_endpoint(held[1]);
+    run();
+    ck_assert_ptr_eq(mailbox_receive(front), &requests[3].message);
+    host_facts_drop(requests[3].facts);
+    ck_assert_uint_eq(hosts_running(hosts), 0);
+    ck_assert_uint_eq(held_count, 2);
+}
+END_TEST
+
 START_TEST(a_hundred_askers_share_one_round_and_all_get_an_answer)
 {
     static const struct line lines[] = {{"mx.u.lab", DNS_A, DNS_INSECURE_DATA, NULL, 1}, {0}};
@@ -1007,6 +1044,7 @@ int main(void)
     tcase_add_test(cases, families_are_balanced_when_the_cap_cuts_MX_04);
     tcase_add_test(cases,
                    facts_serve_again_without_a_question_and_live_requests_do_not_use_them_FRESH_03);
+    tcase_add_test(cases, a_probe_that_begins_late_serves_who_came_while_it_waited_FRESH_03);
     tcase_add_test(cases, a_hundred_askers_share_one_round_and_all_get_an_answer);
     tcase_add_test(cases, without_room_the_answer_is_ours_and_comes_at_once);
     tcase_add_test(cases,

@@ -45,8 +45,6 @@ struct host_job {
 struct host_round {
     struct join_round join;
     struct host_job *job;
-    uint64_t deadline_ms; /* of the most patient who waited when it began */
-    enum priority priority;
     uint8_t step;
     uint8_t in_flight;
     uint32_t epoch;                        /* of the settings when it began */
@@ -396,8 +394,8 @@ static void endpoint_add(struct hosts *hosts, struct host_round *round,
         .key = {.address = *address, .port = round->job->port},
         .found = found,
         .not_before_ms = round->join.not_before_ms,
-        .deadline_ms = round->deadline_ms,
-        .priority = round->priority,
+        .deadline_ms = round->join.deadline_ms,
+        .priority = (enum priority)round->join.priority,
         .in_full = round->join.in_full,
     };
     if (facts->tlsa_state == TLSA_PRESENT) {
@@ -575,20 +573,6 @@ static void request_answer(struct hosts *hosts, struct waiter *waiter,
     mailbox_send(hosts->mailbox, asker, &request->message);
 }
 
-static void round_takes_waiters(struct host_round *round, struct waiters *waiters)
-{
-    round->priority = PRIORITY_SCAN;
-    for (struct waiter *w = waiters->first; w != NULL; w = w->next) {
-        const struct host_request *request = container_of(w, struct host_request, waiter);
-
-        if (request->priority < round->priority)
-            round->priority = request->priority;
-        if (request->deadline_ms > round->deadline_ms)
-            round->deadline_ms = request->deadline_ms;
-    }
-    waiters_move(&round->join.waiters, waiters);
-}
-
 static struct host_facts *facts_begin(const struct host_job *job)
 {
     struct host_facts *facts = calloc(1, sizeof *facts);
@@ -620,7 +604,7 @@ static void round_begin(struct hosts *hosts, struct host_job *job, struct waiter
     }
     round->job = job;
     round->facts = facts;
-    round_takes_waiters(round, waiters);
+    waiters_move(&round->join.waiters, waiters);
     join_begin(&job->join, &round->join);
     counter_add(&hosts->counts.rounds, 1);
     round->epoch = hosts->epoch;
@@ -659,29 +643,6 @@ static void job_learns(struct host_job *job, const struct host_facts *facts, uin
     job->good_until_ms = good_until_ms;
 }
 
-static void round_end(struct hosts *hosts, struct host_round *round)
-{
-    struct host_job *job = round->job;
-    struct host_facts *facts = round->facts;
-    struct waiters next;
-    struct waiter *waiter;
-    bool more;
-
-    if (facts->ttl_s == UINT32_MAX)
-        facts->ttl_s = job->literal ? UINT32_MAX / 1000 : 0;
-    facts->ended_ms = clock_boot_ms();
-    job_learns(job, facts, round->epoch);
-    more = join_end(&job->join, &round->join, &next);
-    while ((waiter = waiters_take(&round->join.waiters)) != NULL)
-        request_answer(hosts, waiter, facts);
-    for (unsigned i = 0; i < 2; i++)
-        dns_answer_drop(round->addresses[i]);
-    host_facts_drop(facts);
-    pool_give(hosts->rounds, round);
-    if (more)
-        round_begin(hosts, job, &next);
-}
-
 static bool any_is_resumed(const struct host_facts *facts)
 {
     for (unsigned i = 0; i < facts->endpoint_count; i++)
@@ -699,6 +660,45 @@ static bool job_serves(const struct hosts *hosts, const struct host_job *job,
     return request->not_before_ms == 0
                ? now_ms < job->good_until_ms
                : job->facts->began_ms >= request->not_before_ms && now_ms < job->failed_until_ms;
+}
+
+struct job_now {
+    const struct hosts *hosts;
+    const struct host_job *job;
+    uint64_t now_ms;
+};
+
+static bool round_serves(void *context, const struct waiter *waiter)
+{
+    const struct job_now *now = context;
+
+    return job_serves(now->hosts, now->job, container_of(waiter, struct host_request, waiter),
+                      now->now_ms);
+}
+
+static void round_end(struct hosts *hosts, struct host_round *round)
+{
+    struct host_job *job = round->job;
+    struct host_facts *facts = round->facts;
+    struct waiters served = {0}, next;
+    struct waiter *waiter;
+    bool more;
+
+    if (facts->ttl_s == UINT32_MAX)
+        facts->ttl_s = job->literal ? UINT32_MAX / 1000 : 0;
+    facts->ended_ms = clock_boot_ms();
+    job_learns(job, facts, round->epoch);
+    waiters_move(&served, &round->join.waiters);
+    join_serve(&job->join, round_serves, &(struct job_now){hosts, job, facts->ended_ms}, &served);
+    more = join_end(&job->join, &round->join, &next);
+    while ((waiter = waiters_take(&served)) != NULL)
+        request_answer(hosts, waiter, facts);
+    for (unsigned i = 0; i < 2; i++)
+        dns_answer_drop(round->addresses[i]);
+    host_facts_drop(facts);
+    pool_give(hosts->rounds, round);
+    if (more)
+        round_begin(hosts, job, &next);
 }
 
 static uint64_t job_hash(const struct host_request *request)
@@ -753,8 +753,10 @@ void hosts_ask(struct hosts *hosts, struct host_request *request)
         hosts->stopping ? NULL : registry_find(hosts->jobs, request, job_hash(request));
     struct waiters alone = {0};
 
-    request->waiter =
-        (struct waiter){.not_before_ms = request->not_before_ms, .in_full = request->in_full};
+    request->waiter = (struct waiter){.not_before_ms = request->not_before_ms,
+                                      .deadline_ms = request->deadline_ms,
+                                      .priority = (uint8_t)request->priority,
+                                      .in_full = request->in_full};
     if (job == NULL) {
         counter_add(&hosts->counts.no_room, 1);
         request_answer(hosts, &request->waiter, hosts->exhausted);
