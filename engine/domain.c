@@ -18,6 +18,7 @@
 #include "engine/base/container.h"
 #include "engine/base/log.h"
 #include "engine/base/reference.h"
+#include "engine/dns/asking.h"
 #include "engine/keeper.h"
 #include "engine/loop/pool.h"
 #include "engine/loop/registry.h"
@@ -659,8 +660,8 @@ static void mx_ask(struct domains *domains, struct domain_round *round)
     question->type = DNS_MX;
     question->deadline_ms = clock_boot_ms() + domains->settings.dns_ms;
     round->in_flight = 1;
-    mailbox_send(domains->mailbox, owner_resolver(&domains->owners, &question->name),
-                 &question->message);
+    dns_ask(domains->mailbox, domains->settings.answers,
+            owner_resolver(&domains->owners, &question->name), question);
 }
 
 void domains_dns(struct domains *domains, struct dns_question *question)
@@ -670,6 +671,7 @@ void domains_dns(struct domains *domains, struct dns_question *question)
 
     CHECK(round != NULL && round->in_flight == 1);
     round->in_flight = 0;
+    dns_told(domains->settings.answers, question);
     route_from_mx(&round->facts->route, &question->name, question->answer, &domains->settings.own);
     dns_answer_drop(question->answer); /* the requests take the question's place */
     hosts_ask_missing(domains, round);

@@ -64,6 +64,7 @@ struct domain_settings {
     /* Over our own writer's mapping, this thread's; lives as long as the jobs. NULL: the keeper is
      * asked what is remembered. */
     const struct table_reader *table;
+    struct kept_answers *answers; /* this thread's, as well. NULL: none is kept */
 };
 
 struct domains_counts {

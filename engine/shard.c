@@ -16,6 +16,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/container.h"
 #include "engine/base/log.h"
+#include "engine/dns/kept.h"
 #include "engine/keeper.h"
 
 #include <errno.h>
@@ -37,9 +38,10 @@ struct shard {
     struct endpoints *endpoints;
     struct hosts *hosts;
     struct domains *domains;
-    struct table_reader *table; /* for what is remembered; NULL: none */
-    uint64_t seen_ms;           /* the last look at the clock */
-    uint64_t turn_began_us;     /* first completion, or message, after the sleep; 0: not yet */
+    struct kept_answers *answers; /* of hosts and domains */
+    struct table_reader *table;   /* for what is remembered; NULL: none */
+    uint64_t seen_ms;             /* the last look at the clock */
+    uint64_t turn_began_us;       /* first completion, or message, after the sleep; 0: not yet */
     uint64_t heartbeat_due_ms;
     uint32_t config_epoch; /* of the settings that were taken last */
     bool drained;          /* the last ring turn took everything that was there */
@@ -304,12 +306,14 @@ static uint32_t shard_share(uint64_t whole, uint16_t shards)
     return (uint32_t)(share < UINT32_MAX ? share : UINT32_MAX);
 }
 
-static struct host_settings host_settings_of(const struct configuration *configuration)
+static struct host_settings host_settings_of(const struct shard *shard,
+                                             const struct configuration *configuration)
 {
     return (struct host_settings){.ipv4 = configuration->probe.ipv4,
                                   .ipv6 = configuration->probe.ipv6,
                                   .allow_reserved = configuration->probe.allow_reserved,
-                                  .dns_ms = configuration->dns.look_up_ms};
+                                  .dns_ms = configuration->dns.look_up_ms,
+                                  .answers = shard->answers};
 }
 
 static int domain_settings_of(struct domain_settings *settings, const struct shard *shard,
@@ -318,7 +322,8 @@ static int domain_settings_of(struct domain_settings *settings, const struct sha
 {
     *settings = (struct domain_settings){.dns_ms = configuration->dns.look_up_ms,
                                          .config_epoch = config_epoch,
-                                         .table = shard->table};
+                                         .table = shard->table,
+                                         .answers = shard->answers};
     return own_read(&settings->own, &configuration->daemon.own, why, why_size);
 }
 
@@ -329,10 +334,13 @@ static int shard_create_jobs(struct shard *shard)
     uint16_t shards = start->owners.shards;
     uint32_t probes = shard_share(configuration->probe.parallel, shards);
     uint32_t jobs = shard_share(configuration->daemon.jobs, shards);
-    struct host_settings host = host_settings_of(configuration);
+    struct host_settings host;
     struct domain_settings domain;
-    int error;
+    int error = kept_answers_create(&shard->answers, LIMIT_KEPT_ANSWERS / shards);
 
+    if (error != 0)
+        return error;
+    host = host_settings_of(shard, configuration);
     shard->config_epoch = start->config_epoch;
     if (table_writer_reader(publisher_table(start->publisher), &shard->table) != 0)
         shard->table = NULL; /* no memory: the keeper says what is remembered */
@@ -387,6 +395,7 @@ static void shard_destroy_all(struct shard *shard)
         table_reader_close(shard->table);
     if (shard->hosts != NULL)
         hosts_destroy(shard->hosts);
+    kept_answers_destroy(shard->answers);
     if (shard->endpoints != NULL)
         endpoints_destroy(shard->endpoints);
     if (shard->prober != NULL)
@@ -470,7 +479,7 @@ static void shard_take_configuration(struct shard *shard)
         atomic_exchange_explicit(&shard->fresh, NULL, memory_order_acq_rel);
     /* Released with `fresh`. */
     const uint32_t config_epoch = atomic_load_explicit(&shard->fresh_epoch, memory_order_relaxed);
-    struct host_settings host = host_settings_of(fresh);
+    struct host_settings host = host_settings_of(shard, fresh);
     struct domain_settings domain;
     char why[256];
 

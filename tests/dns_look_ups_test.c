@@ -9,7 +9,7 @@
 #include "engine/dns/look_ups.h"
 
 #include "engine/base/limits.h"
-#include "engine/dns/failures.h"
+#include "engine/dns/kept.h"
 
 #include <check.h>
 #include <errno.h>
@@ -669,10 +669,10 @@ START_TEST(a_timeout_is_remembered_only_after_patience_and_until_it_works)
 }
 END_TEST
 
-START_TEST(the_memory_of_failures_is_bounded_and_keeps_the_newest)
+START_TEST(what_is_kept_is_bounded_and_the_newest_stays)
 {
-    struct failures *failures;
-    ck_assert_int_eq(failures_create(&failures), 0);
+    struct kept_answers *failures;
+    ck_assert_int_eq(kept_answers_create(&failures, LIMIT_DNS_FAILURES), 0);
     enum { MANY = 3 * LIMIT_DNS_FAILURES };
     for (unsigned i = 0; i < MANY; i++) {
         char text[32];
@@ -680,23 +680,23 @@ START_TEST(the_memory_of_failures_is_bounded_and_keeps_the_newest)
         struct name name = named(text);
         const struct dns_answer *answer =
             dns_answer_failure(&name, DNS_A, DNS_TROUBLE_SERVFAIL, 2, 1000 + i, "x");
-        failures_remember(failures, answer);
+        kept_answers_put(failures, answer);
         dns_answer_drop(answer);
-        ck_assert_ptr_nonnull(failures_find(failures, &name, DNS_A, 1000 + i));
+        ck_assert_ptr_nonnull(kept_answers_find(failures, &name, DNS_A, 1000 + i));
     }
     unsigned found = 0, of_the_last = 0;
     for (unsigned i = 0; i < MANY; i++) {
         char text[32];
         snprintf(text, sizeof text, "n%u.example", i);
         struct name name = named(text);
-        bool is_there = failures_find(failures, &name, DNS_A, 1000 + MANY) != NULL;
+        bool is_there = kept_answers_find(failures, &name, DNS_A, 1000 + MANY) != NULL;
         found += is_there;
         of_the_last += is_there && i >= MANY - 100;
     }
     ck_assert_uint_le(found, LIMIT_DNS_FAILURES);
     ck_assert_uint_gt(found, LIMIT_DNS_FAILURES * 8 / 10);
     ck_assert_uint_eq(of_the_last, 100);
-    failures_destroy(failures);
+    kept_answers_destroy(failures);
 }
 END_TEST
 
@@ -848,7 +848,7 @@ int main(void)
     tcase_add_test(tests, abandoned_look_ups_are_bounded_and_then_hold_up_new_ones);
     tcase_add_test(tests, failures_are_remembered_a_minute_by_our_own_clock_DNS_09);
     tcase_add_test(tests, a_timeout_is_remembered_only_after_patience_and_until_it_works);
-    tcase_add_test(tests, the_memory_of_failures_is_bounded_and_keeps_the_newest);
+    tcase_add_test(tests, what_is_kept_is_bounded_and_the_newest_stays);
     tcase_add_test(tests, stopping_replies_to_every_question_once);
     tcase_add_loop_test(tests, whatever_happens_every_question_is_replied_once_and_in_time, 0, 8);
     suite_add_tcase(suite, tests);

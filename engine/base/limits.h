@@ -76,6 +76,7 @@
 #define LIMIT_KEPT_ENDPOINTS   32768u
 #define LIMIT_KEPT_HOSTS       32768u
 #define LIMIT_KEPT_DOMAINS     16384u
+#define LIMIT_KEPT_ANSWERS     32768u  /* of the DNS; about 1 KiB each */
 #define LIMIT_POLITE_ADDRESSES 131072u /* addresses and prefixes remembered */
 /* TLS sessions, in the whole daemon, for some minutes each. One costs 2.4 KiB, and its proof, if
  * that is not kept anyway, 3.5 KiB: 48 MiB at the very most. */

@@ -13,7 +13,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/limits.h"
-#include "engine/dns/failures.h"
+#include "engine/dns/kept.h"
 #include "engine/dns/turns.h"
 #include "engine/loop/pool.h"
 
@@ -28,7 +28,7 @@ struct look_ups {
 
     struct pool *pool;
     struct keymap under_way;
-    struct failures *failures;
+    struct kept_answers *failures;
     struct turns *turns; /* the look-ups that wait to be begun */
     TAILQ_HEAD(look_up_list, look_up) done;
     uint32_t held, inside, abandoned;
@@ -52,7 +52,7 @@ int look_ups_create(struct look_ups **out, const struct look_ups_limits *limits,
     if (error == 0)
         error = turns_create(&l->turns, look_ups);
     if (error == 0)
-        error = failures_create(&l->failures);
+        error = kept_answers_create(&l->failures, LIMIT_DNS_FAILURES);
     if (error < 0) {
         look_ups_destroy(l);
         return error;
@@ -66,7 +66,7 @@ void look_ups_destroy(struct look_ups *l)
     if (!l)
         return;
     CHECK(l->held == 0 && TAILQ_EMPTY(&l->done));
-    failures_destroy(l->failures);
+    kept_answers_destroy(l->failures);
     turns_destroy(l->turns);
     if (l->under_way.buckets)
         keymap_destroy(&l->under_way);
@@ -213,7 +213,7 @@ void look_ups_ask(struct look_ups *l, struct dns_question *question, uint64_t no
         return;
     }
     const struct dns_answer *failure =
-        failures_find(l->failures, &question->name, question->type, now_ms);
+        kept_answers_find(l->failures, &question->name, question->type, now_ms);
     if (failure) {
         counter_add(&l->counts->cached_failures, 1);
         question_reply(l, question, dns_answer_hold(failure));
@@ -316,12 +316,12 @@ static void remember(struct look_ups *l, const struct look_up *look_up)
     const struct dns_answer *answer = look_up->answer;
 
     if (!dns_is_trouble(answer->kind)) {
-        failures_forget(l->failures, &look_up->name, look_up->type);
+        kept_answers_forget(l->failures, &look_up->name, look_up->type);
         return;
     }
     counter_add(answer->kind == DNS_BOGUS ? &l->counts->bogus : &l->counts->failed, 1);
     if (answer->trouble != DNS_TROUBLE_OURS)
-        failures_remember(l->failures, answer);
+        kept_answers_put(l->failures, answer);
 }
 
 void look_ups_reply(struct look_ups *l)
@@ -373,7 +373,7 @@ static const struct dns_answer *late_answer(struct look_ups *l, const struct dns
                            "the name servers did not answer in time");
     if (answer->trouble == DNS_TROUBLE_TIMEOUT &&
         now_ms - look_up->begun_ms >= LIMIT_DNS_PATIENCE_MS)
-        failures_remember(l->failures, answer);
+        kept_answers_put(l->failures, answer);
     return answer;
 }
 
@@ -393,7 +393,7 @@ void look_ups_due(struct look_ups *l, struct wheel_timer *timer, uint64_t now_ms
 
 void look_ups_forget_failure(struct look_ups *l, const struct name *name, enum dns_type type)
 {
-    failures_forget(l->failures, name, type);
+    kept_answers_forget(l->failures, name, type);
 }
 
 void look_ups_stop(struct look_ups *l, uint64_t now_ms)

@@ -186,6 +186,11 @@ static void flush_peer(struct mailbox *mine, uint16_t to)
                           memory_order_relaxed); /* too long true costs a needless look only */
 }
 
+uint16_t mailbox_me(const struct mailbox *mine)
+{
+    return mine->me;
+}
+
 void mailbox_send(struct mailbox *mine, uint16_t to, struct message *message)
 {
     CHECK(to < mine->exchange->threads);

@@ -36,6 +36,7 @@ void exchange_destroy(struct exchange *exchange);
 
 struct mailbox *mailbox_open(struct exchange *exchange, uint16_t me, mailbox_wake *wake,
                              void *context);
+uint16_t mailbox_me(const struct mailbox *mine); /* the thread whose end it is */
 void mailbox_send(struct mailbox *mine, uint16_t to, struct message *message);
 /* The next message for me, from each sender in turn, or NULL. */
 struct message *mailbox_receive(struct mailbox *mine);

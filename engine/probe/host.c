@@ -18,6 +18,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/container.h"
 #include "engine/base/log.h"
+#include "engine/dns/asking.h"
 #include "engine/facts/age.h"
 #include "engine/loop/pool.h"
 #include "engine/loop/registry.h"
@@ -106,9 +107,9 @@ static void host_question(struct hosts *hosts, struct host_round *round, unsigne
     question->name = *name;
     question->type = type;
     question->deadline_ms = clock_boot_ms() + hosts->settings.dns_ms;
-    question->answer = NULL;
     round->in_flight++;
-    mailbox_send(hosts->mailbox, owner_resolver(&hosts->owners, name), &question->message);
+    dns_ask(hosts->mailbox, hosts->settings.answers, owner_resolver(&hosts->owners, name),
+            question);
 }
 
 /* Takes the answer out of a question that has come home: the caller owns the reference. */
@@ -552,6 +553,7 @@ void hosts_dns(struct hosts *hosts, struct dns_question *question)
 {
     if (dns_is_trouble(question->answer->kind))
         counter_add(&hosts->counts.dns_trouble, 1);
+    dns_told(hosts->settings.answers, question);
     round_came_home(hosts, question->token);
 }
 

@@ -17,7 +17,8 @@
 
 struct host_settings {
     bool ipv4, ipv6, allow_reserved;
-    uint64_t dns_ms; /* budget of one look-up */
+    uint64_t dns_ms;              /* budget of one look-up */
+    struct kept_answers *answers; /* this thread's; lives as long as the jobs. NULL: none is kept */
 };
 
 struct hosts; /* all host jobs of a shard */
