@@ -73,6 +73,7 @@ struct domains_counts {
     counter given_up;             /* answered with what was known, because their time was up */
     counter floors_asked;         /* rounds whose floors the table did not hold */
     counter notes, notes_dropped; /* dropped: no room; what they teach is seen again */
+    counter notes_spared;         /* the same was taught some seconds ago */
     counter classes[CLASS_COUNT]; /* verdicts formed, by class */
     counter conclusions[CONCLUSION_COUNT];
     struct histogram round_us;

@@ -689,6 +689,37 @@ START_TEST(a_probe_that_begins_late_serves_all_who_came_before_it_FRESH_03)
 }
 END_TEST
 
+static void look_anew(unsigned i)
+{
+    sleep_ms(2);
+    ask(i, "s.lab", clock_boot_ms());
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 1);
+}
+
+START_TEST(what_was_seen_is_taught_once_in_some_seconds_and_at_once_where_it_differs_MEM_01)
+{
+    conclusive = true;
+    look_anew(0);
+    ck_assert_uint_eq(notes, 1);
+    look_anew(1);
+    look_anew(2);
+    ck_assert_uint_eq(notes, 1);
+    sights[0].in_clear = true;
+    look_anew(3);
+    ck_assert_uint_eq(notes, 2);
+    sights[0].in_clear = false;
+    look_anew(4);
+    ck_assert_uint_eq(notes, 3);
+    remembered.level = LEVEL_VERIFIED; /* an administrator, or another domain's look */
+    look_anew(5);
+    ck_assert_uint_eq(notes, 4);
+    remembered.seen_at_s++;
+    look_anew(6);
+    ck_assert_uint_eq(notes, 4);
+}
+END_TEST
+
 START_TEST(what_serves_nobody_else_is_given_to_its_own_alone_law_3)
 {
     ask(0, "s.lab", clock_boot_ms());
@@ -940,6 +971,8 @@ int main(void)
     tcase_add_test(cases, known_facts_serve_until_they_are_too_old_for_the_request_FRESH_03);
     tcase_add_test(cases, live_requests_during_two_rounds_share_the_third);
     tcase_add_test(cases, a_probe_that_begins_late_serves_all_who_came_before_it_FRESH_03);
+    tcase_add_test(
+        cases, what_was_seen_is_taught_once_in_some_seconds_and_at_once_where_it_differs_MEM_01);
     tcase_add_test(cases, what_serves_nobody_else_is_given_to_its_own_alone_law_3);
     tcase_add_test(cases, our_own_failure_replaces_nothing_that_was_known_law_3);
     tcase_add_test(cases, what_is_partly_our_failure_replaces_nothing_better_law_3);

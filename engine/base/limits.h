@@ -69,6 +69,8 @@
 
 /* --- jobs --- */
 #define LIMIT_EVICTION_LOOKS 64 /* jobs looked at to find an idle one to forget */
+#define LIMIT_TAUGHT_MS \
+    10000 /* what was seen of a domain is not taught again so soon, if it is the same */
 
 /* Kept for later requests, in the whole daemon; a kept one costs about 6 KiB (endpoint, with its
  * evidence), 2 KiB (host), 8 KiB (domain): 512 MiB at the very most, certificates not counted, nor

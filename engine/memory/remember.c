@@ -7,6 +7,8 @@
 #include "engine/base/clock.h"
 
 #include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 struct round {
     const struct route *route;
@@ -269,6 +271,43 @@ void remember_round(struct remembered *remembered, const struct route *route,
         return;
     domain_observation(&remembered->domain, &round);
     hosts_observe(remembered, &round);
+}
+
+/* --- what was taught a moment ago --- */
+
+static uint64_t observation_bits(const struct observation *observation)
+{
+    return (uint64_t)observation->seen | (uint64_t)observation->said << 8 |
+           (uint64_t)observation->delivered << 16 | (uint64_t)observation->reached << 24 |
+           (uint64_t)observation->cause << 32;
+}
+
+/* When it was last confirmed is no difference. */
+static uint64_t floor_bits(const struct floor *floor)
+{
+    return (uint64_t)floor->level | (uint64_t)floor->hosts_level << 8 |
+           (uint64_t)floor->proof << 16 | (uint64_t)floor->flags << 24 |
+           (uint64_t)floor->rule << 32 | (uint64_t)floor->rule_level << 40;
+}
+
+uint64_t remembered_digest(const struct remembered *remembered, const struct floor *floors)
+{
+    uint64_t words[5 + 4 * LIMIT_MX_HOSTS];
+    unsigned count = 0;
+
+    words[count++] = (uint64_t)remembered->hosts_unknown | (uint64_t)remembered->host_count << 8 |
+                     (uint64_t)(remembered->at_s != 0) << 16;
+    words[count++] = observation_bits(&remembered->domain);
+    words[count++] = floor_bits(&floors[0]);
+    words[count++] = (uint64_t)floors[0].rule_until_s << 32 | floors[0].contradicted_at_s;
+    for (unsigned i = 0; i < remembered->host_count; i++) {
+        words[count++] = name_hash(&remembered->hosts[i].name);
+        words[count++] = observation_bits(&remembered->hosts[i].observation) |
+                         (uint64_t)remembered->hosts[i].now << 56;
+        words[count++] = floor_bits(&floors[1 + i]);
+        words[count++] = floors[1 + i].contradicted_at_s;
+    }
+    return XXH3_64bits(words, count * sizeof *words);
 }
 
 /* --- a delivery --- */

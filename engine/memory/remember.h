@@ -49,6 +49,10 @@ void remember_round(struct remembered *remembered, const struct route *route,
                     const struct host_facts *const *hosts, const struct finding *findings,
                     const struct verdict *verdict, uint64_t now_ms, int64_t now_s);
 
+/* Of all that it teaches but the times, and of what is remembered (`floors`: the domain's, then its
+ * hosts'): while it stays the same, the same look teaches nothing new. */
+uint64_t remembered_digest(const struct remembered *remembered, const struct floor *floors);
+
 /* What the last look at a domain left, for deliveries to it. */
 struct remembered_look {
     const struct route *route;

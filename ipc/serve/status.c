@@ -35,7 +35,7 @@ static const struct row domain_rows[] = {
     ROW(domains_counts, no_room),       ROW(domains_counts, limited),
     ROW(domains_counts, given_up),      ROW(domains_counts, again_in_full),
     ROW(domains_counts, floors_asked),  ROW(domains_counts, notes),
-    ROW(domains_counts, notes_dropped),
+    ROW(domains_counts, notes_dropped), ROW(domains_counts, notes_spared),
 };
 static const struct row memory_rows[] = {
     ROW(keeper_counts, notes),         ROW(keeper_counts, questions), ROW(keeper_counts, orders),
