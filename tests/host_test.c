@@ -844,6 +844,28 @@ START_TEST(a_probe_that_begins_late_serves_who_came_while_it_waited_FRESH_03)
 }
 END_TEST
 
+START_TEST(what_was_our_own_failure_is_looked_at_again_by_the_next_who_asks_FRESH_02)
+{
+    static const struct line lines[] = {{"mx.u.lab", DNS_A, DNS_INSECURE_DATA, NULL, 1}, {0}};
+    static struct host_request request;
+    const uint64_t not_before_ms = clock_boot_ms() - 1000;
+
+    script = lines;
+    outcome_of_probes = OUTCOME_OURS_RESOURCES;
+    ask(&request, "mx.u.lab", not_before_ms);
+    run();
+    ck_assert_ptr_eq(mailbox_receive(front), &request.message);
+    host_facts_drop(request.facts);
+    outcome_of_probes = OUTCOME_NO_STARTTLS;
+    ask(&request, "mx.u.lab", not_before_ms);
+    run();
+    ck_assert_ptr_eq(mailbox_receive(front), &request.message);
+    ck_assert_uint_eq(probed_count, 2);
+    ck_assert_int_eq(request.facts->endpoints[0].evidence->outcome, OUTCOME_NO_STARTTLS);
+    host_facts_drop(request.facts);
+}
+END_TEST
+
 START_TEST(a_hundred_askers_share_one_round_and_all_get_an_answer)
 {
     static const struct line lines[] = {{"mx.u.lab", DNS_A, DNS_INSECURE_DATA, NULL, 1}, {0}};
@@ -1045,6 +1067,8 @@ int main(void)
     tcase_add_test(cases,
                    facts_serve_again_without_a_question_and_live_requests_do_not_use_them_FRESH_03);
     tcase_add_test(cases, a_probe_that_begins_late_serves_who_came_while_it_waited_FRESH_03);
+    tcase_add_test(cases,
+                   what_was_our_own_failure_is_looked_at_again_by_the_next_who_asks_FRESH_02);
     tcase_add_test(cases, a_hundred_askers_share_one_round_and_all_get_an_answer);
     tcase_add_test(cases, without_room_the_answer_is_ours_and_comes_at_once);
     tcase_add_test(cases,

@@ -45,12 +45,13 @@ static inline uint64_t evidence_good_until_ms(const struct evidence *evidence)
 }
 
 /* Whoever lets evidence be old means what was seen to work: that something failed is evidence of
- * now alone, and would stop mail of hours later (FRESH-02). What is ours says nothing of a peer. */
+ * now alone, and would stop mail of hours later (FRESH-02). What is ours says nothing of a peer:
+ * who asked is told, and nobody after him (law 3). */
 static inline uint64_t evidence_failed_until_ms(const struct evidence *evidence)
 {
     const uint64_t until_ms = evidence_good_until_ms(evidence);
 
-    return until_ms == evidence->began_ms + AGE_BAD_MS ? until_ms : UINT64_MAX;
+    return until_ms == 0 || until_ms == evidence->began_ms + AGE_BAD_MS ? until_ms : UINT64_MAX;
 }
 
 #endif
