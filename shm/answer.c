@@ -76,8 +76,34 @@ static void matter_is_address(struct matter *matter)
     matter->verdict = &matter->remains;
 }
 
+/* A look-up that failed, some time ago: no error of now, which alone holds mail of who demands
+ * nothing (law 1, DNS-09). */
+bool answer_trouble_is_over(const struct answer_question *question)
+{
+    return question->verdict != NULL && question->verdict->conclusion == CONCLUSION_TEMPORARY &&
+           question->now_ms >= question->verdict->valid_until_ms;
+}
+
 /* Past its time a verdict is no evidence any more, and its keys are nobody's (FRESH-01, MEM-03). A
  * policy that the MTA checks against the DNS of the delivery still holds: DANE, encryption. */
+static void matter_expire(struct matter *matter)
+{
+    const struct answer_question *question = matter->question;
+    const struct verdict *verdict = question->verdict;
+
+    if (answer_trouble_is_over(question)) {
+        matter->remains = nothing_known;
+        matter->remains.floor = verdict->floor;
+    } else if (verdict->pins.count > 0 || verdict->match[0] != '\0') {
+        matter->remains = *verdict;
+        matter->remains.pins.count = 0;
+        expire_names(&matter->remains, question->next_hop);
+    } else {
+        return;
+    }
+    matter->verdict = &matter->remains;
+}
+
 static void matter_make(struct matter *matter, const struct answer_question *question)
 {
     const struct verdict *verdict = question->verdict;
@@ -86,12 +112,8 @@ static void matter_make(struct matter *matter, const struct answer_question *que
     matter->verdict = verdict != NULL ? verdict : &nothing_known;
     matter->expired = verdict != NULL && question->now_ms >= verdict->valid_until_ms;
     matter->fresh = verdict != NULL && !question->stale && !matter->expired;
-    if (matter->expired && (verdict->pins.count > 0 || verdict->match[0] != '\0')) {
-        matter->remains = *verdict;
-        matter->remains.pins.count = 0;
-        expire_names(&matter->remains, question->next_hop);
-        matter->verdict = &matter->remains;
-    }
+    if (matter->expired)
+        matter_expire(matter);
     matter_is_address(matter);
 }
 

@@ -31,6 +31,9 @@ struct decision {
     const struct demand *demand; /* the one that decided, of the answer's; NULL: none */
 };
 
+/* The verdict is temporary trouble whose time has passed: nothing is known but what is remembered.
+ */
+bool answer_trouble_is_over(const struct answer_question *question);
 /* Fills code and text. `answer` has its demands, policy and `would`. */
 void answer_words(struct answer *answer, const struct matter *matter,
                   const struct decision *decision);

@@ -470,7 +470,8 @@ static bool memory_is_unknown(const struct answer_question *question)
 static bool hosts_are_unknown(const struct answer *answer, const struct answer_question *question)
 {
     return answer->demand <= LEVEL_ENCRYPT &&
-           (question->verdict == NULL || postfix_hosts_are_unknown(question->verdict));
+           (question->verdict == NULL || answer_trouble_is_over(question) ||
+            postfix_hosts_are_unknown(question->verdict));
 }
 
 static void change_of_kept(struct words *words, const struct answer *answer,
@@ -479,7 +480,7 @@ static void change_of_kept(struct words *words, const struct answer *answer,
     enum conclusion conclusion =
         question->verdict != NULL ? question->verdict->conclusion : CONCLUSION_INCONCLUSIVE;
 
-    if (conclusion == CONCLUSION_TEMPORARY)
+    if (conclusion == CONCLUSION_TEMPORARY && !answer_trouble_is_over(question))
         say(words, "It would go if the look-up succeeded: it is tried again.");
     else if (conclusion == CONCLUSION_UNDELIVERABLE)
         say(words, "It would go if the domain took mail.");

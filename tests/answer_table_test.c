@@ -514,6 +514,27 @@ START_TEST(what_is_unknown_or_old_vetoes_nothing_DEC_05_PIT_03_PIT_04_S3)
 }
 END_TEST
 
+/* A look-up that failed some time ago is no error of now: who is asked about is as unknown as who
+ * was never looked up, and what is remembered of him holds (law 1, DNS-09). */
+static void trouble_that_is_over_vetoes_nothing(const struct row *row,
+                                                const struct answer_question *question,
+                                                const struct answer *answer)
+{
+    const struct verdict unknown = {.class = CLASS_UNKNOWN,
+                                    .conclusion = CONCLUSION_INCONCLUSIVE,
+                                    .valid_until_ms = question->verdict->valid_until_ms,
+                                    .floor = question->verdict->floor};
+    struct answer_question never = *question;
+    struct answer expected;
+
+    never.verdict = &unknown;
+    answer_decide(&expected, &never);
+    claim(answer->action == expected.action, "%s", row_text(row, answer));
+    claim(strcmp(answer->policy.text, expected.policy.text) == 0, "%s", row_text(row, answer));
+    if (answer->demand <= LEVEL_OPPORTUNISTIC && !rule_holds(row, RULE_REFUSE))
+        claim(answer->action == ACTION_SEND, "%s", row_text(row, answer));
+}
+
 /* What the DNS said has run out: nothing is stopped by it, no key and no host's name is kept, and
  * what is sent is enforced as before, by what the MTA itself looks up (FRESH-01, DEC-08). */
 static void what_has_expired_is_not_used(const struct row *row,
@@ -530,6 +551,8 @@ static void what_has_expired_is_not_used(const struct row *row,
     answer_decide(&seen, &later);
     claim(seen.action != ACTION_STOP || rule_holds(row, RULE_REFUSE), "%s", row_text(row, &seen));
     claim(seen.demand >= answer->demand, "%s", row_text(row, &seen));
+    if (question->verdict->conclusion == CONCLUSION_TEMPORARY)
+        trouble_that_is_over_vetoes_nothing(row, &later, &seen);
     for (unsigned i = 0; i < seen.demand_count; i++)
         claim(!seen.demands[i].met && !seen.demands[i].failed, "%s", row_text(row, &seen));
     if (seen.policy.answer != POSTFIX_POLICY)

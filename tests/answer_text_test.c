@@ -201,6 +201,28 @@ START_TEST(old_evidence_shapes_the_policy_and_stops_nothing_S3_FRESH_03)
 }
 END_TEST
 
+START_TEST(a_look_up_that_failed_and_is_over_holds_nobody_who_demands_nothing_FRESH_01_DNS_09)
+{
+    char change[300];
+
+    about(true, "clear", NULL, NULL);
+    verdict = (struct verdict){.class = CLASS_UNKNOWN,
+                               .conclusion = CONCLUSION_TEMPORARY,
+                               .cause = CAUSE_MX_TROUBLE,
+                               .began_ms = verdict.began_ms,
+                               .valid_until_ms = verdict.valid_until_ms};
+    question.now_ms = verdict.valid_until_ms - 1;
+    decided(ACTION_DEFER, "4.4.3", "");
+    question.now_ms = verdict.valid_until_ms;
+    decided(ACTION_SEND, "2.0.0", "");
+    question.profile = &posteo;
+    decided(ACTION_DEFER, "4.3.0",
+            "nothing is known yet; the domain's mail hosts are not known yet");
+    answer_change(&answer, &question, change, sizeof change);
+    ck_assert_str_eq(change, "It would go if its mail hosts were known: they are looked up again.");
+}
+END_TEST
+
 START_TEST(keys_end_with_the_verdict_FRESH_01_MEM_03)
 {
     about(false, "dane", "encrypted", &posteo);
@@ -930,6 +952,9 @@ int main(void)
     tcase_add_test(promises, a_host_that_never_could_gets_plain_text_S11);
     tcase_add_test(promises, a_secure_alias_demands_for_itself_S13);
     tcase_add_test(promises, old_evidence_shapes_the_policy_and_stops_nothing_S3_FRESH_03);
+    tcase_add_test(
+        promises,
+        a_look_up_that_failed_and_is_over_holds_nobody_who_demands_nothing_FRESH_01_DNS_09);
     tcase_add_test(promises, keys_end_with_the_verdict_FRESH_01_MEM_03);
     tcase_add_test(promises, names_of_a_signed_mx_record_end_with_the_verdict_FRESH_01_DEC_08);
     tcase_add_test(promises, requiretls_rests_on_no_signature_that_has_run_out_RTLS_02_FRESH_01);

@@ -842,6 +842,23 @@ START_TEST(evidence_that_is_final_is_as_young_as_the_delivery_and_the_window_say
 }
 END_TEST
 
+START_TEST(a_look_up_that_failed_long_ago_holds_no_ordinary_mail_FRESH_01_DNS_09)
+{
+    const int client = client_open();
+    struct verdict verdict = verdict_of("none");
+
+    verdict.conclusion = CONCLUSION_TEMPORARY;
+    verdict.class = CLASS_UNKNOWN;
+    verdict.cause = CAUSE_MX_TROUBLE;
+    verdict.began_ms = clock_boot_ms() - 600000;
+    verdict.valid_until_ms = verdict.began_ms + 30000;
+    put_verdict("trouble.example", &verdict);
+    daemon_dies();
+    ck_assert_str_eq(query(client, "policy trouble.example"), "NOTFOUND ");
+    close(client);
+}
+END_TEST
+
 START_TEST(the_look_that_was_made_for_a_delivery_is_fresh_for_it)
 {
     const int client = client_open(), other = client_open();
@@ -1765,6 +1782,7 @@ static void add_words(TCase *tests)
     tcase_add_test(tests, a_sender_with_an_exception_goes_by_recipient);
     tcase_add_test(tests, a_failure_is_final_only_with_fresh_evidence_of_the_same_delivery);
     tcase_add_test(tests, evidence_that_is_final_is_as_young_as_the_delivery_and_the_window_say);
+    tcase_add_test(tests, a_look_up_that_failed_long_ago_holds_no_ordinary_mail_FRESH_01_DNS_09);
     tcase_add_test(tests, the_look_that_was_made_for_a_delivery_is_fresh_for_it);
     tcase_add_test(tests, a_failure_in_another_process_is_another_delivery);
     tcase_add_test(tests, a_temporary_text_stays_temporary);
