@@ -6,6 +6,39 @@
 
 started=''
 
+# --- Postfix: the machine's, or the one that LAB_POSTFIX names (tests/lab/run) ---
+
+PATH=${LAB_POSTFIX:+$LAB_POSTFIX/usr/sbin:}$PATH
+postfix_commands=${LAB_POSTFIX:-}/usr/sbin
+postfix_daemons=${LAB_POSTFIX:-}$(postconf -dh daemon_directory 2>/dev/null)
+postfix_version=$(postconf -dh mail_version 2>/dev/null)
+
+postfix_is() { # VERSION: or later
+    [ "$(printf '%s\n' "$1" "$postfix_version" | sort -V | head -n 1)" = "$1" ]
+}
+
+# The first lines of main.cf of each Postfix here.
+postfix_base() { # FOLDER
+    cat <<END
+compatibility_level = 3.6
+queue_directory = $1/queue
+data_directory = $1/data
+command_directory = $postfix_commands
+daemon_directory = $postfix_daemons
+mail_owner = postfix
+setgid_group = postdrop
+maillog_file = $1/log
+maillog_file_prefixes = $live
+END
+}
+
+postfix_master() { # FOLDER-OF-MAIN.CF STDERR
+    MAIL_CONFIG=$1 "$postfix_daemons/master" -c "$1" -d 2>>"$2" &
+    started="$started $!"
+}
+
+# --- what is started ---
+
 # until_ready SECONDS COMMAND…: tries twenty times a second
 until_ready() {
     tries=$(($1 * 20))
@@ -61,16 +94,8 @@ postfix_service() {
 }
 
 postfix_configuration() {
-    cat >"$live/postfix/main.cf" <<END
-compatibility_level = 3.6
-queue_directory = $live/postfix/queue
-data_directory = $live/postfix/data
-command_directory = /usr/sbin
-daemon_directory = /usr/lib/postfix/sbin
-mail_owner = postfix
-setgid_group = postdrop
-maillog_file = $live/postfix/log
-maillog_file_prefixes = $live
+    postfix_base "$live/postfix" >"$live/postfix/main.cf"
+    cat >>"$live/postfix/main.cf" <<END
 myhostname = mx.mta.lab
 mynetworks = 127.0.0.0/8
 inet_protocols = ipv4
@@ -104,15 +129,14 @@ END
 
 # Needs more than one user id: master and its daemons run as root, postfix and postdrop.
 start_postfix() {
-    [ -x /usr/lib/postfix/sbin/master ] || return 77
+    [ -x "$postfix_daemons/master" ] || return 77
     [ "$ids" = many ] || return 77
     mkdir -p "$live/postfix/queue" "$live/postfix/data"
     chown postfix "$live/postfix/data"
     postfix_configuration
     (cd "$live/postfix/queue" && mkdir pid public private active incoming maildrop &&
         chown postfix public private active incoming maildrop && chgrp postdrop public maildrop)
-    MAIL_CONFIG=$live/postfix /usr/lib/postfix/sbin/master -c "$live/postfix" -d 2>>"$live/postfix/stderr" &
-    started="$started $!"
+    postfix_master "$live/postfix" "$live/postfix/stderr"
 }
 ready_postfix() {
     until_ready 10 listens 127.25.0.8 25

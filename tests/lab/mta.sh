@@ -32,16 +32,8 @@ can_log_in() {
 
 # What a site has before: nothing of it is about TLS.
 mta_base() {
+    postfix_base "$mta"
     cat <<END
-compatibility_level = 3.6
-queue_directory = $mta/queue
-data_directory = $mta/data
-command_directory = /usr/sbin
-daemon_directory = /usr/lib/postfix/sbin
-mail_owner = postfix
-setgid_group = postdrop
-maillog_file = $mta_log
-maillog_file_prefixes = $live
 myhostname = here.lab
 inet_protocols = ipv4
 mynetworks = 127.0.0.0/8
@@ -121,7 +113,9 @@ END
 
 mta_configuration() {
     snippets=$here/../../tools/postfix
-    { mta_base && cat "$snippets/main.cf" && mta_own_lines; } >"$mta/conf/main.cf" &&
+    newer=''
+    ! postfix_is 3.10 || newer=$snippets/main-3.10.cf
+    { mta_base && cat "$snippets/main.cf" $newer && mta_own_lines; } >"$mta/conf/main.cf" &&
         { mta_services && cat "$snippets/master.cf" "$snippets/master-replies.cf"; } >"$mta/conf/master.cf" &&
         touch -d '-10 seconds' "$mta/conf/main.cf" # Postfix waits until it is a second old
 }
@@ -153,8 +147,7 @@ mta_start() {
     mta_configuration && (mta_queue) && gate_configuration >"$mta/mxward.conf" || return 1
     ip route add local $mta_edge/32 dev lo src $mta_hop table local 2>/dev/null
     start_gate || { echo "  mxward-gate does not start:"; cat "$mta/gate.log"; return 1; }
-    MAIL_CONFIG=$mta/conf /usr/lib/postfix/sbin/master -c "$mta/conf" -d 2>>"$mta/stderr" &
-    started="$started $!"
+    postfix_master "$mta/conf" "$mta/stderr"
     until_ready 10 listens $mta_address 587 || { cat "$mta/stderr" "$mta_log"; return 1; }
 }
 

@@ -44,16 +44,8 @@ END
 # Its global level is `may`, as most have it: what a text promises must not depend on it. The other settings
 # that matter are those that the texts ask for (`mxwardctl explain`: price).
 sender_configuration() {
-    cat >"$live/sender/main.cf" <<END
-compatibility_level = 3.6
-queue_directory = $live/sender/queue
-data_directory = $live/sender/data
-command_directory = /usr/sbin
-daemon_directory = /usr/lib/postfix/sbin
-mail_owner = postfix
-setgid_group = postdrop
-maillog_file = $live/sender/log
-maillog_file_prefixes = $live
+    postfix_base "$live/sender" >"$live/sender/main.cf"
+    cat >>"$live/sender/main.cf" <<END
 myhostname = sender.mta.lab
 inet_protocols = ipv4
 mynetworks = 127.0.0.0/8
@@ -118,8 +110,7 @@ start_sender() {
     sender_transports
     (cd "$live/sender/queue" && mkdir pid public private active incoming maildrop deferred defer bounce corrupt \
         hold flush saved trace && chown postfix ./* && chown root pid && chgrp postdrop public maildrop)
-    MAIL_CONFIG=$live/sender /usr/lib/postfix/sbin/master -c "$live/sender" -d 2>>"$live/sender/stderr" &
-    started="$started $!"
+    postfix_master "$live/sender" "$live/sender/stderr"
     until_ready 10 listens 127.27.0.1 25
 }
 
