@@ -264,19 +264,24 @@ static bool take_established(const char *at, struct postfix_connection *connecti
     return connection->tls_version != 0;
 }
 
+static bool ends_with(const char *text, size_t size, const char *end)
+{
+    return size >= strlen(end) && strncmp(text + size - strlen(end), end, strlen(end)) == 0;
+}
+
 /* The last 32 bytes "AA:BB:…" of a line that begins as Postfix begins it. */
 static bool take_key(const char *at, struct postfix_connection *connection)
 {
-    static const char before[] = ", pkey_fingerprint=";
     const size_t digits = 95;
     const char *key;
-    size_t out = 0;
+    size_t out = 0, before;
 
-    if (!take_peer(&at, connection) || !skip(&at, ": subject_CN=") ||
-        strlen(at) < digits + strlen(before))
+    if (!take_peer(&at, connection) || !skip(&at, ": subject_CN=") || strlen(at) < digits)
         return false;
-    key = at + strlen(at) - digits;
-    if (strncmp(key - strlen(before), before, strlen(before)) != 0)
+    before = strlen(at) - digits;
+    key = at + before;
+    if (!ends_with(at, before, ", pkey_fingerprint=") &&
+        !ends_with(at, before, ", pkey fingerprint=")) /* since Postfix 3.9 */
         return false;
     for (size_t i = 0; i < digits; i++) {
         if (i % 3 == 2 ? key[i] != ':' : !isxdigit((unsigned char)key[i]))
@@ -296,6 +301,16 @@ static bool take_recipient(const char **at, char *domain, size_t size)
            take(at, domain, size, is_host) && skip(at, ">");
 }
 
+/* Since Postfix 3.11: "LEVEL/…", each with what became of it. In clear it is "none" or "may:none";
+ * "!" was not met, "?" is not known. */
+static bool was_by_tls(const char *value)
+{
+    const size_t level = strcspn(value, "/");
+
+    return strchr(value, '!') == NULL && memchr(value, '?', level) == NULL &&
+           !ends_with(value, level, "none");
+}
+
 /* Fields between relay and status, each ", name=value"; false: not sent by a connection of its own.
  */
 static bool take_fields(const char *at)
@@ -309,8 +324,7 @@ static bool take_fields(const char *at)
             return false;
         if (strcmp(name, "conn_use") == 0)
             return false;
-        if (strcmp(name, "tls") == 0 &&
-            (strncmp(value, "none", 4) == 0 || strchr(value, '!') != NULL)) /* Postfix 3.11 */
+        if (strcmp(name, "tls") == 0 && !was_by_tls(value))
             return false;
         if (strcmp(name, "dsn") == 0)
             delivered = strncmp(value, "2.", 2) == 0;

@@ -13,8 +13,8 @@
  *
  * Lines hold text of remote servers and of senders. Only what Postfix itself puts in fixed places
  * counts, read from the start of the message; a recipient with any byte that is not plain ends the
- * reading. Of "subject_CN=…, fingerprint=…, pkey_fingerprint=…" (smtp_tls_loglevel 2) the end
- * counts, because the names before it are the peer's.
+ * reading. Of "subject_CN=…, fingerprint=…, pkey_fingerprint=…" (smtp_tls_loglevel 2; since 3.9
+ * "pkey fingerprint") the end counts, because the names before it are the peer's.
  */
 #ifndef MXWARDCTL_POSTFIX_LOG_H
 #define MXWARDCTL_POSTFIX_LOG_H
