@@ -14,10 +14,10 @@
  * SIGTERM writes it and ends. Without --wildcard it listens on the addresses of its rows only, so
  * that real mail servers can live beside it; with it on every address, and all that have no row are
  * good hosts. Mail is refused, unless --arrivals says where to write down what was taken:
- * recipient, LABEL/VARIANT of the host, and "clear" or the version of TLS. --more N adds variants 5
- * to N + 4 of row 1 (good) and row 5 (slow), for storms. With --new-leaves each session shows a
- * certificate that nobody has seen before. The parent opens the sockets, forks the
- * processes, and only waits.
+ * recipient, LABEL/VARIANT of the host, "clear" or the version of TLS, and whether it was asked
+ * for REQUIRETLS. --more N adds variants 5 to N + 4 of row 1 (good) and row 5 (slow), for
+ * storms. With --new-leaves each session shows a certificate that nobody has seen before. The
+ * parent opens the sockets, forks the processes, and only waits.
  */
 #include "tests/farm/capture.h"
 #include "tests/farm/counters.h"

@@ -57,7 +57,7 @@ struct connection {
     size_t fill_left;  /* of DIRECTION_FILL */
     uint64_t pause_ms; /* speak again at; 0: now */
     uint64_t end_ms;   /* lifetime or goodbye */
-    bool ipv6, dripping, quit, early, handshake_failed, counted_out;
+    bool ipv6, dripping, quit, early, handshake_failed, counted_out, requires_tls;
     unsigned ending; /* bytes of end_of_message seen so far */
     char recipient[RECIPIENT_MAX];
     uint16_t line_size;
@@ -457,6 +457,7 @@ static bool obey_mail(struct server *server, struct connection *c, const char *l
     if (server->options->arrivals < 0)
         return false;
     if (is_command(line, "MAIL")) {
+        c->requires_tls = strstr(line, " REQUIRETLS") != NULL;
         speak(c, taken, LISTENING);
     } else if (is_command(line, "RCPT")) {
         const char *from = strchr(line, '<');
@@ -472,12 +473,14 @@ static bool obey_mail(struct server *server, struct connection *c, const char *l
     return true;
 }
 
-/* "RECIPIENT <tab> LABEL/VARIANT <tab> TLSv1.3": what came, where, and how. */
+/* "RECIPIENT <tab> LABEL/VARIANT <tab> TLSv1.3", and "<tab> REQUIRETLS": what came, where, and how.
+ */
 static void write_arrival(const struct server *server, const struct connection *c)
 {
-    if (dprintf(server->options->arrivals, "%s\t%s/%u\t%s\n", c->recipient,
+    if (dprintf(server->options->arrivals, "%s\t%s/%u\t%s%s\n", c->recipient,
                 behaviour_row(c->number)->label, c->variant,
-                c->ssl ? SSL_get_version(c->ssl) : "clear") < 0)
+                c->ssl ? SSL_get_version(c->ssl) : "clear",
+                c->requires_tls ? "\tREQUIRETLS" : "") < 0)
         perror("farm: arrivals");
 }
 

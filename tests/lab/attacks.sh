@@ -18,9 +18,23 @@ attack_from() { # WORD TOKEN: the sender, whose address carries the token too
 
 # Each message has a token of its own in sender, recipient, header and text: attack-NN.
 attack_messages() { # token, sender, header, domain, outcome, why
-    awk -F'\t' -v OFS='\t' '/^#/ || NF == 0 { next }
+    awk -F'\t' -v OFS='\t' -v requiretls="$(knows_requiretls && echo yes)" '/^#/ || NF == 0 { next }
         NF != 5 { print "  attacks.tsv: not five columns: " $0 >"/dev/stderr"; exit 1 }
-        { print sprintf("attack-%02d", ++count), $0 }' "$here/attacks.tsv"
+        requiretls || $2 !~ /requiretls/ { print sprintf("attack-%02d", ++count), $0 }' "$here/attacks.tsv"
+}
+
+knows_requiretls() { postfix_is 3.11; }
+can_require_tls() {
+    knows_requiretls && return
+    skipped="$skipped
+  REQUIRETLS: Postfix $postfix_version does not know it (LAB_POSTFIX)"
+    return 1
+}
+
+# By the header a message asks for REQUIRETLS that comes back from a content filter, too.
+attack_headers() { # WORD
+    case $1 in *no*) echo "TLS-Required: no" ;; esac
+    case $1 in *requiretls*) echo "Require-TLS-ESMTP: yes" ;; esac
 }
 
 # --- the attacker's name server ---
@@ -87,7 +101,8 @@ attack_demands() {
         ctl user off eva@here.lab --domain no-starttls.secure.lab --until 1h &&
         ctl rule pin delivery-strips.plain.lab encrypt --reason attacks &&
         ctl rule pin delivery-stranger.secure.lab verified --reason attacks &&
-        ctl rule pin forged-named.lab verified --reason attacks || return 1
+        ctl rule pin forged-named.lab verified --reason attacks &&
+        ctl rule pin requiretls.secure.lab verified --reason attacks || return 1
     # Looked at before the attack: all is in order, and remembered.
     cut -f4 "$live/attacks" | sort -u >"$live/attacks.domains"
     answered ctl scan --json "$live/attacks.domains" >"$live/attacks.jsonl" 2>/dev/null
@@ -96,7 +111,7 @@ attack_demands() {
 send_attacks() {
     while IFS="$tab" read -r token who header domain _; do
         {
-            [ "$header" = - ] || echo "TLS-Required: $header"
+            attack_headers "$header"
             printf 'Subject: %s\n\n%s\n' "$token" "$token"
         } >"$live/attack.eml"
         timeout 20 smtp-source -F "$live/attack.eml" -f "$(attack_from $who $token)" -t "$token@$domain" \
@@ -123,7 +138,7 @@ attacks_end_as_they_should() { # FILES: messages, log, arrivals, seen in clear
             while ((getline line < arrivals) > 0) {
                 split(line, f, "\t")
                 sub(/@.*/, "", f[1])
-                came[f[1]] = came[f[1]] "sent " f[2] " " (f[3] == "clear" ? "clear" : "TLS")
+                came[f[1]] = came[f[1]] "sent " f[2] " " (f[3] == "clear" ? "clear" : "TLS") (f[4] ? " " f[4] : "")
             }
             while ((getline line < wire) > 0) seen[line] = 1
             ends["sent"] = "sent"; ends["deferred"] = "deferred"; ends["bounced"] = "returned"
@@ -153,7 +168,7 @@ attacks_took_place() {
 
 # All in the mailbox, each with the words for its sender.
 returned_are_back() {
-    awk -v wanted="$(grep -c '	returned 5' "$live/attacks")" '
+    awk -v wanted="$(grep -c '	posteo	.*	returned 5' "$live/attacks")" '
         /^Subject: Undelivered Mail Returned to Sender/ { count++ }
         count { sub(/^ +/, " "); notice[count] = notice[count] $0 }
         END {
@@ -231,6 +246,23 @@ attacks_fail() {
     seen_in_clear >"$live/attacks.seen"
     attacks_end_as_they_should "$live/attacks" "$live/attacks.settled" "$live/arrivals" "$live/attacks.seen" &&
         attacks_took_place && what_encryption_prevents_is_said
+}
+
+# --- REQUIRETLS, asked for by a client (RFC 8689) ---
+
+# It is offered inside TLS alone, and a message that asks for it leaves with it; in clear it is no word.
+requiretls_is_passed_on() {
+    mta_start || return 1
+    ask='MAIL FROM:<otto@here.lab> REQUIRETLS'
+    said_encrypted 'EHLO client.lab' "$ask" 'RCPT TO:<asked@requiretls.dane.lab>' DATA 'Subject: asked' '' asked . QUIT >"$live/asked"
+    grep -q '^250.REQUIRETLS' "$live/asked" && mta_settles 20 && grep -q '^asked@.*	REQUIRETLS$' "$live/arrivals" ||
+        { cat "$live/asked"; grep '^asked@' "$live/arrivals"; return 1; }
+    found=$(smtp_dialogue $mta_address 587 'EHLO client.lab' "$ask" | tail -n 1)
+    case $found in 5*) ;; *) echo "  in clear: $found"; return 1 ;; esac
+}
+said_encrypted() { # LINE…: to what takes mail of users
+    { for line; do sleep 0.2; echo "$line"; done; sleep 0.5; } |
+        timeout 20 openssl s_client -quiet -crlf -starttls smtp -connect $mta_address:587 2>/dev/null
 }
 
 # --- mail to a domain that was never looked at, while the daemon cannot look ---

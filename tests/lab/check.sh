@@ -43,6 +43,9 @@ if can_send; then
 fi
 if can_run_mta; then
     phase attacks_fail "attacks at the delivery: nothing leaves in clear, nothing goes to a wrong host (S4, PIT-01, PIT-19)"
+    if can_require_tls; then
+        phase requiretls_is_passed_on "REQUIRETLS that a client asks for inside TLS is asked for again (RFC 8689)"
+    fi
     phase first_contact_is_no_less_than_dane "mail to a domain never looked at, while the daemon is stopped: no less than DANE (S9, DANE-11)"
     phase mail_flows_without_probes "mail flows to who turns probes away, under enforcement (law 1)"
     phase hours_of_back_off_stop_nothing "a probe address that is limited for hours stops no mail (law 1)"
