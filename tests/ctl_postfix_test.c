@@ -771,6 +771,36 @@ START_TEST(from_3_10_a_header_must_not_lower_anything)
 }
 END_TEST
 
+START_TEST(from_3_11_what_was_taken_with_requiretls_leaves_with_it)
+{
+#define LIST(end)                                                                              \
+    "requiretls_enable = yes\\nsmtp_requiretls_policy = cidr:{ { 127.0.0.0/8 opportunistic } " \
+    "} " end "\\n"
+#define ASKING "socketmap:unix:mxward/gate.sock:requiretls "
+    static const struct {
+        const char *version, *lines, *severity, *finding;
+    } rows[] = {
+        {"3.11.0", LIST(ASKING "opportunistic"), "weakens", "opportunistic"},
+        {"3.11.0", LIST("opportunistic+starttls"), "weakens", "opportunistic+starttls"},
+        {"3.11.0", LIST("disable " ASKING "enforce"), "weakens", "disable"},
+        {"3.11.0", LIST("enforce"), "advice", "does not ask mxward"},
+        {"3.11.0", LIST("enforce " ASKING), "advice", "does not ask mxward"},
+        {"3.11.0", LIST(""), "advice", "does not ask mxward"},
+        {"3.11.0", LIST(ASKING "enforce"), "fine", ""},
+        {"3.11.0", LIST(ASKING), "fine", ""},
+        {"3.11.0", "requiretls_enable = no\\nsmtp_requiretls_policy = opportunistic\\n", "fine",
+         ""},
+        {"3.10.9", LIST("opportunistic"), "fine", ""},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        look_with(put_newer(rows[i].version, rows[i].lines));
+        free(expect_finding(rows[i].severity, "requiretls", rows[i].finding[0] ? POSTEO : "",
+                            rows[i].finding));
+    }
+}
+END_TEST
+
 START_TEST(from_3_11_connections_may_be_used_again)
 {
     edit("master.cf", "    -o smtp_connection_cache_on_demand=no\n", "");
@@ -990,6 +1020,7 @@ int main(void)
     tcase_add_test(tcase, settings_that_never_ask_mxward_are_found);
     tcase_add_test(tcase, a_resolver_elsewhere_or_without_validation_is_found);
     tcase_add_test(tcase, from_3_10_a_header_must_not_lower_anything);
+    tcase_add_test(tcase, from_3_11_what_was_taken_with_requiretls_leaves_with_it);
     tcase_add_test(tcase, from_3_11_connections_may_be_used_again);
     tcase_add_test(tcase, requiretls_is_not_enforced_inside_this_machine);
     tcase_add_test(tcase, each_profile_of_the_daemon_that_demands_something_needs_a_transport);

@@ -737,6 +737,38 @@ static void look_tls_required(const struct look *look)
         each_way_out(look, check_tls_required);
 }
 
+/* From 3.11 on smtpd(8) takes messages with REQUIRETLS, unless it is told not to, and what smtp(8)
+ * makes of that is the first word of the list that is no table, or enforce (postconf(5)). */
+static void check_requiretls(const struct look *look, const struct postfix_service *service)
+{
+    static const char name[] = "smtp_requiretls_policy";
+    const char *at = value_of(look, service, name);
+    struct postfix_socketmap map;
+    char item[POSTFIX_ITEM_MOST];
+    bool asks = false;
+
+    while (postfix_item(&at, item) && strchr(item, ':'))
+        asks = asks || (postfix_socketmap(item, &map) && strcmp(map.name, "requiretls") == 0);
+    if (item[0] && strcmp(item, "enforce") != 0)
+        advise(found(look, SEVERITY_WEAKENS, service->key,
+                     "%s says %s: a message that was taken with REQUIRETLS leaves without", name,
+                     item),
+               "take the line from mxward's postfix/main-3.10.cf, or set requiretls_enable = no");
+    else if (!asks)
+        advise(found(look, SEVERITY_ADVICE, service->key,
+                     "%s does not ask mxward: what it cannot tell in time returns messages with "
+                     "REQUIRETLS",
+                     name),
+               "take the line from mxward's postfix/main-3.10.cf");
+}
+
+static void look_requiretls(const struct look *look)
+{
+    if (postfix_is_at_least(look->settings, 3, 11, 0) &&
+        strcmp(postfix_global(look->settings, "requiretls_enable"), "yes") == 0)
+        each_way_out(look, check_requiretls);
+}
+
 /* Where the list asks mxward about mail that comes in; without a context it knows by the login. */
 static const char *inbound_question(const char *list)
 {
@@ -1358,6 +1390,9 @@ static const struct rule rules[] = {
     {"tls-required", look_tls_required,
      "whoever writes the header TLS-Required: no takes the message to clear text",
      "no header of a message can put a policy aside"},
+    {"requiretls", look_requiretls,
+     "whoever asks for REQUIRETLS is promised it as soon as the message is taken",
+     "messages with REQUIRETLS leave with it, and come back only for what is known"},
     {"inbound", look_inbound,
      "a secure alias accepts only what came over TLS",
      "mail that comes in is checked for secure aliases"},
