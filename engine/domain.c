@@ -813,7 +813,8 @@ void domains_ask(struct domains *domains, struct domain_request *request)
 
 /* --- deliveries --- */
 
-/* The verdict stays, with its floor, but serves nobody: it rests on evidence that was disproved. */
+/* The verdict stays, with its floor, but serves nobody: it rests on evidence that was disproved.
+ * Nor did it ever hold, for who judges as of some moment before (ipc/gate/maps.c). */
 static void delivery_disproves(struct domains *domains, struct domain_job *job)
 {
     struct verdict known;
@@ -821,9 +822,9 @@ static void delivery_disproves(struct domains *domains, struct domain_job *job)
     domain_facts_drop(job->facts);
     job->facts = NULL;
     if (!publisher_get(domains->publisher, &job->next_hop, &known) ||
-        known.valid_until_ms <= clock_boot_ms())
+        known.valid_until_ms <= known.began_ms)
         return;
-    known.valid_until_ms = clock_boot_ms();
+    known.valid_until_ms = known.began_ms;
     publisher_put(domains->publisher, &job->next_hop, &known);
 }
 

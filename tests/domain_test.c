@@ -647,8 +647,12 @@ START_TEST(a_delivery_teaches_its_host_and_what_it_disproves_serves_nobody)
     ck_assert_uint_eq(notes, before + 1);
     ask(1, "s.lab", 0);
     ck_assert_uint_eq(came_home(), 1); /* what is known still serves */
+    known = last_published;
+    sleep_ms(2);
     delivered(&report, DELIVERY_DISPROVES, false);
     ck_assert(report.wants_look);
+    ck_assert_uint_le(last_published.valid_until_ms, last_published.began_ms); /* nor ever did */
+    known.valid_until_ms = 0;
     ask(2, "s.lab", 0);
     ck_assert_uint_eq(came_home(), 0);
     hosts_answer();

@@ -2,6 +2,7 @@
  * gate_test.c - what mail servers are told, when, and in which order: a whole gate with real
  * sockets and tables, and a daemon that the test plays.
  */
+#include "shm/freshness.h"
 #include "shm/postfix.h"
 #include "tests/gate_support.h"
 
@@ -838,6 +839,55 @@ START_TEST(evidence_that_is_final_is_as_young_as_the_delivery_and_the_window_say
     verdict.began_ms = clock_boot_ms();
     put_verdict("live.example", &verdict);
     claim_begins(query(client, "dsn/live " NOT_OFFERED), "OK 5.7.4 ");
+    close(client);
+}
+END_TEST
+
+/* What `verdict_of("none")` was seen so long ago, and holds for so long. */
+static void see_for(const char *domain, uint64_t ago_ms, uint64_t valid_ms)
+{
+    struct verdict verdict = verdict_of("none");
+
+    verdict.began_ms = clock_boot_ms() - ago_ms;
+    verdict.valid_until_ms = verdict.began_ms + valid_ms;
+    put_verdict(domain, &verdict);
+}
+
+/* A TTL that runs out while the mail host takes its time takes nothing from what was seen. */
+START_TEST(evidence_that_held_when_the_policy_was_given_is_final_DNS_11)
+{
+    const int client = client_open();
+
+    see_for("none.example", 0, 200);
+    claim_begins(failure(client, "strict", "none.example", NOT_OFFERED), "OK 5.7.4 ");
+    usleep(250000); /* the host greets late */
+    claim_begins(query(client, "dsn/strict " NOT_OFFERED), "OK 5.7.4 ");
+    see("none.example", "encrypted"); /* mended meanwhile */
+    ck_assert_str_eq(query(client, "dsn/strict " NOT_OFFERED), "NOTFOUND ");
+    see("none.example", "unknown");
+    ck_assert_str_eq(query(client, "dsn/strict " NOT_OFFERED), "NOTFOUND ");
+    close(client);
+}
+END_TEST
+
+START_TEST(evidence_that_did_not_hold_when_the_policy_was_given_is_not_final_FRESH_01_FRESH_02)
+{
+    const struct profile patient = {
+        .name = "patient", .minimum = LEVEL_ENCRYPT, .unmet = UNMET_STOP, .window_ms = 3600000};
+    const int client = client_open();
+
+    see_for("none.example", 1000, 900); /* over before */
+    ck_assert_str_eq(failure(client, "strict", "none.example", NOT_OFFERED), "NOTFOUND ");
+    see_for("none.example", 0, 200);
+    claim_begins(failure(client, "strict", "none.example", NOT_OFFERED), "OK 5.7.4 ");
+    usleep(5000);
+    see_for("none.example", 0, 0); /* what a delivery disproved meanwhile */
+    ck_assert_str_eq(query(client, "dsn/strict " NOT_OFFERED), "NOTFOUND ");
+    put_profile(&patient);
+    see_for("old.example", VERDICT_BAD_MS - 200, VERDICT_GOOD_MS); /* a failure: not for long */
+    claim_begins(failure(client, "patient", "old.example", NOT_OFFERED), "OK 5.7.4 ");
+    usleep(300000);
+    ck_assert_str_eq(query(client, "dsn/patient " NOT_OFFERED), "NOTFOUND ");
     close(client);
 }
 END_TEST
@@ -1783,6 +1833,9 @@ static void add_words(TCase *tests)
     tcase_add_test(tests, a_failure_is_final_only_with_fresh_evidence_of_the_same_delivery);
     tcase_add_test(tests, evidence_that_is_final_is_as_young_as_the_delivery_and_the_window_say);
     tcase_add_test(tests, a_look_up_that_failed_long_ago_holds_no_ordinary_mail_FRESH_01_DNS_09);
+    tcase_add_test(tests, evidence_that_held_when_the_policy_was_given_is_final_DNS_11);
+    tcase_add_test(
+        tests, evidence_that_did_not_hold_when_the_policy_was_given_is_not_final_FRESH_01_FRESH_02);
     tcase_add_test(tests, the_look_that_was_made_for_a_delivery_is_fresh_for_it);
     tcase_add_test(tests, a_failure_in_another_process_is_another_delivery);
     tcase_add_test(tests, a_temporary_text_stays_temporary);

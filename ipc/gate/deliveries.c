@@ -26,7 +26,7 @@ void deliveries_destroy(struct deliveries *deliveries)
 }
 
 void deliveries_note(struct deliveries *deliveries, pid_t process, const char *profile,
-                     const char *next_hop, uint64_t now_ms)
+                     const char *next_hop, uint64_t asked_ms, uint64_t now_ms)
 {
     struct delivery *delivery = &deliveries->all[(uint32_t)process % GATE_DELIVERIES];
 
@@ -36,7 +36,8 @@ void deliveries_note(struct deliveries *deliveries, pid_t process, const char *p
     if (next_hop == NULL)
         return;
     delivery->process = process;
-    delivery->asked_ms = now_ms;
+    delivery->asked_ms = asked_ms;
+    delivery->answered_ms = now_ms;
     snprintf(delivery->profile, sizeof delivery->profile, "%s", profile);
     snprintf(delivery->next_hop, sizeof delivery->next_hop, "%s", next_hop);
 }

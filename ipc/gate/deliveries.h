@@ -24,17 +24,17 @@ struct deliveries;
 
 struct delivery {
     pid_t process; /* 0: nobody */
-    uint64_t asked_ms;
+    uint64_t asked_ms, answered_ms;
     char profile[PROFILE_NAME_MAX];
     char next_hop[NEXT_HOP_TEXT_MAX];
 };
 
 int deliveries_create(struct deliveries **deliveries);
 void deliveries_destroy(struct deliveries *deliveries);
-/* The process asked for the policy of this next hop under this profile; next_hop NULL: for another
- * one that is not to be known here. A process of 0 is nobody. */
+/* The process asked for the policy of this next hop under this profile, and has it now; next_hop
+ * NULL: for another one that is not to be known here. A process of 0 is nobody. */
 void deliveries_note(struct deliveries *deliveries, pid_t process, const char *profile,
-                     const char *next_hop, uint64_t now_ms);
+                     const char *next_hop, uint64_t asked_ms, uint64_t now_ms);
 /* NULL: not known, not under this profile, or too long ago. */
 const struct delivery *deliveries_find(const struct deliveries *deliveries, pid_t process,
                                        const char *profile, uint64_t now_ms);

@@ -21,6 +21,7 @@
 
 #include "engine/base/log.h"
 #include "ipc/wire/socketmap.h"
+#include "shm/freshness.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -76,7 +77,7 @@ static void note_delivery(struct gate *gate, const struct ask *ask, bool is_text
 {
     if (ask->guaranteed)
         deliveries_note(gate->deliveries, ask->process, ask->asked.profile,
-                        is_text ? ask->asked.recipient : NULL, ask->arrived_ms);
+                        is_text ? ask->asked.recipient : NULL, ask->arrived_ms, gate->now_ms);
 }
 
 static size_t render_policy(struct gate *gate, struct ask *ask, const struct outcome *outcome,
@@ -250,21 +251,44 @@ static bool is_refusal(const char *text)
     return is_refused_starttls(text);
 }
 
-/* Evidence, as fresh as was asked for when the delivery began, says that every mail host fails the
- * demand, and who demands it wants to be told at once. */
-static bool is_final(struct gate *gate, const struct delivery *delivery,
-                     struct mxw_decision *decision)
+/* `local`: what the tables say, as of then. What was ruled or switched by the wall clock is as of
+ * now. */
+static bool look_says_final(struct gate *gate, const struct delivery *delivery, uint64_t then_ms,
+                            struct local_outcome *local)
 {
     struct frame_decide asked = {0}; /* what is only observed returns nothing */
-    struct local_outcome local;
 
     snprintf(asked.recipient, sizeof asked.recipient, "%s", delivery->next_hop);
     snprintf(asked.profile, sizeof asked.profile, "%s", delivery->profile);
-    local_look(gate->local, &local, &asked, delivery->asked_ms, gate->now_ms, gate->now_s);
-    if (local.error != FRAME_ERROR_NONE)
-        return false;
-    *decision = local.decision;
-    return decision->action == MXW_STOP && decision->insecure;
+    local_look(gate->local, local, &asked, delivery->asked_ms, then_ms, gate->now_s);
+    return local->error == FRAME_ERROR_NONE && local->decision.action == MXW_STOP &&
+           local->decision.insecure;
+}
+
+/* Evidence, as fresh as was asked for when the delivery began, says that every mail host fails the
+ * demand, and who demands it wants to be told at once.
+ *
+ * The delivery went by what held when it was given its policy, so a TTL that ran out while a mail
+ * host took its time takes nothing away: what was last seen is judged as of then, too (as of its
+ * own beginning, if it was looked at since), as long as a failure is evidence of now (FRESH-02).
+ * What a delivery disproved held at no time (engine/domain.c). */
+static bool is_final(struct gate *gate, const struct delivery *delivery,
+                     struct mxw_decision *decision)
+{
+    struct local_outcome local;
+    bool final = look_says_final(gate, delivery, gate->now_ms, &local);
+
+    if (!final && local.error == FRAME_ERROR_NONE && local.answer.known.there) {
+        const uint64_t began_ms = local.answer.known.verdict.began_ms;
+
+        final = gate->now_ms < began_ms + VERDICT_BAD_MS &&
+                look_says_final(gate, delivery,
+                                began_ms > delivery->answered_ms ? began_ms : delivery->answered_ms,
+                                &local);
+    }
+    if (final)
+        *decision = local.decision;
+    return final;
 }
 
 static void say_final(struct gate *gate, struct stream *stream, const struct delivery *delivery,
@@ -397,7 +421,7 @@ static void requiretls_ask(struct gate *gate, struct stream *stream,
     if (fits)
         snprintf(next_hop, sizeof next_hop, "%.*s", (int)request->key_length, request->key);
     deliveries_note(gate->deliveries, stream_process(stream), "", fits ? next_hop : NULL,
-                    gate->now_ms);
+                    gate->now_ms, gate->now_ms);
     say(gate, stream, SOCKETMAP_OK, "enforce");
 }
 
@@ -544,7 +568,8 @@ static bool answer_kept(struct gate *gate, struct stream *stream,
     if (guaranteed && request->key_length < sizeof next_hop) { /* what is kept is a policy */
         memcpy(next_hop, request->key, request->key_length);
         next_hop[request->key_length] = '\0';
-        deliveries_note(gate->deliveries, stream_process(stream), profile, next_hop, gate->now_ms);
+        deliveries_note(gate->deliveries, stream_process(stream), profile, next_hop, gate->now_ms,
+                        gate->now_ms);
     }
     asking_say(gate, stream, kept->bytes, kept->size);
     return true;
