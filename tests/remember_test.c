@@ -331,6 +331,7 @@ static void statement_is_expected(const struct dns_case *const *cases, unsigned 
     for (unsigned i = 0; i < count; i++) {
         hosts[i] = cases[i]->host;
         hosts[i].port = REMEMBERED_PORT;
+        hosts[i].dns_until_ms = NOW_MS;
         round.route.hosts[i].name = host_names[i];
         round.hosts[i] = cases[i]->no_facts ? NULL : &hosts[i];
     }
@@ -340,6 +341,79 @@ static void statement_is_expected(const struct dns_case *const *cases, unsigned 
           "%s, %s%s: said %u, seen %u", cases[0]->name, secure ? "signed" : "unsigned",
           cut ? ", cut" : "", taught.said, taught.seen);
 }
+
+/* One host behind a signed MX record, which says this of TLSA, and the ends of both. */
+static struct remembered taught_by_ends(const char *name, uint64_t route_until_ms,
+                                        uint64_t host_until_ms)
+{
+    struct round_facts round = {.route = {.state = ROUTE_MX,
+                                          .secure = strcmp(name, "unsigned MX") != 0,
+                                          .domain = domain,
+                                          .until_ms = route_until_ms,
+                                          .host_count = 1}};
+    const struct verdict verdict = {.conclusion = CONCLUSION_INCONCLUSIVE,
+                                    .valid_until_ms = NOW_MS + VERDICT_LEAST_MS};
+    struct host_facts host = dns_cases[0].host;
+
+    for (unsigned i = 0; i < COUNT(dns_cases); i++)
+        if (strcmp(dns_cases[i].name, name) == 0)
+            host = dns_cases[i].host;
+    host.port = REMEMBERED_PORT;
+    host.began_ms = NOW_MS - 60000;
+    host.dns_until_ms = host_until_ms;
+    round.route.hosts[0].name = host_names[0];
+    round.hosts[0] = &host;
+    return taught_by(&round, &verdict);
+}
+
+/* A verdict answers the question it was made for, whatever the TTL: but memory is lowered by no
+ * absence that nobody vouches for any more. A TTL of 0 is good for a second. */
+START_TEST(an_absence_that_ran_out_while_we_looked_lowers_nothing_DNS_10_DNS_11)
+{
+    static const struct {
+        const char *name;
+        enum statement said;
+        bool lowers;
+    } rows[] = {{"denied", STATED_TLSA_DENIED, true},
+                {"unsigned TLSA", STATED_INSECURE, true},
+                {"usable", STATED_TLSA, false}};
+    static const uint64_t later_ms = NOW_MS + 100000;
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const enum statement over = rows[i].lowers ? STATED_NOTHING : rows[i].said;
+
+#define SAID(route_ms, host_ms) taught_by_ends(rows[i].name, route_ms, host_ms).domain.said
+        ck_assert_int_eq(SAID(later_ms, later_ms), rows[i].said);
+        ck_assert_int_eq(SAID(0, UINT64_MAX), rows[i].said); /* without a TTL */
+        ck_assert_int_eq(SAID(later_ms, NOW_MS - 999), rows[i].said);
+        ck_assert_int_eq(SAID(NOW_MS - 999, later_ms), rows[i].said);
+        ck_assert_int_eq(SAID(later_ms, NOW_MS - 1000), over);
+        ck_assert_int_eq(SAID(NOW_MS - 1000, later_ms), over);
+        ck_assert_int_eq(SAID(later_ms, NOW_MS - 40000), over);
+#undef SAID
+    }
+    ck_assert_int_eq(taught_by_ends("unsigned MX", later_ms, NOW_MS - 40000).domain.said,
+                     STATED_INSECURE); /* whatever the host says */
+    ck_assert_int_eq(taught_by_ends("proved none", later_ms, NOW_MS - 999).hosts[0].now, HOST_NONE);
+    ck_assert_int_eq(taught_by_ends("proved none", later_ms, NOW_MS - 1000).hosts[0].now,
+                     HOST_UNSEEN);
+}
+END_TEST
+
+/* A null MX takes from the domain what its hosts demanded; not one that nobody vouches for. */
+START_TEST(that_there_are_no_hosts_holds_as_long_as_its_TTL_DNS_11)
+{
+    struct round_facts round = {
+        .route = {.state = ROUTE_NULL_MX, .secure = true, .domain = domain}};
+    const struct verdict verdict = {.conclusion = CONCLUSION_UNDELIVERABLE,
+                                    .valid_until_ms = NOW_MS + 1000};
+
+    round.route.until_ms = NOW_MS - 999;
+    ck_assert(!taught_by(&round, &verdict).hosts_unknown);
+    round.route.until_ms = NOW_MS - 1000;
+    ck_assert(taught_by(&round, &verdict).hosts_unknown);
+}
+END_TEST
 
 START_TEST(every_host_there_may_be_must_deny_tlsa_by_signed_answers_MEM_04_MEM_06)
 {
@@ -466,6 +540,8 @@ int main(void)
     tcase_add_test(all, what_is_stale_or_seen_by_a_wrong_clock_teaches_nothing_FRESH_01_FRESH_06);
     tcase_add_test(all, every_host_there_may_be_must_deny_tlsa_by_signed_answers_MEM_04_MEM_06);
     tcase_set_timeout(all, 60);
+    tcase_add_test(single, an_absence_that_ran_out_while_we_looked_lowers_nothing_DNS_10_DNS_11);
+    tcase_add_test(single, that_there_are_no_hosts_holds_as_long_as_its_TTL_DNS_11);
     tcase_add_test(single, a_route_that_leads_nowhere_teaches_nothing_MX_08_MX_11_MX_12);
     tcase_add_test(single, a_configured_host_has_no_domain_and_teaches_its_own_entry_PIT_14);
     tcase_add_test(single,

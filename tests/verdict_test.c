@@ -555,6 +555,22 @@ START_TEST(what_was_just_looked_up_answers_whatever_its_TTL_DNS_11)
 }
 END_TEST
 
+/* No look takes longer than the longest question: what ran out before is of another time, as where
+ * the machine was suspended meanwhile. */
+START_TEST(what_ran_out_before_any_look_of_now_answers_nothing_FRESH_01_DNS_11)
+{
+    struct verdict verdict;
+
+    facts[1][7].dns_until_ms = NOW_MS - LIMIT_QUESTION_MOST_MS;
+    ck_assert_uint_eq(verdict_for(true, "dane", "verified").valid_until_ms, NOW_MS + 1000);
+    facts[1][7].dns_until_ms = NOW_MS - LIMIT_QUESTION_MOST_MS - 1;
+    verdict = verdict_for(true, "dane", "verified");
+    ck_assert_uint_eq(verdict.valid_until_ms, facts[1][7].dns_until_ms);
+    ck_assert(!verdict_serves_now(&verdict, verdict.config_epoch, verdict.began_ms, NOW_MS));
+    makings_make();
+}
+END_TEST
+
 START_TEST(a_verdict_says_that_a_session_was_resumed_TLS_24)
 {
     struct verdict full = verdict_for(true, "verified", "dane"), resumed;
@@ -722,6 +738,7 @@ int main(void)
     tcase_add_test(single, routes_without_hosts_have_their_own_ends_MX_08_MX_11_MX_12);
     tcase_add_test(single, a_verdict_ends_with_the_first_record_it_rests_on_MX_17_FRESH_01);
     tcase_add_test(single, what_was_just_looked_up_answers_whatever_its_TTL_DNS_11);
+    tcase_add_test(single, what_ran_out_before_any_look_of_now_answers_nothing_FRESH_01_DNS_11);
     tcase_add_test(single, a_verdict_says_that_a_session_was_resumed_TLS_24);
     tcase_add_test(single, success_is_looked_at_again_later_than_failure_FRESH_02);
     tcase_add_test(single, an_old_success_serves_who_lets_it_be_old_an_old_failure_nobody_FRESH_02);

@@ -15,8 +15,22 @@ struct round {
     const struct host_facts *const *hosts;
     const struct finding *findings;
     const struct verdict *verdict;
+    uint64_t now_ms;
     int64_t now_s;
 };
+
+/* The end of a TTL. A verdict answers the question it was made for whatever that is; memory is not
+ * lowered by an absence that nobody vouches for any more (DNS-11), but for a TTL of 0, which is
+ * good for what is made of it at once. */
+static bool is_over(const struct round *round, uint64_t until_ms)
+{
+    return until_ms < round->now_ms && round->now_ms - until_ms >= VERDICT_LEAST_MS;
+}
+
+static bool route_is_over(const struct round *round)
+{
+    return round->route->until_ms != 0 && is_over(round, round->route->until_ms);
+}
 
 /* --- what was seen at one host --- */
 
@@ -60,9 +74,10 @@ static bool host_is_none(const struct host_facts *host)
     return host->secure && (host->state == HOST_NO_ADDRESS || host->state == HOST_UNUSABLE);
 }
 
-static enum host_now host_is_now(const struct host_facts *host, enum observed seen)
+static enum host_now host_is_now(const struct round *round, const struct host_facts *host,
+                                 enum observed seen)
 {
-    if (host != NULL && host_is_none(host))
+    if (host != NULL && host_is_none(host) && !is_over(round, host->dns_until_ms))
         return HOST_NONE;
     if (seen == OBSERVED_HANDSHAKES)
         return HOST_MEETS;
@@ -206,6 +221,21 @@ static enum statement domain_states(const struct round *round)
     return said[HOST_SAYS_DENIED] ? STATED_TLSA_DENIED : STATED_NOTHING;
 }
 
+/* As long as all that it rests on holds. */
+static enum statement domain_states_now(const struct round *round)
+{
+    const enum statement statement = domain_states(round);
+
+    if (statement != STATED_INSECURE && statement != STATED_TLSA_DENIED) /* what lowers */
+        return statement;
+    if (route_is_over(round))
+        return STATED_NOTHING;
+    for (unsigned i = 0; round->route->secure && i < round->route->host_count; i++)
+        if (is_over(round, round->hosts[i]->dns_until_ms))
+            return STATED_NOTHING;
+    return statement;
+}
+
 static void domain_observation(struct observation *observation, const struct round *round)
 {
     const struct tally tally = tally_hosts(round);
@@ -213,7 +243,7 @@ static void domain_observation(struct observation *observation, const struct rou
     *observation = (struct observation){.at_s = round->now_s, .evidence_s = round->now_s};
     if (round->route->state != ROUTE_MX && round->route->state != ROUTE_IMPLICIT)
         return;
-    observation->said = domain_states(round);
+    observation->said = domain_states_now(round);
     observation->seen = domain_sees(round, &tally);
     observation->delivered = tally.dane && !tally.dane_looked;
     if (observation->seen == OBSERVED_NOTHING)
@@ -246,7 +276,7 @@ static void hosts_observe(struct remembered *remembered, const struct round *rou
 {
     for (unsigned i = 0; i < remembered->host_count; i++) {
         host_observation(&remembered->hosts[i].observation, round, i);
-        remembered->hosts[i].now = host_is_now(round->hosts[i], host_now_sees(round, i));
+        remembered->hosts[i].now = host_is_now(round, round->hosts[i], host_now_sees(round, i));
     }
 }
 
@@ -254,11 +284,12 @@ void remember_round(struct remembered *remembered, const struct route *route,
                     const struct host_facts *const *hosts, const struct finding *findings,
                     const struct verdict *verdict, uint64_t now_ms, int64_t now_s)
 {
-    const struct round round = {route, hosts, findings, verdict, now_s};
+    const struct round round = {route, hosts, findings, verdict, now_ms, now_s};
 
     CHECK(route->host_count <= LIMIT_MX_HOSTS);
     memset(remembered, 0, sizeof *remembered);
-    remembered->hosts_unknown = route->host_count == 0 && (!route->secure || route->hosts_cut);
+    remembered->hosts_unknown =
+        route->host_count == 0 && (!route->secure || route->hosts_cut || route_is_over(&round));
     if (is_of_another_port(&round))
         return;
     remembered->host_count = route->host_count;

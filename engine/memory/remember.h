@@ -17,7 +17,8 @@
  * mail goes to no other (PIT-13).
  *
  * What is stated needs no look at all, only signed answers about every host there may be: an
- * attacker who hides one host's records must not have the others speak for it.
+ * attacker who hides one host's records must not have the others speak for it. What lowers is
+ * stated only as long as those answers hold.
  */
 #ifndef MXWARD_MEMORY_REMEMBER_H
 #define MXWARD_MEMORY_REMEMBER_H
@@ -32,8 +33,9 @@ struct remembered {
     int64_t at_s; /* when somebody asked, for ledger_use, whatever was seen; 0: names of another
                      port, or a clock that cannot be right */
     struct observation domain;
-    bool hosts_unknown; /* the MX look-up failed, or an answer that nobody signed says that there
-                           are none: what hosts demanded before, they still do (law 2) */
+    bool hosts_unknown; /* the MX look-up failed, or an answer that nobody signed, or that ran out,
+                           says that there are none: what hosts demanded before, they still do
+                           (law 2) */
     uint8_t host_count;
     struct {
         struct name name;

@@ -27,11 +27,7 @@
 static_assert(VERDICT_GOOD_MS == AGE_GOOD_MS && VERDICT_BAD_MS == AGE_BAD_MS,
               "a verdict keeps as long as its evidence");
 
-/* However long or short the TTLs are (DNS-11). A TTL of 0 is good for the transaction in progress
- * (RFC 1035 section 3.2.1), which is this look and the answer that is made of it; and a resolver
- * says 0 in the last second of every TTL. */
-#define VALID_MAX_MS (24ull * 60 * 60 * 1000)
-#define VALID_MIN_MS (1ull * 1000)
+#define VALID_MAX_MS (24ull * 60 * 60 * 1000) /* however long the TTLs are (DNS-11) */
 
 #define NO_HOST LIMIT_MX_HOSTS /* no host decided */
 
@@ -463,6 +459,16 @@ static uint64_t host_until_ms(const struct host_facts *host, const struct findin
     return host->dns_until_ms; /* MX-17 */
 }
 
+/* However short the TTLs are, they are good for the look that is judged now; a look takes no longer
+ * than a question may. What ran out before that is of no look of now: the machine was suspended
+ * amid it. */
+static uint64_t valid_at_least(uint64_t until_ms, uint64_t now_ms)
+{
+    return until_ms < now_ms + VERDICT_LEAST_MS && now_ms <= until_ms + LIMIT_QUESTION_MOST_MS
+               ? now_ms + VERDICT_LEAST_MS
+               : until_ms;
+}
+
 static void verdict_times(struct verdict *verdict, const struct route *route,
                           const struct host_facts *const *hosts, const struct finding *findings,
                           uint64_t now_ms)
@@ -482,8 +488,7 @@ static void verdict_times(struct verdict *verdict, const struct route *route,
         earlier(&verdict->began_ms, hosts[i]->began_ms);
         earlier(&verdict->valid_until_ms, host_until_ms(hosts[i], &findings[i]));
     }
-    if (verdict->valid_until_ms < now_ms + VALID_MIN_MS)
-        verdict->valid_until_ms = now_ms + VALID_MIN_MS;
+    verdict->valid_until_ms = valid_at_least(verdict->valid_until_ms, now_ms);
 }
 
 /* --- routes without hosts --- */

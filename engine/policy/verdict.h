@@ -122,6 +122,11 @@ void reference_names(struct reference_names *names, const struct route *route,
 void finding_of_host(struct finding *finding, const struct route *route,
                      const struct host_facts *host, int64_t now_s);
 
+/* However short the TTLs: one of 0 is good for the transaction in progress (RFC 1035 section
+ * 3.2.1), which is this look and the answer that is made of it; and a resolver says 0 in the last
+ * second of every TTL (DNS-11). */
+#define VERDICT_LEAST_MS UINT64_C(1000)
+
 /* `hosts` and `findings`: route->host_count each, same order; a host that has no facts is NULL (its
  * finding is not looked at). */
 void verdict_of_domain(struct verdict *verdict, const struct route *route,
