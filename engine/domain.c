@@ -42,6 +42,7 @@ struct domain_round {
     struct join_round join;
     struct domain_job *job;
     uint64_t began_us;
+    uint64_t disproved_ms; /* when a delivery disproved what was known, meanwhile; 0: none did */
     bool in_full; /* without resumed sessions: for the second time, or because what is remembered
                      was contradicted when it began */
     uint8_t in_flight;
@@ -84,7 +85,7 @@ void domain_facts_drop(const struct domain_facts *facts)
     free((struct domain_facts *)(uintptr_t)facts);
 }
 
-static struct domain_facts *facts_begin(const struct next_hop *next_hop)
+static struct domain_facts *facts_begin(const struct next_hop *next_hop, uint32_t settings_epoch)
 {
     struct domain_facts *facts = calloc(1, sizeof *facts);
 
@@ -92,10 +93,18 @@ static struct domain_facts *facts_begin(const struct next_hop *next_hop)
         return NULL;
     atomic_init(&facts->references, 1);
     facts->next_hop = *next_hop;
+    facts->settings_epoch = settings_epoch;
     return facts;
 }
 
 /* --- answering --- */
+
+/* A round is of several questions, and the facts are shared: how fresh they had to be is each one's
+ * own. */
+static bool facts_are_limited(const struct domain_facts *facts, uint64_t not_before_ms)
+{
+    return facts->incomplete || facts->verdict.began_ms < not_before_ms;
+}
 
 static void request_answer(struct domains *domains, struct waiter *waiter,
                            const struct domain_facts *facts)
@@ -104,6 +113,7 @@ static void request_answer(struct domains *domains, struct waiter *waiter,
     uint16_t asker = request->message.from;
 
     request->facts = domain_facts_hold(facts);
+    request->limited = facts_are_limited(facts, request->not_before_ms);
     request->message.kind = MESSAGE_DOMAIN_DONE;
     mailbox_send(domains->mailbox, asker, &request->message);
 }
@@ -133,30 +143,28 @@ static void job_rests(struct domains *domains, struct domain_job *job)
         wheel_disarm(domains->wheel, &job->timer);
 }
 
-/* A copy that says `limited`: one reference for the caller. NULL: no memory. */
-static struct domain_facts *facts_limited(const struct domain_facts *whole)
+/* What a round has by now: one reference for the caller. NULL: no memory. */
+static struct domain_facts *facts_part(const struct domain_facts *gathering)
 {
     struct domain_facts *facts = malloc(sizeof *facts);
 
     if (facts == NULL)
         return NULL;
-    memcpy(facts, whole, sizeof *facts);
+    memcpy(facts, gathering, sizeof *facts);
     atomic_init(&facts->references, 1);
     for (unsigned i = 0; i < LIMIT_MX_HOSTS; i++)
         if (facts->hosts[i] != NULL)
             host_facts_hold(facts->hosts[i]);
-    facts->limited = true;
+    facts->incomplete = true;
     return facts;
 }
 
-/* The last verdict, as it is given to who asked for a fresher one: one reference for the caller.
- * NULL: there is none that is good. */
+/* The last verdict, as it is given to who asked for a fresher one. NULL: there is none that is
+ * good. */
 static const struct domain_facts *job_older_facts(struct domains *domains,
                                                   const struct domain_job *job)
 {
-    if (!facts_serve(domains, job->facts, 0, clock_boot_ms()))
-        return NULL;
-    return job->facts->limited ? domain_facts_hold(job->facts) : facts_limited(job->facts);
+    return facts_serve(domains, job->facts, 0, clock_boot_ms()) ? job->facts : NULL;
 }
 
 static void facts_judge(const struct domains *domains, struct domain_facts *facts)
@@ -169,8 +177,7 @@ static void facts_judge(const struct domains *domains, struct domain_facts *fact
                             facts->ended_wall_s);
     verdict_of_domain(&facts->verdict, &facts->route, facts->hosts, facts->findings,
                       facts->ended_ms);
-    facts->verdict.config_epoch =
-        publisher_epoch(domains->publisher, domains->settings.config_epoch);
+    facts->verdict.config_epoch = publisher_epoch(domains->publisher, facts->settings_epoch);
 }
 
 /* --- the end of a round: finding of each host, verdict, publish, answer --- */
@@ -183,9 +190,6 @@ static void round_judge(struct domains *domains, struct domain_round *round)
 
     route_without_loops(&facts->route, facts->hosts, &domains->settings.own);
     facts_judge(domains, facts);
-    facts->limited = facts->verdict.began_ms < round->join.not_before_ms;
-    if (facts->limited)
-        counter_add(&domains->counts.limited, 1);
     counter_add(&domains->counts.classes[facts->verdict.class], 1);
     counter_add(&domains->counts.conclusions[facts->verdict.conclusion], 1);
     histogram_add(&domains->counts.round_us, clock_boot_us() - round->began_us);
@@ -395,11 +399,9 @@ static void round_again_in_full(struct domains *domains, struct domain_round *ro
 }
 
 /* Nobody could look in full: then it is no finding. */
-static void facts_accuse_nobody(struct domains *domains, struct domain_facts *facts)
+static void facts_accuse_nobody(struct domain_facts *facts)
 {
-    if (!facts->limited)
-        counter_add(&domains->counts.limited, 1);
-    facts->limited = true;
+    facts->incomplete = true;
     facts->verdict.conclusion = CONCLUSION_INCONCLUSIVE;
 }
 
@@ -424,9 +426,26 @@ static void round_waiters(const struct domains *domains, struct domain_round *ro
 
     *served = (struct waiters){0};
     waiters_move(served, &round->join.waiters);
-    if (job->facts == round->facts && !round->facts->limited)
+    if (job->facts == round->facts && !round->facts->incomplete)
         join_serve(&job->join, round_serves,
                    &(struct job_now){domains, round->facts, clock_boot_ms()}, served);
+}
+
+/* What it brought is to be known by others. Not if it rests on evidence that a delivery disproved
+ * meanwhile; nor if a round that ran beside it, and ended before, has younger evidence, or is of
+ * the settings that hold now. One that began later knows better in any case what the DNS says, and
+ * which evidence holds. */
+static bool round_is_news(const struct domains *domains, const struct domain_round *round)
+{
+    const struct domain_facts *facts = round->facts, *known = round->job->facts;
+
+    if (facts->verdict.began_ms < round->disproved_ms)
+        return false;
+    if (known == NULL || round->began_us / 1000 > known->ended_ms)
+        return true;
+    if (facts->settings_epoch != known->settings_epoch)
+        return facts->settings_epoch == domains->settings.config_epoch;
+    return facts->verdict.began_ms >= known->verdict.began_ms;
 }
 
 /* Floors are known: the first is the domain's, then those of its hosts. */
@@ -444,9 +463,12 @@ static void round_end(struct domains *domains, struct domain_round *round,
         return;
     }
     if (accuses)
-        facts_accuse_nobody(domains, facts);
+        facts_accuse_nobody(facts);
+    if (facts_are_limited(facts, round->join.not_before_ms))
+        counter_add(&domains->counts.limited, 1);
     round_remember(domains, round, floors);
-    if (!facts_are_our_failure(domains, job, facts,
+    if (round_is_news(domains, round) &&
+        !facts_are_our_failure(domains, job, facts,
                                accuses)) { /* which replaces nothing we knew (law 3) */
         publisher_put(domains->publisher, &job->next_hop, &facts->verdict);
         domain_facts_drop(job->facts);
@@ -557,7 +579,7 @@ static const struct domain_facts *job_part(const struct domains *domains,
                 : container_of(job->join.rounds[i], struct domain_round, join)->facts;
 
         if (part != NULL && part->route.host_count > 0)
-            facts = facts_limited(part);
+            facts = facts_part(part);
     }
     if (facts == NULL)
         return NULL;
@@ -607,7 +629,6 @@ void domains_due(struct domains *domains, struct wheel_timer *timer)
         if (job->join.rounds[i] != NULL)
             waiters_due(domains, job, &job->join.rounds[i]->waiters, facts, part, now_ms);
     waiters_due(domains, job, &job->join.gathering, facts, part, now_ms);
-    domain_facts_drop(facts);
     domain_facts_drop(part);
 }
 
@@ -706,7 +727,7 @@ static void route_direct(struct route *route, const struct next_hop *next_hop)
 
 static void round_begin(struct domains *domains, struct domain_job *job, struct waiters *waiters)
 {
-    struct domain_facts *facts = facts_begin(&job->next_hop);
+    struct domain_facts *facts = facts_begin(&job->next_hop, domains->settings.config_epoch);
     struct domain_round *round = facts == NULL ? NULL : pool_take(domains->rounds);
     struct waiter *waiter;
 
@@ -819,6 +840,10 @@ static void delivery_disproves(struct domains *domains, struct domain_job *job)
 {
     struct verdict known;
 
+    for (unsigned i = 0; i < JOIN_ROUNDS; i++)
+        if (job->join.rounds[i] != NULL)
+            container_of(job->join.rounds[i], struct domain_round, join)->disproved_ms =
+                clock_boot_ms();
     domain_facts_drop(job->facts);
     job->facts = NULL;
     if (!publisher_get(domains->publisher, &job->next_hop, &known) ||
@@ -884,7 +909,7 @@ int domains_create(struct domains **out, struct mailbox *mailbox, struct wheel *
     if (error == 0)
         error = pool_create(&domains->notes, "notes for the memory", sizeof(struct memory_note),
                             LIMIT_NOTES);
-    if (error == 0 && (domains->exhausted = facts_begin(&(struct next_hop){0})) == NULL)
+    if (error == 0 && (domains->exhausted = facts_begin(&(struct next_hop){0}, 0)) == NULL)
         error = -ENOMEM;
     if (error != 0) {
         domains_destroy(domains);

@@ -26,8 +26,9 @@ struct domain_facts {
     struct finding findings[LIMIT_MX_HOSTS];
     uint64_t ended_ms;
     int64_t ended_wall_s;
-    bool limited; /* not as fresh as asked: the politeness budget is spent, or time was short; or
-                     not in full where it had to be */
+    uint32_t settings_epoch; /* when the first question for it was asked */
+    bool incomplete; /* part of the way alone, or not in full where it had to be: for nobody as
+                        fresh as asked */
 };
 const struct domain_facts *domain_facts_hold(const struct domain_facts *facts);
 void domain_facts_drop(const struct domain_facts *facts);
@@ -41,11 +42,13 @@ struct domain_request {
     uint64_t deadline_ms;
     enum priority priority;
     /* If by the deadline no verdict is there, what is known of the way will do: who its mail hosts
-     * are, and which of them were seen. Then facts->limited. */
+     * are, and which of them were seen. Then facts->incomplete. */
     bool part_will_do;
     const struct domain_facts *facts; /* on the way back: never NULL, one reference */
-    struct waiter waiter;             /* the domain job's, while it waits there */
-    struct domain_request *next;      /* the front's */
+    bool limited; /* … not as fresh as asked: the politeness budget is spent, or time was short; or
+                     facts->incomplete */
+    struct waiter waiter;        /* the domain job's, while it waits there */
+    struct domain_request *next; /* the front's */
 };
 
 /* Operation of the timers of domain jobs, in the shard's tokens. */

@@ -413,7 +413,7 @@ START_TEST(who_has_no_time_left_gets_the_last_verdict_and_hears_that_it_is_limit
         timers();
         const struct message *message = mailbox_receive(front);
         ck_assert_ptr_eq(message, &requests[home].message);
-        ck_assert(requests[home].facts->limited);
+        ck_assert(requests[home].limited);
         ck_assert_uint_lt(requests[home].facts->verdict.began_ms, requests[home].not_before_ms);
         ck_assert_uint_le(clock_boot_ms(), requests[home].deadline_ms);
         domain_facts_drop(requests[home].facts);
@@ -442,7 +442,7 @@ START_TEST(who_takes_a_part_gets_the_route_at_the_deadline_if_there_is_no_verdic
     const struct message *message = mailbox_receive(front);
     ck_assert_ptr_eq(message, &requests[1].message);
     ck_assert_ptr_null(mailbox_receive(front)); /* the other goes on waiting */
-    ck_assert(requests[1].facts->limited);
+    ck_assert(requests[1].limited);
     ck_assert_uint_eq(requests[1].facts->route.host_count, 2);
     ck_assert_int_eq(requests[1].facts->verdict.conclusion, CONCLUSION_INCONCLUSIVE);
     ck_assert_uint_eq(requests[1].facts->verdict.floor.flags, _i == 1 ? 0 : FLOOR_UNKNOWN);
@@ -452,7 +452,7 @@ START_TEST(who_takes_a_part_gets_the_route_at_the_deadline_if_there_is_no_verdic
     ck_assert_uint_eq(published, 0);
     hosts_answer();
     ck_assert_uint_eq(came_home(), 1);
-    ck_assert(!requests[0].facts->limited);
+    ck_assert(!requests[0].limited);
     ck_assert_uint_eq(published, 1);
 }
 END_TEST
@@ -598,7 +598,7 @@ START_TEST(a_session_that_is_all_there_is_makes_no_finding_law_2)
     ask(0, "s.lab", 0);
     hosts_answer();
     hosts_answer();
-    ck_assert(requests[0].facts->limited);
+    ck_assert(requests[0].limited);
     ck_assert_int_eq(requests[0].facts->verdict.conclusion, CONCLUSION_INCONCLUSIVE);
     ck_assert_uint_eq(came_home(), 1);
     ck_assert_uint_eq(hosts_asked, 2);
@@ -658,6 +658,162 @@ START_TEST(a_delivery_teaches_its_host_and_what_it_disproves_serves_nobody)
     hosts_answer();
     ck_assert_uint_eq(came_home(), 1);
     ck_assert_uint_eq(mx_asked, 2);
+}
+END_TEST
+
+/* Answers a request for a host that is held: it was seen at that moment. */
+static void host_was_seen(struct host_request *request, uint64_t began_ms)
+{
+    hosts_began_ms = began_ms;
+    answer_host(request);
+    hosts_began_ms = 0;
+    run();
+}
+
+/* Two rounds under way, of an old question and a live one; no host request is held any more. */
+static void two_rounds(struct host_request **first, struct host_request **live)
+{
+    ask(0, "s.lab", clock_boot_ms() - 60000);
+    sleep_ms(2);
+    ask(1, "s.lab", clock_boot_ms());
+    ck_assert_uint_eq(held_count, 2);
+    *first = held[0];
+    *live = held[1];
+    held_count = 0;
+}
+
+START_TEST(what_was_seen_under_other_settings_is_not_of_these_FRESH_01)
+{
+    struct domain_settings changed = {.dns_ms = 1000, .config_epoch = 8, .own.name_count = 1};
+
+    next_host_count = 2;
+    ask(0, "s.lab", 0);
+    answer_host(held[--held_count]);
+    run();
+    domains_reload(domains, &changed); /* between its hosts */
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 1);
+    ck_assert_uint_eq(last_published.config_epoch, 7);
+    ask(1, "s.lab", 0);
+    ck_assert_uint_eq(came_home(), 0);
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 1);
+    ck_assert_uint_eq(last_published.config_epoch, 8);
+}
+END_TEST
+
+START_TEST(a_round_of_other_settings_replaces_none_of_these)
+{
+    struct domain_settings changed = {.dns_ms = 1000, .config_epoch = 8, .own.name_count = 1};
+    struct host_request *live;
+
+    ask(0, "s.lab", 0);
+    domains_reload(domains, &changed);
+    sleep_ms(2);
+    ask(1, "s.lab", clock_boot_ms());
+    live = held[--held_count];
+    host_was_seen(live, clock_boot_ms());
+    ck_assert_uint_eq(came_home(), 2); /* it serves both */
+    sleep_ms(2);
+    hosts_answer();
+    ck_assert_uint_eq(published, 1);
+    ck_assert_uint_eq(last_published.config_epoch, 8);
+}
+END_TEST
+
+/* By what each asked for, and not by what the round was asked for by others. */
+START_TEST(each_hears_by_his_own_question_whether_it_is_limited_FRESH_03)
+{
+    struct host_request *first, *live;
+
+    two_rounds(&first, &live);
+    ask(2, "s.lab", clock_boot_ms() - 60000);
+    ask(3, "s.lab", clock_boot_ms() - 10); /* less fresh than the live one: shares it */
+    ck_assert_uint_eq(hosts_asked, 2);
+    host_was_seen(live, live->not_before_ms - 1000); /* the politeness budget is spent */
+    ck_assert_uint_eq(came_home(), 4);               /* the old question of the other round, too */
+    ck_assert(requests[1].limited && requests[3].limited);
+    ck_assert(!requests[0].limited && !requests[2].limited);
+    ck_assert_uint_eq(counter_read(&domains_counts(domains)->limited), 1);
+    host_was_seen(first, clock_boot_ms());
+    ask(4, "s.lab", requests[1].not_before_ms - 2000);
+    ask(5, "s.lab", 0);
+    ck_assert_uint_eq(came_home(), 2); /* what is known serves, in full */
+    ck_assert(!requests[4].limited && !requests[5].limited);
+}
+END_TEST
+
+START_TEST(an_older_round_that_ends_later_replaces_no_newer_evidence_FRESH_03)
+{
+    struct host_request *first, *live;
+    uint64_t newest_ms;
+
+    two_rounds(&first, &live);
+    host_was_seen(live, clock_boot_ms());
+    newest_ms = last_published.began_ms;
+    host_was_seen(first, newest_ms - 1);
+    ck_assert_uint_eq(came_home(), 2);
+    ck_assert_uint_eq(published, 1);
+    ask(2, "s.lab", newest_ms);
+    ck_assert_uint_eq(came_home(), 1);
+    ck_assert_uint_ge(requests[2].facts->verdict.began_ms, newest_ms);
+}
+END_TEST
+
+/* It knows what the DNS says now, and which evidence holds there. */
+START_TEST(a_round_that_began_later_replaces_what_was_known_whatever_its_evidence)
+{
+    ask(0, "s.lab", 0);
+    hosts_answer();
+    sleep_ms(3);
+    ask(1, "s.lab", clock_boot_ms());
+    host_was_seen(held[--held_count], last_published.began_ms - 5000);
+    ck_assert_uint_eq(came_home(), 2);
+    ck_assert(requests[1].limited);
+    ck_assert_uint_eq(published, 2);
+}
+END_TEST
+
+START_TEST(what_a_delivery_disproves_is_published_by_no_round_that_was_under_way_FRESH_02)
+{
+    struct delivery_report report;
+    struct host_request *second, *third;
+    uint64_t seen_ms;
+
+    ask(0, "s.lab", 0);
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 1);
+    seen_ms = last_published.began_ms;
+    sleep_ms(3);
+    ask(1, "s.lab", clock_boot_ms());
+    second = held[--held_count];
+    delivered(&report, DELIVERY_DISPROVES, false);
+    sleep_ms(3);
+    ask(2, "s.lab", clock_boot_ms());
+    third = held[--held_count];
+    host_was_seen(second, seen_ms);
+    ck_assert_uint_eq(came_home(), 1); /* who waited for it */
+    ck_assert_uint_eq(published, 1);
+    host_was_seen(third, seen_ms); /* of an endpoint that was not disproved */
+    ck_assert_uint_eq(came_home(), 1);
+    ck_assert_uint_eq(published, 2);
+}
+END_TEST
+
+START_TEST(a_round_under_way_that_looked_since_the_delivery_is_published)
+{
+    struct delivery_report report;
+
+    ask(0, "s.lab", 0);
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 1);
+    sleep_ms(3);
+    ask(1, "s.lab", clock_boot_ms());
+    delivered(&report, DELIVERY_DISPROVES, false);
+    sleep_ms(3);
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 1);
+    ck_assert_uint_eq(published, 2);
 }
 END_TEST
 
@@ -973,6 +1129,14 @@ int main(void)
         cases, who_takes_a_part_gets_the_route_at_the_deadline_if_there_is_no_verdict_yet, 0, 2);
     tcase_add_test(cases, without_a_verdict_to_give_who_waits_goes_on_waiting);
     tcase_add_test(cases, known_facts_serve_until_they_are_too_old_for_the_request_FRESH_03);
+    tcase_add_test(cases, what_was_seen_under_other_settings_is_not_of_these_FRESH_01);
+    tcase_add_test(cases, a_round_of_other_settings_replaces_none_of_these);
+    tcase_add_test(cases, each_hears_by_his_own_question_whether_it_is_limited_FRESH_03);
+    tcase_add_test(cases, an_older_round_that_ends_later_replaces_no_newer_evidence_FRESH_03);
+    tcase_add_test(cases, a_round_that_began_later_replaces_what_was_known_whatever_its_evidence);
+    tcase_add_test(cases,
+                   what_a_delivery_disproves_is_published_by_no_round_that_was_under_way_FRESH_02);
+    tcase_add_test(cases, a_round_under_way_that_looked_since_the_delivery_is_published);
     tcase_add_test(cases, live_requests_during_two_rounds_share_the_third);
     tcase_add_test(cases, a_probe_that_begins_late_serves_all_who_came_before_it_FRESH_03);
     tcase_add_test(

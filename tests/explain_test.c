@@ -144,8 +144,7 @@ static void make_facts(void)
                     .began_ms = NOW_MS - 5000,
                     .valid_until_ms = NOW_MS + 60000,
                     .host = "mx1.example.net"},
-        .ended_wall_s = 1700000000,
-        .limited = true};
+        .ended_wall_s = 1700000000};
     ck_assert_int_eq(next_hop_parse(&facts.next_hop, "example.org", 11), NAME_OK);
     facts.route = (struct route){.state = ROUTE_MX,
                                  .secure = true,
@@ -161,7 +160,7 @@ static void make_facts(void)
 START_TEST(everything_that_led_to_the_verdict_is_in_it)
 {
     make_facts();
-    expect_well_formed(out, explain_write(out, sizeof out, &facts, NOW_MS));
+    expect_well_formed(out, explain_write(out, sizeof out, &facts, true, NOW_MS));
     expect("\"next_hop\":\"example.org\",\"kind\":\"domain\",\"port\":25,\"class\":\"dane\","
            "\"level\":\"authenticated\",\"sign\":\"DANE ok\",\"conclusion\":\"definite\"");
     expect("\"flags\":[\"mx-secure\",\"all-hosts-dane\",\"all-hosts-tlsa\"]");
@@ -203,7 +202,7 @@ START_TEST(a_certificate_that_many_endpoints_show_is_there_once)
     host.endpoint_count = 8;
     for (int i = 1; i < 8; i++)
         host.endpoints[i] = (struct host_endpoint){&evidence, true};
-    expect_well_formed(out, explain_write(out, sizeof out, &facts, NOW_MS));
+    expect_well_formed(out, explain_write(out, sizeof out, &facts, true, NOW_MS));
     first = strstr(out, "CN=mx1.example.net");
     ck_assert_ptr_nonnull(first);
     ck_assert_ptr_null(strstr(first + 1, "CN=mx1.example.net"));
@@ -246,11 +245,11 @@ START_TEST(the_largest_facts_end_in_a_truncated_object)
             hosts[h].endpoints[e] = (struct host_endpoint){&many[endpoint++], false};
         }
     }
-    expect_well_formed(out, explain_write(out, sizeof out, &facts, NOW_MS));
+    expect_well_formed(out, explain_write(out, sizeof out, &facts, true, NOW_MS));
     expect("\"class\":\"dane\"");
     expect("\"truncated\":true}");
     for (size_t size = 64; size < 20000; size += 611)
-        expect_well_formed(out, explain_write(out, size, &facts, NOW_MS));
+        expect_well_formed(out, explain_write(out, size, &facts, true, NOW_MS));
 }
 END_TEST
 
@@ -263,7 +262,7 @@ START_TEST(facts_without_hosts_are_explained_too)
         memset(&facts, 0, sizeof facts);
         next_hop_parse(&facts.next_hop, "[192.0.2.1]:2525", 16);
         facts.route.state = states[i];
-        expect_well_formed(out, explain_write(out, sizeof out, &facts, NOW_MS));
+        expect_well_formed(out, explain_write(out, sizeof out, &facts, true, NOW_MS));
         expect("\"next_hop\":\"[192.0.2.1]:2525\",\"kind\":\"address\",\"port\":2525");
         expect("\"hosts\":[],\"certificates\":[]}");
         expect(route_state_name(states[i]));
@@ -279,7 +278,7 @@ START_TEST(numbers_without_a_word_are_shown_as_question_marks)
     host.tlsa_state = (enum tlsa_state)99;
     evidence.tlsa[0].fate = (enum tlsa_fate)99;
     leaf.key_type = (enum key_type)99;
-    expect_well_formed(out, explain_write(out, sizeof out, &facts, NOW_MS));
+    expect_well_formed(out, explain_write(out, sizeof out, &facts, true, NOW_MS));
     expect("\"state\":\"?\"");
     expect("\"fate\":\"?\"");
     expect("\"key\":\"?\"");

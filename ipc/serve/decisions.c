@@ -54,7 +54,7 @@ static void known_of_question(const struct front *front, const struct question *
 
     if (!ours || is_more(&facts->verdict, known))
         *known = (struct known){
-            .verdict = facts->verdict, .there = true, .stale = ours || facts->limited};
+            .verdict = facts->verdict, .there = true, .stale = ours || question->request.limited};
     if (known->there)
         known->verdict.floor = floor;
 }

@@ -31,6 +31,7 @@ struct certificates {
 struct explain {
     struct json json;
     uint64_t now_ms;
+    bool limited; /* for who asks */
     struct certificates certificates;
 };
 
@@ -138,7 +139,7 @@ static void write_verdict(struct explain *explain, const struct domain_facts *fa
     const char *flag;
     uint32_t bit;
 
-    reply_facts(&words, facts, explain->now_ms);
+    reply_facts(&words, facts, explain->limited, explain->now_ms);
     json_put_text(json, "next_hop", words.next_hop);
     json_put_text(json, "kind", WORD(next_hop_kinds, facts->next_hop.kind));
     json_put_unsigned(json, "port", facts->next_hop.port);
@@ -164,7 +165,7 @@ static void write_verdict(struct explain *explain, const struct domain_facts *fa
         if (v->flags & bit)
             json_put_text(json, NULL, flag);
     json_end(json);
-    json_put_boolean(json, "limited", facts->limited);
+    json_put_boolean(json, "limited", explain->limited);
     json_put_unsigned(json, "config_epoch", v->config_epoch);
     write_age(explain, "age_ms", v->began_ms);
     json_put_number(json, "valid_for_ms", (int64_t)(v->valid_until_ms - explain->now_ms));
@@ -443,9 +444,10 @@ static void write_certificate(struct json *json, const struct certificate *c)
     json_end(json);
 }
 
-size_t explain_write(char *out, size_t size, const struct domain_facts *facts, uint64_t now_ms)
+size_t explain_write(char *out, size_t size, const struct domain_facts *facts, bool limited,
+                     uint64_t now_ms)
 {
-    struct explain explain = {.now_ms = now_ms};
+    struct explain explain = {.now_ms = now_ms, .limited = limited};
 
     json_start(&explain.json, out, size);
     write_verdict(&explain, facts);

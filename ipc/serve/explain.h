@@ -11,7 +11,9 @@
 
 #include <stddef.h>
 
-/* Returns the length; `size` >= JSON_BYTES_MIN. Any thread. */
-size_t explain_write(char *out, size_t size, const struct domain_facts *facts, uint64_t now_ms);
+/* Returns the length; `size` >= JSON_BYTES_MIN. `limited`: for who asks, the facts are (struct
+ * domain_request). Any thread. */
+size_t explain_write(char *out, size_t size, const struct domain_facts *facts, bool limited,
+                     uint64_t now_ms);
 
 #endif

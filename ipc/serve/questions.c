@@ -125,7 +125,7 @@ static bool document_make(struct front *front, struct question *question)
     out = front->documents + (size_t)question->document * FRAME_DOCUMENT_MAX;
     if (question->kind == FRAME_EXPLAIN)
         question->size = (uint32_t)explain_write(out, FRAME_DOCUMENT_MAX, question->request.facts,
-                                                 clock_boot_ms());
+                                                 question->request.limited, clock_boot_ms());
     else if (question->kind == FRAME_DECIDE)
         question->size = (uint32_t)document_of_decision(front, question, out, FRAME_DOCUMENT_MAX);
     else
@@ -201,7 +201,7 @@ static bool write_verdict(struct front *front, struct native_client *client,
 {
     struct frame_verdict reply;
 
-    reply_facts(&reply, question->request.facts, clock_boot_ms());
+    reply_facts(&reply, question->request.facts, question->request.limited, clock_boot_ms());
     return put(front, client, FRAME_VERDICT, question->request.client_id, &reply);
 }
 

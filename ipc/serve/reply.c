@@ -5,9 +5,10 @@
 
 #include "ipc/decide/verdict_reply.h"
 
-void reply_facts(struct frame_verdict *reply, const struct domain_facts *facts, uint64_t now_ms)
+void reply_facts(struct frame_verdict *reply, const struct domain_facts *facts, bool limited,
+                 uint64_t now_ms)
 {
     verdict_reply(reply, &facts->next_hop, &facts->verdict, now_ms);
     reply->ended_wall_s = facts->ended_wall_s;
-    reply->limited = facts->limited;
+    reply->limited = limited;
 }

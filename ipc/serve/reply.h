@@ -7,6 +7,7 @@
 #include "engine/domain.h"
 #include "ipc/wire/frame.h"
 
-void reply_facts(struct frame_verdict *reply, const struct domain_facts *facts, uint64_t now_ms);
+void reply_facts(struct frame_verdict *reply, const struct domain_facts *facts, bool limited,
+                 uint64_t now_ms);
 
 #endif

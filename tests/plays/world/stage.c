@@ -96,7 +96,7 @@ static void take_home(struct domain_request *request)
     answer->home++;
     answer->took_ms = clock_boot_ms() - stage.asked[request->client_id].sent_ms;
     answer->verdict = facts->verdict;
-    answer->limited = facts->limited;
+    answer->limited = request->limited;
     answer->route = facts->route;
     answer->finding = facts->findings[0];
     if (host != NULL && host->endpoint_count > 0)
