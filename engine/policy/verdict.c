@@ -459,14 +459,13 @@ static uint64_t host_until_ms(const struct host_facts *host, const struct findin
     return host->dns_until_ms; /* MX-17 */
 }
 
-/* However short the TTLs are, they are good for the look that is judged now; a look takes no longer
- * than a question may. What ran out before that is of no look of now: the machine was suspended
- * amid it. */
-static uint64_t valid_at_least(uint64_t until_ms, uint64_t now_ms)
+/* A look takes no longer than a question may. What ran out before that is of no look of now: the
+ * machine was suspended amid it. */
+void verdict_answers_now(struct verdict *verdict, uint64_t now_ms)
 {
-    return until_ms < now_ms + VERDICT_LEAST_MS && now_ms <= until_ms + LIMIT_QUESTION_MOST_MS
-               ? now_ms + VERDICT_LEAST_MS
-               : until_ms;
+    if (verdict->valid_until_ms < now_ms + VERDICT_LEAST_MS &&
+        now_ms <= verdict->valid_until_ms + LIMIT_QUESTION_MOST_MS)
+        verdict->valid_until_ms = now_ms + VERDICT_LEAST_MS;
 }
 
 static void verdict_times(struct verdict *verdict, const struct route *route,
@@ -488,7 +487,7 @@ static void verdict_times(struct verdict *verdict, const struct route *route,
         earlier(&verdict->began_ms, hosts[i]->began_ms);
         earlier(&verdict->valid_until_ms, host_until_ms(hosts[i], &findings[i]));
     }
-    verdict->valid_until_ms = valid_at_least(verdict->valid_until_ms, now_ms);
+    verdict_answers_now(verdict, now_ms);
 }
 
 /* --- routes without hosts --- */

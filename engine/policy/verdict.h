@@ -133,6 +133,10 @@ void verdict_of_domain(struct verdict *verdict, const struct route *route,
                        const struct host_facts *const *hosts, const struct finding *findings,
                        uint64_t now_ms);
 
+/* Whatever its TTLs, it is good for VERDICT_LEAST_MS from now on, unless it ended before any look
+ * of now began. For the verdict of a look that ends now, once it is given. */
+void verdict_answers_now(struct verdict *verdict, uint64_t now_ms);
+
 /* The same for the keys that stand for all its hosts; pins.c says when there are any. */
 void pins_of_hosts(struct pins *pins, const struct route *route,
                    const struct host_facts *const *hosts, const struct finding *findings);
