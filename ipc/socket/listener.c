@@ -14,12 +14,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
+
+#define STALE_TRIES 100 /* 10 ms each */
 
 static int refuse(int error, char *why, size_t size, const char *path, const char *what)
 {
@@ -103,22 +107,45 @@ int listener_judge(const struct listener_wish *wish, bool directory_comes, char 
     return -EINVAL;
 }
 
-/* Removes what an earlier program left. 0: the path is free. */
+/* 0: nobody listens; EADDRINUSE: a program that lives; EAGAIN: perhaps one that has ended just now,
+ * or is too busy to tell. */
+static int try_to_connect(const struct sockaddr_un *address)
+{
+    const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    struct ucred listening = {0};
+    socklen_t size = sizeof listening;
+    int error;
+
+    if (probe < 0)
+        return errno;
+    error = connect(probe, (const struct sockaddr *)address, sizeof *address) == 0 ? 0 : errno;
+    if (error == ECONNREFUSED || error == ENOENT)
+        error = 0;
+    else if (error == 0)
+        error = getsockopt(probe, SOL_SOCKET, SO_PEERCRED, &listening, &size) == 0 &&
+                        listening.pid > 0 && kill(listening.pid, 0) != 0 && errno == ESRCH
+                    ? EAGAIN
+                    : EADDRINUSE;
+    close(probe);
+    return error;
+}
+
+/* Removes what an earlier program left. 0: the path is free. One that was killed just now is gone
+ * before its socket is: what its io_uring held is let go by a thread of the kernel's. */
 static int remove_stale(const struct sockaddr_un *address, const struct listener_wish *wish,
                         char *why, size_t size)
 {
-    int probe, error = look_at_file(wish, why, size);
+    static const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+    int listens, error = look_at_file(wish, why, size);
 
     if (error <= 0)
         return error;
-    probe = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (probe < 0)
-        return refuse(errno, why, size, address->sun_path, "cannot make a socket");
-    error = connect(probe, (const struct sockaddr *)address, sizeof *address) == 0 ? 0 : errno;
-    close(probe);
-    if (error != ECONNREFUSED)
-        return refuse(EADDRINUSE, why, size, address->sun_path,
-                      "another program listens there; stop it first");
+    for (unsigned tries = 0; (listens = try_to_connect(address)) != 0; tries++) {
+        if (listens != EAGAIN || tries == STALE_TRIES)
+            return refuse(EADDRINUSE, why, size, address->sun_path,
+                          "another program listens there; stop it first");
+        nanosleep(&pause, NULL);
+    }
     if (unlink(address->sun_path) != 0 && errno != ENOENT)
         return refuse(errno, why, size, address->sun_path, "cannot remove the stale socket");
     return 0;
