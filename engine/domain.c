@@ -835,16 +835,35 @@ void domains_ask(struct domains *domains, struct domain_request *request)
 
 /* --- deliveries --- */
 
+static bool route_has_host(const struct route *route, const struct name *host)
+{
+    for (unsigned i = 0; i < route->host_count; i++)
+        if (name_equal(&route->hosts[i].name, host))
+            return true;
+    return false;
+}
+
+/* What they have of this host already, or may be given by who does not know it yet, is none. */
+static void delivery_disproves_rounds(struct domain_job *job, const struct name *host)
+{
+    for (unsigned i = 0; i < JOIN_ROUNDS; i++) {
+        struct domain_round *round =
+            job->join.rounds[i] == NULL
+                ? NULL
+                : container_of(job->join.rounds[i], struct domain_round, join);
+
+        if (round != NULL &&
+            (round->facts->route.host_count == 0 || route_has_host(&round->facts->route, host)))
+            round->disproved_ms = clock_boot_ms();
+    }
+}
+
 /* The verdict stays, with its floor, but serves nobody: it rests on evidence that was disproved.
  * Nor did it ever hold, for who judges as of some moment before (ipc/gate/maps.c). */
 static void delivery_disproves(struct domains *domains, struct domain_job *job)
 {
     struct verdict known;
 
-    for (unsigned i = 0; i < JOIN_ROUNDS; i++)
-        if (job->join.rounds[i] != NULL)
-            container_of(job->join.rounds[i], struct domain_round, join)->disproved_ms =
-                clock_boot_ms();
     domain_facts_drop(job->facts);
     job->facts = NULL;
     if (!publisher_get(domains->publisher, &job->next_hop, &known) ||
@@ -852,14 +871,6 @@ static void delivery_disproves(struct domains *domains, struct domain_job *job)
         return;
     known.valid_until_ms = known.began_ms;
     publisher_put(domains->publisher, &job->next_hop, &known);
-}
-
-static bool route_has_host(const struct route *route, const struct name *host)
-{
-    for (unsigned i = 0; i < route->host_count; i++)
-        if (name_equal(&route->hosts[i].name, host))
-            return true;
-    return false;
 }
 
 void domains_delivery(struct domains *domains, struct delivery_report *report)
@@ -880,6 +891,8 @@ void domains_delivery(struct domains *domains, struct delivery_report *report)
         report->teaches_domain = taught.domain.seen != OBSERVED_NOTHING;
     }
     report->wants_look = taught.at_s != 0 && !report->host_seen;
+    if (job != NULL && report->effect == DELIVERY_DISPROVES)
+        delivery_disproves_rounds(job, &report->delivery.host);
     if (facts != NULL && report->effect == DELIVERY_DISPROVES &&
         route_has_host(&facts->route, &report->delivery.host))
         delivery_disproves(domains, job);

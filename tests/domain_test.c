@@ -829,6 +829,25 @@ START_TEST(what_a_delivery_disproves_is_published_by_no_round_that_was_under_way
 }
 END_TEST
 
+START_TEST(what_is_disproved_is_published_by_no_round_also_where_nothing_else_was_known)
+{
+    struct delivery_report report;
+    uint64_t seen_ms;
+
+    ask(0, "s.lab", 0);
+    hosts_answer();
+    ck_assert_uint_eq(came_home(), 1);
+    seen_ms = last_published.began_ms;
+    delivered(&report, DELIVERY_DISPROVES, false);
+    sleep_ms(3);
+    ask(1, "s.lab", clock_boot_ms());
+    delivered(&report, DELIVERY_DISPROVES, false); /* nothing is known by now */
+    host_was_seen(held[--held_count], seen_ms);
+    ck_assert_uint_eq(came_home(), 1);
+    ck_assert_uint_eq(published, 1);
+}
+END_TEST
+
 START_TEST(a_round_under_way_that_looked_since_the_delivery_is_published)
 {
     struct delivery_report report;
@@ -1166,6 +1185,8 @@ int main(void)
     tcase_add_test(cases, a_round_that_began_later_replaces_what_was_known_whatever_its_evidence);
     tcase_add_test(cases,
                    what_a_delivery_disproves_is_published_by_no_round_that_was_under_way_FRESH_02);
+    tcase_add_test(cases,
+                   what_is_disproved_is_published_by_no_round_also_where_nothing_else_was_known);
     tcase_add_test(cases, a_round_under_way_that_looked_since_the_delivery_is_published);
     tcase_add_test(cases, live_requests_during_two_rounds_share_the_third);
     tcase_add_test(cases, a_probe_that_begins_late_serves_all_who_came_before_it_FRESH_03);

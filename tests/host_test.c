@@ -995,6 +995,34 @@ START_TEST(a_delivery_knows_whether_a_look_at_its_address_says_the_same)
 }
 END_TEST
 
+START_TEST(a_round_that_may_have_in_its_hand_what_a_delivery_disproved_is_not_kept_law_3)
+{
+    static struct host_request request;
+    struct delivery_report report;
+    const uint64_t looked_ms = clock_boot_ms();
+    bool since = _i == 1;
+
+    look_at_host(OUTCOME_TLS_OK);
+    outcome_of_probes = OUTCOME_NO_STARTTLS;
+    hold_endpoints = true;
+    ask(&request, "mx.s.lab", clock_boot_ms() + 1);
+    run();
+    ck_assert_uint_eq(held_count, 1);
+    delivery_goes(&report, "mx.s.lab", 1);
+    report.effect = DELIVERY_DISPROVES;
+    hosts_delivery_seen(hosts, &report);
+    evidence_began_ms = since ? clock_boot_ms() + 5 : looked_ms - 5;
+    hold_endpoints = false;
+    answer_endpoint(held[0]);
+    run();
+    ck_assert_ptr_eq(mailbox_receive(front), &request.message); /* who asked for it has it */
+    host_facts_drop(request.facts);
+    evidence_began_ms = 0;
+    look_at_host(OUTCOME_TLS_OK);
+    ck_assert_uint_eq(probed_count, since ? 2 : 3);
+}
+END_TEST
+
 START_TEST(facts_that_a_delivery_disproved_serve_nobody)
 {
     static const struct {
@@ -1074,6 +1102,8 @@ int main(void)
     tcase_add_test(cases,
                    a_delivery_goes_to_the_endpoint_that_was_looked_at_or_straight_to_the_domain);
     tcase_add_loop_test(cases, a_delivery_knows_whether_a_look_at_its_address_says_the_same, 0, 10);
+    tcase_add_loop_test(
+        cases, a_round_that_may_have_in_its_hand_what_a_delivery_disproved_is_not_kept_law_3, 0, 2);
     tcase_add_loop_test(cases, facts_that_a_delivery_disproved_serve_nobody, 0, 3);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

@@ -48,7 +48,8 @@ struct host_round {
     struct host_job *job;
     uint8_t step;
     uint8_t in_flight;
-    uint32_t epoch;                        /* of the settings when it began */
+    uint32_t epoch;        /* of the settings when it began */
+    uint64_t disproved_ms; /* when a delivery disproved what an endpoint said, meanwhile; 0: none */
     bool try_expanded, try_original;       /* TLSA base domain candidates */
     struct host_facts *facts;              /* being gathered */
     const struct dns_answer *addresses[2]; /* A, AAAA */
@@ -689,7 +690,8 @@ static void round_end(struct hosts *hosts, struct host_round *round)
     if (facts->ttl_s == UINT32_MAX)
         facts->ttl_s = job->literal ? UINT32_MAX / 1000 : 0;
     facts->ended_ms = clock_boot_ms();
-    job_learns(job, facts, round->epoch);
+    if (facts->began_ms >= round->disproved_ms) /* else it may have been told before that */
+        job_learns(job, facts, round->epoch);
     waiters_move(&served, &round->join.waiters);
     join_serve(&job->join, round_serves, &(struct job_now){hosts, job, facts->ended_ms}, &served);
     more = join_end(&job->join, &round->join, &next);
@@ -779,9 +781,8 @@ static struct host_job *delivery_job(const struct hosts *hosts,
                                      const struct delivery_report *report)
 {
     const struct host_request key = {.host = report->delivery.host, .port = report->delivery.port};
-    struct host_job *job = registry_look(hosts->jobs, &key, job_hash(&key));
 
-    return job != NULL && job->facts != NULL && job->epoch == hosts->epoch ? job : NULL;
+    return registry_look(hosts->jobs, &key, job_hash(&key));
 }
 
 static bool is_below(const struct evidence *evidence, uint64_t now_ms)
@@ -817,12 +818,13 @@ static void delivery_to_domain(struct hosts *hosts, struct delivery_report *repo
 void hosts_delivery(struct hosts *hosts, struct delivery_report *report)
 {
     const struct host_job *job = delivery_job(hosts, report);
+    const struct host_facts *facts = job != NULL && job->epoch == hosts->epoch ? job->facts : NULL;
     const uint64_t now_ms = clock_boot_ms();
     const struct evidence *there = NULL;
     bool below = false, tls;
 
-    for (unsigned i = 0; job != NULL && i < job->facts->endpoint_count; i++) {
-        const struct evidence *evidence = job->facts->endpoints[i].evidence;
+    for (unsigned i = 0; facts != NULL && i < facts->endpoint_count; i++) {
+        const struct evidence *evidence = facts->endpoints[i].evidence;
 
         below |= is_below(evidence, now_ms);
         if (address_equal(&evidence->key.address, &report->delivery.address))
@@ -841,15 +843,23 @@ void hosts_delivery(struct hosts *hosts, struct delivery_report *report)
                  &report->message);
 }
 
-/* What rests on disproved evidence must not serve either. */
+/* What rests on disproved evidence must not serve either, nor what has it in its hand. */
+static void delivery_disproves(struct host_job *job)
+{
+    for (unsigned i = 0; i < JOIN_ROUNDS; i++)
+        if (job->join.rounds[i] != NULL)
+            container_of(job->join.rounds[i], struct host_round, join)->disproved_ms =
+                clock_boot_ms();
+    host_facts_drop(job->facts);
+    job->facts = NULL;
+}
+
 void hosts_delivery_seen(struct hosts *hosts, struct delivery_report *report)
 {
     struct host_job *job = delivery_job(hosts, report);
 
-    if (report->effect == DELIVERY_DISPROVES && job != NULL) {
-        host_facts_drop(job->facts);
-        job->facts = NULL;
-    }
+    if (report->effect == DELIVERY_DISPROVES && job != NULL)
+        delivery_disproves(job);
     delivery_to_domain(hosts, report);
 }
 
