@@ -26,9 +26,14 @@ attack_messages() { # token, sender, header, domain, outcome, why
 knows_requiretls() { postfix_is 3.11; }
 can_require_tls() {
     knows_requiretls && return
-    skipped="$skipped
+    beyond="$beyond
   REQUIRETLS: Postfix $postfix_version does not know it (LAB_POSTFIX)"
     return 1
+}
+# Their messages are sent all the same: they must fare like any other.
+say_what_headers_do() {
+    postfix_is 3.10 || beyond="$beyond
+  TLS-Required: no, in messages that Postfix would heed: $postfix_version does not know it (LAB_POSTFIX)"
 }
 
 # By the header a message asks for REQUIRETLS that comes back from a content filter, too.
@@ -231,6 +236,7 @@ noticed() { # MESSAGES SEEN: all of them
 }
 
 attacks_fail() {
+    say_what_headers_do
     tab=$(printf '\t')
     attack_messages >"$live/attacks" || return 1
     mta_start || { echo "  the sending Postfix does not start"; return 1; }
