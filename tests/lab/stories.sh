@@ -332,7 +332,7 @@ thousand_messages_survive() {
     mta_run_queue
     until_ready 60 storms_are_over || { echo "  mail waits for more than one run of the queue"
         mta_deliveries | grep 'storm@' | awk -F'\t' '$4 == "deferred" { print $3, $5 }' | sort | uniq -c | sort -rn | head -5; }
-    storm_balance && mail_flowed dead reborn && mail_flowed stopped on
+    storm_balance && storm_was_verified && mail_flowed dead reborn && mail_flowed stopped on
 }
 
 storms_are_over() {
@@ -390,6 +390,26 @@ storm_balance() {
             printf "  %d deferrals on the way\n", deferred >"/dev/stderr"
             exit wrong
         }' 2>"$live/storm.counts"
+}
+
+# What goes to a domain with DANE, by the log of the process that sent it: its last connection before was to the host that
+# took the message, and verified. An smtp(8) process makes one delivery at a time, and no TLS connection serves two.
+storm_was_verified() {
+    storm_log | sed -n '
+        s/.* postfix\/[a-z/-]*smtp\[\([0-9]*\)\]: \([A-Z][a-z]*\) TLS connection established to \([^ ]*\): .*/\1\t\3\t\2/p
+        s/.* postfix\/[a-z/-]*smtp\[\([0-9]*\)\]: [0-9A-F]*: to=<\([^>]*\)>, relay=\([^,]*\), .* status=\([a-z]*\) (.*/\1\t\3\t\2\t\4/p' >"$live/storm.ways"
+    awk -F'\t' -v domain="$secure_domain" '
+        FILENAME != ARGV[2] { split($0, storm, " "); if (storm[4] == domain) wanted += storm[3]; next }
+        NF == 3 { host[$1] = $2; how[$1] = $3; next }
+        $4 == "sent" && $3 ~ ("storm@" domain "$") {
+            if (host[$1] == $2 && how[$1] == "Verified") verified++
+            else { print "  sent without a verified host: " $3 " to " $2 ", TLS to " (host[$1] ? host[$1] : "nobody") ": " how[$1]; wrong = 1 }
+        }
+        { delete host[$1]; delete how[$1] }
+        END {
+            if (!wanted || verified != wanted) { print "  " verified + 0 " of " wanted + 0 " messages went to a verified host of " domain; wrong = 1 }
+            exit wrong
+        }' "$live/storms" "$live/storm.ways" >"$live/storm.unverified" || { head -n 5 "$live/storm.unverified"; tail -n 1 "$live/storm.unverified"; return 1; }
 }
 
 both_arrived() {
