@@ -425,6 +425,25 @@ static inline const char *rcpt(int client, const char *context, const char *send
         ck_assert_msg(strstr(claimed_text, words) != NULL, "%s", claimed_text); \
     } while (0)
 
+static inline uint64_t kept(int client)
+{
+    const char *at = strstr(line(client, "ping"), "kept=");
+
+    ck_assert_ptr_nonnull(at);
+    return strtoull(at + 5, NULL, 10);
+}
+
+/* Until an answer is kept: places are void whenever the tables are looked for. */
+static inline void ask_until_kept(int client, int other, const char *request, const char *beginning)
+{
+    const uint64_t before = kept(other);
+
+    for (unsigned tries = 0; kept(other) == before; tries++) {
+        ck_assert_uint_lt(tries, 10);
+        claim_begins(query(client, request), beginning);
+    }
+}
+
 /* --- the daemon, played by the test --- */
 
 static struct {

@@ -332,25 +332,6 @@ START_TEST(trouble_of_ours_is_not_what_was_told_before)
 }
 END_TEST
 
-static uint64_t kept(int client)
-{
-    const char *at = strstr(line(client, "ping"), "kept=");
-
-    ck_assert_ptr_nonnull(at);
-    return strtoull(at + 5, NULL, 10);
-}
-
-/* Until an answer is kept: places are void whenever the tables are looked for. */
-static void ask_until_kept(int client, int other, const char *request, const char *beginning)
-{
-    const uint64_t before = kept(other);
-
-    for (unsigned tries = 0; kept(other) == before; tries++) {
-        ck_assert_uint_lt(tries, 10);
-        claim_begins(query(client, request), beginning);
-    }
-}
-
 START_TEST(a_kept_answer_ends_with_its_record)
 {
     const int client = client_open(), other = client_open();

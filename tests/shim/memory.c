@@ -4,6 +4,7 @@
 #include "tests/shim/memory.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -22,6 +23,8 @@
 
 static unsigned fail_in, fail_more;
 static bool fail_came;
+static _Atomic unsigned counted;
+static _Thread_local bool is_not_counted;
 
 bool memory_can_fail(void)
 {
@@ -40,6 +43,17 @@ bool memory_failed(void)
     return fail_came;
 }
 
+void memory_count(void)
+{
+    is_not_counted = true;
+    atomic_store(&counted, 0);
+}
+
+unsigned memory_counted(void)
+{
+    return atomic_load(&counted);
+}
+
 #if HAVE_OWN
 /* glibc's own, by the names that it gives them for this. */
 void *__libc_malloc(size_t size);
@@ -47,8 +61,11 @@ void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *memory, size_t size);
 void *__libc_memalign(size_t alignment, size_t size);
 
+/* Asked once by each allocation. */
 static bool fails(void)
 {
+    if (!is_not_counted)
+        atomic_fetch_add(&counted, 1);
     if (fail_in == 0)
         return false;
     if (fail_in > 1) {
