@@ -1381,14 +1381,20 @@ START_TEST(delegation_never_refuses_for_our_own_trouble)
 {
     const int client = client_open();
     struct frame_decide asked;
+    uint64_t from_ms;
 
     put_accounts();
     rcpt_send(client, "submission", "strict@example.org", "x@a.example", "sasl_username=anna\n");
     daemon_faults(daemon_hears(&asked), FRAME_ERROR_OURS);
     claim_begins(hear(client, END_EMPTY_LINE, WAIT_MS), "action=DEFER_IF_PERMIT 4.3.0 ");
-    /* It is silent: by the deadline, and then at once. */
+    /* It is silent: by the deadline, each time that the tables will not do. */
+    from_ms = clock_boot_ms();
     claim_begins(submitted(client, "strict@example.org", "x@b.example"), "DEFER_IF_PERMIT 4.3.0 ");
+    ck_assert_uint_ge(took_ms(from_ms), DEADLINE_MS - 20);
+    ck_assert_uint_lt(took_ms(from_ms), DEADLINE_MS + 1500);
+    from_ms = clock_boot_ms();
     claim_begins(submitted(client, "strict@example.org", "x@c.example"), "DEFER_IF_PERMIT 4.3.0 ");
+    ck_assert_uint_lt(took_ms(from_ms), DEADLINE_MS + 1500);
     ck_assert_str_eq(submitted(client, "watch@example.org", "x@c.example"), "DUNNO");
     see("good.example", "encrypted"); /* here nothing is missing */
     ck_assert_str_eq(submitted(client, "strict@example.org", "x@good.example"), "DUNNO");
@@ -1485,6 +1491,36 @@ START_TEST(what_is_asked_by_line_is_answered_or_refused_in_words)
         ck_assert_msg(strncmp(answer, rows[i].answer, strlen(rows[i].answer)) == 0, "%s: %s",
                       rows[i].request, answer);
     }
+    close(client);
+}
+END_TEST
+
+/* The silence of the daemon is found out by the first, and each has its whole answer in time. */
+START_TEST(who_asks_by_line_is_answered_by_the_deadline)
+{
+    static const struct {
+        const char *request, *answer;
+    } rows[] = {
+        {"decide recipient=x@a.example sender=strict@example.org", "status=ok action=defer "},
+        {"decide recipient=x@b.example sender=strict@example.org", "status=ok action=defer "},
+        {"guarantee next_hop=c.example profile=dane", "status=ok action=defer "},
+        {"policy next_hop=d.example", "status=ok action=send delivery=default "},
+        {"decide recipient=x@e.example", "status=ok action=send delivery=default "},
+    };
+    const int client = client_open();
+
+    put_accounts();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const uint64_t from_ms = clock_boot_ms();
+        const char *answer = line(client, rows[i].request);
+
+        ck_assert_msg(strncmp(answer, rows[i].answer, strlen(rows[i].answer)) == 0, "%s: %s",
+                      rows[i].request, answer);
+        ck_assert_uint_lt(took_ms(from_ms), DEADLINE_MS + 1500);
+        if (i == 0)
+            ck_assert_uint_ge(took_ms(from_ms), DEADLINE_MS - 20);
+    }
+    claim_has(line(client, "ping"), "daemon=no");
     close(client);
 }
 END_TEST
@@ -1838,6 +1874,7 @@ static void add_words(TCase *tests)
     tcase_add_test(tests, delegation_never_refuses_for_our_own_trouble);
     tcase_add_test(tests, trouble_pass_lets_mail_in);
     tcase_add_test(tests, what_is_asked_by_line_is_answered_or_refused_in_words);
+    tcase_add_test(tests, who_asks_by_line_is_answered_by_the_deadline);
     tcase_add_test(tests, an_answer_without_a_decision_names_no_action);
     tcase_add_test(tests, an_answer_that_does_not_fit_a_line_is_temporary);
     tcase_add_test(tests, exim_writes_one_line_closes_its_side_and_reads_to_the_end);
