@@ -590,7 +590,7 @@ static void expect_soon(struct asker *a, const char *name, enum dns_type type, e
     const struct dns_answer *answer = ask(a, name, type);
 
     for (unsigned tries = 0;
-         tries < 60 && dns_is_trouble(answer->kind) && answer->trouble == DNS_TROUBLE_OURS;
+         tries < 200 && dns_is_trouble(answer->kind) && answer->trouble == DNS_TROUBLE_OURS;
          tries++) {
         dns_answer_drop(answer);
         usleep(100000);

@@ -622,14 +622,15 @@ static void delivered(struct delivery_report *report, enum delivery_effect effec
 {
     struct message *message;
 
-    *report = (struct delivery_report){.effect = effect,
-                                       .host_seen = seen,
-                                       .next_hop = requests[0].next_hop,
-                                       .delivery = {.host = requests[0].facts->route.hosts[0].name,
-                                                    .port = 25,
-                                                    .tls_version = 0x0304,
-                                                    .trust = DELIVERY_ENCRYPTED,
-                                                    .at_s = clock_wall_s()}};
+    *report = (struct delivery_report){
+        .effect = effect,
+        .host_seen = seen,
+        .next_hop = requests[0].next_hop,
+        .delivery = {.host = requests[0].next_hop.name, /* its host bears it */
+                     .port = 25,
+                     .tls_version = 0x0304,
+                     .trust = DELIVERY_ENCRYPTED,
+                     .at_s = clock_wall_s()}};
     domains_delivery(domains, report);
     run();
     message = mailbox_receive(front);
