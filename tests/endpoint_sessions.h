@@ -8,11 +8,11 @@
 #ifndef MXWARD_TESTS_ENDPOINT_SESSIONS_H
 #define MXWARD_TESTS_ENDPOINT_SESSIONS_H
 
-static SSL_CTX *served;
-static _Atomic unsigned asked_to_resume; /* ClientHellos that offered a session */
-static _Atomic unsigned early_data;      /* … that announced early data */
-static _Atomic unsigned resumed;         /* handshakes, as the peer has it */
-static bool hangs_up, stays_silent;      /* where a session is offered */
+static SSL_CTX *_Atomic served;
+static _Atomic unsigned asked_to_resume;   /* ClientHellos that offered a session */
+static _Atomic unsigned early_data;        /* … that announced early data */
+static _Atomic unsigned resumed;           /* handshakes, as the peer has it */
+static atomic_bool hangs_up, stays_silent; /* where a session is offered */
 
 /* RFC 8446 section 4.2.11: the identities behind their length. RFC 5077: not empty. */
 static int hello_offers(SSL *ssl, int *alert, void *nothing)

@@ -62,7 +62,8 @@ struct engine_front engine_front(struct engine *engine)
 }
 void engine_front_ring(struct engine *engine, int ring_descriptor)
 {
-    engine->ring_descriptors[owner_front(&engine->owners)] = ring_descriptor;
+    __atomic_store_n(&engine->ring_descriptors[owner_front(&engine->owners)], ring_descriptor,
+                     __ATOMIC_RELEASE); /* partner: standin_wake */
 }
 struct owners engine_owners(const struct engine *engine)
 {

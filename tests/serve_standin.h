@@ -175,7 +175,7 @@ static void standin_wake(void *context, uint16_t to)
 {
     struct engine *engine = context;
 
-    ring_wake(engine->ring, engine->ring_descriptors[to]);
+    ring_wake(engine->ring, __atomic_load_n(&engine->ring_descriptors[to], __ATOMIC_ACQUIRE));
 }
 
 static void standin_completed(void *context, const struct ring_completion *completion)
