@@ -707,7 +707,7 @@ void domains_dns(struct domains *domains, struct dns_question *question)
 
     CHECK(round != NULL && round->in_flight == 1);
     round->in_flight = 0;
-    dns_told(domains->settings.answers, question);
+    dns_told(domains->mailbox, domains->settings.answers, question);
     route_from_mx(&round->facts->route, &question->name, question->answer, &domains->settings.own);
     dns_answer_drop(question->answer); /* the requests take the question's place */
     hosts_ask_missing(domains, round);

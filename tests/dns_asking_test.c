@@ -64,7 +64,7 @@ static bool is_asked(struct kept_answers *by, enum dns_kind kind, uint32_t ttl_s
     }
     ck_assert_ptr_eq(mailbox_receive(shard), &question.message); /* a message either way */
     ck_assert_ptr_nonnull(question.answer);
-    dns_told(by, &question);
+    dns_told(shard, by, &question);
     dns_answer_drop(question.answer);
     return asked;
 }

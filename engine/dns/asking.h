@@ -14,7 +14,8 @@
  * thread or from the asker's own. `kept` NULL: nothing is. */
 void dns_ask(struct mailbox *mine, struct kept_answers *kept, uint16_t resolver,
              struct dns_question *question);
-/* It is home: what may be kept of the answer is. */
-void dns_told(struct kept_answers *kept, const struct dns_question *question);
+/* It is home: what may be kept of the answer is, if it was not kept already. */
+void dns_told(const struct mailbox *mine, struct kept_answers *kept,
+              const struct dns_question *question);
 
 #endif

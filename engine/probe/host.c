@@ -554,7 +554,7 @@ void hosts_dns(struct hosts *hosts, struct dns_question *question)
 {
     if (dns_is_trouble(question->answer->kind))
         counter_add(&hosts->counts.dns_trouble, 1);
-    dns_told(hosts->settings.answers, question);
+    dns_told(hosts->mailbox, hosts->settings.answers, question);
     round_came_home(hosts, question->token);
 }
 
