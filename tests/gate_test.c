@@ -1161,6 +1161,28 @@ START_TEST(a_secure_alias_takes_mail_over_encrypted_connections_only_S13)
 }
 END_TEST
 
+START_TEST(a_login_in_clear_text_does_not_open_a_secure_alias_S13)
+{
+    static const char *const recipients[] = {"me@secure.example.org",
+                                             "me%secure.example.org@example.org"};
+    const int client = client_open();
+
+    put_accounts();
+    for (size_t i = 0; i < sizeof recipients / sizeof *recipients; i++) {
+        claim_begins(rcpt(client, "submission", "else@example.org", recipients[i],
+                          "sasl_username=else@example.org\n"),
+                     "530 5.7.0 ");
+        claim_begins(rcpt(client, "", "else@example.org", recipients[i],
+                          "sasl_username=else@example.org\nencryption_protocol=TLSv1\n"),
+                     "550 5.7.10 ");
+        ck_assert_str_eq(rcpt(client, "submission", "else@example.org", recipients[i],
+                              "sasl_username=else@example.org\nencryption_protocol=TLSv1.2\n"),
+                         "DUNNO");
+    }
+    close(client);
+}
+END_TEST
+
 /* Mail servers deliver these to another address than the one that is written. */
 /* guarantee.trusted_hops, and all else that a reload takes. */
 START_TEST(other_options_hold_from_the_reload_on)
@@ -1863,6 +1885,7 @@ static void add_words(TCase *tests)
     tcase_add_test(tests, requiretls_under_a_guarantee_returns_mail_only_by_evidence);
     tcase_add_test(tests, the_help_of_the_settings_stands_behind_a_final_text);
     tcase_add_test(tests, a_secure_alias_takes_mail_over_encrypted_connections_only_S13);
+    tcase_add_test(tests, a_login_in_clear_text_does_not_open_a_secure_alias_S13);
     tcase_add_test(tests, other_options_hold_from_the_reload_on);
     tcase_add_test(tests, an_address_that_is_unwound_may_be_a_secure_alias_S13);
     tcase_add_test(tests, nobody_sheds_the_guarantee_of_his_login_by_another_sender);

@@ -282,8 +282,6 @@ void decide_reply(struct frame_answer *reply, const struct decision *decision,
 
 /* --- inbound --- */
 
-#define TLS_1_2 0x0303
-
 static void inbound_say(struct frame_answer *reply, bool observe, uint16_t smtp_code,
                         const char *code, const char *text)
 {
@@ -432,7 +430,7 @@ enum frame_error decide_inbound(struct frame_answer *reply, const struct frame_d
     reply->source = DEMAND_ALIAS;
     reply->demand = LEVEL_ENCRYPT;
     snprintf(reply->profile, sizeof reply->profile, "%s", demand.alias_profile.name);
-    if (asked->client_tls >= TLS_1_2)
+    if (asked->client_tls >= DECIDE_INBOUND_TLS)
         inbound_say(reply, false, 250, "2.0.0", "a secure alias, and the connection is encrypted");
     else if (trusted != NULL &&
              address_parse(&client, asked->client_address, strlen(asked->client_address)) &&

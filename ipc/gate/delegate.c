@@ -3,7 +3,8 @@
  *
  *   inbound      the recipient is here: a secure alias takes mail over encrypted connections only
  *   submission   somebody hands mail in: refused at once only where the sender's profile asks for
- *                it, because most mail programs then drop the whole message
+ *                it, because most mail programs then drop the whole message; what comes in clear text
+ *                for a secure alias of ours is judged as inbound, whoever has logged in
  *   route        one recipient of a message that was split for it: the transport that the sender's
  *                demand has for this recipient (FILTER)
  *
@@ -17,6 +18,7 @@
 #include "ipc/gate/gate_internal.h"
 
 #include "engine/base/log.h"
+#include "ipc/decide/decide.h"
 #include "ipc/wire/delegation.h"
 
 #include <stdio.h>
@@ -166,6 +168,22 @@ static bool sheds_guarantee(struct gate *gate, const char *sender, const char *s
            (chosen.way == WAY_ORDINARY || strcmp(chosen.profile, demanded.profile) != 0);
 }
 
+/* A login does not encrypt: what crosses the network in clear text for a secure alias is what the
+ * alias is there to refuse (S13). Also where whether it is one cannot be told now. */
+static bool is_inbound(struct gate *gate, const struct delegation_request *request)
+{
+    struct frame_answer reply;
+    struct ask ask;
+    const char *why;
+
+    if (delegation_tls(request) >= DECIDE_INBOUND_TLS)
+        return false;
+    ask_begin(&ask, request);
+    return decide_inbound(&reply, &ask.asked, asking_users(gate), NULL, gate->now_ms, &why) !=
+               FRAME_ERROR_NONE ||
+           reply.would != ACTION_SEND;
+}
+
 static void submission_ask(struct gate *gate, struct stream *stream,
                            const struct delegation_request *request)
 {
@@ -176,6 +194,10 @@ static void submission_ask(struct gate *gate, struct stream *stream,
     enum name_status status;
     struct ask ask;
 
+    if (is_inbound(gate, request)) {
+        inbound_ask(gate, stream, request);
+        return;
+    }
     ask_begin(&ask, request);
     status = next_hop_parse(&recipient, ask.asked.recipient, strlen(ask.asked.recipient));
     if (status != NAME_OK) { /* a local recipient, or none that mail could be sent to */

@@ -339,6 +339,7 @@ exim_asks_at_rcpt() {
         rcpt_says 250 "$(smtp_as hasty@here.lab hasty@here.lab bob@tls13.secure.lab)" "refuse_at_rcpt, TLS" &&
         rcpt_says 250 "$(smtp_as emma@here.lab emma@here.lab $plain)" "no refuse_at_rcpt" &&
         rcpt_says "530-5.7.0 Must issue a STARTTLS" "$(smtp_as - x@y.lab $me)" "alias in clear" &&
+        rcpt_says "530-5.7.0 Must issue a STARTTLS" "$(smtp_as emma@here.lab emma@here.lab $me)" "alias in clear, by a login" &&
         rcpt_says 250 "$(smtp_as - x@y.lab bob@here.lab)" "no alias" &&
         rcpt_says 250 "$(smtp_over_tls '' x@y.lab $me)" "alias over TLS" &&
         rcpt_says 550-5.7.10 "$(smtp_over_tls '-tls1_1 -cipher DEFAULT@SECLEVEL=0' x@y.lab $me)" "alias over TLS 1.1"
