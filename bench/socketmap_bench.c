@@ -12,9 +12,10 @@
  *
  * The rate is what the client sees. Everything is pinned to one processor: who asks and who answers
  * take turns, and what is measured is their work. The same is measured once more with the client on
- * the other processor. There each turn begins with waking a processor that sleeps, which takes from 5
- * to 25 us as the (virtual) machine has it, and is nothing of any server's: so that placement holds
- * bars beside the echo, which waits as well, and only says how many times the resolver's rate it is.
+ * the other processor. There each turn begins with waking a processor that sleeps, which takes from
+ * 5 to 25 us as the (virtual) machine has it, and is nothing of any server's: so that placement
+ * holds bars beside the echo, which waits as well, and only says how many times the resolver's rate
+ * it is.
  */
 #include "bench/common/bench.h"
 #include "bench/common/process.h"
@@ -323,8 +324,7 @@ static void measure(const struct socketmap_case *what, unsigned floor_questions)
         }
     }
     bench_report(&(struct bench_case){"socketmap", what->name, "answers/s",
-                                      what->must > 0 ? BENCH_AT_LEAST : BENCH_JUST_SAY,
-                                      what->must},
+                                      what->must > 0 ? BENCH_AT_LEAST : BENCH_JUST_SAY, what->must},
                  &pairs);
 }
 
@@ -386,11 +386,11 @@ static void measure_resolver(void)
     const pid_t resolver = resolver_start();
     for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
         if (resolver <= 0) {
-            bench_unmeasured(&(struct bench_case){"socketmap", cases[i].name, "answers/s",
-                                                  cases[i].must > 0 ? BENCH_AT_LEAST
-                                                                    : BENCH_JUST_SAY,
-                                                  cases[i].must},
-                             "postfix-mta-sts-resolver cannot be downloaded here");
+            bench_unmeasured(
+                &(struct bench_case){"socketmap", cases[i].name, "answers/s",
+                                     cases[i].must > 0 ? BENCH_AT_LEAST : BENCH_JUST_SAY,
+                                     cases[i].must},
+                "postfix-mta-sts-resolver cannot be downloaded here");
             continue;
         }
         floors = (struct client){.descriptor = connect_to(resolver_path)};

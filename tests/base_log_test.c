@@ -167,6 +167,32 @@ START_TEST(threads_do_not_mix_their_lines)
 }
 END_TEST
 
+/* Who decides about mail must not stand still because somebody stopped reading the log (law 3). */
+START_TEST(a_reader_who_stands_still_loses_lines_and_stops_nobody)
+{
+    char bytes[4096] = "";
+    size_t filled = 0;
+    ssize_t length;
+    ck_assert_int_eq(fcntl(STDERR_FILENO, F_SETPIPE_SZ, 65536), 65536);
+    while ((length = write(STDERR_FILENO, bytes, sizeof(bytes))) > 0)
+        filled += (size_t)length;
+    ck_assert_int_eq(fcntl(STDERR_FILENO, F_SETFL, 0), 0); /* as a service manager leaves it */
+    log_start(LOG_INFO_LEVEL, "stderr");
+    for (int i = 0; i < 3; i++)
+        log_info("nobody-reads", "i=%d", i); /* the test's time limit is the claim */
+    while (filled > 0 && (length = read(said, bytes, sizeof(bytes))) > 0)
+        filled -= (size_t)length;
+    ck_assert_uint_eq(filled, 0);
+    log_info("somebody-reads", "x");
+    log_info("somebody-reads", "y");
+    const char *text = heard();
+    ck_assert_ptr_nonnull(strstr(text, " warning log-lost: lines=3\n"));
+    ck_assert_uint_eq(count_of(text, "log-lost"), 1);
+    ck_assert_uint_eq(count_of(text, "somebody-reads"), 2);
+    ck_assert_uint_eq(count_of(text, "nobody-reads"), 0);
+}
+END_TEST
+
 /* ------------------------------------------------------------------ sockets */
 
 static int listen_at(char path[108])
@@ -313,6 +339,7 @@ int main(void)
     tcase_add_test(lines, a_flood_of_one_event_is_limited_and_counted);
     tcase_add_test(lines, more_events_than_places_share_the_last_one);
     tcase_add_test(lines, threads_do_not_mix_their_lines);
+    tcase_add_test(lines, a_reader_who_stands_still_loses_lines_and_stops_nobody);
     tcase_add_test(lines, a_target_that_is_none_is_known_as_such);
     tcase_add_test(lines, syslog_gets_facility_mail_and_a_tag);
     tcase_add_test(lines, the_journal_gets_fields);

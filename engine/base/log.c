@@ -4,9 +4,15 @@
  * Any thread, after log_start (before it: notice and above to standard error). A line is formatted
  * on the stack and leaves with one system call, so lines of different threads never mix. Each event
  * word may speak LOG_PER_EVENT_PER_SECOND times a second; what was kept back is said with the next
- * line of anyone, once the second is over. A socket that does not take the line (full, gone) is not
- * waited for: the line goes to standard error instead, and failing that it is lost.
+ * line of anyone, once the second is over.
  *
+ * Nobody who decides about mail waits for who reads the log. A socket that does not take the line
+ * (full, gone) is not waited for: the line goes to standard error instead. Standard error that
+ * takes nothing now (a pipe or terminal whose reader stands still) loses the line; how many were
+ * lost is said with the next one that goes. Its flags are not touched: O_NONBLOCK belongs to the
+ * open file, which other programs share.
+ *
+ * Weakness: a file on a disk that stands still is waited for.
  * Weakness: more than LOG_EVENTS different event words share the last place's limit.
  */
 #include "engine/base/log.h"
@@ -14,6 +20,8 @@
 #include "engine/base/clock.h"
 #include "engine/base/limits.h"
 
+#include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -155,19 +163,49 @@ static size_t format_stamp(char *out, size_t size)
     return strftime(out, size, "%Y-%m-%dT%H:%M:%SZ ", &when);
 }
 
-static void write_stderr(enum log_level level, const char *event, const char *text)
+/* Guards what is asked of standard error until it is written: a pipe that can be written to has
+ * room for PIPE_BUF bytes, one line, not for one of each thread. */
+static pthread_mutex_t stderr_lock = PTHREAD_MUTEX_INITIALIZER;
+static uint32_t stderr_lost; /* lines since the last that was written */
+
+_Static_assert(LOG_LINE + 128 <= PIPE_BUF, "a line fits where poll(2) says that there is room");
+
+/* Under `stderr_lock`. */
+static bool write_if_taken(const char *line, size_t length)
 {
-    char line[LOG_LINE + 128];
+    struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return poll(&room, 1, 0) == 1 && (room.revents & POLLOUT) != 0 &&
+           write(STDERR_FILENO, line, length) == (ssize_t)length;
+}
+
+static size_t stderr_line(char *line, size_t size, enum log_level level, const char *event,
+                          const char *text)
+{
     size_t used = 0;
     if (target == TARGET_STDERR_JOURNAL)
-        used = clamp(snprintf(line, sizeof(line), "<%d>", levels[level].priority), sizeof(line));
+        used = clamp(snprintf(line, size, "<%d>", levels[level].priority), size);
     else
-        used = format_stamp(line, sizeof(line));
-    used += clamp(
-        snprintf(line + used, sizeof(line) - used, "%s %s: %s\n", levels[level].word, event, text),
-        sizeof(line) - used);
-    ssize_t ignored = write(STDERR_FILENO, line, used);
-    (void)ignored;
+        used = format_stamp(line, size);
+    return used +
+           clamp(snprintf(line + used, size - used, "%s %s: %s\n", levels[level].word, event, text),
+                 size - used);
+}
+
+static void write_stderr(enum log_level level, const char *event, const char *text)
+{
+    char line[LOG_LINE + 128], count[32];
+    size_t length;
+    pthread_mutex_lock(&stderr_lock);
+    if (stderr_lost > 0) {
+        snprintf(count, sizeof(count), "lines=%u", stderr_lost);
+        length = stderr_line(line, sizeof(line), LOG_WARNING_LEVEL, "log-lost", count);
+        if (write_if_taken(line, length))
+            stderr_lost = 0;
+    }
+    length = stderr_line(line, sizeof(line), level, event, text);
+    if (!write_if_taken(line, length))
+        stderr_lost++;
+    pthread_mutex_unlock(&stderr_lock);
 }
 
 static bool send_line(enum log_level level, const char *event, const char *text)
