@@ -1178,6 +1178,12 @@ START_TEST(a_login_in_clear_text_does_not_open_a_secure_alias_S13)
         ck_assert_str_eq(rcpt(client, "submission", "else@example.org", recipients[i],
                               "sasl_username=else@example.org\nencryption_protocol=TLSv1.2\n"),
                          "DUNNO");
+        ck_assert_str_eq(rcpt(client, "submission", "else@example.org", recipients[i],
+                              "sasl_username=else@example.org\nclient_address=127.0.0.1\n"),
+                         "DUNNO");
+        claim_begins(rcpt(client, "inbound", "else@example.org", recipients[i],
+                          "client_address=127.0.0.1\n"),
+                     "530 5.7.0 ");
     }
     close(client);
 }

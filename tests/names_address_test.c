@@ -235,6 +235,24 @@ START_TEST(private_are_the_addresses_of_somebodys_own_network)
 }
 END_TEST
 
+START_TEST(loopback_is_this_machine_alone)
+{
+    static const char *const are[] = {"127.0.0.0", "127.255.255.255", "::1", "::ffff:127.0.0.1"};
+    static const char *const others[] = {
+        "126.255.255.255", "128.0.0.0", "0.0.0.0",         "::", "::2", "1::1",
+        "::127.0.0.1",     "7f00::",    "::ffff:128.0.0.1"};
+    for (size_t i = 0; i < sizeof are / sizeof *are; i++) {
+        struct address address = parsed(are[i]);
+        ck_assert_msg(address_is_loopback(&address), "%s", are[i]);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        struct address address = parsed(others[i]);
+        ck_assert_msg(!address_is_loopback(&address), "%s", others[i]);
+    }
+    ck_assert(!address_is_loopback(&(struct address){0}));
+}
+END_TEST
+
 START_TEST(public_addresses_are_probed)
 {
     struct address address = parsed(public_addresses[_i]);
@@ -258,6 +276,7 @@ int main(void)
     tcase_add_loop_test(fence, nothing_of_the_special_purpose_registries_is_probed, 0,
                         COUNT(blocks));
     tcase_add_test(fence, private_are_the_addresses_of_somebodys_own_network);
+    tcase_add_test(fence, loopback_is_this_machine_alone);
     tcase_add_loop_test(fence, public_addresses_are_probed, 0, COUNT(public_addresses));
     suite_add_tcase(suite, fence);
 

@@ -171,6 +171,17 @@ bool address_is_private(const struct address *address)
     return in_any(bytes, private_ipv6, sizeof(private_ipv6) / sizeof(private_ipv6[0]));
 }
 
+bool address_is_loopback(const struct address *address)
+{
+    static const uint8_t ipv6[16] = {[15] = 1};
+    static const uint8_t mapped[13] = {[10] = 0xff, 0xff, 127};
+
+    if (address->family == 4)
+        return address->bytes[0] == 127;
+    return address->family == 6 && (memcmp(address->bytes, ipv6, sizeof ipv6) == 0 ||
+                                    memcmp(address->bytes, mapped, sizeof mapped) == 0);
+}
+
 socklen_t address_to_socket(const struct address *address, uint16_t port,
                             struct sockaddr_storage *out)
 {

@@ -29,6 +29,8 @@ bool address_is_reserved(const struct address *address);
 /* Of those, the ones that a mail program in the same network may reach: RFC 1918, 6598, 4193 and
  * 8215, and IPv4 addresses in the form of IPv6 that are such, or not reserved. */
 bool address_is_private(const struct address *address);
+/* 127/8, ::1, ::ffff:127/104: what is said there crosses no network. */
+bool address_is_loopback(const struct address *address);
 socklen_t address_to_socket(const struct address *address, uint16_t port,
                             struct sockaddr_storage *out);
 

@@ -18,6 +18,7 @@
 #include "ipc/gate/gate_internal.h"
 
 #include "engine/base/log.h"
+#include "engine/names/address.h"
 #include "ipc/decide/decide.h"
 #include "ipc/wire/delegation.h"
 
@@ -169,14 +170,18 @@ static bool sheds_guarantee(struct gate *gate, const char *sender, const char *s
 }
 
 /* A login does not encrypt: what crosses the network in clear text for a secure alias is what the
- * alias is there to refuse (S13). Also where whether it is one cannot be told now. */
+ * alias is there to refuse (S13). A webmail on this machine crosses none. Also true where whether
+ * it is an alias cannot be told now. */
 static bool is_inbound(struct gate *gate, const struct delegation_request *request)
 {
     struct frame_answer reply;
+    struct address client;
     struct ask ask;
     const char *why;
 
-    if (delegation_tls(request) >= DECIDE_INBOUND_TLS)
+    if (delegation_tls(request) >= DECIDE_INBOUND_TLS ||
+        (address_parse(&client, request->client_address, strlen(request->client_address)) &&
+         address_is_loopback(&client)))
         return false;
     ask_begin(&ask, request);
     return decide_inbound(&reply, &ask.asked, asking_users(gate), NULL, gate->now_ms, &why) !=

@@ -111,7 +111,6 @@ static size_t render_policy(struct gate *gate, struct ask *ask, const struct out
 /* [127.0.0.1]:10024, [::1], [localhost]: a content filter, or what else hands mail on. */
 static bool is_this_machine(const struct socketmap_request *request)
 {
-    static const uint8_t loopback[16] = {[15] = 1};
     struct next_hop next_hop;
 
     if (request->key[0] != '[' ||
@@ -119,10 +118,7 @@ static bool is_this_machine(const struct socketmap_request *request)
         return false;
     if (next_hop.kind == NEXT_HOP_HOST)
         return strcmp(next_hop.name.text, "localhost") == 0;
-    return next_hop.kind == NEXT_HOP_ADDRESS &&
-           (next_hop.address.family == 4
-                ? next_hop.address.bytes[0] == 127
-                : memcmp(next_hop.address.bytes, loopback, sizeof loopback) == 0);
+    return next_hop.kind == NEXT_HOP_ADDRESS && address_is_loopback(&next_hop.address);
 }
 
 /* A key is a next hop. In brackets it is one that an administrator chose: it is answered from what

@@ -306,11 +306,11 @@ exim_vouches_for_its_own() {
 
 # --- at RCPT ---
 
-smtp_as() { # LOGIN SENDER RECIPIENT: what RCPT is answered; without a login (-) a stranger's server
+smtp_as() { # LOGIN SENDER RECIPIENT [CLIENT]: what RCPT is answered; without a login (-) a stranger's server
     login="-oMaa plain -oMai $1"
     [ "$1" = - ] && login=
     printf 'EHLO client.lab\r\nMAIL FROM:<%s>\r\nRCPT TO:<%s>\r\nQUIT\r\n' "$2" "$3" |
-        outgoing -bs -oMa 192.0.2.9 $login 2>>"$out/stderr" | tr -d '\r' | sed -n '/^[2-5]/p' | sed '1,/^250 OK/d' | head -n 1
+        outgoing -bs -oMa "${4-192.0.2.9}" $login 2>>"$out/stderr" | tr -d '\r' | sed -n '/^[2-5]/p' | sed '1,/^250 OK/d' | head -n 1
 }
 
 smtp_over_tls() { # TLS-OPTIONS SENDER RECIPIENT
@@ -340,6 +340,7 @@ exim_asks_at_rcpt() {
         rcpt_says 250 "$(smtp_as emma@here.lab emma@here.lab $plain)" "no refuse_at_rcpt" &&
         rcpt_says "530-5.7.0 Must issue a STARTTLS" "$(smtp_as - x@y.lab $me)" "alias in clear" &&
         rcpt_says "530-5.7.0 Must issue a STARTTLS" "$(smtp_as emma@here.lab emma@here.lab $me)" "alias in clear, by a login" &&
+        rcpt_says 250 "$(smtp_as emma@here.lab emma@here.lab $me 127.0.0.1)" "alias, by a login on this machine" &&
         rcpt_says 250 "$(smtp_as - x@y.lab bob@here.lab)" "no alias" &&
         rcpt_says 250 "$(smtp_over_tls '' x@y.lab $me)" "alias over TLS" &&
         rcpt_says 550-5.7.10 "$(smtp_over_tls '-tls1_1 -cipher DEFAULT@SECLEVEL=0' x@y.lab $me)" "alias over TLS 1.1"
