@@ -344,6 +344,8 @@ void publisher_put(struct publisher *publisher, const struct next_hop *next_hop,
                    const struct verdict *verdict)
 {
     (void)publisher;
+    if (names.put_count == PUTS_MAX && names.options.forgets)
+        memmove(names.puts, names.puts + 1, sizeof *names.puts * --names.put_count);
     if (names.put_count == PUTS_MAX)
         world_fail("more than %d verdicts are published", PUTS_MAX);
     else

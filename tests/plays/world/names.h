@@ -47,6 +47,7 @@ struct names_options {
     struct mailbox *mailbox; /* the resolver's end */
     enum dns_deed deed;
     unsigned deed_at; /* n of the question, from 1; 0: never */
+    bool forgets;     /* of what is put into the table only the last is kept */
 };
 
 /* Forgets everything before, the table too. */

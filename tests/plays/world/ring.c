@@ -27,7 +27,7 @@
 #define HOSTS_MAX      1024 /* connections of one play */
 #define OPERATIONS_MAX 256  /* waiting at once */
 #define SLOW_CANCEL_MS 500
-#define TURNS_MAX      200000 /* of one play */
+#define TURNS_MAX      200000 /* of one play, where it says nothing else */
 
 enum kind { OPEN, CONNECT, RECEIVE, SEND, ACCEPT };
 
@@ -705,9 +705,11 @@ static int turn(struct ring *ring, uint64_t until_ms, ring_handler *handler, voi
 
 int ring_turn(struct ring *ring, uint64_t until_ms, ring_handler *handler, void *context)
 {
+    const unsigned most = world.options.turns_max != 0 ? world.options.turns_max : TURNS_MAX;
+
     CHECK(ring == world.ring);
-    if (++world.turns > TURNS_MAX)
-        world_fail("more than %d turns", TURNS_MAX);
+    if (++world.turns > most)
+        world_fail("more than %u turns", most);
     world_allocations_pause();
     world.woken = false;
     if (world.party.begin != NULL)

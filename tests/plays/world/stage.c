@@ -18,10 +18,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PATIENCE_MS  60000
-#define AGAIN_MS     (2 * 3600 * 1000u) /* all that was seen is too old, and nobody is annoyed */
-#define SETTLE_MS    20                 /* a loop that slept so long knows it was late */
-#define SCENE_MS_MAX (15 * 60 * 1000u)
+#define PATIENCE_MS      60000
+#define AGAIN_MS         (2 * 3600 * 1000u) /* all that was seen is too old, and nobody is annoyed */
+#define SETTLE_MS        20                 /* a loop that slept so long knows it was late */
+#define SCENE_MS_MAX     (15 * 60 * 1000u)
+#define SERIES_TURNS_MAX 10000000u /* a shard has a turn at least every 100 ms: eleven days */
 
 enum { SHARD, RESOLVER, FRONT, KEEPER, THREADS }; /* as engine/probe/owner.h numbers them */
 enum phase { FIRST, AGAIN, OVER };
@@ -44,6 +45,7 @@ static struct {
     bool begun, ended;
     uint64_t began_ms;
     struct asked asked[STAGE_ASKS];
+    unsigned heard; /* of a series */
     char *own;
 } stage;
 
@@ -102,6 +104,18 @@ static void take_home(struct domain_request *request)
     if (host != NULL && host->endpoint_count > 0)
         memcpy(answer->detail, host->endpoints[0].evidence->detail, sizeof answer->detail);
     domain_facts_drop(facts);
+    if (stage.run->series != NULL) {
+        stage.run->series->heard(stage.heard++, clock_boot_ms() - stage.began_ms, answer);
+        stage.asked[0].sent = stage.heard == stage.run->series->count;
+    }
+}
+
+static uint64_t ask_at_ms(unsigned n)
+{
+    const struct stage_series *series = stage.run->series;
+
+    return stage.began_ms + stage.run->scene->asks[n].at_ms +
+           (series != NULL ? stage.heard * series->apart_ms : 0);
 }
 
 static void play_front(void)
@@ -109,8 +123,7 @@ static void play_front(void)
     struct message *message;
 
     for (unsigned n = 0; n < ask_count(); n++)
-        if (!stage.asked[n].sent &&
-            clock_boot_ms() >= stage.began_ms + stage.run->scene->asks[n].at_ms)
+        if (!stage.asked[n].sent && clock_boot_ms() >= ask_at_ms(n))
             send_request(n);
     while ((message = mailbox_receive(stage.front)) != NULL)
         take_home(container_of(message, struct domain_request, message));
@@ -144,6 +157,8 @@ static void play_keeper(void)
 
 static bool all_is_home(void)
 {
+    if (stage.run->series != NULL && stage.heard < stage.run->series->count)
+        return false;
     for (unsigned n = 0; n < ask_count(); n++)
         if (answers()[n].home == 0)
             return false;
@@ -176,7 +191,7 @@ static void go_on(void)
 {
     if (stage.phase == FIRST) {
         first_is_over();
-        if (stage.run->drain_at_turn == 0 && world_failed() == NULL) {
+        if (stage.run->drain_at_turn == 0 && stage.run->series == NULL && world_failed() == NULL) {
             world_calm();
             names_calm();
             stage.result->asked_again = true;
@@ -224,7 +239,7 @@ static void stage_turn(void *context)
     names_play();
     play_front();
     play_keeper();
-    if (clock_boot_ms() > stage.began_ms + SCENE_MS_MAX)
+    if (clock_boot_ms() > ask_at_ms(0) + SCENE_MS_MAX)
         world_fail("not all is home after %u ms", SCENE_MS_MAX);
     if (all_is_home() || world_failed() != NULL)
         go_on();
@@ -248,10 +263,8 @@ static uint64_t stage_next_ms(void *context)
 
     (void)context;
     for (unsigned n = 0; stage.phase != OVER && n < ask_count(); n++)
-        if (!stage.asked[n].sent) {
-            uint64_t at_ms = stage.began_ms + stage.run->scene->asks[n].at_ms;
-            next_ms = at_ms < next_ms ? at_ms : next_ms;
-        }
+        if (!stage.asked[n].sent && ask_at_ms(n) < next_ms)
+            next_ms = ask_at_ms(n);
     return next_ms;
 }
 
@@ -311,8 +324,10 @@ static void surround(const struct stage_run *run)
 {
     static const struct world_party party = {
         .begin = stage_begins_turn, .play = stage_turn, .next_ms = stage_next_ms};
-    struct world_options options = {
-        .trouble = run->trouble, .trouble_at = run->trouble_at, .may_quit = true};
+    struct world_options options = {.trouble = run->trouble,
+                                    .trouble_at = run->trouble_at,
+                                    .may_quit = true,
+                                    .turns_max = run->series != NULL ? SERIES_TURNS_MAX : 0};
 
     memcpy(options.addresses, run->scene->addresses, sizeof options.addresses);
     world_begin(&options);
@@ -324,7 +339,8 @@ static void surround(const struct stage_run *run)
     names_begin(&(struct names_options){.zone = run->scene->zone,
                                         .mailbox = stage.resolver,
                                         .deed = run->deed,
-                                        .deed_at = run->deed_at});
+                                        .deed_at = run->deed_at,
+                                        .forgets = run->series != NULL});
 }
 
 static void play_on(void)

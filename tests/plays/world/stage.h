@@ -40,8 +40,27 @@ struct scene {
     bool differ;      /* the addresses of a host, in what they do */
 };
 
+struct stage_answer {
+    unsigned home; /* how often it came home */
+    uint64_t took_ms;
+    struct verdict verdict;
+    bool limited;
+    struct route route;
+    struct finding finding; /* of the first host, for messages */
+    char detail[160];       /* of its first endpoint */
+};
+
+/* The scene's first question many times instead, for as long as it takes; nobody asks again after.
+ */
+struct stage_series {
+    unsigned count;
+    uint64_t apart_ms; /* from one question to the next, or, if that takes longer, to its answer */
+    void (*heard)(unsigned n, uint64_t at_ms, const struct stage_answer *answer);
+};
+
 struct stage_run {
     const struct scene *scene;
+    const struct stage_series *series; /* NULL: the scene's questions, once */
     enum world_trouble trouble;
     unsigned trouble_at; /* n of the ring's operation */
     enum dns_deed deed;
@@ -54,16 +73,6 @@ struct stage_run {
     const char *small_pool;               /* as world_pool_of_one */
     uint32_t mailbox;                     /* its capacity; 0: 64 */
     uint32_t parallel;                    /* probes and jobs at once; 0: 16 */
-};
-
-struct stage_answer {
-    unsigned home; /* how often it came home */
-    uint64_t took_ms;
-    struct verdict verdict;
-    bool limited;
-    struct route route;
-    struct finding finding; /* of the first host, for messages */
-    char detail[160];       /* of its first endpoint */
 };
 
 struct stage_result {

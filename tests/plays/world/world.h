@@ -42,7 +42,7 @@
 #define WORLD_START_MS   UINT64_C(5000000)
 #define WORLD_SCRIPTS    8
 #define WORLD_ADDRESSES  24
-#define WORLD_VISITS     3
+#define WORLD_VISITS     8
 #define WORLD_LATENCY_MS 1 /* from a send to the answer, and to connect */
 
 /* What happens to the n-th operation submitted. */
@@ -74,6 +74,7 @@ struct world_options {
     enum world_trouble trouble;
     unsigned trouble_at; /* n of the operation, from 1 */
     bool may_quit;       /* the client may say QUIT instead of what the script expects */
+    unsigned turns_max;  /* of the ring, before it counts as going round in circles; 0: 200,000 */
 };
 
 /* Forgets everything before, but the clock goes on: a prober may live through many plays. */
