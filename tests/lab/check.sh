@@ -71,6 +71,7 @@ if can_run_mta; then
     fi
     phase slow_hosts_delay_nobody "who never answers delays nobody beyond the gate's deadline, and is not called our trouble (law 3)"
     phase secure_alias_holds_both_ways "real mail: a secure alias sends and takes only encrypted, but for the trusted hop (S13)"
+    phase tlspol_maps_answer "the maps of postfix-tlspol, asked by Postfix"
     phase settings_are_found_good "postfix-check finds nothing wrong with the lines of tools/postfix"
     phase thousand_messages_survive "a thousand messages while the daemon is killed, stopped and restarted (law 3)"
     phase gate_dies "mail waits while mxward-gate is dead, and goes on"

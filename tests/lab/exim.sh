@@ -240,7 +240,7 @@ exim_gives_the_guarantee() {
         came_back emma-3@no-starttls.secure.lab "5.7.4 TLS is required, but was not offered by host " &&
         came_back emma-4@no-starttls.secure.lab "5.7.4 TLS is required, but was not offered by host " &&
         queue_is_empty && exim_does_dane_where_postfix_cannot && exim_lowers_nothing_by_a_name &&
-        exim_knows_the_login && exim_vouches_for_its_own
+        exim_knows_the_login && exim_vouches_for_its_own && exim_heeds_an_exception
 }
 
 went_by() { # RECIPIENT TRANSPORT
@@ -291,6 +291,20 @@ exim_knows_the_login() {
 # By SMTP AUTH.
 hand_in_as() { # LOGIN SENDER RECIPIENT
     printf 'Subject: lab\n\nlab\n' | outgoing -odq -oi -oMa 192.0.2.9 -oMaa plain -oMai "$1" -f "$2" -- "$3" >>"$out/stderr" 2>&1
+}
+
+# S5: off for one domain for an hour. There it arrives; in another, of the same message, it is still returned.
+exim_heeds_an_exception() {
+    : >"$out/mailbox"
+    ctl user off emma@here.lab --domain no-starttls.secure.lab --until 1h >/dev/null || return 1
+    hand_in emma@here.lab '' emma-7@no-starttls.secure.lab emma-8@554.secure.lab
+    deliver
+    ctl user resume emma@here.lab --domain no-starttls.secure.lab >/dev/null || return 1
+    hand_in emma@here.lab '' emma-9@no-starttls.secure.lab
+    deliver
+    did_arrive emma-7@no-starttls.secure.lab "no-starttls/1 clear" && did_arrive emma-8@554.secure.lab nothing &&
+        came_back emma-8@554.secure.lab "5.7.4 TLS is required" && did_arrive emma-9@no-starttls.secure.lab nothing &&
+        came_back emma-9@no-starttls.secure.lab "5.7.4 TLS is required" && queue_is_empty
 }
 
 # An automatic reply that is made on this machine may leave, one that comes over the network says so only (S8, MSG-05).

@@ -443,13 +443,29 @@ gate_dies() {
     for who in anna carol; do
         arrived_as '' $who-waits@$secure_domain && arrived_as '' $who-waits@$clear_domain || return 1
     done
-    start_gate || return 1 # on the stale file
+    # On the stale file. From now on the socket is one user's alone, and he is the one who delivers.
+    echo 'gate { owner = postfix mode = 0600 }' >>"$mta/mxward.conf"
+    start_gate || return 1
+    [ "$(stat -c '%U %a' "$mta/queue/mxward/gate.sock")" = 'postfix 600' ] || { echo "  the socket is not postfix's alone"; return 1; }
     sleep 1
     mta_run_queue
     until_ready 30 both_arrived
     arrived_as TLS anna-waits@$secure_domain && arrived_as '' anna-waits@$clear_domain &&
         [ -n "$(notice_about anna-waits@$clear_domain)" ] && arrived_as TLS carol-waits@$secure_domain &&
         arrived_as clear carol-waits@$clear_domain
+}
+
+# What a Postfix that came from postfix-tlspol asks, by Postfix's own client of socketmaps.
+map_finds() { # KEY WANTED…: what postmap prints, or nothing
+    for map in QUERY QUERYwithTLSRPT; do
+        found=$(postmap -c "$mta/conf" -q "$1" "socketmap:unix:$mta/queue/mxward/gate.sock:$map" 2>>"$mta/stderr")
+        [ "$found" = "$2" ] || { echo "  $map $1: $found, expected $2"; return 1; }
+    done
+}
+tlspol_maps_answer() {
+    map_finds dane-ee.lab 'dane-only protocols=>=TLSv1.2' && map_finds DANE-EE.lab 'dane-only protocols=>=TLSv1.2' &&
+        map_finds tls13.secure.lab 'encrypt protocols=>=TLSv1.2 servername=hostname' &&
+        map_finds .dane-ee.lab '' && map_finds no-starttls.secure.lab '' && map_finds '[127.0.0.1]' ''
 }
 
 # The settings that all this ran with are what mxwardctl finds nothing in, but for what the lab does otherwise.
