@@ -40,6 +40,7 @@ if can_send; then
     phase deliveries_are_remembered "a delivery has its host looked at, and is a sighting once it was seen (MEM-01)"
     phase forged_log_teaches_nothing "who can write to the log teaches nothing that mxward does not see itself (law 2)"
     phase what_proves_nothing_teaches_nothing "clear text and forged replies in the log teach nothing (law 2)"
+    phase log_is_followed "a log that is followed tells of deliveries as they happen, and behind a rotation"
 fi
 if can_run_mta; then
     phase attacks_fail "attacks at the delivery: nothing leaves in clear, nothing goes to a wrong host (S4, PIT-01, PIT-19)"

@@ -143,3 +143,34 @@ what_proves_nothing_teaches_nothing() {
     grep -q '[a-z]* TLS connection established to tls13' "$live/log.refused" || { echo "  not refused inside TLS"; return 1; }
     [ "$(counted deliveries)" = "$taken" ] || { echo "  something was reported"; return 1; }
 }
+
+# --- a log that is followed ---
+
+reported_since() { # COUNT: the daemon has taken more deliveries than that
+    [ "$(counted deliveries)" -gt "$1" ]
+}
+
+followed_delivery() { # NAME RECIPIENT
+    taken=$(counted deliveries)
+    delivered "$1" "$2" && was_sent "$1" "$2" || return 1
+    until_ready 10 reported_since "$taken" || { echo "  $1: the daemon was not told of it"; return 1; }
+}
+
+# As `postfix logrotate` does it: the file gets another name, and Postfix opens a new one when it reloads.
+rotate_log() {
+    mv "$live/sender/log" "$live/sender/log.1" && : >"$live/sender/log" &&
+        kill -HUP "$(tr -d ' ' <"$live/sender/queue/pid/master.pid")" && sleep 1
+}
+
+# Nobody hands the log over: what is delivered while it is followed is evidence at once, also behind a rotation.
+log_is_followed() {
+    "$BUILD/mxwardctl" -s "$live/run/mxward.sock" feed --follow "$live/sender/log" >"$live/followed" 2>&1 &
+    follower=$!
+    sleep 1
+    followed_delivery follows live-1@dane-ee.lab && rotate_log && followed_delivery goes-on live-2@self-signed.secure.lab
+    code=$?
+    kill $follower
+    wait $follower || { echo "  it does not end in order: $(cat "$live/followed")"; return 1; }
+    grep -q '^deliveries 2, reported 2,' "$live/followed" || { cat "$live/followed"; return 1; }
+    return $code
+}
