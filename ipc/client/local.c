@@ -8,6 +8,7 @@
 #include "ipc/client/local.h"
 
 #include "ipc/client/decision.h"
+#include "ipc/client/usual.h"
 #include "ipc/decide/verdict_reply.h"
 #include "shm/layout.h"
 
@@ -22,6 +23,7 @@
 struct local {
     struct table_reader *verdicts, *users; /* NULL: not there */
     struct account_kept kept;              /* of `users`, until the next refresh */
+    struct usual usual;
     const struct places *trusted;
     bool knows_trusted;
     char directory[PATH_MAX], users_directory[PATH_MAX];
@@ -138,27 +140,42 @@ void local_trust(struct local *local, const struct places *trusted)
 /* --- messages --- */
 
 static enum frame_error look_inbound(const struct local *local, struct local_outcome *out,
-                                     const struct frame_decide *asked, uint64_t now_ms)
+                                     const struct frame_decide *asked)
 {
     enum frame_error error =
-        decide_inbound(&out->reply, asked, local->users, local->trusted, now_ms, &out->why);
+        decide_inbound(&out->reply, asked, local->users, local->trusted, out->now_ms, &out->why);
 
     out->settled = local->knows_trusted || out->reply.would == ACTION_SEND;
+    if (error == FRAME_ERROR_NONE) {
+        out->reply.from_table = true;
+        decision_read(&out->decision, &out->reply);
+    }
     return error;
 }
 
 /* That keys were looked for and not found, only the daemon can say. */
-static void keys_unknown(struct frame_answer *reply, const struct frame_decide *asked)
+static void keys_unknown(struct decision *decision, const struct frame_decide *asked)
 {
     if (asked->want_keys && strchr(asked->recipient, '@') != NULL)
-        reply->openpgp = reply->smime = MAIL_KEY_UNKNOWN;
+        decision->openpgp = decision->smime = MAIL_KEY_UNKNOWN;
+}
+
+static void reply_outbound(struct frame_answer *reply, const struct local_answer *known,
+                           uint64_t now_ms)
+{
+    const struct verdict *verdict = known_verdict(&known->known);
+    struct answer answer;
+
+    decide_answer(&answer, &known->decision, verdict, known->known.stale, now_ms);
+    decide_reply(reply, &known->decision, &answer, verdict, now_ms);
+    reply->limited = known->known.stale || !known->known.there;
+    reply->from_table = true;
 }
 
 /* `error`: of what is asked and demanded, which is in the decision. */
-static enum frame_error look_outbound(const struct local *local, struct local_outcome *out,
+static enum frame_error look_outbound(struct local *local, struct local_outcome *out,
                                       const struct frame_decide *asked,
-                                      struct known_ahead *recipient, enum frame_error error,
-                                      uint64_t now_ms)
+                                      struct known_ahead *recipient, enum frame_error error)
 {
     const struct table_reader *verdicts = local->verdicts;
     const uint32_t epoch = verdicts != NULL ? table_reader_epoch(verdicts) : 0;
@@ -166,31 +183,24 @@ static enum frame_error look_outbound(const struct local *local, struct local_ou
 
     if (error != FRAME_ERROR_NONE)
         return error;
-    known_recipient(&answer->decision, verdicts, now_ms);
-    known_from_table(&answer->known, verdicts, &answer->decision, recipient, epoch, now_ms);
-    decide_answer(&answer->answer, &answer->decision, known_verdict(&answer->known),
-                  answer->known.stale, now_ms);
-    decide_reply(&out->reply, &answer->decision, &answer->answer, known_verdict(&answer->known),
-                 now_ms);
-    out->reply.limited = answer->known.stale || !answer->known.there;
-    keys_unknown(&out->reply, asked);
+    keys_unknown(&answer->decision, asked);
+    known_recipient(&answer->decision, verdicts, out->now_ms);
+    known_from_table(&answer->known, verdicts, &answer->decision, recipient, epoch, out->now_ms);
+    if (!usual_decide(&local->usual, &out->decision, &answer->decision, &answer->known,
+                      out->now_ms)) {
+        reply_outbound(&out->reply, answer, out->now_ms);
+        decision_read(&out->decision, &out->reply);
+    }
     return FRAME_ERROR_NONE;
 }
 
-static void outcome_begin(struct local_outcome *out, const struct frame_decide *asked)
+static void outcome_begin(struct local_outcome *out, const struct frame_decide *asked,
+                          uint64_t now_ms)
 {
     out->why = "";
     out->inbound = asked->inbound;
     out->settled = false;
-}
-
-static void outcome_end(struct local_outcome *out, enum frame_error error)
-{
-    out->error = error;
-    if (error != FRAME_ERROR_NONE)
-        return;
-    out->reply.from_table = true;
-    decision_read(&out->decision, &out->reply);
+    out->now_ms = now_ms;
 }
 
 void local_look(struct local *local, struct local_outcome *out, const struct frame_decide *asked,
@@ -200,14 +210,14 @@ void local_look(struct local *local, struct local_outcome *out, const struct fra
     struct known_ahead ahead;
     enum frame_error error;
 
-    outcome_begin(out, asked);
+    outcome_begin(out, asked, now_ms);
     if (asked->inbound) {
-        outcome_end(out, look_inbound(local, out, asked, now_ms));
+        out->error = look_inbound(local, out, asked);
         return;
     }
     error = known_begin(&out->answer.decision, &ahead, asked, &tables, arrived_ms, now_ms, now_s,
                         &out->why);
-    outcome_end(out, look_outbound(local, out, asked, &ahead, error, now_ms));
+    out->error = look_outbound(local, out, asked, &ahead, error);
 }
 
 /* --- several messages --- */
@@ -228,16 +238,15 @@ void local_fetch(const struct local *local, struct local_begun *begun)
         known_fetch(&begun->known, local->users, local->verdicts);
 }
 
-void local_look_on(const struct local *local, struct local_outcome *out,
-                   const struct frame_decide *asked, struct local_begun *begun, uint64_t arrived_ms,
-                   uint64_t now_ms)
+void local_look_on(struct local *local, struct local_outcome *out, const struct frame_decide *asked,
+                   struct local_begun *begun, uint64_t arrived_ms, uint64_t now_ms)
 {
     struct known_begun *known = &begun->known;
     enum frame_error error;
 
-    outcome_begin(out, asked);
+    outcome_begin(out, asked, now_ms);
     if (!begun->leaves) {
-        outcome_end(out, look_inbound(local, out, asked, now_ms));
+        out->error = look_inbound(local, out, asked);
         return;
     }
     out->why = known->why;
@@ -247,7 +256,15 @@ void local_look_on(const struct local *local, struct local_outcome *out,
         error = decide_demand(&out->answer.decision, &known->sender, asked, local->users,
                               arrived_ms, now_ms, &out->why);
     }
-    outcome_end(out, look_outbound(local, out, asked, &known->recipient, error, now_ms));
+    out->error = look_outbound(local, out, asked, &known->recipient, error);
+}
+
+void local_reply(const struct local_outcome *out, struct frame_answer *reply)
+{
+    if (out->inbound)
+        *reply = out->reply;
+    else
+        reply_outbound(reply, &out->answer, out->now_ms);
 }
 
 /* --- what they are worth --- */
@@ -264,13 +281,11 @@ static bool is_fresh(const struct local_outcome *out)
 
 bool local_is_enough(const struct local_outcome *out)
 {
-    const struct local_answer *answer = &out->answer;
-
     if (out->error == FRAME_ERROR_NAME)
         return true;
     return is_fresh(out) &&
-           (out->inbound || (answer->answer.would == ACTION_SEND && !answer->answer.alarm &&
-                             !answer->decision.want_keys));
+           (out->inbound || (out->decision.would == MXW_SEND && !out->decision.alarm &&
+                             !out->answer.decision.want_keys));
 }
 
 bool local_will_do(const struct local_outcome *out, bool enforces)

@@ -261,6 +261,14 @@ static int ready_put(struct mxw *m, uint8_t kind, const void *reply, uint64_t *i
     }
 }
 
+static int decided_put(struct mxw *m, const struct local_outcome *out, uint64_t *id)
+{
+    struct frame_answer reply;
+
+    local_reply(out, &reply);
+    return ready_put(m, FRAME_ANSWER, &reply, id);
+}
+
 int check_send(struct mxw *m, const struct mxw_question *question, uint64_t *id)
 {
     struct frame_question asked;
@@ -300,13 +308,12 @@ int mxw_send_message(struct mxw *m, const struct mxw_message *message, uint64_t 
         return handle_fail(m, MXW_INVALID, "%s", out.why);
     stands = known && tables_stand(&out);
     if (known && (local_is_enough(&out) || (stands && tables_silent(m, now_ms))))
-        return ready_put(m, FRAME_ANSWER, &out.reply, id);
+        return decided_put(m, &out, id);
     others = m->outstanding > m->ready_count;
     status = handle_send(m, FRAME_DECIDE, &asked, id, now_ms + m->connect_ms);
     if (status == MXW_OK && known)
         pending_keep(m, *id, &asked, arrived_ms);
     if (others && m->fd < 0) /* whoever waits for those must be told that they are lost */
         return status;
-    return stands && handle_is_trouble(status) ? ready_put(m, FRAME_ANSWER, &out.reply, id)
-                                               : status;
+    return stands && handle_is_trouble(status) ? decided_put(m, &out, id) : status;
 }

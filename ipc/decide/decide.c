@@ -9,6 +9,7 @@
 
 #include "engine/names/mail_address.h"
 #include "ipc/decide/verdict_reply.h"
+#include "shm/freshness.h"
 #include "shm/phrase.h"
 
 #include <stdio.h>
@@ -277,7 +278,7 @@ void decide_reply(struct frame_answer *reply, const struct decision *decision,
     reply->cause = (uint16_t)verdict->cause;
     text_copy(reply->host, sizeof reply->host, verdict->host);
     reply->began_ms = verdict->began_ms;
-    reply->age_ms = now_ms > verdict->began_ms ? now_ms - verdict->began_ms : 0;
+    reply->age_ms = verdict_age_ms(verdict, now_ms);
 }
 
 /* --- inbound --- */
