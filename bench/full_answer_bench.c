@@ -73,7 +73,7 @@ static void users_fill(void)
     const struct profile profile = {
         .name = "standard", .minimum = LEVEL_ENCRYPT, .unmet = UNMET_STOP, .window_ms = UINT32_MAX};
     const struct account_settings settings = {
-        .aliases_known = true, .delimiter = "+", .standard = "standard"};
+        .aliases_known = true, .no_aliases = true, .delimiter = "+", .standard = "standard"};
     union record record;
     struct table_key key;
 

@@ -189,7 +189,7 @@ bool account_exception_key(struct table_key *key, char text[TABLE_KEY_MAX], cons
 static_assert(1 + (ACCOUNT_NAME_MAX - 1) + 1 + (ACCOUNT_DOMAIN_MAX - 1) <= TABLE_KEY_MAX,
               "the longest exception has a key");
 
-static bool settings_key(struct table_key *key, char text[TABLE_KEY_MAX])
+bool account_settings_key(struct table_key *key, char text[TABLE_KEY_MAX])
 {
     return key_make(key, text, 's', "", 0);
 }
@@ -257,11 +257,15 @@ struct profile_fixed {
 
 struct settings_fixed {
     uint8_t observe, delimiter_bytes, standard_bytes, alias_bytes, aliases_known;
+    uint8_t no_aliases; /* a record that ends before this does not say so */
 };
+#define SETTINGS_FIXED_LEAST 5
 
 static_assert(offsetof(struct account_fixed, profile_bytes) == ACCOUNT_FIXED_LEAST - 1,
               "the least");
 static_assert(offsetof(struct account_fixed, exceptions_until_s) == ACCOUNT_FIXED_BEFORE,
+              "what was before it");
+static_assert(offsetof(struct settings_fixed, no_aliases) == SETTINGS_FIXED_LEAST,
               "what was before it");
 static_assert(offsetof(struct profile_fixed, unmet) == PROFILE_FIXED_BYTES - 2, "flags are last");
 static_assert(RECORD_HEAD_BYTES + sizeof(struct account_fixed) + ACCOUNT_NAME_MAX +
@@ -489,13 +493,13 @@ bool account_settings_pack(union record *record, struct table_key *key,
                                        .rank = RECORD_RANK_SETTINGS,
                                        .strictness = !settings->observe,
                                        .ledger = true};
-    const struct settings_fixed fixed = {settings->observe, (uint8_t)delimiter_bytes,
+    const struct settings_fixed fixed = {settings->observe,       (uint8_t)delimiter_bytes,
                                          (uint8_t)standard_bytes, (uint8_t)alias_bytes,
-                                         settings->aliases_known};
+                                         settings->aliases_known, settings->no_aliases};
     char text[TABLE_KEY_MAX];
 
-    if (!settings_key(key, text) || !begin(record, key, &about, &fixed, sizeof fixed,
-                                           delimiter_bytes + standard_bytes + alias_bytes))
+    if (!account_settings_key(key, text) || !begin(record, key, &about, &fixed, sizeof fixed,
+                                                   delimiter_bytes + standard_bytes + alias_bytes))
         return false;
     char *tail = record_tail(record);
     memcpy(tail, settings->delimiter, delimiter_bytes);
@@ -506,11 +510,13 @@ bool account_settings_pack(union record *record, struct table_key *key,
 
 bool account_settings_unpack(const union record *record, struct account_settings *settings)
 {
-    struct settings_fixed fixed;
+    const bool is_whole = record_fixed_bytes(record) >= sizeof(struct settings_fixed);
+    struct settings_fixed fixed = {0};
     size_t at = 0;
 
-    if (!fixed_take(record, RECORD_SETTINGS, &fixed, sizeof fixed) || fixed.observe > 1 ||
-        fixed.aliases_known > 1 ||
+    if (!fixed_take(record, RECORD_SETTINGS, &fixed,
+                    is_whole ? sizeof fixed : SETTINGS_FIXED_LEAST) ||
+        fixed.observe > 1 || fixed.aliases_known > 1 || fixed.no_aliases > 1 ||
         !text_take(record, &at, settings->delimiter, sizeof settings->delimiter,
                    fixed.delimiter_bytes) ||
         !text_take(record, &at, settings->standard, sizeof settings->standard,
@@ -520,6 +526,7 @@ bool account_settings_unpack(const union record *record, struct account_settings
         return false;
     settings->observe = fixed.observe;
     settings->aliases_known = fixed.aliases_known;
+    settings->no_aliases = fixed.no_aliases;
     return true;
 }
 
@@ -617,7 +624,7 @@ static bool search_alias_of(struct search *search, const struct table_key *key,
 {
     union record record;
 
-    if (search->alias_found)
+    if (search->alias_found || search->settings->no_aliases)
         return true;
     const bool known = search->settings->aliases_known;
     const enum table_outcome outcome =
@@ -649,7 +656,8 @@ static bool search_alias_name(struct search *search, const char *name, size_t le
     struct table_ahead ahead;
     struct table_key key;
 
-    if (length == 0 || search->alias_found || !key_make(&key, text, 'l', name, length))
+    if (length == 0 || search->alias_found || search->settings->no_aliases ||
+        !key_make(&key, text, 'l', name, length))
         return true;
     table_prefetch(&ahead, search->users, &key);
     return search_alias_of(search, &key, &ahead);
@@ -823,7 +831,7 @@ static const struct account_settings *read_settings(const struct table_reader *u
         return NULL;
     if (kept != NULL && is_kept(&kept->settings_place))
         return &kept->settings;
-    settings_key(&key, text);
+    account_settings_key(&key, text);
     table_prefetch(&ahead, users, &key);
     const bool there = table_find_ahead(&ahead, users, &key, now_ms, &record) == TABLE_HIT &&
                        account_settings_unpack(&record, &read);
@@ -1117,7 +1125,6 @@ void account_ask(struct account_ahead *ahead, const char *sender)
     if (ahead->name_bytes == 0)
         return;
     key_make(&ahead->account_key, ahead->account, 'a', ahead->account + 1, ahead->name_bytes);
-    key_make(&ahead->alias_key, ahead->alias, 'l', ahead->account + 1, ahead->name_bytes);
 }
 
 void account_prefetch(struct account_ahead *ahead, const struct table_reader *users,
@@ -1126,11 +1133,13 @@ void account_prefetch(struct account_ahead *ahead, const struct table_reader *us
     ahead->kept = kept;
     if (kept != NULL)
         kept_renew(kept, now_ms);
-    if (ahead->name_bytes > 0 && users != NULL) {
+    if (ahead->name_bytes > 0 && users != NULL)
         table_prefetch(&ahead->account_ahead, users, &ahead->account_key);
-        table_prefetch(&ahead->alias_ahead, users, &ahead->alias_key);
-    }
     ahead->settings = read_settings(users, kept, now_ms, &ahead->settings_read);
+    if (ahead->name_bytes == 0 || ahead->settings == NULL || ahead->settings->no_aliases)
+        return;
+    key_make(&ahead->alias_key, ahead->alias, 'l', ahead->account + 1, ahead->name_bytes);
+    table_prefetch(&ahead->alias_ahead, users, &ahead->alias_key);
 }
 
 void account_prefetch_record(struct account_ahead *ahead, const struct table_reader *users)

@@ -67,6 +67,7 @@ struct account_alias {
 struct account_settings {
     bool observe;
     bool aliases_known;              /* all are in the table: one that is missed is none */
+    bool no_aliases;                 /* there is none to look for */
     char delimiter[8];               /* characters between a user and a sub-address: "+-" */
     char standard[PROFILE_NAME_MAX]; /* profile of accounts that are in no record; "": none */
     char alias_profile[PROFILE_NAME_MAX];
@@ -104,6 +105,7 @@ bool account_exception_key(struct table_key *key, char text[TABLE_KEY_MAX], cons
                            const char *domain);
 bool account_alias_key(struct table_key *key, char text[TABLE_KEY_MAX], const char *name);
 bool account_profile_key(struct table_key *key, char text[TABLE_KEY_MAX], const char *name);
+bool account_settings_key(struct table_key *key, char text[TABLE_KEY_MAX]);
 
 /* --- reading --- */
 
@@ -206,6 +208,8 @@ struct account_ahead {
     const struct account_settings *settings; /* kept, or the next; NULL: not known */
     struct account_settings settings_read;
     char account[1 + ACCOUNT_NAME_MAX], alias[1 + ACCOUNT_NAME_MAX]; /* keys: letter, then name */
+    /* Of the alias there is something only if the settings are known and do not say that there is
+     * none. */
     struct table_key account_key, alias_key;
     struct table_ahead account_ahead, alias_ahead;
 };

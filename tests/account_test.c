@@ -382,6 +382,7 @@ START_TEST(settings_come_back_as_they_went_in)
         {.delimiter = "+-=.#/!", .standard = "posteo", .alias_profile = "secure"},
         {.standard = "a-profile-with-31-bytes-in-name", .alias_profile = "x"},
         {.aliases_known = true, .delimiter = "+"},
+        {.aliases_known = true, .no_aliases = true},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct account_settings out;
@@ -391,6 +392,7 @@ START_TEST(settings_come_back_as_they_went_in)
         memset(&out, 0x55, sizeof out);
         CLAIM(account_settings_unpack(&record, &out));
         CLAIM(out.observe == rows[i].observe && out.aliases_known == rows[i].aliases_known);
+        CLAIM(out.no_aliases == rows[i].no_aliases);
         ck_assert_str_eq(out.delimiter, rows[i].delimiter);
         ck_assert_str_eq(out.standard, rows[i].standard);
         ck_assert_str_eq(out.alias_profile, rows[i].alias_profile);
@@ -426,6 +428,9 @@ START_TEST(what_a_later_build_says_is_unreadable_not_guessed)
     CLAIM(account_settings_pack(&record, &key, &settings, 1));
     CLAIM(account_settings_unpack(&record, &read));
     record.bytes[RECORD_HEAD_BYTES] = 2;
+    CLAIM(!account_settings_unpack(&record, &read));
+    record.bytes[RECORD_HEAD_BYTES] = 0;
+    record.bytes[RECORD_HEAD_BYTES + 5] = 2; /* whether there are aliases */
     CLAIM(!account_settings_unpack(&record, &read));
     record.head.kind = RECORD_PROFILE;
     CLAIM(!account_settings_unpack(&record, &read) && !account_profile_unpack(&record, &profile));
@@ -718,6 +723,28 @@ START_TEST(a_secure_alias_demands_and_its_owners_guarantee_holds_besides_S13)
     CLAIM(demand.known && demand.alias_sends && !demand.guaranteed);
     demand = ask("alice@example.org", "alice@example.org");
     CLAIM(demand.known && !demand.alias_sends && demand.guaranteed);
+}
+END_TEST
+
+/* Only who is told that there is none looks for none. */
+START_TEST(settings_of_an_earlier_build_let_aliases_be_looked_for_S13)
+{
+    const struct account_settings none = {.aliases_known = true, .no_aliases = true};
+    struct account_settings read;
+    struct table_key key;
+    union record record;
+
+    CLAIM(account_settings_pack(&record, &key, &none, 1));
+    record.bytes[RECORD_HEAD_BYTES + 5] = 's'; /* the key comes where the last byte was */
+    record.head.key_at = RECORD_HEAD_BYTES + 5;
+    record.head.record_bytes = RECORD_HEAD_BYTES + 6;
+    memset(&read, 0x55, sizeof read);
+    CLAIM(account_settings_unpack(&record, &read) && read.aliases_known && !read.no_aliases);
+    put_alias("me@secure.example.org", "strict");
+    put_settings(&(struct account_settings){.aliases_known = true});
+    CLAIM(ask("me@secure.example.org", NULL).alias_sends);
+    put_settings(&none);
+    CLAIM(!ask("me@secure.example.org", NULL).alias_sends);
 }
 END_TEST
 
@@ -1599,6 +1626,7 @@ static void add_tests(Suite *suite)
     tcase_add_test(cases, a_secure_alias_demands_and_its_owners_guarantee_holds_besides_S13);
     tcase_add_test(cases, an_alias_works_in_the_ways_it_is_set_to_S13);
     tcase_add_test(cases, an_alias_comes_back_as_it_went_in);
+    tcase_add_test(cases, settings_of_an_earlier_build_let_aliases_be_looked_for_S13);
     tcase_add_test(cases, an_alias_is_the_senders_never_the_submitters_S13);
     tcase_add_test(cases, an_account_before_it_does_not_hide_an_alias_S13);
     cases = cases_of(suite, "switches", true);
