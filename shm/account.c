@@ -3,6 +3,8 @@
  */
 #include "shm/account.h"
 
+#include "shm/letters.h"
+
 #include <string.h>
 
 /* --- names --- */
@@ -132,9 +134,30 @@ static size_t name_fill(char *name, const char *text, size_t length)
     return domain_append(name, used + 1, text + rest + 1, length - rest - 1);
 }
 
+/* Nearly every address, in one look: not in quotes, and a domain without empty labels. 0: whatever
+ * it is, name_fill says it. */
+static size_t name_is_usual(char name[ACCOUNT_NAME_MAX], const char *text, size_t length)
+{
+    struct letters letters;
+
+    if (!letters_look(&letters, name, text, length) || letters.ats == 0 || text[0] == '"' ||
+        letters.controls != 0)
+        return 0;
+    const unsigned at = LETTERS_MAX - 1 - (unsigned)__builtin_clzll(letters.ats);
+    const uint64_t local = letters_first(at + 1), domain = letters_first(length) & ~local;
+    const uint64_t beside = letters.dots << 1 | 1ULL << at << 1 | 1ULL << (length - 1);
+    if (at == 0 || domain == 0 || (domain & ~letters.names) != 0 ||
+        (beside & letters.dots & domain) != 0)
+        return 0;
+    return length;
+}
+
 size_t account_name(char name[ACCOUNT_NAME_MAX], const char *text, size_t length)
 {
-    const size_t used = name_fill(name, text, length);
+    size_t used = name_is_usual(name, text, length);
+
+    if (used == 0)
+        used = name_fill(name, text, length);
 
     name[used] = '\0';
     return used;

@@ -705,6 +705,37 @@ START_TEST(the_null_sender_is_nobodys_unless_somebody_submitted_it)
 }
 END_TEST
 
+/* --- names --- */
+
+/* One trailing dot is dropped, but from a text that is not read at once. */
+START_TEST(a_name_read_at_once_is_what_it_is_read_byte_by_byte)
+{
+    static const char bytes[] = "aabZ09..-_@@\"\\[]: \x7f\xc3\x01";
+    uint64_t state = 1;
+    unsigned good = 0;
+
+    for (unsigned round = 0; round < 300000; round++) {
+        char text[80], name[ACCOUNT_NAME_MAX], other[ACCOUNT_NAME_MAX];
+        size_t length = 0;
+        const size_t most = 1 + round % 70;
+        for (; length < most; length++) {
+            state = state * 6364136223846793005u + 1442695040888963407u;
+            text[length] = round % 3 == 0 ? "a.b@cZ"[(state >> 33) % 6]
+                                          : bytes[(state >> 33) % (sizeof bytes - 1)];
+        }
+        if (text[length - 1] == '.' || text[length - 1] == '@' || text[length - 1] == ']' ||
+            memchr(text, '@', length) == NULL)
+            continue;
+        text[length] = '.';
+        const size_t bytes_of_name = account_name(name, text, length);
+        CLAIM(account_name(other, text, length + 1) == bytes_of_name);
+        ck_assert_str_eq(name, other);
+        good += bytes_of_name > 0;
+    }
+    CLAIM(good > 10000);
+}
+END_TEST
+
 /* --- secure aliases --- */
 
 START_TEST(a_secure_alias_demands_and_its_owners_guarantee_holds_besides_S13)
@@ -1625,6 +1656,7 @@ static void add_tests(Suite *suite)
     cases = cases_of(suite, "aliases", true);
     tcase_add_test(cases, a_secure_alias_demands_and_its_owners_guarantee_holds_besides_S13);
     tcase_add_test(cases, an_alias_works_in_the_ways_it_is_set_to_S13);
+    tcase_add_test(cases, a_name_read_at_once_is_what_it_is_read_byte_by_byte);
     tcase_add_test(cases, an_alias_comes_back_as_it_went_in);
     tcase_add_test(cases, settings_of_an_earlier_build_let_aliases_be_looked_for_S13);
     tcase_add_test(cases, an_alias_is_the_senders_never_the_submitters_S13);
