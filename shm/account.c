@@ -1138,37 +1138,44 @@ static bool fill(struct account_demand *demand, struct search *search, struct ac
            fill_guarantee(demand, search, domain, moment);
 }
 
-void account_ask(struct account_ahead *ahead, const char *sender)
+static void ask_alias(struct account_ahead *ahead, const struct table_reader *users)
+{
+    ahead->alias_asked = true;
+    key_make(&ahead->alias_key, ahead->alias, 'l', ahead->account + 1, ahead->name_bytes);
+    table_prefetch(&ahead->alias_ahead, users, &ahead->alias_key);
+}
+
+/* Whether there are aliases is not known before the settings are: what was kept of them is a hint. */
+void account_ask(struct account_ahead *ahead, const char *sender, const struct table_reader *users,
+                 struct account_kept *kept)
 {
     const struct who from = sender_of(sender);
 
     ahead->sender = from.text;
     ahead->sender_bytes = from.length;
+    ahead->kept = kept;
+    ahead->alias_asked = false;
     ahead->name_bytes = person_name(ahead->account + 1, &from);
     if (ahead->name_bytes == 0)
         return;
     key_make(&ahead->account_key, ahead->account, 'a', ahead->account + 1, ahead->name_bytes);
-}
-
-void account_prefetch(struct account_ahead *ahead, const struct table_reader *users,
-                      struct account_kept *kept, uint64_t now_ms)
-{
-    ahead->kept = kept;
-    if (kept != NULL)
-        kept_renew(kept, now_ms);
-    if (ahead->name_bytes > 0 && users != NULL)
-        table_prefetch(&ahead->account_ahead, users, &ahead->account_key);
-    ahead->settings = read_settings(users, kept, now_ms, &ahead->settings_read);
-    if (ahead->name_bytes == 0 || ahead->settings == NULL || ahead->settings->no_aliases)
+    if (users == NULL)
         return;
-    key_make(&ahead->alias_key, ahead->alias, 'l', ahead->account + 1, ahead->name_bytes);
-    table_prefetch(&ahead->alias_ahead, users, &ahead->alias_key);
+    table_prefetch(&ahead->account_ahead, users, &ahead->account_key);
+    if (kept == NULL || !kept->settings.no_aliases)
+        ask_alias(ahead, users);
 }
 
-void account_prefetch_record(struct account_ahead *ahead, const struct table_reader *users)
+void account_fetch(struct account_ahead *ahead, const struct table_reader *users, uint64_t now_ms)
 {
-    if (ahead->name_bytes > 0 && users != NULL)
-        table_prefetch_record(&ahead->account_ahead, users, &ahead->account_key);
+    if (ahead->kept != NULL)
+        kept_renew(ahead->kept, now_ms);
+    ahead->settings = read_settings(users, ahead->kept, now_ms, &ahead->settings_read);
+    if (ahead->name_bytes == 0 || ahead->settings == NULL)
+        return;
+    if (!ahead->alias_asked && !ahead->settings->no_aliases)
+        ask_alias(ahead, users);
+    table_prefetch_record(&ahead->account_ahead, users, &ahead->account_key);
 }
 
 void account_demand_ahead(struct account_demand *demand, const struct table_reader *users,
@@ -1192,8 +1199,8 @@ void account_demand(struct account_demand *demand, const struct table_reader *us
 {
     struct account_ahead ahead;
 
-    account_ask(&ahead, sender);
-    account_prefetch(&ahead, users, NULL, now_ms);
+    account_ask(&ahead, sender, users, NULL);
+    account_fetch(&ahead, users, now_ms);
     account_demand_ahead(demand, users, &ahead, sasl, domain, accepted_s, now_ms, now_s);
 }
 

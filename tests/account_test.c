@@ -138,9 +138,8 @@ static struct account_demand ask_kept(struct account_kept *kept, const char *sen
     struct account_ahead ahead;
 
     memset(&demand, 0x55, sizeof demand);
-    account_ask(&ahead, sender);
-    account_prefetch(&ahead, reader, kept, now_ms);
-    account_prefetch_record(&ahead, reader);
+    account_ask(&ahead, sender, reader, kept);
+    account_fetch(&ahead, reader, now_ms);
     account_demand_ahead(&demand, reader, &ahead, NULL, "example.net", 0, now_ms, NOW_S);
     return demand;
 }

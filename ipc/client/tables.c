@@ -27,49 +27,53 @@ static int64_t wall_s(void)
     return time(NULL);
 }
 
-/* Off the hot path, once a second at most: a program that does not ask needs no tables. */
-static void tables_follow(struct mxw *m, uint64_t now_ms)
+/* Off the hot path, once a second at most: a program that does not ask needs no tables. True: what
+ * was asked of them must be asked anew. */
+static bool tables_follow(struct mxw *m, uint64_t now_ms)
 {
     if (now_ms - m->looked_ms < TABLES_REFRESH_MS && !local_follow(m->local))
-        return;
+        return false;
     if (now_ms - m->looked_ms >= TABLES_REFRESH_MS)
         local_refresh(m->local);
     m->looked_ms = now_ms;
+    return true;
 }
 
 bool tables_look(struct mxw *m, struct local_outcome *out, const struct frame_decide *asked,
                  uint64_t arrived_ms)
 {
-    const uint64_t now_ms = tables_now_ms();
+    uint64_t now_ms;
 
     if (!m->local)
         return false;
-    tables_follow(m, now_ms);
-    local_look(m->local, out, asked, arrived_ms, now_ms, wall_s());
+    local_begin(m->local, out, asked);
+    now_ms = tables_now_ms(); /* what is needed comes from memory meanwhile */
+    if (tables_follow(m, now_ms))
+        local_begin(m->local, out, asked);
+    local_fetch(m->local, out, now_ms);
+    local_look_on(m->local, out, asked, arrived_ms, wall_s());
     return true;
 }
 
-void tables_look_ahead(struct mxw *m, struct local_begun *begun, const struct frame_decide *asked,
+void tables_look_ahead(struct mxw *m, struct local_outcome *outs, const struct frame_decide *asked,
                        unsigned count)
 {
     const uint64_t now_ms = tables_now_ms();
-    const int64_t now_s = wall_s();
 
     if (!m->local)
         return;
-    tables_follow(m, now_ms);
+    (void)tables_follow(m, now_ms); /* nothing is asked yet */
     for (unsigned i = 0; i < count; i++)
-        local_begin(m->local, &begun[i], &asked[i], now_ms, now_s);
+        local_begin(m->local, &outs[i], &asked[i]);
     for (unsigned i = 0; i < count; i++)
-        local_fetch(m->local, &begun[i]);
+        local_fetch(m->local, &outs[i], now_ms);
 }
 
 bool tables_look_on(const struct mxw *m, struct local_outcome *out,
-                    const struct frame_decide *asked, struct local_begun *begun,
-                    uint64_t arrived_ms)
+                    const struct frame_decide *asked, uint64_t arrived_ms)
 {
     if (m->local)
-        local_look_on(m->local, out, asked, begun, arrived_ms, tables_now_ms());
+        local_look_on(m->local, out, asked, arrived_ms, wall_s());
     return m->local != NULL;
 }
 
@@ -208,7 +212,7 @@ static bool check_table(struct mxw *m, const struct frame_question *asked,
 
     if (!m->local)
         return false;
-    tables_follow(m, now_ms);
+    (void)tables_follow(m, now_ms);
     return local_verdict(m->local, reply, next_hop,
                          question_not_before(asked->freshness, asked->max_age_ms, now_ms), now_ms,
                          wall_s());
