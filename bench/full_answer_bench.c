@@ -73,7 +73,7 @@ static void users_fill(void)
     const struct profile profile = {
         .name = "standard", .minimum = LEVEL_ENCRYPT, .unmet = UNMET_STOP, .window_ms = UINT32_MAX};
     const struct account_settings settings = {
-        .aliases_known = true, .delimiter = "+", .standard = "standard"};
+        .aliases_known = true, .no_aliases = true, .delimiter = "+", .standard = "standard"};
     union record record;
     struct table_key key;
 
@@ -143,11 +143,12 @@ static uint64_t ours(uint64_t value, unsigned steps)
     for (uint64_t step = 0; step < steps; step++) {
         user_name(asked.sender, user_of(value, step));
         world_name(asked.recipient + 8, domain_of(value, step));
+        local_begin(local, &out, &asked); /* as ipc/client/tables does */
         const uint64_t now_ms = boot_ms();
-        const int64_t now_s = time(NULL); /* as ipc/client/tables does */
-        local_look(local, &out, &asked, now_ms, now_ms, now_s);
+        local_fetch(local, &out, now_ms);
+        local_look_on(local, &out, &asked, now_ms, time(NULL));
         wrong += out.error != FRAME_ERROR_NONE || !local_is_enough(&out) ||
-                 out.answer.decision.by != ACCOUNT_BY_SENDER;
+                 out.answer.asked.decision.by != ACCOUNT_BY_SENDER;
         value = world_value(&out.answer.known.verdict);
     }
     if (wrong > 0)

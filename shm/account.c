@@ -3,6 +3,8 @@
  */
 #include "shm/account.h"
 
+#include "shm/letters.h"
+
 #include <string.h>
 
 /* --- names --- */
@@ -132,9 +134,30 @@ static size_t name_fill(char *name, const char *text, size_t length)
     return domain_append(name, used + 1, text + rest + 1, length - rest - 1);
 }
 
+/* Nearly every address, in one look: not in quotes, and a domain without empty labels. 0: whatever
+ * it is, name_fill says it. */
+static size_t name_is_usual(char name[ACCOUNT_NAME_MAX], const char *text, size_t length)
+{
+    struct letters letters;
+
+    if (!letters_look(&letters, name, text, length) || letters.ats == 0 || text[0] == '"' ||
+        letters.controls != 0)
+        return 0;
+    const unsigned at = LETTERS_MAX - 1 - (unsigned)__builtin_clzll(letters.ats);
+    const uint64_t local = letters_first(at + 1), domain = letters_first(length) & ~local;
+    const uint64_t beside = letters.dots << 1 | 1ULL << at << 1 | 1ULL << (length - 1);
+    if (at == 0 || domain == 0 || (domain & ~letters.names) != 0 ||
+        (beside & letters.dots & domain) != 0)
+        return 0;
+    return length;
+}
+
 size_t account_name(char name[ACCOUNT_NAME_MAX], const char *text, size_t length)
 {
-    const size_t used = name_fill(name, text, length);
+    size_t used = name_is_usual(name, text, length);
+
+    if (used == 0)
+        used = name_fill(name, text, length);
 
     name[used] = '\0';
     return used;
@@ -189,7 +212,7 @@ bool account_exception_key(struct table_key *key, char text[TABLE_KEY_MAX], cons
 static_assert(1 + (ACCOUNT_NAME_MAX - 1) + 1 + (ACCOUNT_DOMAIN_MAX - 1) <= TABLE_KEY_MAX,
               "the longest exception has a key");
 
-static bool settings_key(struct table_key *key, char text[TABLE_KEY_MAX])
+bool account_settings_key(struct table_key *key, char text[TABLE_KEY_MAX])
 {
     return key_make(key, text, 's', "", 0);
 }
@@ -257,11 +280,15 @@ struct profile_fixed {
 
 struct settings_fixed {
     uint8_t observe, delimiter_bytes, standard_bytes, alias_bytes, aliases_known;
+    uint8_t no_aliases; /* a record that ends before this does not say so */
 };
+#define SETTINGS_FIXED_LEAST 5
 
 static_assert(offsetof(struct account_fixed, profile_bytes) == ACCOUNT_FIXED_LEAST - 1,
               "the least");
 static_assert(offsetof(struct account_fixed, exceptions_until_s) == ACCOUNT_FIXED_BEFORE,
+              "what was before it");
+static_assert(offsetof(struct settings_fixed, no_aliases) == SETTINGS_FIXED_LEAST,
               "what was before it");
 static_assert(offsetof(struct profile_fixed, unmet) == PROFILE_FIXED_BYTES - 2, "flags are last");
 static_assert(RECORD_HEAD_BYTES + sizeof(struct account_fixed) + ACCOUNT_NAME_MAX +
@@ -489,13 +516,13 @@ bool account_settings_pack(union record *record, struct table_key *key,
                                        .rank = RECORD_RANK_SETTINGS,
                                        .strictness = !settings->observe,
                                        .ledger = true};
-    const struct settings_fixed fixed = {settings->observe, (uint8_t)delimiter_bytes,
+    const struct settings_fixed fixed = {settings->observe,       (uint8_t)delimiter_bytes,
                                          (uint8_t)standard_bytes, (uint8_t)alias_bytes,
-                                         settings->aliases_known};
+                                         settings->aliases_known, settings->no_aliases};
     char text[TABLE_KEY_MAX];
 
-    if (!settings_key(key, text) || !begin(record, key, &about, &fixed, sizeof fixed,
-                                           delimiter_bytes + standard_bytes + alias_bytes))
+    if (!account_settings_key(key, text) || !begin(record, key, &about, &fixed, sizeof fixed,
+                                                   delimiter_bytes + standard_bytes + alias_bytes))
         return false;
     char *tail = record_tail(record);
     memcpy(tail, settings->delimiter, delimiter_bytes);
@@ -506,11 +533,13 @@ bool account_settings_pack(union record *record, struct table_key *key,
 
 bool account_settings_unpack(const union record *record, struct account_settings *settings)
 {
-    struct settings_fixed fixed;
+    const bool is_whole = record_fixed_bytes(record) >= sizeof(struct settings_fixed);
+    struct settings_fixed fixed = {0};
     size_t at = 0;
 
-    if (!fixed_take(record, RECORD_SETTINGS, &fixed, sizeof fixed) || fixed.observe > 1 ||
-        fixed.aliases_known > 1 ||
+    if (!fixed_take(record, RECORD_SETTINGS, &fixed,
+                    is_whole ? sizeof fixed : SETTINGS_FIXED_LEAST) ||
+        fixed.observe > 1 || fixed.aliases_known > 1 || fixed.no_aliases > 1 ||
         !text_take(record, &at, settings->delimiter, sizeof settings->delimiter,
                    fixed.delimiter_bytes) ||
         !text_take(record, &at, settings->standard, sizeof settings->standard,
@@ -520,6 +549,7 @@ bool account_settings_unpack(const union record *record, struct account_settings
         return false;
     settings->observe = fixed.observe;
     settings->aliases_known = fixed.aliases_known;
+    settings->no_aliases = fixed.no_aliases;
     return true;
 }
 
@@ -617,7 +647,7 @@ static bool search_alias_of(struct search *search, const struct table_key *key,
 {
     union record record;
 
-    if (search->alias_found)
+    if (search->alias_found || search->settings->no_aliases)
         return true;
     const bool known = search->settings->aliases_known;
     const enum table_outcome outcome =
@@ -649,7 +679,8 @@ static bool search_alias_name(struct search *search, const char *name, size_t le
     struct table_ahead ahead;
     struct table_key key;
 
-    if (length == 0 || search->alias_found || !key_make(&key, text, 'l', name, length))
+    if (length == 0 || search->alias_found || search->settings->no_aliases ||
+        !key_make(&key, text, 'l', name, length))
         return true;
     table_prefetch(&ahead, search->users, &key);
     return search_alias_of(search, &key, &ahead);
@@ -823,7 +854,7 @@ static const struct account_settings *read_settings(const struct table_reader *u
         return NULL;
     if (kept != NULL && is_kept(&kept->settings_place))
         return &kept->settings;
-    settings_key(&key, text);
+    account_settings_key(&key, text);
     table_prefetch(&ahead, users, &key);
     const bool there = table_find_ahead(&ahead, users, &key, now_ms, &record) == TABLE_HIT &&
                        account_settings_unpack(&record, &read);
@@ -1107,36 +1138,44 @@ static bool fill(struct account_demand *demand, struct search *search, struct ac
            fill_guarantee(demand, search, domain, moment);
 }
 
-void account_ask(struct account_ahead *ahead, const char *sender)
+static void ask_alias(struct account_ahead *ahead, const struct table_reader *users)
+{
+    ahead->alias_asked = true;
+    key_make(&ahead->alias_key, ahead->alias, 'l', ahead->account + 1, ahead->name_bytes);
+    table_prefetch(&ahead->alias_ahead, users, &ahead->alias_key);
+}
+
+/* Whether there are aliases is not known before the settings are: what was kept of them is a hint. */
+void account_ask(struct account_ahead *ahead, const char *sender, const struct table_reader *users,
+                 struct account_kept *kept)
 {
     const struct who from = sender_of(sender);
 
     ahead->sender = from.text;
     ahead->sender_bytes = from.length;
+    ahead->kept = kept;
+    ahead->alias_asked = false;
     ahead->name_bytes = person_name(ahead->account + 1, &from);
     if (ahead->name_bytes == 0)
         return;
     key_make(&ahead->account_key, ahead->account, 'a', ahead->account + 1, ahead->name_bytes);
-    key_make(&ahead->alias_key, ahead->alias, 'l', ahead->account + 1, ahead->name_bytes);
+    if (users == NULL)
+        return;
+    table_prefetch(&ahead->account_ahead, users, &ahead->account_key);
+    if (kept == NULL || !kept->settings.no_aliases)
+        ask_alias(ahead, users);
 }
 
-void account_prefetch(struct account_ahead *ahead, const struct table_reader *users,
-                      struct account_kept *kept, uint64_t now_ms)
+void account_fetch(struct account_ahead *ahead, const struct table_reader *users, uint64_t now_ms)
 {
-    ahead->kept = kept;
-    if (kept != NULL)
-        kept_renew(kept, now_ms);
-    if (ahead->name_bytes > 0 && users != NULL) {
-        table_prefetch(&ahead->account_ahead, users, &ahead->account_key);
-        table_prefetch(&ahead->alias_ahead, users, &ahead->alias_key);
-    }
-    ahead->settings = read_settings(users, kept, now_ms, &ahead->settings_read);
-}
-
-void account_prefetch_record(struct account_ahead *ahead, const struct table_reader *users)
-{
-    if (ahead->name_bytes > 0 && users != NULL)
-        table_prefetch_record(&ahead->account_ahead, users, &ahead->account_key);
+    if (ahead->kept != NULL)
+        kept_renew(ahead->kept, now_ms);
+    ahead->settings = read_settings(users, ahead->kept, now_ms, &ahead->settings_read);
+    if (ahead->name_bytes == 0 || ahead->settings == NULL)
+        return;
+    if (!ahead->alias_asked && !ahead->settings->no_aliases)
+        ask_alias(ahead, users);
+    table_prefetch_record(&ahead->account_ahead, users, &ahead->account_key);
 }
 
 void account_demand_ahead(struct account_demand *demand, const struct table_reader *users,
@@ -1160,8 +1199,8 @@ void account_demand(struct account_demand *demand, const struct table_reader *us
 {
     struct account_ahead ahead;
 
-    account_ask(&ahead, sender);
-    account_prefetch(&ahead, users, NULL, now_ms);
+    account_ask(&ahead, sender, users, NULL);
+    account_fetch(&ahead, users, now_ms);
     account_demand_ahead(demand, users, &ahead, sasl, domain, accepted_s, now_ms, now_s);
 }
 

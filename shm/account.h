@@ -67,6 +67,7 @@ struct account_alias {
 struct account_settings {
     bool observe;
     bool aliases_known;              /* all are in the table: one that is missed is none */
+    bool no_aliases;                 /* there is none to look for */
     char delimiter[8];               /* characters between a user and a sub-address: "+-" */
     char standard[PROFILE_NAME_MAX]; /* profile of accounts that are in no record; "": none */
     char alias_profile[PROFILE_NAME_MAX];
@@ -104,6 +105,7 @@ bool account_exception_key(struct table_key *key, char text[TABLE_KEY_MAX], cons
                            const char *domain);
 bool account_alias_key(struct table_key *key, char text[TABLE_KEY_MAX], const char *name);
 bool account_profile_key(struct table_key *key, char text[TABLE_KEY_MAX], const char *name);
+bool account_settings_key(struct table_key *key, char text[TABLE_KEY_MAX]);
 
 /* --- reading --- */
 
@@ -192,11 +194,11 @@ struct account_kept {
 void account_kept_clear(struct account_kept *kept);
 
 /*
- * account_demand in four steps, for who has something else to look up: the first makes the sender's
- * name and its keys, once; the second asks memory for what will most likely be needed, and reads
- * the settings while that comes; the third asks for the account's record; the last is
- * account_demand with all arguments but `sender`. `users` may be NULL, and is the same in all; so
- * may `kept`, and then nothing is.
+ * account_demand in three steps, for who has something else to look up: the first makes the
+ * sender's name and its keys, once, and asks memory for what will most likely be needed; the second
+ * reads the settings while that comes, then waits for it and asks for the account's record; the
+ * last is account_demand with all arguments but `sender`. `users` may be NULL, and is the same in
+ * all; so may `kept`, and then nothing is.
  */
 struct account_ahead {
     const char *sender; /* the caller's; without brackets */
@@ -206,13 +208,13 @@ struct account_ahead {
     const struct account_settings *settings; /* kept, or the next; NULL: not known */
     struct account_settings settings_read;
     char account[1 + ACCOUNT_NAME_MAX], alias[1 + ACCOUNT_NAME_MAX]; /* keys: letter, then name */
+    bool alias_asked; /* else there is nothing of the alias, which nobody will look for */
     struct table_key account_key, alias_key;
     struct table_ahead account_ahead, alias_ahead;
 };
-void account_ask(struct account_ahead *ahead, const char *sender);
-void account_prefetch(struct account_ahead *ahead, const struct table_reader *users,
-                      struct account_kept *kept, uint64_t now_ms);
-void account_prefetch_record(struct account_ahead *ahead, const struct table_reader *users);
+void account_ask(struct account_ahead *ahead, const char *sender, const struct table_reader *users,
+                 struct account_kept *kept);
+void account_fetch(struct account_ahead *ahead, const struct table_reader *users, uint64_t now_ms);
 void account_demand_ahead(struct account_demand *demand, const struct table_reader *users,
                           struct account_ahead *sender, const char *sasl, const char *domain,
                           int64_t accepted_s, uint64_t now_ms, int64_t now_s);

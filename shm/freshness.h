@@ -13,6 +13,11 @@
 #define VERDICT_BAD_MS     (5ull * 60 * 1000)  /* anything the peers did, or did not do */
 #define VERDICT_TROUBLE_MS (30ull * 1000)      /* a failed look-up is believed (DNS-09) */
 
+/* How long ago its evidence was looked for. */
+static inline uint64_t verdict_age_ms(const struct verdict *verdict, uint64_t now_ms)
+{
+    return now_ms > verdict->began_ms ? now_ms - verdict->began_ms : 0;
+}
 /* When to look again, in ms after began_ms (FRESH-02). */
 uint64_t verdict_refresh_ms(const struct verdict *verdict);
 /* Is it as young as is asked for? `not_before_ms` 0: as it stays good. Whoever lets it be older

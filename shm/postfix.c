@@ -318,6 +318,7 @@ static void policy_from_row(struct postfix_policy *policy, const struct row *row
     policy->with_tlsa = text->with_tlsa;
     policy->without_tlsa = text->without_tlsa;
     policy->price = text->price;
+    policy->names_hosts = row->text == SECURE || row->text == FINGERPRINT;
 }
 
 static void text_fill(struct postfix_policy *policy, const char *text, const char *between,

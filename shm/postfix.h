@@ -36,6 +36,7 @@ struct postfix_policy {
     const char *with_tlsa;    /* at a host with usable TLSA records */
     const char *without_tlsa; /* at one without */
     const char *price;        /* in availability, and what must be set in main.cf */
+    bool names_hosts;         /* there are names or keys of the domain's own in it */
     char text[POSTFIX_TEXT_MAX];
 };
 

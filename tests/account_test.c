@@ -138,9 +138,8 @@ static struct account_demand ask_kept(struct account_kept *kept, const char *sen
     struct account_ahead ahead;
 
     memset(&demand, 0x55, sizeof demand);
-    account_ask(&ahead, sender);
-    account_prefetch(&ahead, reader, kept, now_ms);
-    account_prefetch_record(&ahead, reader);
+    account_ask(&ahead, sender, reader, kept);
+    account_fetch(&ahead, reader, now_ms);
     account_demand_ahead(&demand, reader, &ahead, NULL, "example.net", 0, now_ms, NOW_S);
     return demand;
 }
@@ -382,6 +381,7 @@ START_TEST(settings_come_back_as_they_went_in)
         {.delimiter = "+-=.#/!", .standard = "posteo", .alias_profile = "secure"},
         {.standard = "a-profile-with-31-bytes-in-name", .alias_profile = "x"},
         {.aliases_known = true, .delimiter = "+"},
+        {.aliases_known = true, .no_aliases = true},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct account_settings out;
@@ -391,6 +391,7 @@ START_TEST(settings_come_back_as_they_went_in)
         memset(&out, 0x55, sizeof out);
         CLAIM(account_settings_unpack(&record, &out));
         CLAIM(out.observe == rows[i].observe && out.aliases_known == rows[i].aliases_known);
+        CLAIM(out.no_aliases == rows[i].no_aliases);
         ck_assert_str_eq(out.delimiter, rows[i].delimiter);
         ck_assert_str_eq(out.standard, rows[i].standard);
         ck_assert_str_eq(out.alias_profile, rows[i].alias_profile);
@@ -426,6 +427,9 @@ START_TEST(what_a_later_build_says_is_unreadable_not_guessed)
     CLAIM(account_settings_pack(&record, &key, &settings, 1));
     CLAIM(account_settings_unpack(&record, &read));
     record.bytes[RECORD_HEAD_BYTES] = 2;
+    CLAIM(!account_settings_unpack(&record, &read));
+    record.bytes[RECORD_HEAD_BYTES] = 0;
+    record.bytes[RECORD_HEAD_BYTES + 5] = 2; /* whether there are aliases */
     CLAIM(!account_settings_unpack(&record, &read));
     record.head.kind = RECORD_PROFILE;
     CLAIM(!account_settings_unpack(&record, &read) && !account_profile_unpack(&record, &profile));
@@ -700,6 +704,37 @@ START_TEST(the_null_sender_is_nobodys_unless_somebody_submitted_it)
 }
 END_TEST
 
+/* --- names --- */
+
+/* One trailing dot is dropped, but from a text that is not read at once. */
+START_TEST(a_name_read_at_once_is_what_it_is_read_byte_by_byte)
+{
+    static const char bytes[] = "aabZ09..-_@@\"\\[]: \x7f\xc3\x01";
+    uint64_t state = 1;
+    unsigned good = 0;
+
+    for (unsigned round = 0; round < 300000; round++) {
+        char text[80], name[ACCOUNT_NAME_MAX], other[ACCOUNT_NAME_MAX];
+        size_t length = 0;
+        const size_t most = 1 + round % 70;
+        for (; length < most; length++) {
+            state = state * 6364136223846793005u + 1442695040888963407u;
+            text[length] = round % 3 == 0 ? "a.b@cZ"[(state >> 33) % 6]
+                                          : bytes[(state >> 33) % (sizeof bytes - 1)];
+        }
+        if (text[length - 1] == '.' || text[length - 1] == '@' || text[length - 1] == ']' ||
+            memchr(text, '@', length) == NULL)
+            continue;
+        text[length] = '.';
+        const size_t bytes_of_name = account_name(name, text, length);
+        CLAIM(account_name(other, text, length + 1) == bytes_of_name);
+        ck_assert_str_eq(name, other);
+        good += bytes_of_name > 0;
+    }
+    CLAIM(good > 10000);
+}
+END_TEST
+
 /* --- secure aliases --- */
 
 START_TEST(a_secure_alias_demands_and_its_owners_guarantee_holds_besides_S13)
@@ -718,6 +753,28 @@ START_TEST(a_secure_alias_demands_and_its_owners_guarantee_holds_besides_S13)
     CLAIM(demand.known && demand.alias_sends && !demand.guaranteed);
     demand = ask("alice@example.org", "alice@example.org");
     CLAIM(demand.known && !demand.alias_sends && demand.guaranteed);
+}
+END_TEST
+
+/* Only who is told that there is none looks for none. */
+START_TEST(settings_of_an_earlier_build_let_aliases_be_looked_for_S13)
+{
+    const struct account_settings none = {.aliases_known = true, .no_aliases = true};
+    struct account_settings read;
+    struct table_key key;
+    union record record;
+
+    CLAIM(account_settings_pack(&record, &key, &none, 1));
+    record.bytes[RECORD_HEAD_BYTES + 5] = 's'; /* the key comes where the last byte was */
+    record.head.key_at = RECORD_HEAD_BYTES + 5;
+    record.head.record_bytes = RECORD_HEAD_BYTES + 6;
+    memset(&read, 0x55, sizeof read);
+    CLAIM(account_settings_unpack(&record, &read) && read.aliases_known && !read.no_aliases);
+    put_alias("me@secure.example.org", "strict");
+    put_settings(&(struct account_settings){.aliases_known = true});
+    CLAIM(ask("me@secure.example.org", NULL).alias_sends);
+    put_settings(&none);
+    CLAIM(!ask("me@secure.example.org", NULL).alias_sends);
 }
 END_TEST
 
@@ -1598,7 +1655,9 @@ static void add_tests(Suite *suite)
     cases = cases_of(suite, "aliases", true);
     tcase_add_test(cases, a_secure_alias_demands_and_its_owners_guarantee_holds_besides_S13);
     tcase_add_test(cases, an_alias_works_in_the_ways_it_is_set_to_S13);
+    tcase_add_test(cases, a_name_read_at_once_is_what_it_is_read_byte_by_byte);
     tcase_add_test(cases, an_alias_comes_back_as_it_went_in);
+    tcase_add_test(cases, settings_of_an_earlier_build_let_aliases_be_looked_for_S13);
     tcase_add_test(cases, an_alias_is_the_senders_never_the_submitters_S13);
     tcase_add_test(cases, an_account_before_it_does_not_hide_an_alias_S13);
     cases = cases_of(suite, "switches", true);

@@ -8,6 +8,8 @@
 #include "tests/table_support.h"
 
 #include <check.h>
+#include <pthread.h>
+#include <stdatomic.h>
 
 #define NOW_S 1800000000
 
@@ -251,6 +253,48 @@ START_TEST(a_reload_changes_how_an_alias_works_and_takes_out_what_is_none_any_mo
 }
 END_TEST
 
+/* --- while they change --- */
+
+static atomic_bool over;
+
+/* How often an alias stood in the table while the settings said that there is none. */
+static void *watch(void *context)
+{
+    uintptr_t lost = 0;
+
+    (void)context;
+    while (!atomic_load(&over)) {
+        char alias_text[TABLE_KEY_MAX], settings_text[TABLE_KEY_MAX];
+        struct table_key alias_key, settings_key;
+        struct account_settings settings;
+        struct table_place place;
+        union record record;
+
+        account_alias_key(&alias_key, alias_text, all);
+        account_settings_key(&settings_key, settings_text);
+        if (table_place_find(reader, &alias_key, clock_boot_ms(), &place) &&
+            table_find(reader, &settings_key, clock_boot_ms(), &record) == TABLE_HIT &&
+            account_settings_unpack(&record, &settings) && settings.no_aliases)
+            lost += table_place_holds(&place);
+    }
+    return (void *)lost;
+}
+
+START_TEST(nobody_is_told_that_there_are_no_aliases_while_there_is_one_S13)
+{
+    pthread_t watcher;
+    void *lost;
+
+    configure(NULL, 0);
+    ck_assert_int_eq(pthread_create(&watcher, NULL, watch, NULL), 0);
+    for (unsigned i = 0; i < 20000; i++)
+        configure((char *[]){all}, i % 2);
+    atomic_store(&over, true);
+    ck_assert_int_eq(pthread_join(watcher, &lost), 0);
+    ck_assert_ptr_null(lost);
+}
+END_TEST
+
 START_TEST(the_derivation_says_how_the_senders_alias_works)
 {
     struct decision decision;
@@ -285,6 +329,7 @@ int main(void)
     tcase_add_checked_fixture(ways, set_up, tear_down);
     tcase_add_test(ways, each_way_of_an_alias_is_as_it_is_set_and_said_S13);
     tcase_add_test(ways, a_reload_changes_how_an_alias_works_and_takes_out_what_is_none_any_more);
+    tcase_add_test(ways, nobody_is_told_that_there_are_no_aliases_while_there_is_one_S13);
     tcase_add_test(ways, the_derivation_says_how_the_senders_alias_works);
     suite_add_tcase(suite, words);
     suite_add_tcase(suite, ways);

@@ -193,6 +193,42 @@ START_TEST(an_endless_local_part_is_refused_before_it_is_read)
 }
 END_TEST
 
+/* An ideographic full stop is a dot, but of a text that is not read at once. */
+START_TEST(an_address_read_at_once_is_what_it_is_read_byte_by_byte)
+{
+    static const char bytes[] = "aaabzZ09.....--_@@@\"\\: xn";
+    uint64_t state = 1;
+    unsigned good = 0;
+
+    for (unsigned round = 0; round < 200000; round++) {
+        char text[80], wide[3 * sizeof text];
+        struct next_hop next_hop, other;
+        size_t length = 0, wide_length = 0;
+        const size_t most = 1 + round % 70;
+        for (; length < most; length++) {
+            state = state * 6364136223846793005u + 1442695040888963407u;
+            text[length] = round % 3 == 0 ? "a.b@cZ"[(state >> 33) % 6]
+                                          : bytes[(state >> 33) % (sizeof bytes - 1)];
+        }
+        for (size_t i = 0; i < length; i++) {
+            const size_t size = text[i] == '.' ? 3 : 1;
+            memcpy(wide + wide_length, text[i] == '.' ? "\xe3\x80\x82" : text + i, size);
+            wide_length += size;
+        }
+        memset(&next_hop, 'x', sizeof(next_hop));
+        const enum name_status status = next_hop_parse(&next_hop, text, length);
+        ck_assert_int_eq(status, next_hop_parse(&other, wide, wide_length));
+        ck_assert_int_eq(next_hop.kind, other.kind);
+        ck_assert_uint_eq(next_hop.port, other.port);
+        ck_assert_uint_eq(next_hop.name.length, other.name.length);
+        ck_assert_str_eq(next_hop.name.text, other.name.text);
+        ck_assert(address_equal(&next_hop.address, &other.address));
+        good += status == NAME_OK;
+    }
+    ck_assert_uint_gt(good, 10000);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("names/nexthop");
@@ -204,6 +240,7 @@ int main(void)
     tcase_add_loop_test(grammar, what_is_no_destination_is_refused_by_its_own_reason_NAME_07_08_09,
                         0, COUNT(refusals));
     tcase_add_test(grammar, the_longest_destination_fits_its_text);
+    tcase_add_test(grammar, an_address_read_at_once_is_what_it_is_read_byte_by_byte);
     tcase_add_test(grammar, an_endless_local_part_is_refused_before_it_is_read);
     suite_add_tcase(suite, grammar);
 

@@ -190,7 +190,8 @@ static int put_settings(struct users *users, const struct guarantee_settings *gu
                         bool aliases_known)
 {
     struct account_settings settings = {.observe = guarantee->observe,
-                                        .aliases_known = aliases_known};
+                                        .aliases_known = aliases_known,
+                                        .no_aliases = guarantee->aliases.count == 0};
     struct table_key key;
     union record record;
 
@@ -202,6 +203,15 @@ static int put_settings(struct users *users, const struct guarantee_settings *gu
     if (!account_settings_pack(&record, &key, &settings, clock_boot_ms()))
         return -EINVAL;
     return put(users, &key, &record);
+}
+
+static void take_settings(struct users *users)
+{
+    char text[TABLE_KEY_MAX];
+    struct table_key key;
+
+    account_settings_key(&key, text);
+    table_writer_remove(users->writer, &key);
 }
 
 static bool is_configured(const struct profiles_settings *profiles, const char *name)
@@ -304,11 +314,20 @@ static int configure_aliases(struct users *users, const struct option_list *alia
     return error;
 }
 
+/* Who was told that there are no aliases looks for none: taken back before one is put, and if that
+ * cannot be said, nothing is said at all, which is "unknown". */
+static void announce_aliases(struct users *users, const struct guarantee_settings *guarantee)
+{
+    if (guarantee->aliases.count > 0 && put_settings(users, guarantee, false) != 0)
+        take_settings(users);
+}
+
 int users_configure(struct users *users, const struct guarantee_settings *guarantee,
                     const struct profiles_settings *profiles, bool *accounts_wanted)
 {
     /* Profiles before who names them; nobody reads a name that is not there yet as "nothing". */
     const int of_profiles = configure_profiles(users, profiles);
+    announce_aliases(users, guarantee);
     const int of_aliases = configure_aliases(users, &guarantee->aliases);
     const int of_settings = put_settings(users, guarantee, of_aliases == 0);
     const int error = of_profiles != 0 ? of_profiles : of_aliases != 0 ? of_aliases : of_settings;

@@ -1,18 +1,33 @@
 /* mail_address.c - see mail_address.h. */
 #include "engine/names/mail_address.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
+/* Eight bytes at a time, for this is asked of every message. */
+static bool is_ascii(const char *text, size_t length)
+{
+    uint64_t all = 0, word;
+    size_t at = 0;
+
+    for (; at + sizeof word <= length; at += sizeof word) {
+        memcpy(&word, text + at, sizeof word);
+        all |= word;
+    }
+    for (; at < length; at++)
+        all |= (unsigned char)text[at];
+    return (all & 0x8080808080808080) == 0;
+}
+
 bool mail_address_is_ascii(const char *address)
 {
-    const char *domain = strrchr(address, '@');
-    const size_t length = domain != NULL ? strlen(domain) : 0;
-    unsigned char all = 0;
+    const size_t length = strlen(address);
 
-    for (size_t i = 0; i < length; i++)
-        all |= (unsigned char)domain[i];
-    return all < 0x80;
+    if (is_ascii(address, length)) /* nearly every one; of another only the domain matters */
+        return true;
+    const char *domain = memrchr(address, '@', length);
+    return domain == NULL || is_ascii(domain, (size_t)(address + length - domain));
 }
 
 enum name_status mail_address_to_ascii(char *ascii, size_t size, const char *address)

@@ -19,7 +19,9 @@
 #include "engine/base/check.h"
 #include "engine/base/limits.h"
 #include "engine/names/address.h"
+#include "shm/letters.h"
 
+#include <assert.h>
 #include <idn2.h>
 #include <string.h>
 #include <xxhash.h>
@@ -274,9 +276,33 @@ static enum name_status finish(struct name *name, enum name_status status)
     return status;
 }
 
+/* A few labels of letters, digits, hyphens and low lines, no A-label (nor another with two hyphens
+ * together), the last one a word, but not "localhost". */
+bool name_is_usual(struct name *name, const char *text, size_t length)
+{
+    struct letters letters;
+    if (!letters_look(&letters, name->text, text, length) || letters.dots == 0)
+        return false;
+    /* What is beside a dot, and both ends. */
+    const uint64_t edges = letters.dots << 1 | letters.dots >> 1 | 1 | 1ULL << (length - 1);
+    const unsigned last = LETTERS_MAX - (unsigned)__builtin_clzll(letters.dots);
+    if (letters.names != letters_first(length) || (edges & (letters.dots | letters.hyphens)) != 0 ||
+        (letters.hyphens & letters.hyphens << 1) != 0)
+        return false;
+    const char first = name->text[last];
+    if (first < 'a' || first > 'z' || (first == 'l' && length - last == strlen("localhost")))
+        return false;
+    name->length = (uint8_t)length;
+    name->text[length] = '\0';
+    return true;
+}
+static_assert(LETTERS_MAX <= NAME_BYTES_MAX, "there is room, and with a dot no label is too long");
+
 enum name_status name_parse(struct name *name, const char *text, size_t length)
 {
     struct address address;
+    if (name_is_usual(name, text, length))
+        return NAME_OK;
     name->length = 0;
     name->text[0] = '\0';
     if (length == 0 || full_stop(text, length) == length)

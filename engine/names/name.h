@@ -36,6 +36,9 @@ enum name_status {
 /* From anything a person, a mail program or a file may say (UTF-8, any case, one trailing dot).
  * Anything but NAME_OK leaves a name of length 0. */
 enum name_status name_parse(struct name *name, const char *text, size_t length);
+/* The same for nearly every name, in one look. False: whatever it is, name_parse says it; the name
+ * has no meaning then. */
+bool name_is_usual(struct name *name, const char *text, size_t length);
 /* From a text that one of the other two made: nothing is mapped, so it needs no memory. False: it
  * is none of these. */
 bool name_from_canonical(struct name *name, const char *text);

@@ -7,7 +7,9 @@
 #include "engine/names/nexthop.h"
 
 #include "engine/base/limits.h"
+#include "shm/letters.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -145,8 +147,21 @@ static enum name_status parse(struct next_hop *next_hop, const char *text, size_
     return status;
 }
 
+/* Nearly every recipient, and every domain as a name alone: no quotes, brackets, port. False: the
+ * rest says what it is. */
+static bool parse_usual(struct next_hop *next_hop, const char *text, size_t length)
+{
+    const size_t domain = letters_domain(text, length);
+    memset(next_hop, 0, sizeof(*next_hop));
+    next_hop->port = SMTP_PORT;
+    return domain < length && name_is_usual(&next_hop->name, text + domain, length - domain);
+}
+static_assert(NEXT_HOP_DOMAIN == 0, "what is cleared is a domain");
+
 enum name_status next_hop_parse(struct next_hop *next_hop, const char *text, size_t length)
 {
+    if (parse_usual(next_hop, text, length))
+        return NAME_OK;
     memset(next_hop, 0, sizeof(*next_hop));
     next_hop->port = SMTP_PORT;
     enum name_status status = parse(next_hop, text, length);

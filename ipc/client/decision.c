@@ -54,14 +54,19 @@ void decision_read(struct mxw_decision *out, const struct frame_answer *in)
     out->level_name = level_word(in->level);
     out->sign = sign_name(class_sign(class));
     out->cause = in->cause;
-    text_copy(out->host, sizeof out->host, in->host);
-    out->age_ms = in->began_ms != 0 ? (int64_t)in->age_ms : -1;
+    decision_evidence(out, in->host, in->began_ms != 0, in->age_ms);
     out->limited = in->limited;
     out->from_table = in->from_table;
     out->refuse_at_rcpt = in->refuse_at_rcpt;
     out->insecure = in->insecure;
     out->openpgp = key_read(in->openpgp, &out->openpgp_name);
     out->smime = key_read(in->smime, &out->smime_name);
+}
+
+void decision_evidence(struct mxw_decision *out, const char *host, bool there, uint64_t age_ms)
+{
+    text_copy(out->host, sizeof out->host, host);
+    out->age_ms = there ? (int64_t)age_ms : -1;
 }
 
 void decision_hold(struct mxw_decision *out)

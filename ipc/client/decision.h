@@ -8,6 +8,8 @@
 #include "ipc/wire/frame.h"
 
 void decision_read(struct mxw_decision *out, const struct frame_answer *in);
+/* The host that decided, and how old the evidence is, if there is any. */
+void decision_evidence(struct mxw_decision *out, const char *host, bool there, uint64_t age_ms);
 /* What is a stop becomes temporary: nobody is there whose word it would be (law 3). */
 void decision_hold(struct mxw_decision *out);
 

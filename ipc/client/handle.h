@@ -147,11 +147,10 @@ uint64_t tables_now_ms(void);
 bool tables_look(struct mxw *m, struct local_outcome *out, const struct frame_decide *asked,
                  uint64_t arrived_ms);
 /* The same of several, in two steps: see local.h. */
-void tables_look_ahead(struct mxw *m, struct local_begun *begun, const struct frame_decide *asked,
+void tables_look_ahead(struct mxw *m, struct local_outcome *outs, const struct frame_decide *asked,
                        unsigned count);
 bool tables_look_on(const struct mxw *m, struct local_outcome *out,
-                    const struct frame_decide *asked, struct local_begun *begun,
-                    uint64_t arrived_ms);
+                    const struct frame_decide *asked, uint64_t arrived_ms);
 /* Nobody who could tell more is there: the table's answer stands. */
 bool tables_stand(const struct local_outcome *out);
 /* The daemon did not answer just now, and is not waited for where the table's answer stands. */

@@ -8,6 +8,7 @@
 #include "ipc/client/local.h"
 
 #include "ipc/client/decision.h"
+#include "ipc/client/usual.h"
 #include "ipc/decide/verdict_reply.h"
 #include "shm/layout.h"
 
@@ -22,6 +23,7 @@
 struct local {
     struct table_reader *verdicts, *users; /* NULL: not there */
     struct account_kept kept;              /* of `users`, until the next refresh */
+    struct usual usual;
     const struct places *trusted;
     bool knows_trusted;
     char directory[PATH_MAX], users_directory[PATH_MAX];
@@ -138,116 +140,117 @@ void local_trust(struct local *local, const struct places *trusted)
 /* --- messages --- */
 
 static enum frame_error look_inbound(const struct local *local, struct local_outcome *out,
-                                     const struct frame_decide *asked, uint64_t now_ms)
+                                     const struct frame_decide *asked)
 {
     enum frame_error error =
-        decide_inbound(&out->reply, asked, local->users, local->trusted, now_ms, &out->why);
+        decide_inbound(&out->reply, asked, local->users, local->trusted, out->now_ms, &out->why);
 
     out->settled = local->knows_trusted || out->reply.would == ACTION_SEND;
+    if (error == FRAME_ERROR_NONE) {
+        out->reply.from_table = true;
+        decision_read(&out->decision, &out->reply);
+    }
     return error;
 }
 
 /* That keys were looked for and not found, only the daemon can say. */
-static void keys_unknown(struct frame_answer *reply, const struct frame_decide *asked)
+static void keys_unknown(struct decision *decision, const struct frame_decide *asked)
 {
     if (asked->want_keys && strchr(asked->recipient, '@') != NULL)
-        reply->openpgp = reply->smime = MAIL_KEY_UNKNOWN;
+        decision->openpgp = decision->smime = MAIL_KEY_UNKNOWN;
 }
 
-/* `error`: of what is asked and demanded, which is in the decision. */
-static enum frame_error look_outbound(const struct local *local, struct local_outcome *out,
-                                      const struct frame_decide *asked,
-                                      struct known_ahead *recipient, enum frame_error error,
-                                      uint64_t now_ms)
+static void reply_outbound(struct frame_answer *reply, const struct local_answer *known,
+                           uint64_t now_ms)
+{
+    const struct verdict *verdict = known_verdict(&known->known);
+    struct answer answer;
+
+    decide_answer(&answer, &known->asked.decision, verdict, known->known.stale, now_ms);
+    decide_reply(reply, &known->asked.decision, &answer, verdict, now_ms);
+    reply->limited = known->known.stale || !known->known.there;
+    reply->from_table = true;
+}
+
+/* The recipient's record, which was asked for first, is read first. */
+static enum frame_error look_outbound(struct local *local, struct local_outcome *out,
+                                      const struct frame_decide *asked, uint64_t arrived_ms,
+                                      int64_t now_s)
 {
     const struct table_reader *verdicts = local->verdicts;
     const uint32_t epoch = verdicts != NULL ? table_reader_epoch(verdicts) : 0;
-    struct local_answer *answer = &out->answer;
+    struct known_begun *begun = &out->answer.asked;
+    struct decision *decision = &begun->decision;
+    struct known *known = &out->answer.known;
+    enum frame_error error;
 
+    if (begun->error != FRAME_ERROR_NONE)
+        return begun->error;
+    known_read(known, verdicts, &begun->recipient, out->now_ms);
+    error = decide_demand(decision, &begun->sender, asked, local->users, arrived_ms, out->now_ms,
+                          now_s, &begun->why);
     if (error != FRAME_ERROR_NONE)
         return error;
-    known_recipient(&answer->decision, verdicts, now_ms);
-    known_from_table(&answer->known, verdicts, &answer->decision, recipient, epoch, now_ms);
-    decide_answer(&answer->answer, &answer->decision, known_verdict(&answer->known),
-                  answer->known.stale, now_ms);
-    decide_reply(&out->reply, &answer->decision, &answer->answer, known_verdict(&answer->known),
-                 now_ms);
-    out->reply.limited = answer->known.stale || !answer->known.there;
-    keys_unknown(&out->reply, asked);
+    keys_unknown(decision, asked);
+    known_recipient(decision, verdicts, out->now_ms);
+    known_judge(known, decision, epoch, out->now_ms);
+    if (!usual_decide(&local->usual, &out->decision, decision, known, out->now_ms)) {
+        reply_outbound(&out->reply, &out->answer, out->now_ms);
+        decision_read(&out->decision, &out->reply);
+    }
     return FRAME_ERROR_NONE;
 }
 
-static void outcome_begin(struct local_outcome *out, const struct frame_decide *asked)
+static struct known_tables tables_of(struct local *local)
 {
-    out->why = "";
-    out->inbound = asked->inbound;
-    out->settled = false;
+    return (struct known_tables){local->users, local->verdicts, &local->kept};
 }
 
-static void outcome_end(struct local_outcome *out, enum frame_error error)
+void local_begin(struct local *local, struct local_outcome *out, const struct frame_decide *asked)
 {
-    out->error = error;
-    if (error != FRAME_ERROR_NONE)
+    const struct known_tables tables = tables_of(local);
+
+    out->inbound = asked->inbound; /* then it is looked at in its turn alone */
+    out->settled = false;
+    if (!out->inbound)
+        known_ask(&out->answer.asked, asked, &tables);
+}
+
+void local_fetch(struct local *local, struct local_outcome *out, uint64_t now_ms)
+{
+    const struct known_tables tables = tables_of(local);
+
+    out->now_ms = now_ms;
+    if (!out->inbound)
+        known_fetch(&out->answer.asked, &tables, now_ms);
+}
+
+void local_look_on(struct local *local, struct local_outcome *out, const struct frame_decide *asked,
+                   uint64_t arrived_ms, int64_t now_s)
+{
+    out->why = "";
+    if (out->inbound) {
+        out->error = look_inbound(local, out, asked);
         return;
-    out->reply.from_table = true;
-    decision_read(&out->decision, &out->reply);
+    }
+    out->error = look_outbound(local, out, asked, arrived_ms, now_s);
+    out->why = out->answer.asked.why;
 }
 
 void local_look(struct local *local, struct local_outcome *out, const struct frame_decide *asked,
                 uint64_t arrived_ms, uint64_t now_ms, int64_t now_s)
 {
-    const struct known_tables tables = {local->users, local->verdicts, &local->kept};
-    struct known_ahead ahead;
-    enum frame_error error;
-
-    outcome_begin(out, asked);
-    if (asked->inbound) {
-        outcome_end(out, look_inbound(local, out, asked, now_ms));
-        return;
-    }
-    error = known_begin(&out->answer.decision, &ahead, asked, &tables, arrived_ms, now_ms, now_s,
-                        &out->why);
-    outcome_end(out, look_outbound(local, out, asked, &ahead, error, now_ms));
+    local_begin(local, out, asked);
+    local_fetch(local, out, now_ms);
+    local_look_on(local, out, asked, arrived_ms, now_s);
 }
 
-/* --- several messages --- */
-
-void local_begin(struct local *local, struct local_begun *begun, const struct frame_decide *asked,
-                 uint64_t now_ms, int64_t now_s)
+void local_reply(const struct local_outcome *out, struct frame_answer *reply)
 {
-    const struct known_tables tables = {local->users, local->verdicts, &local->kept};
-
-    begun->leaves = !asked->inbound;
-    if (begun->leaves)
-        known_ask(&begun->known, asked, &tables, now_ms, now_s);
-}
-
-void local_fetch(const struct local *local, struct local_begun *begun)
-{
-    if (begun->leaves)
-        known_fetch(&begun->known, local->users, local->verdicts);
-}
-
-void local_look_on(const struct local *local, struct local_outcome *out,
-                   const struct frame_decide *asked, struct local_begun *begun, uint64_t arrived_ms,
-                   uint64_t now_ms)
-{
-    struct known_begun *known = &begun->known;
-    enum frame_error error;
-
-    outcome_begin(out, asked);
-    if (!begun->leaves) {
-        outcome_end(out, look_inbound(local, out, asked, now_ms));
-        return;
-    }
-    out->why = known->why;
-    error = known->error;
-    if (error == FRAME_ERROR_NONE) {
-        out->answer.decision = known->decision;
-        error = decide_demand(&out->answer.decision, &known->sender, asked, local->users,
-                              arrived_ms, now_ms, &out->why);
-    }
-    outcome_end(out, look_outbound(local, out, asked, &known->recipient, error, now_ms));
+    if (out->inbound)
+        *reply = out->reply;
+    else
+        reply_outbound(reply, &out->answer, out->now_ms);
 }
 
 /* --- what they are worth --- */
@@ -264,13 +267,11 @@ static bool is_fresh(const struct local_outcome *out)
 
 bool local_is_enough(const struct local_outcome *out)
 {
-    const struct local_answer *answer = &out->answer;
-
     if (out->error == FRAME_ERROR_NAME)
         return true;
     return is_fresh(out) &&
-           (out->inbound || (answer->answer.would == ACTION_SEND && !answer->answer.alarm &&
-                             !answer->decision.want_keys));
+           (out->inbound || (out->decision.would == MXW_SEND && !out->decision.alarm &&
+                             !out->answer.asked.decision.want_keys));
 }
 
 bool local_will_do(const struct local_outcome *out, bool enforces)

@@ -39,39 +39,41 @@ void local_trust(struct local *local, const struct places *trusted);
 
 /* What the tables know of a message that leaves. */
 struct local_answer {
-    struct decision decision;
+    struct known_begun asked;
     struct known known;
-    struct answer answer;
 };
 
 /* What the tables say of one message; kept by the caller. */
 struct local_outcome {
-    enum frame_error error;     /* FRAME_ERROR_NONE: `reply` and `decision` are good */
+    enum frame_error error;     /* FRAME_ERROR_NONE: `decision` is good */
     const char *why;            /* a constant sentence, as the daemon would say it; "" */
     bool inbound, settled;      /* of mail that comes in: whether the daemon could say otherwise */
+    uint64_t now_ms;            /* of when it was looked */
     struct local_answer answer; /* of mail that leaves */
-    struct frame_answer reply;  /* the same as the daemon's would be */
+    struct frame_answer reply;  /* of mail that comes in; of all: local_reply */
     struct mxw_decision decision;
 };
 
-/* For who has several messages at hand: what of each is needed comes from memory while the others
- * are dealt with. First local_begin of all, then local_fetch of all, then local_look_on of each,
- * all without a refresh in between. */
+/*
+ * What the tables say, in three steps: what is needed is asked of memory in the first, before
+ * clocks are read, and in the second, which waits for what the first one asked for. For who has
+ * several messages at hand: first local_begin of all, then local_fetch of all, then local_look_on
+ * of each, so that all wait together. No refresh in between; outcome and `asked` stay where they
+ * are.
+ *
+ * `arrived_ms`: by which it is judged whether the evidence is fresh; at most now.
+ */
 #define LOCAL_AHEAD 4 /* at hand at once, for who has them on his stack */
-struct local_begun {
-    bool leaves; /* mail that comes in is looked at in its turn alone */
-    struct known_begun known;
-};
-void local_begin(struct local *local, struct local_begun *begun, const struct frame_decide *asked,
-                 uint64_t now_ms, int64_t now_s);
-void local_fetch(const struct local *local, struct local_begun *begun);
-void local_look_on(const struct local *local, struct local_outcome *out,
-                   const struct frame_decide *asked, struct local_begun *begun, uint64_t arrived_ms,
-                   uint64_t now_ms);
-
-/* `arrived_ms`: by which it is judged whether the evidence is fresh; at most now. */
+void local_begin(struct local *local, struct local_outcome *out, const struct frame_decide *asked);
+void local_fetch(struct local *local, struct local_outcome *out, uint64_t now_ms);
+void local_look_on(struct local *local, struct local_outcome *out, const struct frame_decide *asked,
+                   uint64_t arrived_ms, int64_t now_s);
+/* All of it. */
 void local_look(struct local *local, struct local_outcome *out, const struct frame_decide *asked,
                 uint64_t arrived_ms, uint64_t now_ms, int64_t now_s);
+
+/* The same as the daemon's answer would be. Only without error. */
+void local_reply(const struct local_outcome *out, struct frame_answer *reply);
 /* Nothing that the daemon could say would be of use: not a name; or the evidence is as fresh as was
  * asked for, the mail may go, and there is nothing that an administrator must be told. */
 bool local_is_enough(const struct local_outcome *out);

@@ -249,18 +249,18 @@ static void recipients_known(struct recipients *all)
 {
     const bool silent = tables_silent(all->m, handle_now_ms());
     struct frame_decide asked[LOCAL_AHEAD];
-    struct local_begun begun[LOCAL_AHEAD];
+    struct local_outcome outs[LOCAL_AHEAD];
     size_t places[LOCAL_AHEAD], place = 0;
-    struct local_outcome out;
 
     while (place < all->count && all->stopped == 0) {
         const unsigned count = recipients_read(all, &place, asked, places);
 
-        tables_look_ahead(all->m, begun, asked, count);
+        tables_look_ahead(all->m, outs, asked, count);
         for (unsigned i = 0; i < count && all->stopped == 0; i++)
-            if (tables_look_on(all->m, &out, &asked[i], &begun[i], all->arrived_ms) &&
-                (local_is_enough(&out) || (silent && tables_stand(&out))))
-                recipient_fails(all, places[i], tables_give(all->m, &out, &all->result.decision));
+            if (tables_look_on(all->m, &outs[i], &asked[i], all->arrived_ms) &&
+                (local_is_enough(&outs[i]) || (silent && tables_stand(&outs[i]))))
+                recipient_fails(all, places[i],
+                                tables_give(all->m, &outs[i], &all->result.decision));
     }
 }
 

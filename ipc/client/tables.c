@@ -27,49 +27,53 @@ static int64_t wall_s(void)
     return time(NULL);
 }
 
-/* Off the hot path, once a second at most: a program that does not ask needs no tables. */
-static void tables_follow(struct mxw *m, uint64_t now_ms)
+/* Off the hot path, once a second at most: a program that does not ask needs no tables. True: what
+ * was asked of them must be asked anew. */
+static bool tables_follow(struct mxw *m, uint64_t now_ms)
 {
     if (now_ms - m->looked_ms < TABLES_REFRESH_MS && !local_follow(m->local))
-        return;
+        return false;
     if (now_ms - m->looked_ms >= TABLES_REFRESH_MS)
         local_refresh(m->local);
     m->looked_ms = now_ms;
+    return true;
 }
 
 bool tables_look(struct mxw *m, struct local_outcome *out, const struct frame_decide *asked,
                  uint64_t arrived_ms)
 {
-    const uint64_t now_ms = tables_now_ms();
+    uint64_t now_ms;
 
     if (!m->local)
         return false;
-    tables_follow(m, now_ms);
-    local_look(m->local, out, asked, arrived_ms, now_ms, wall_s());
+    local_begin(m->local, out, asked);
+    now_ms = tables_now_ms(); /* what is needed comes from memory meanwhile */
+    if (tables_follow(m, now_ms))
+        local_begin(m->local, out, asked);
+    local_fetch(m->local, out, now_ms);
+    local_look_on(m->local, out, asked, arrived_ms, wall_s());
     return true;
 }
 
-void tables_look_ahead(struct mxw *m, struct local_begun *begun, const struct frame_decide *asked,
+void tables_look_ahead(struct mxw *m, struct local_outcome *outs, const struct frame_decide *asked,
                        unsigned count)
 {
     const uint64_t now_ms = tables_now_ms();
-    const int64_t now_s = wall_s();
 
     if (!m->local)
         return;
-    tables_follow(m, now_ms);
+    (void)tables_follow(m, now_ms); /* nothing is asked yet */
     for (unsigned i = 0; i < count; i++)
-        local_begin(m->local, &begun[i], &asked[i], now_ms, now_s);
+        local_begin(m->local, &outs[i], &asked[i]);
     for (unsigned i = 0; i < count; i++)
-        local_fetch(m->local, &begun[i]);
+        local_fetch(m->local, &outs[i], now_ms);
 }
 
 bool tables_look_on(const struct mxw *m, struct local_outcome *out,
-                    const struct frame_decide *asked, struct local_begun *begun,
-                    uint64_t arrived_ms)
+                    const struct frame_decide *asked, uint64_t arrived_ms)
 {
     if (m->local)
-        local_look_on(m->local, out, asked, begun, arrived_ms, tables_now_ms());
+        local_look_on(m->local, out, asked, arrived_ms, wall_s());
     return m->local != NULL;
 }
 
@@ -208,7 +212,7 @@ static bool check_table(struct mxw *m, const struct frame_question *asked,
 
     if (!m->local)
         return false;
-    tables_follow(m, now_ms);
+    (void)tables_follow(m, now_ms);
     return local_verdict(m->local, reply, next_hop,
                          question_not_before(asked->freshness, asked->max_age_ms, now_ms), now_ms,
                          wall_s());
@@ -261,6 +265,14 @@ static int ready_put(struct mxw *m, uint8_t kind, const void *reply, uint64_t *i
     }
 }
 
+static int decided_put(struct mxw *m, const struct local_outcome *out, uint64_t *id)
+{
+    struct frame_answer reply;
+
+    local_reply(out, &reply);
+    return ready_put(m, FRAME_ANSWER, &reply, id);
+}
+
 int check_send(struct mxw *m, const struct mxw_question *question, uint64_t *id)
 {
     struct frame_question asked;
@@ -300,13 +312,12 @@ int mxw_send_message(struct mxw *m, const struct mxw_message *message, uint64_t 
         return handle_fail(m, MXW_INVALID, "%s", out.why);
     stands = known && tables_stand(&out);
     if (known && (local_is_enough(&out) || (stands && tables_silent(m, now_ms))))
-        return ready_put(m, FRAME_ANSWER, &out.reply, id);
+        return decided_put(m, &out, id);
     others = m->outstanding > m->ready_count;
     status = handle_send(m, FRAME_DECIDE, &asked, id, now_ms + m->connect_ms);
     if (status == MXW_OK && known)
         pending_keep(m, *id, &asked, arrived_ms);
     if (others && m->fd < 0) /* whoever waits for those must be told that they are lost */
         return status;
-    return stands && handle_is_trouble(status) ? ready_put(m, FRAME_ANSWER, &out.reply, id)
-                                               : status;
+    return stands && handle_is_trouble(status) ? decided_put(m, &out, id) : status;
 }

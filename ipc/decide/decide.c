@@ -9,6 +9,7 @@
 
 #include "engine/names/mail_address.h"
 #include "ipc/decide/verdict_reply.h"
+#include "shm/freshness.h"
 #include "shm/phrase.h"
 
 #include <stdio.h>
@@ -60,7 +61,8 @@ const char *decide_address(char ascii[FRAME_ADDRESS_MAX], const char *address)
     return ascii;
 }
 
-void decide_sent_by(struct decide_sender *sender, const struct frame_decide *asked)
+void decide_sent_by(struct decide_sender *sender, const struct frame_decide *asked,
+                    const struct table_reader *users, struct account_kept *kept)
 {
     const char *address;
 
@@ -71,20 +73,14 @@ void decide_sent_by(struct decide_sender *sender, const struct frame_decide *ask
     sender->sasl = decide_address(sender->sasl_ascii, asked->sasl);
     sender->known = address != NULL && sender->sasl != NULL;
     if (sender->known)
-        account_ask(&sender->account, address);
+        account_ask(&sender->account, address, users, kept);
 }
 
-void decide_sender_prefetch(struct decide_sender *sender, const struct table_reader *users,
-                            struct account_kept *kept, uint64_t now_ms)
+void decide_sender_fetch(struct decide_sender *sender, const struct table_reader *users,
+                         uint64_t now_ms)
 {
     if (sender->known)
-        account_prefetch(&sender->account, users, kept, now_ms);
-}
-
-void decide_sender_fetch(struct decide_sender *sender, const struct table_reader *users)
-{
-    if (sender->known)
-        account_prefetch_record(&sender->account, users);
+        account_fetch(&sender->account, users, now_ms);
 }
 
 static enum frame_error sender_read(struct decision *decision, struct decide_sender *sender,
@@ -123,10 +119,9 @@ static enum frame_error sender_read(struct decision *decision, struct decide_sen
 }
 
 enum frame_error decide_asked(struct decision *decision, const struct frame_decide *asked,
-                              int64_t now_s, const char **why)
+                              const char **why)
 {
     memset(decision, 0, offsetof(struct decision, next_hop));
-    decision->now_s = now_s;
     decision->facts = asked->facts & FACTS_KNOWN;
     if (strcmp(asked->sender, "<>") == 0) /* whoever submits it (MSG-01) */
         decision->facts |= FACT_NULL_SENDER;
@@ -138,9 +133,10 @@ enum frame_error decide_asked(struct decision *decision, const struct frame_deci
 
 enum frame_error decide_demand(struct decision *decision, struct decide_sender *sender,
                                const struct frame_decide *asked, const struct table_reader *users,
-                               uint64_t arrived_ms, uint64_t now_ms, const char **why)
+                               uint64_t arrived_ms, uint64_t now_ms, int64_t now_s,
+                               const char **why)
 {
-    decide_sender_fetch(sender, users);
+    decision->now_s = now_s;
     const enum frame_error error = sender_read(decision, sender, asked, users, now_ms, why);
 
     decision->not_before_ms =
@@ -154,13 +150,13 @@ enum frame_error decide_begin(struct decision *decision, const struct frame_deci
                               uint64_t now_ms, int64_t now_s, const char **why)
 {
     struct decide_sender sender;
-    const enum frame_error error = decide_asked(decision, asked, now_s, why);
+    const enum frame_error error = decide_asked(decision, asked, why);
 
     if (error != FRAME_ERROR_NONE)
         return error;
-    decide_sent_by(&sender, asked);
-    decide_sender_prefetch(&sender, users, NULL, now_ms);
-    return decide_demand(decision, &sender, asked, users, arrived_ms, now_ms, why);
+    decide_sent_by(&sender, asked, users, NULL);
+    decide_sender_fetch(&sender, users, now_ms);
+    return decide_demand(decision, &sender, asked, users, arrived_ms, now_ms, now_s, why);
 }
 
 bool decide_goes_elsewhere(const struct decision *decision, struct next_hop *own)
@@ -277,7 +273,7 @@ void decide_reply(struct frame_answer *reply, const struct decision *decision,
     reply->cause = (uint16_t)verdict->cause;
     text_copy(reply->host, sizeof reply->host, verdict->host);
     reply->began_ms = verdict->began_ms;
-    reply->age_ms = now_ms > verdict->began_ms ? now_ms - verdict->began_ms : 0;
+    reply->age_ms = verdict_age_ms(verdict, now_ms);
 }
 
 /* --- inbound --- */

@@ -52,8 +52,9 @@ const char *decide_address(char ascii[FRAME_ADDRESS_MAX], const char *address);
 enum frame_error decide_begin(struct decision *decision, const struct frame_decide *asked,
                               const struct table_reader *users, uint64_t arrived_ms,
                               uint64_t now_ms, int64_t now_s, const char **why);
-/* The same in three parts, for who wants to look the recipient up in between: what is asked about;
- * who sends it, with what is known of him on its way; and who demands what. */
+/* The same in parts, for who wants to look the recipient up in between: what is asked about; who
+ * sends it, with what is known of him on its way, in two steps (shm/account); and who demands what.
+ */
 struct decide_sender {
     bool known;       /* there was memory for his name */
     const char *sasl; /* of the request, or in `sasl_ascii` */
@@ -61,14 +62,15 @@ struct decide_sender {
     char sender_ascii[FRAME_ADDRESS_MAX], sasl_ascii[FRAME_ADDRESS_MAX];
 };
 enum frame_error decide_asked(struct decision *decision, const struct frame_decide *asked,
-                              int64_t now_s, const char **why);
-void decide_sent_by(struct decide_sender *sender, const struct frame_decide *asked);
-void decide_sender_prefetch(struct decide_sender *sender, const struct table_reader *users,
-                            struct account_kept *kept, uint64_t now_ms);
-void decide_sender_fetch(struct decide_sender *sender, const struct table_reader *users);
+                              const char **why);
+void decide_sent_by(struct decide_sender *sender, const struct frame_decide *asked,
+                    const struct table_reader *users, struct account_kept *kept);
+void decide_sender_fetch(struct decide_sender *sender, const struct table_reader *users,
+                         uint64_t now_ms);
 enum frame_error decide_demand(struct decision *decision, struct decide_sender *sender,
                                const struct frame_decide *asked, const struct table_reader *users,
-                               uint64_t arrived_ms, uint64_t now_ms, const char **why);
+                               uint64_t arrived_ms, uint64_t now_ms, int64_t now_s,
+                               const char **why);
 
 /* Is mail for the domain sent by another way than its own mail hosts (a transport map)? Then `own`
  * is where it would go, and what is ruled there holds too (PIT-14). */

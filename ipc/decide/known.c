@@ -30,58 +30,31 @@ static void ahead_begin(struct known_ahead *ahead, const struct table_reader *ve
         table_prefetch(&ahead->record, verdicts, &ahead->key);
 }
 
-/* Everything that does not depend on memory stands between asking it and needing what it says. */
-enum frame_error known_begin(struct decision *decision, struct known_ahead *ahead,
-                             const struct frame_decide *asked, const struct known_tables *tables,
-                             uint64_t arrived_ms, uint64_t now_ms, int64_t now_s, const char **why)
-{
-    struct decide_sender sender;
-    enum frame_error error;
-
-    decide_sent_by(&sender, asked);
-    decide_sender_prefetch(&sender, tables->users, tables->kept, now_ms);
-    error = decide_asked(decision, asked, now_s, why);
-    if (error != FRAME_ERROR_NONE)
-        return error;
-    ahead_begin(ahead, tables->verdicts, decision);
-    if (ahead->there)
-        table_prefetch_record(&ahead->record, tables->verdicts, &ahead->key);
-    return decide_demand(decision, &sender, asked, tables->users, arrived_ms, now_ms, why);
-}
-
+/* The recipient first: who sends it is read while his line comes. */
 void known_ask(struct known_begun *begun, const struct frame_decide *asked,
-               const struct known_tables *tables, uint64_t now_ms, int64_t now_s)
+               const struct known_tables *tables)
 {
     begun->why = "";
-    begun->error = decide_asked(&begun->decision, asked, now_s, &begun->why);
+    begun->error = decide_asked(&begun->decision, asked, &begun->why);
     if (begun->error != FRAME_ERROR_NONE)
         return;
-    decide_sent_by(&begun->sender, asked);
     ahead_begin(&begun->recipient, tables->verdicts, &begun->decision);
-    decide_sender_prefetch(&begun->sender, tables->users, tables->kept, now_ms);
+    decide_sent_by(&begun->sender, asked, tables->users, tables->kept);
 }
 
-void known_fetch(struct known_begun *begun, const struct table_reader *users,
-                 const struct table_reader *verdicts)
+void known_fetch(struct known_begun *begun, const struct known_tables *tables, uint64_t now_ms)
 {
     if (begun->error != FRAME_ERROR_NONE)
         return;
     if (begun->recipient.there)
-        table_prefetch_record(&begun->recipient.record, verdicts, &begun->recipient.key);
-    decide_sender_fetch(&begun->sender, users);
+        table_prefetch_record(&begun->recipient.record, tables->verdicts, &begun->recipient.key);
+    decide_sender_fetch(&begun->sender, tables->users, now_ms);
 }
 
-void known_from_table(struct known *known, const struct table_reader *table,
-                      const struct decision *decision, struct known_ahead *ahead, uint32_t epoch,
-                      uint64_t now_ms)
+void known_read(struct known *known, const struct table_reader *table, struct known_ahead *ahead,
+                uint64_t now_ms)
 {
-    struct known_ahead anew;
-
     known->there = known->stale = false;
-    if (ahead == NULL) {
-        ahead_begin(&anew, table, decision);
-        ahead = &anew;
-    }
     if (!ahead->there) {
         known_unknown(known);
         return;
@@ -89,7 +62,6 @@ void known_from_table(struct known *known, const struct table_reader *table,
     switch (table_read_ahead(&ahead->record, table, &ahead->key, now_ms, &known->verdict)) {
     case TABLE_HIT:
         known->there = true;
-        known->stale = !verdict_serves_now(&known->verdict, epoch, decision->not_before_ms, now_ms);
         return;
     case TABLE_ABSENT:
         return;
@@ -98,6 +70,27 @@ void known_from_table(struct known *known, const struct table_reader *table,
         known_unknown(known);
         return;
     }
+}
+
+void known_judge(struct known *known, const struct decision *decision, uint32_t epoch,
+                 uint64_t now_ms)
+{
+    if (known->there && !known->stale)
+        known->stale = !verdict_serves_now(&known->verdict, epoch, decision->not_before_ms, now_ms);
+}
+
+void known_from_table(struct known *known, const struct table_reader *table,
+                      const struct decision *decision, struct known_ahead *ahead, uint32_t epoch,
+                      uint64_t now_ms)
+{
+    struct known_ahead anew;
+
+    if (ahead == NULL) {
+        ahead_begin(&anew, table, decision);
+        ahead = &anew;
+    }
+    known_read(known, table, ahead, now_ms);
+    known_judge(known, decision, epoch, now_ms);
 }
 
 void known_recipient(struct decision *decision, const struct table_reader *table, uint64_t now_ms)

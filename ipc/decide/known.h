@@ -38,25 +38,27 @@ struct known_begun {
     struct known_ahead recipient;
     struct decide_sender sender;
 };
-/* For who has several messages at hand: known_ask of all, then known_fetch of all, then
- * decide_demand and known_from_table of each, all without a refresh in between. */
+/*
+ * First known_ask, which makes the keys and asks memory for them; then, after something else that
+ * has to be done, known_fetch, which waits for that and asks for the records; then decide_demand
+ * and known_from_table. So the misses of both tables overlap, and those of several messages, if
+ * each step is taken for all of them before the next. All without a refresh in between.
+ */
 void known_ask(struct known_begun *begun, const struct frame_decide *asked,
-               const struct known_tables *tables, uint64_t now_ms, int64_t now_s);
-void known_fetch(struct known_begun *begun, const struct table_reader *users,
-                 const struct table_reader *verdicts);
+               const struct known_tables *tables);
+void known_fetch(struct known_begun *begun, const struct known_tables *tables, uint64_t now_ms);
 
-/* decide_begin, with what is in the table of verdicts about the next hop on its way meanwhile, so
- * that the misses of both tables overlap: `ahead` is for known_from_table. */
-enum frame_error known_begin(struct decision *decision, struct known_ahead *ahead,
-                             const struct frame_decide *asked, const struct known_tables *tables,
-                             uint64_t arrived_ms, uint64_t now_ms, int64_t now_s, const char **why);
-
-/* `table` NULL: there is none, and nobody can tell what is remembered. `ahead`: what known_begin
- * made of this table, just now; NULL: nothing. `epoch`: of now (table_epoch); a verdict with
- * another one is stale. */
+/* `table` NULL: there is none, and nobody can tell what is remembered. `ahead`: what known_ask made
+ * of this table, just now; NULL: nothing. `epoch`: of now (table_epoch); a verdict with another one
+ * is stale. */
 void known_from_table(struct known *known, const struct table_reader *table,
                       const struct decision *decision, struct known_ahead *ahead, uint32_t epoch,
                       uint64_t now_ms);
+/* The same in two steps, for who reads the record before he knows what is demanded. */
+void known_read(struct known *known, const struct table_reader *table, struct known_ahead *ahead,
+                uint64_t now_ms);
+void known_judge(struct known *known, const struct decision *decision, uint32_t epoch,
+                 uint64_t now_ms);
 /* What is ruled of the recipient's own domain, where the next hop is another, into the decision.
  * Where nothing is known of it (the table is being filled) nothing is refused: the way that the
  * mail goes has its own floor. */

@@ -135,7 +135,7 @@ static bool may_be_kept(const struct local_answer *local, const struct mark *mar
     struct next_hop own;
 
     return local != NULL && mark != NULL && mark->there &&
-           !decide_goes_elsewhere(&local->decision, &own);
+           !decide_goes_elsewhere(&local->asked.decision, &own);
 }
 
 /* An answer of a policy map may only become stricter for some seconds. Our trouble tells nothing of
@@ -154,7 +154,7 @@ static size_t steady(struct gate *gate, const struct ask *ask, const struct outc
         recent_stricter(gate->recent, ask->key, ask->key_size, &fresh, keep ? &mark->place : NULL,
                         keep ? mark->moved : 0, keep ? mark->epoch : 0,
                         keep ? verdict_keeps_until(&local->known.verdict,
-                                                   local->decision.not_before_ms, gate->now_ms)
+                                                   local->asked.decision.not_before_ms, gate->now_ms)
                              : 0,
                         gate->now_ms);
     if (given->strictness > ask->strictness)

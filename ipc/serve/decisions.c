@@ -315,12 +315,17 @@ static bool asking_leaves(const struct asking *asking)
     return asking->readable && !asking->asked.inbound;
 }
 
+static struct known_tables tables_of(struct front *front)
+{
+    return (struct known_tables){front->users, front->table, &front->kept_users};
+}
+
 /* What is asked about, and its records' lines on their way. */
 static void asking_begin(struct front *front, struct asking *asking)
 {
-    const struct known_tables tables = {front->users, front->table, &front->kept_users};
+    const struct known_tables tables = tables_of(front);
 
-    known_ask(&asking->begun, &asking->asked, &tables, front->now_ms, front->now_s);
+    known_ask(&asking->begun, &asking->asked, &tables);
 }
 
 static void asking_read(struct front *front, struct asking *asking, const struct frame *frame)
@@ -333,10 +338,12 @@ static void asking_read(struct front *front, struct asking *asking, const struct
 }
 
 /* The lines are here: the records. */
-static void asking_fetch(const struct front *front, struct asking *asking)
+static void asking_fetch(struct front *front, struct asking *asking)
 {
+    const struct known_tables tables = tables_of(front);
+
     if (asking_leaves(asking))
-        known_fetch(&asking->begun, front->users, front->table);
+        known_fetch(&asking->begun, &tables, front->now_ms);
 }
 
 void decisions_ahead(struct front *front, const struct frame *const *frames, unsigned count)
@@ -362,7 +369,7 @@ static enum native_taken decide(struct front *front, struct asking *asking)
     kept_begin(&asking->kept, front, asking->client, asking->frame);
     if (begun->error == FRAME_ERROR_NONE)
         begun->error = decide_demand(&begun->decision, &begun->sender, &asking->asked, front->users,
-                                     asking->arrived_ms, now_ms, &begun->why);
+                                     asking->arrived_ms, now_ms, front->now_s, &begun->why);
     if (begun->error != FRAME_ERROR_NONE)
         return refuse(front, asking, begun->error, begun->why);
     if (begun->recipient.there)
@@ -388,6 +395,7 @@ static struct asking *asking_of(struct front *front, const struct frame *frame)
             return &asking[i];
     asking = &front->askings->many[0];
     asking_read(front, asking, frame);
+    asking_fetch(front, asking);
     return asking;
 }
 
