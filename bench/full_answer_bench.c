@@ -215,7 +215,7 @@ static void measure(void)
 static void measure_instructions(const char *self)
 {
     const struct bench_case what = {"full_answer", "instructions of an answer", "instructions",
-                                    BENCH_AT_MOST, 8350};
+                                    BENCH_AT_MOST, 4735};
     const double instructions = callgrind_count(self, bench_planted_count(COUNTED));
 
     if (instructions > 0)
