@@ -415,11 +415,11 @@ static void look_at_the_clocks(struct front *front)
 
 static int front_turn(struct front *front)
 {
-    bool more = native_turn(front->native);
+    bool more = take_messages(front);
     int result;
 
-    more |= take_messages(front);
     more |= documents_again(front);
+    more |= native_turn(front->native); /* behind what answers: a client's go out together */
     mailbox_flush(front->mailbox);
     listen_to_work(front);
     result = ring_turn(front->ring, sleep_until(front, more), front_completed, front);

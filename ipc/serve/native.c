@@ -68,7 +68,7 @@ struct native_client {
     bool ended;              /* the client will send no more */
     bool finishing;          /* close when the output is out */
     bool closing;            /* closed but for what is in flight */
-    bool ready;              /* on the list of those with frames to take */
+    bool ready;              /* on the list of those with frames to take, or answers to write */
     bool starved;            /* what is there is no whole frame: more bytes are needed */
     uint32_t outstanding;    /* requests that wait for their answer */
     uint32_t progress;       /* in the frame that is taken in parts; the owner's */
@@ -469,8 +469,8 @@ void native_answer(struct native *native, struct native_client *client,
     answer->next = NULL;
     *client->answers_end = answer;
     client->answers_end = &answer->next;
-    if (client->answers == answer)
-        client_pump(native, client);
+    if (client->answers == answer) /* else it waits for room, or has its turn anyway */
+        make_ready(native, client);
 }
 
 void native_write_again(struct native *native)

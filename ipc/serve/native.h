@@ -120,7 +120,8 @@ void native_put(struct native *native, struct native_client *client, const void 
  * which he uses native_room at most, until the next call of native; then, how many. */
 void *native_space(struct native *native, struct native_client *client);
 void native_wrote(struct native *native, struct native_client *client, size_t size);
-/* For a request that waits. Written now, or when there is room. */
+/* For a request that waits. Written in the client's next turn (native_turn), with all others that
+ * are there by then, or when there is room. */
 void native_answer(struct native *native, struct native_client *client,
                    struct native_answer *answer);
 /* Calls `write` again for every client whose answers wait for the owner, not for room. */
