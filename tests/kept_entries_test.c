@@ -19,6 +19,7 @@ static void set_up(void)
     ck_assert_int_eq(kept_entries_create(&entries, ENTRIES), 0);
     atomic_store(&cell, 7);
     when = (struct kept_when){.moved = 1, .epoch = 1, .published = 1, .now_ms = 100000};
+    kept_entries_begin(entries, when.moved);
 }
 
 static void tear_down(void)
@@ -101,8 +102,8 @@ START_TEST(an_answer_comes_out_as_it_went_in_whatever_was_kept_before)
         struct kept_entry *entry;
         size_t size;
 
-        if (i % 50 == 0)
-            when.moved++; /* patterns are made anew */
+        when.moved += i % 10 == 0; /* patterns are made anew */
+        kept_entries_begin(entries, when.moved);
         answer_make(&answer);
         size = frame_make(frame, &answer);
         snprintf(question, sizeof question, "question %d", rand() % 200);
@@ -123,7 +124,7 @@ START_TEST(what_was_kept_is_not_changed_by_what_is_kept_behind_it)
     unsigned still = 0;
 
     for (unsigned round = 0; round < 200; round++) {
-        when.moved++;
+        kept_entries_begin(entries, ++when.moved);
         for (unsigned i = 0; i < ENTRIES / 2; i++) {
             struct frame_answer answer;
 
@@ -185,6 +186,26 @@ START_TEST(what_others_publish_does_not_make_it_void)
         ck_assert_ptr_nonnull(held("a"));
         ck_assert_ptr_nonnull(held("a"));
     }
+}
+END_TEST
+
+START_TEST(what_is_full_is_begun_anew_and_not_before)
+{
+    unsigned kept = 0;
+    char question[32];
+
+    for (unsigned i = 0; i < 10000; i++) {
+        snprintf(question, sizeof question, "question %u", i);
+        keep_some(question, question, when.now_ms + 1000);
+        kept += held(question) != NULL;
+    }
+    ck_assert_uint_ge(kept, ENTRIES / 4);
+    ck_assert_uint_le(kept, ENTRIES * KEPT_LINES);
+    ck_assert_ptr_null(held(question));
+    kept_entries_begin(entries, when.moved);
+    keep_some(question, question, when.now_ms + 1000);
+    ck_assert_ptr_nonnull(held(question));
+    ck_assert_ptr_null(held("question 0"));
 }
 END_TEST
 
@@ -250,6 +271,7 @@ int main(void)
     tcase_add_test(claims, a_question_with_the_same_hash_is_another_question);
     tcase_add_test(claims, another_record_or_demand_or_setting_makes_it_void);
     tcase_add_test(claims, what_others_publish_does_not_make_it_void);
+    tcase_add_test(claims, what_is_full_is_begun_anew_and_not_before);
     tcase_add_test(claims, it_holds_until_its_time_and_never_longer_than_two_seconds);
     tcase_add_test(claims, what_is_too_long_or_has_evidence_too_old_is_not_kept);
     suite_add_tcase(suite, claims);

@@ -37,6 +37,7 @@
 #define FETCHED_REST 8          /* of them, those of which the first lines are there */
 #define SEEN         (4 * LIMIT_FRONT_KEPT)
 static_assert((SEEN & (SEEN - 1)) == 0, "a power of two");
+static_assert(LIMIT_FRONT_KEPT * KEPT_LINES <= UINT16_MAX + 1, "lines are numbered");
 static_assert(KEPT_ANSWER_MAX + KEPT_STEP <= NATIVE_ANSWER_ROOM, "there is room for one");
 
 /* Of one kind. */
@@ -75,6 +76,11 @@ void kept_destroy(struct front *front)
 static struct kept *kept_of(const struct front *front, uint8_t kind)
 {
     return kind == FRAME_DECIDE ? front->kept_answers : front->kept_verdicts;
+}
+
+static struct kept_entries *entries_of(const struct front *front, uint8_t kind)
+{
+    return kept_of(front, kind)->entries;
 }
 
 /* True: not for the first time. */
@@ -156,7 +162,7 @@ static size_t answer_again(const struct front *front, const struct ahead *ahead,
 
     if (entry == NULL || !kept_holds(entry, frame->body, frame->size, &front->when))
         return 0;
-    size = kept_write(kept_of(front, frame->kind)->entries, entry, out);
+    size = kept_write(entries_of(front, frame->kind), entry, out);
     write_times(front, frame->id, out, (uint32_t)front->now_ms - entry->began_ms, entry->now_at,
                 entry->age_at);
     return size;
@@ -193,6 +199,8 @@ void kept_ahead(void *context, struct native_client *client, const struct frame 
     const bool permitted = (native_client_peer(client)->rights & RIGHT_QUERY) != 0;
 
     mark(front);
+    kept_entries_begin(front->kept_verdicts->entries, front->when.moved);
+    kept_entries_begin(front->kept_answers->entries, front->when.moved);
     front->frames = frames;
     front->ahead_count = count;
     front->ahead_at = front->ahead_read = 0;
@@ -203,8 +211,12 @@ void kept_ahead(void *context, struct native_client *client, const struct frame 
         if (!permitted || !may_be_kept(&frames[i]))
             continue;
         ahead->hash = kept_hash(frames[i].body, frames[i].size);
-        ahead->entry = kept_find(kept_of(front, frames[i].kind)->entries, ahead->hash);
+        kept_fetch_set(entries_of(front, frames[i].kind), ahead->hash);
     }
+    for (unsigned i = 0; i < count; i++)
+        if (front->ahead[i].hash != 0)
+            front->ahead[i].entry =
+                kept_find(entries_of(front, frames[i].kind), front->ahead[i].hash);
     for (unsigned i = 0; i < FETCHED; i++)
         fetch(front, i);
     for (unsigned i = 0; i < FETCHED_REST; i++)

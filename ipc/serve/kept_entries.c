@@ -12,23 +12,29 @@
 #include <xxhash.h>
 
 #define HUGE_BYTES ((size_t)2 << 20)
+#define LINES_MAX  (1 + (KEPT_QUESTION_MAX + KEPT_ANSWER_MAX) / KEPT_LINE)
 #define RUN_LEAST  16 /* bytes that are worth one */
 #define KIND_AT    4  /* in a frame, up to its id: version, kind, flags */
 #define KIND_BYTES 4
 
-/* Untouched entries cost nothing. In huge pages where the system gives them, for questions come in
- * no order. */
+/* Behind the last entry a step can be read. */
+static size_t block_bytes(const struct kept_entries *entries)
+{
+    return (size_t)entries->lines * KEPT_LINE + KEPT_STEP;
+}
+
+/* What is not used costs nothing. In huge pages where the system gives them. */
 static bool memory_take(struct kept_entries *entries)
 {
-    const size_t whole = entries->bytes + HUGE_BYTES;
-    char *base = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const size_t bytes = block_bytes(entries);
+    char *base =
+        mmap(NULL, bytes + HUGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (base == MAP_FAILED)
         return false;
     entries->mapping = base;
-    entries->entries = (struct kept_entry *)(void *)(((uintptr_t)base + HUGE_BYTES - 1) &
-                                                     ~(uintptr_t)(HUGE_BYTES - 1));
-    (void)madvise(entries->entries, entries->bytes, MADV_HUGEPAGE);
+    entries->block = base + (HUGE_BYTES - (uintptr_t)base % HUGE_BYTES);
+    (void)madvise(entries->block, bytes, MADV_HUGEPAGE);
     return true;
 }
 
@@ -40,13 +46,15 @@ int kept_entries_create(struct kept_entries **out, uint32_t count)
         return -ENOMEM;
     for (entries->sets = 1; entries->sets * KEPT_WAYS < count;)
         entries->sets *= 2;
-    entries->bytes = (size_t)entries->sets * KEPT_WAYS * sizeof *entries->entries;
-    entries->tags = calloc(entries->sets, sizeof *entries->tags);
-    if (entries->tags == NULL || !memory_take(entries)) {
-        free(entries->tags);
+    entries->lines = count * KEPT_LINES;
+    CHECK(entries->lines <= UINT16_MAX + 1);
+    entries->index = aligned_alloc(KEPT_LINE, entries->sets * sizeof *entries->index);
+    if (entries->index == NULL || !memory_take(entries)) {
+        free(entries->index);
         free(entries);
         return -ENOMEM;
     }
+    memset(entries->index, 0, entries->sets * sizeof *entries->index);
     *out = entries;
     return 0;
 }
@@ -55,9 +63,23 @@ void kept_entries_destroy(struct kept_entries *entries)
 {
     if (entries == NULL)
         return;
-    munmap(entries->mapping, entries->bytes + HUGE_BYTES);
-    free(entries->tags);
+    munmap(entries->mapping, block_bytes(entries) + HUGE_BYTES);
+    free(entries->index);
     free(entries);
+}
+
+void kept_entries_begin(struct kept_entries *entries, uint32_t moved)
+{
+    if (entries->moved == moved && !entries->full)
+        return;
+    entries->moved = moved;
+    if (entries->used == 0)
+        return;
+    memset(entries->index, 0, entries->sets * sizeof *entries->index);
+    for (unsigned i = 0; i < KEPT_PATTERNS; i++)
+        entries->patterns[i].size = 0;
+    entries->used = 0;
+    entries->full = false;
 }
 
 uint64_t kept_hash(const void *question, size_t size)
@@ -121,8 +143,7 @@ static size_t fill(struct kept_entry *entry, const struct kept_pattern *pattern,
     return (size_t)(own - entry->bytes) + answer->frame_size - done;
 }
 
-/* Answers with the same longest field are mostly alike. One that nobody who holds can use any more
- * gives way. */
+/* Answers with the same longest field are mostly alike. */
 static uint8_t pattern_for(struct kept_entries *entries, const struct kept_answer *answer)
 {
     size_t longest = FRAME_HEADER_BYTES, longest_bytes = 0, bytes;
@@ -138,10 +159,8 @@ static uint8_t pattern_for(struct kept_entries *entries, const struct kept_answe
     }
     number = (uint8_t)(kept_hash(answer->frame + longest, longest_bytes) >> 32) % KEPT_PATTERNS;
     pattern = &entries->patterns[number];
-    if (pattern->there && pattern->moved == answer->when.moved)
+    if (pattern->size > 0)
         return number;
-    pattern->there = true;
-    pattern->moved = answer->when.moved;
     pattern->size = (uint16_t)answer->frame_size;
     memcpy(pattern->bytes, answer->frame, answer->frame_size);
     return number;
@@ -149,18 +168,17 @@ static uint8_t pattern_for(struct kept_entries *entries, const struct kept_answe
 
 /* --- keeping --- */
 
-/* The one with the same tag, which most likely is the same question's, or one that does not hold
- * any more, or another one. */
-static unsigned way_for(const struct kept_entries *entries, uint64_t hash, uint32_t moved)
+/* The one with the same tag, which most likely is the same question's, or a free one, or another.
+ */
+static unsigned way_for(const struct kept_set *set, uint64_t hash)
 {
-    const size_t set = kept_set(entries, hash);
     unsigned best = (unsigned)(hash >> 46) % KEPT_WAYS;
 
     for (unsigned way = 0; way < KEPT_WAYS; way++)
-        if (entries->tags[set][way] == kept_tag(hash))
+        if (set->tags[way] == kept_tag(hash))
             return way;
     for (unsigned way = 0; way < KEPT_WAYS; way++)
-        if (entries->tags[set][way] == 0 || entries->entries[set * KEPT_WAYS + way].moved != moved)
+        if (set->tags[way] == 0)
             best = way;
     return best;
 }
@@ -175,20 +193,12 @@ static bool is_near(const struct kept_answer *answer)
             (answer->began_ms <= now_ms && now_ms - answer->began_ms < KEPT_AGE_MAX_MS));
 }
 
-void kept_entries_put(struct kept_entries *entries, uint64_t hash, const struct kept_answer *answer)
+static void entry_make(struct kept_entries *entries, struct kept_entry *entry,
+                       const struct kept_answer *answer)
 {
     const uint64_t most_ms = answer->when.now_ms + KEPT_HOLDS_MS;
-    struct kept_entry *entry;
-    unsigned way;
-    size_t set;
+    size_t behind;
 
-    if (answer->question_size > KEPT_QUESTION_MAX || answer->frame_size > KEPT_ANSWER_MAX ||
-        !is_near(answer))
-        return;
-    set = kept_set(entries, hash);
-    way = way_for(entries, hash, answer->when.moved);
-    entry = &entries->entries[set * KEPT_WAYS + way];
-    entries->tags[set][way] = kept_tag(hash);
     entry->cell = answer->place.cell;
     entry->cell_value = answer->place.value;
     entry->published = answer->when.published;
@@ -204,5 +214,25 @@ void kept_entries_put(struct kept_entries *entries, uint64_t hash, const struct 
     CHECK(memcmp(entries->patterns[entry->pattern].bytes + KIND_AT, answer->frame + KIND_AT,
                  KIND_BYTES) == 0);
     memcpy(entry->bytes, answer->question, answer->question_size);
-    entry->lines = (uint8_t)((fill(entry, &entries->patterns[entry->pattern], answer) + 63) / 64);
+    behind = fill(entry, &entries->patterns[entry->pattern], answer);
+    entry->lines = (uint8_t)((behind + KEPT_LINE - 1) / KEPT_LINE);
+}
+
+void kept_entries_put(struct kept_entries *entries, uint64_t hash, const struct kept_answer *answer)
+{
+    struct kept_set *set = kept_set(entries, hash);
+    const unsigned way = way_for(set, hash);
+    struct kept_entry *entry = kept_at(entries, entries->used);
+
+    if (answer->question_size > KEPT_QUESTION_MAX || answer->frame_size > KEPT_ANSWER_MAX ||
+        answer->when.moved != entries->moved || !is_near(answer))
+        return;
+    if (entries->lines - entries->used < LINES_MAX) {
+        entries->full = true;
+        return;
+    }
+    entry_make(entries, entry, answer);
+    set->tags[way] = kept_tag(hash);
+    set->lines[way] = (uint16_t)entries->used;
+    entries->used += 1 + entry->lines;
 }

@@ -9,9 +9,12 @@
  * numbers) stands once, in a pattern: some whole answer that was kept before it. Most take three
  * lines with their question, instead of seven.
  *
- * A fixed number of entries, four to a set, in memory that is there from the start. Questions are
- * compared byte by byte, so that hashes and tags decide only how quick it is. Pure but for the
- * table's words; one thread. The functions of the hot path stand here, to be inlined.
+ * Entries stand one behind the other in one block, which is begun anew when all in it are void
+ * (that is once a second at least) or no more fit: so those that are used stand on few pages, and
+ * looking for one costs no walk through the page tables. Nothing is written over before.
+ *
+ * Questions are compared byte by byte, so that hashes and tags decide only how quick it is. Pure
+ * but for the table's words; one thread. The functions of the hot path stand here, to be inlined.
  */
 #ifndef MXWARD_SERVE_KEPT_ENTRIES_H
 #define MXWARD_SERVE_KEPT_ENTRIES_H
@@ -27,6 +30,8 @@
 
 #define KEPT_QUESTION_MAX 320  /* bytes; answers to longer ones are not kept */
 #define KEPT_ANSWER_MAX   1024 /* bytes of a whole frame; longer ones are not kept */
+#define KEPT_LINE         64   /* bytes; entries begin at one */
+#define KEPT_LINES        4    /* that an entry takes, about */
 #define KEPT_WAYS         4    /* entries of a set */
 #define KEPT_PATTERNS     16   /* by their longest field */
 #define KEPT_RUNS         3    /* in an answer, that stand in its pattern */
@@ -52,17 +57,14 @@ struct kept_entry {
     uint8_t lines; /* behind the first */
     struct kept_run run[KEPT_RUNS];
     /* The question, then what is the answer's own; what is behind the last run is, too. */
-    char bytes[KEPT_QUESTION_MAX + KEPT_ANSWER_MAX + KEPT_STEP];
+    char bytes[];
 };
-static_assert(offsetof(struct kept_entry, bytes) == 64, "one line says whether it holds");
-static_assert(sizeof(struct kept_entry) / 64 % 2 == 1, "first lines are spread over all sets");
+static_assert(offsetof(struct kept_entry, bytes) == KEPT_LINE, "one line says whether it holds");
 static_assert(KEPT_PATTERNS <= 16 && KEPT_RUNS < 16, "four bits");
-static_assert(sizeof(struct kept_entry) / 64 <= UINT8_MAX, "eight");
+static_assert((KEPT_QUESTION_MAX + KEPT_ANSWER_MAX) / KEPT_LINE < UINT8_MAX, "eight");
 
 struct kept_pattern {
-    bool there;
-    uint32_t moved; /* whoever uses it has the same: so it is never changed under one who holds */
-    uint16_t size;
+    uint16_t size; /* 0: there is none */
     char bytes[KEPT_ANSWER_MAX + KEPT_STEP];
 };
 
@@ -83,19 +85,31 @@ struct kept_answer {
     uint16_t now_at, age_at;
 };
 
+/* A quarter of a line: where to look for some questions. */
+struct kept_set {
+    uint16_t tags[KEPT_WAYS]; /* 0: free */
+    uint16_t lines[KEPT_WAYS];
+};
+
 struct kept_entries {
     uint32_t sets; /* a power of two */
-    size_t bytes;
+    uint32_t lines, used;
+    bool full;
+    uint32_t moved; /* of all that is there */
+    struct kept_set *index;
+    char *block; /* of so many lines */
     void *mapping;
-    struct kept_entry *entries;  /* KEPT_WAYS for each set */
-    uint16_t (*tags)[KEPT_WAYS]; /* of each set's; 0: free */
     struct kept_pattern patterns[KEPT_PATTERNS];
 };
 
-int kept_entries_create(struct kept_entries **entries, uint32_t count); /* 0 or -ENOMEM */
-void kept_entries_destroy(struct kept_entries *entries);                /* NULL is allowed */
-uint64_t kept_hash(const void *question, size_t size);                  /* never 0 */
-/* Not one that is longer than may be. `hash` is its question's. `moved` never becomes less. */
+/* For about so many. 0 or -ENOMEM. */
+int kept_entries_create(struct kept_entries **entries, uint32_t count);
+void kept_entries_destroy(struct kept_entries *entries); /* NULL is allowed */
+/* Before any are looked for: those that were found before are not to be looked at any more. `moved`
+ * never becomes less. */
+void kept_entries_begin(struct kept_entries *entries, uint32_t moved);
+uint64_t kept_hash(const void *question, size_t size); /* never 0 */
+/* Not one that is longer than may be, nor if it is full. `hash` is its question's. */
 void kept_entries_put(struct kept_entries *entries, uint64_t hash,
                       const struct kept_answer *answer);
 
@@ -105,21 +119,31 @@ static inline uint16_t kept_tag(uint64_t hash)
     return (uint16_t)(hash >> 48 | 1);
 }
 
-static inline size_t kept_set(const struct kept_entries *entries, uint64_t hash)
+static inline struct kept_set *kept_set(const struct kept_entries *entries, uint64_t hash)
 {
-    return (size_t)hash & (entries->sets - 1);
+    return &entries->index[(size_t)hash & (entries->sets - 1)];
+}
+
+static inline struct kept_entry *kept_at(const struct kept_entries *entries, uint32_t line)
+{
+    return (struct kept_entry *)(void *)(entries->block + (size_t)line * KEPT_LINE);
+}
+
+static inline void kept_fetch_set(const struct kept_entries *entries, uint64_t hash)
+{
+    __builtin_prefetch(kept_set(entries, hash));
 }
 
 /* Probably the one of this question; NULL: it has none. */
 static inline struct kept_entry *kept_find(const struct kept_entries *entries, uint64_t hash)
 {
-    const size_t set = kept_set(entries, hash);
+    const struct kept_set *set = kept_set(entries, hash);
     const uint16_t tag = kept_tag(hash);
+    unsigned found = 0; /* all are looked at: nobody can foresee which it is */
 
     for (unsigned way = 0; way < KEPT_WAYS; way++)
-        if (entries->tags[set][way] == tag)
-            return &entries->entries[set * KEPT_WAYS + way];
-    return NULL;
+        found |= (unsigned)(set->tags[way] == tag) << way;
+    return found != 0 ? kept_at(entries, set->lines[__builtin_ctz(found)]) : NULL;
 }
 
 /* First what says more, and with one of these between, when that is here, what it says. */
@@ -134,7 +158,7 @@ static inline void kept_fetch_rest(const struct kept_entry *entry, const struct 
     if (entry->published != when->published)
         __builtin_prefetch((const void *)entry->cell);
     for (unsigned line = 1; line < entry->lines; line++)
-        __builtin_prefetch(entry->bytes + (size_t)line * 64);
+        __builtin_prefetch(entry->bytes + (size_t)line * KEPT_LINE);
 }
 
 /* Its record is the one that it was made of. Where nothing was published since that was seen, its
