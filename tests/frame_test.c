@@ -523,6 +523,24 @@ START_TEST(recipients_are_read_as_they_were_written_or_not_at_all)
 }
 END_TEST
 
+START_TEST(the_fields_of_a_frame_are_walked_to_its_end_and_not_beyond)
+{
+    const struct frame_answer answer = {.action = 1, .code = "2.0.0", .host = "mx.example.net"};
+    uint8_t bytes[256];
+    const size_t size = frame_encode(bytes, sizeof bytes, FRAME_ANSWER, 0, 1, &answer);
+    size_t at = FRAME_HEADER_BYTES, field;
+    unsigned count = 0;
+
+    for (; (field = frame_field_bytes(bytes, size, at)) > 0; at += field)
+        count++;
+    ck_assert_uint_eq(count, 3);
+    ck_assert_uint_eq(at, size);
+    ck_assert_uint_eq(frame_field_bytes(bytes, size, size + 1), 0);
+    ck_assert_uint_eq(frame_field_bytes(bytes, size - 1, size - 4 - 14), 0); /* cut: the host */
+    ck_assert_uint_eq(frame_field_bytes(bytes, size, size - 3), 0);
+}
+END_TEST
+
 START_TEST(a_wide_number_is_found_where_it_stands)
 {
     struct frame_answer answer = {.now_ms = UINT64_MAX, .age_ms = 7, .code = "2.0.0"}, back;
@@ -687,6 +705,7 @@ int main(void)
     tcase_add_test(frames, requests_and_answers_fit_their_bounds);
     tcase_add_test(frames, recipients_are_read_as_they_were_written_or_not_at_all);
     tcase_add_test(frames, a_wide_number_is_found_where_it_stands);
+    tcase_add_test(frames, the_fields_of_a_frame_are_walked_to_its_end_and_not_beyond);
     tcase_add_test(frames, the_words_are_those_of_the_engine);
     tcase_set_timeout(frames, 60);
     suite_add_tcase(suite, frames);

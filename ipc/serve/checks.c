@@ -118,7 +118,7 @@ static bool answer_from_table(struct front *front, struct native_client *client,
         return false;
     kept_begin(&question, front, client, checking->frame);
     kept_look(&question, front, &checking->key);
-    if (!verdict_reply_from_table(&reply, front->table, &checking->next_hop, question.epoch,
+    if (!verdict_reply_from_table(&reply, front->table, &checking->next_hop, question.when.epoch,
                                   not_before_ms, front->now_ms, front->now_s))
         return false;
     counter_add(&front->counts.questions, 1);

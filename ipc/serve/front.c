@@ -168,8 +168,6 @@ static enum native_taken front_request(void *context, struct native_client *clie
                         "mxward.conf");
         return NATIVE_ANSWERED;
     }
-    if (kept_answer(front, client, frame))
-        return NATIVE_ANSWERED;
     switch ((enum frame_kind)frame->kind) {
     case FRAME_HELLO:
         return take_hello(front, client, frame);
@@ -467,6 +465,7 @@ static int front_set_up(struct front *front)
     struct native_owner owner = {.context = front,
                                  .request = front_request,
                                  .ahead = kept_ahead,
+                                 .at_once = kept_answers,
                                  .write = front_write,
                                  .drop = front_drop};
     int error = ring_create(&front->ring, &limits);

@@ -11,8 +11,8 @@
 #include "engine/keeper.h"
 #include "engine/loop/pool.h"
 #include "ipc/decide/known.h"
-#include "ipc/decide/recent.h"
 #include "ipc/serve/front.h"
+#include "ipc/serve/kept_entries.h"
 #include "ipc/serve/order_rows.h"
 #include "ipc/serve/outcome.h"
 
@@ -89,7 +89,7 @@ struct front_keys {
 struct kept_question {
     struct native_client *client;
     const struct frame *frame;
-    uint32_t moved, epoch; /* see kept.c */
+    struct kept_when when; /* see kept.c */
     uint64_t hash;         /* 0: its answer is never kept */
     bool there;            /* `place` is that of its record */
     struct table_place place;
@@ -98,8 +98,8 @@ struct kept_question {
 
 /* What is known of a frame before its turn. */
 struct ahead {
-    uint64_t hash; /* by which its answer is kept; 0: its kind never is */
-    bool kept;     /* probably it is */
+    uint64_t hash;            /* by which its answer is kept; 0: it never is */
+    struct kept_entry *entry; /* probably it is there; NULL: it is not */
 };
 
 struct front {
@@ -128,9 +128,8 @@ struct front {
     struct ahead ahead[LIMIT_CLIENT_BATCH];
     unsigned ahead_count;
     unsigned ahead_at;     /* the one whose turn it is */
-    unsigned ahead_ready;  /* those before it were fetched */
-    unsigned ahead_read;   /* and those before it, where no answer is kept, were read */
-    uint32_t moved, epoch; /* see kept.c; as of when the next frames were made ready */
+    unsigned ahead_read;   /* those before it, where no answer is kept, were read */
+    struct kept_when when; /* see kept.c; as of when the next frames were made ready */
     struct front_terms *terms;
     char *documents; /* LIMIT_FRONT_DOCUMENTS of FRAME_DOCUMENT_MAX bytes */
     const struct question *document_of[LIMIT_FRONT_DOCUMENTS]; /* who has it; NULL: free */
@@ -209,10 +208,12 @@ bool decision_lacks_keys(const struct front *front, const struct question *quest
 /* --- kept.c --- */
 int kept_create(struct front *front); /* 0 or -ENOMEM; kept_destroy follows in any case */
 void kept_destroy(struct front *front);
-/* True: answered, as last time. */
-bool kept_answer(struct front *front, struct native_client *client, const struct frame *frame);
 /* native's `ahead`. */
-void kept_ahead(void *context, const struct frame *frames, unsigned count);
+void kept_ahead(void *context, struct native_client *client, const struct frame *frames,
+                unsigned count);
+/* native's `at_once`: as last time. */
+unsigned kept_answers(void *context, struct native_client *client, const struct frame *frames,
+                      unsigned count);
 /* Before anything is read that the answer is made of; then, before its record is. */
 void kept_begin(struct kept_question *question, const struct front *front,
                 struct native_client *client, const struct frame *frame);

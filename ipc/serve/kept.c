@@ -7,7 +7,8 @@
  * making them, and push those out that are asked for), and given again as long as a new one would
  * be the same:
  *
- *   the record      is the one that is in its place (one load)
+ *   the record      is the one that is in its place (one load, and none where the table has not
+ *                   changed at all since the last)
  *   who demands     the users' table has not changed since (its writer's count)
  *   the settings    are the same (the epoch)
  *   the wall clock  is in the same second, in which everything that runs out is counted
@@ -17,7 +18,7 @@
  * and the times of the answer are written into the bytes each time. Nothing is kept that must be
  * told to anybody, and never what was asked with `live`.
  *
- * Front thread only; the memory is there from the start (ipc/decide/recent).
+ * Front thread only; the memory is there from the start (kept_entries).
  */
 #include "ipc/serve/front_internal.h"
 
@@ -30,34 +31,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ID_AT       8          /* bytes from a frame's begin */
-#define WIDE        UINT64_MAX /* a number that takes all eight bytes */
-#define USUAL_BYTES 360        /* of a head and an answer */
-#define SEEN        (4 * LIMIT_FRONT_KEPT)
+#define ID_AT        8          /* bytes from a frame's begin */
+#define WIDE         UINT64_MAX /* a number that takes all eight bytes */
+#define FETCHED      16         /* answers that are on their way from memory */
+#define FETCHED_REST 8          /* of them, those of which the first lines are there */
+#define SEEN         (4 * LIMIT_FRONT_KEPT)
 static_assert((SEEN & (SEEN - 1)) == 0, "a power of two");
+static_assert(LIMIT_FRONT_KEPT * KEPT_LINES <= UINT16_MAX + 1, "lines are numbered");
+static_assert(KEPT_ANSWER_MAX + KEPT_STEP <= NATIVE_ANSWER_ROOM, "there is room for one");
 
 /* Of one kind. */
 struct kept {
-    struct recent *recent;
+    struct kept_entries *entries;
     uint16_t seen[SEEN]; /* by a part of a question's hash another: it came lately, probably */
-};
-
-/* Before the frame, in what is kept. */
-struct head {
-    uint64_t began_ms;
-    uint16_t now_at, age_at; /* of eight bytes in the frame; 0: not in it */
 };
 
 static int create(struct kept **kept)
 {
     *kept = calloc(1, sizeof **kept);
-    return *kept != NULL ? recent_create(&(*kept)->recent, LIMIT_FRONT_KEPT, 0) : -ENOMEM;
+    return *kept != NULL ? kept_entries_create(&(*kept)->entries, LIMIT_FRONT_KEPT) : -ENOMEM;
 }
 
 static void destroy(struct kept *kept)
 {
     if (kept != NULL)
-        recent_destroy(kept->recent);
+        kept_entries_destroy(kept->entries);
     free(kept);
 }
 
@@ -80,9 +78,9 @@ static struct kept *kept_of(const struct front *front, uint8_t kind)
     return kind == FRAME_DECIDE ? front->kept_answers : front->kept_verdicts;
 }
 
-static struct recent *recent_of(const struct front *front, uint8_t kind)
+static struct kept_entries *entries_of(const struct front *front, uint8_t kind)
 {
-    return kept_of(front, kind)->recent;
+    return kept_of(front, kind)->entries;
 }
 
 /* True: not for the first time. */
@@ -96,10 +94,10 @@ static bool comes_again(struct kept *kept, uint64_t hash)
     return again;
 }
 
-static bool is_kept_kind(const struct frame *frame)
+static bool may_be_kept(const struct frame *frame)
 {
     return (frame->kind == FRAME_CHECK || frame->kind == FRAME_DECIDE) &&
-           frame->size <= RECENT_KEY_MAX;
+           frame->version == FRAME_VERSION && frame->size <= KEPT_QUESTION_MAX;
 }
 
 /* Both counts only grow, so that the sum is the same only while both are. */
@@ -117,8 +115,7 @@ void kept_begin(struct kept_question *question, const struct front *front,
 
     *question = (struct kept_question){.client = client,
                                        .frame = frame,
-                                       .moved = front->moved,
-                                       .epoch = front->epoch,
+                                       .when = front->when,
                                        .hash = ahead ? front->ahead[front->ahead_at].hash : 0};
 }
 
@@ -128,74 +125,102 @@ void kept_look(struct kept_question *question, const struct front *front,
     question->there = table_place_find(front->table, key, front->now_ms, &question->place);
 }
 
+/* All of it is read before the answers that are made with it, and after their questions came. */
+static void mark(struct front *front)
+{
+    const struct table_writer *table = engine_table(front->engine);
+
+    front->when = (struct kept_when){.moved = moved_now(front),
+                                     .epoch = engine_config_epoch(front->engine),
+                                     .published = table != NULL ? table_writer_changes(table) : 0,
+                                     .now_ms = front->now_ms};
+}
+
+/* --- answers --- */
+
 static void write_number(char *frame, size_t at, uint64_t value)
 {
     if (at > 0)
         memcpy(frame + at, &value, sizeof value); /* little endian: see frame.c */
 }
 
-/* What stands in the client's space: with its id, as of now. */
-static void give(struct front *front, struct native_client *client, uint64_t id, char *frame,
-                 size_t size, const struct head *head)
+/* With its id, as of now. */
+static void write_times(const struct front *front, uint64_t id, char *frame, uint64_t age_ms,
+                        size_t now_at, size_t age_at)
 {
     memcpy(frame + ID_AT, &id, sizeof id);
-    write_number(frame, head->now_at, front->now_ms);
-    write_number(frame, head->age_at,
-                 front->now_ms > head->began_ms ? front->now_ms - head->began_ms : 0);
-    native_wrote(front->native, client, size);
+    write_number(frame, now_at, front->now_ms);
+    write_number(frame, age_at, age_ms);
 }
 
-static void count(struct front *front, uint8_t kind)
+/* Writes its answer, if there is one; its size, or 0. */
+static size_t answer_again(const struct front *front, const struct ahead *ahead,
+                           const struct frame *frame, char *out)
 {
-    if (kind == FRAME_DECIDE) {
-        counter_add(&front->counts.decisions, 1);
-        counter_add(&front->counts.sent, 1);
-    } else {
-        counter_add(&front->counts.questions, 1);
-        counter_add(&front->counts.from_table, 1);
-    }
-    counter_add(&front->counts.kept, 1);
+    struct kept_entry *entry = ahead->entry;
+    size_t size;
+
+    if (entry == NULL || !kept_holds(entry, frame->body, frame->size, &front->when))
+        return 0;
+    size = kept_write(entries_of(front, frame->kind), entry, out);
+    write_times(front, frame->id, out, (uint32_t)front->now_ms - entry->began_ms, entry->now_at,
+                entry->age_at);
+    return size;
 }
 
-/* All of it is read before the answers that are made with it, and after their questions came. */
-static void mark(struct front *front)
+static void count(struct front *front, unsigned checks, unsigned decisions)
 {
-    front->moved = moved_now(front);
-    front->epoch = engine_config_epoch(front->engine);
-}
-
-static uint64_t hash_of(const struct front *front, const struct frame *frame)
-{
-    return recent_hash(recent_of(front, frame->kind), (const char *)frame->body, frame->size);
+    counter_add(&front->counts.questions, checks);
+    counter_add(&front->counts.from_table, checks);
+    counter_add(&front->counts.decisions, decisions);
+    counter_add(&front->counts.sent, decisions);
+    counter_add(&front->counts.kept, checks + decisions);
 }
 
 /* --- ahead --- */
 
-/* The next ones: what they need comes from memory while others are answered. */
-static void fetch(struct front *front)
+static void fetch(const struct front *front, unsigned at)
 {
-    const unsigned first = front->ahead_ready;
-    const unsigned left = front->ahead_count - first;
-
-    front->ahead_ready += left < LIMIT_CLIENT_AHEAD ? left : LIMIT_CLIENT_AHEAD;
-    for (unsigned i = first; i < front->ahead_ready; i++)
-        front->ahead[i].kept =
-            front->ahead[i].hash != 0 &&
-            recent_fetch(recent_of(front, front->frames[i].kind), front->ahead[i].hash,
-                         front->frames[i].size + USUAL_BYTES);
+    if (at < front->ahead_count && front->ahead[at].entry != NULL)
+        kept_fetch(front->ahead[at].entry);
 }
 
-void kept_ahead(void *context, const struct frame *frames, unsigned count)
+static void fetch_rest(const struct front *front, unsigned at)
+{
+    if (at < front->ahead_count && front->ahead[at].entry != NULL)
+        kept_fetch_rest(front->ahead[at].entry, &front->when);
+}
+
+/* Who may not ask is told so by front.c. */
+void kept_ahead(void *context, struct native_client *client, const struct frame *frames,
+                unsigned count)
 {
     struct front *front = context;
+    const bool permitted = (native_client_peer(client)->rights & RIGHT_QUERY) != 0;
 
     mark(front);
+    kept_entries_begin(front->kept_verdicts->entries, front->when.moved);
+    kept_entries_begin(front->kept_answers->entries, front->when.moved);
     front->frames = frames;
     front->ahead_count = count;
-    front->ahead_at = front->ahead_ready = front->ahead_read = 0;
+    front->ahead_at = front->ahead_read = 0;
+    for (unsigned i = 0; i < count; i++) {
+        struct ahead *ahead = &front->ahead[i];
+
+        *ahead = (struct ahead){0};
+        if (!permitted || !may_be_kept(&frames[i]))
+            continue;
+        ahead->hash = kept_hash(frames[i].body, frames[i].size);
+        kept_fetch_set(entries_of(front, frames[i].kind), ahead->hash);
+    }
     for (unsigned i = 0; i < count; i++)
-        front->ahead[i].hash = is_kept_kind(&frames[i]) ? hash_of(front, &frames[i]) : 0;
-    fetch(front);
+        if (front->ahead[i].hash != 0)
+            front->ahead[i].entry =
+                kept_find(entries_of(front, frames[i].kind), front->ahead[i].hash);
+    for (unsigned i = 0; i < FETCHED; i++)
+        fetch(front, i);
+    for (unsigned i = 0; i < FETCHED_REST; i++)
+        fetch_rest(front, i);
 }
 
 /* Those of this kind among the next frames that must be answered anew. */
@@ -203,97 +228,101 @@ static unsigned select_ahead(const struct front *front, const struct frame **fra
 {
     unsigned count = 0;
 
-    for (unsigned i = front->ahead_read; i < front->ahead_ready; i++)
-        if (front->frames[i].kind == kind && !front->ahead[i].kept)
+    for (unsigned i = front->ahead_at; i < front->ahead_read; i++)
+        if (front->frames[i].kind == kind && front->ahead[i].entry == NULL)
             frames[count++] = &front->frames[i];
     return count;
 }
 
+/* The next one is answered anew: what it and some of those behind it need comes from memory
+ * together. */
 static void read_ahead(struct front *front)
 {
     const struct frame *frames[LIMIT_CLIENT_AHEAD];
+    const unsigned left = front->ahead_count - front->ahead_at;
 
+    front->ahead_read = front->ahead_at + (left < LIMIT_CLIENT_AHEAD ? left : LIMIT_CLIENT_AHEAD);
     decisions_ahead(front, frames, select_ahead(front, frames, FRAME_DECIDE));
     checks_ahead(front, frames, select_ahead(front, frames, FRAME_CHECK));
-    front->ahead_read = front->ahead_ready;
 }
 
-/* Frames come in their order, but some are answered without a look here. */
-static const struct ahead *ahead_of(struct front *front, const struct frame *frame)
+/* Each frame comes here once: the first one, or behind those that were answered. */
+unsigned kept_answers(void *context, struct native_client *client, const struct frame *frames,
+                      unsigned most)
 {
-    while (front->frames + front->ahead_at != frame) {
-        front->ahead_at++;
-        CHECK(front->ahead_at < front->ahead_count);
+    struct front *front = context;
+    const unsigned first = (unsigned)(frames - front->frames);
+    unsigned answered = 0, decisions = 0;
+    size_t bytes, used = 0, size;
+    char *out = native_space(front->native, client, &bytes);
+
+    for (; answered < most && bytes - used >= NATIVE_ANSWER_ROOM; answered++, used += size) {
+        const unsigned at = first + answered;
+
+        fetch(front, at + FETCHED);
+        fetch_rest(front, at + FETCHED_REST);
+        size = answer_again(front, &front->ahead[at], &front->frames[at], out + used);
+        if (size == 0)
+            break;
+        decisions += front->frames[at].kind == FRAME_DECIDE;
     }
-    while (front->ahead_at >= front->ahead_read) {
+    front->ahead_at = first + answered;
+    if (answered > 0) {
+        native_wrote(front->native, client, used);
+        count(front, answered - decisions, decisions);
+    }
+    if (answered < most && front->ahead_at >= front->ahead_read)
         read_ahead(front);
-        fetch(front);
-    }
-    return &front->ahead[front->ahead_at];
+    return answered;
 }
 
-/* --- answers --- */
+/* --- keeping --- */
 
-bool kept_answer(struct front *front, struct native_client *client, const struct frame *frame)
-{
-    const struct ahead *ahead = ahead_of(front, frame);
-    const struct recent_answer *kept;
-    struct head head;
-    char *out;
-
-    if (!ahead->kept)
-        return false;
-    kept = recent_served(recent_of(front, frame->kind), ahead->hash, (const char *)frame->body,
-                         frame->size, front->moved, front->epoch, front->now_ms);
-    if (kept == NULL)
-        return false;
-    out = native_space(front->native, client);
-    memcpy(&head, kept->bytes, sizeof head);
-    memcpy(out, kept->bytes + sizeof head, kept->size - sizeof head);
-    give(front, client, frame->id, out, kept->size - sizeof head, &head);
-    count(front, frame->kind);
-    return true;
-}
-
-static void remember(struct front *front, const struct kept_question *question,
-                     const struct head *head, const char *reply, size_t size)
+static void remember(struct front *front, const struct kept_question *question, const char *reply,
+                     size_t size, uint64_t began_ms, size_t now_at, size_t age_at)
 {
     const struct frame *frame = question->frame;
-    char bytes[RECENT_REPLY_MAX];
-    const struct recent_answer answer = {bytes, sizeof *head + size, 0};
+    const struct kept_answer answer = {.question = (const char *)frame->body,
+                                       .question_size = frame->size,
+                                       .frame = reply,
+                                       .frame_size = size,
+                                       .place = question->place,
+                                       .began_ms = began_ms,
+                                       .until_ms = question->until_ms,
+                                       .when = question->when,
+                                       .now_at = (uint16_t)now_at,
+                                       .age_at = (uint16_t)age_at};
+    struct kept *kept = kept_of(front, frame->kind);
 
-    if (sizeof *head + size > sizeof bytes)
-        return;
-    memcpy(bytes, head, sizeof *head);
-    memcpy(bytes + sizeof *head, reply, size);
-    (void)recent_stricter(recent_of(front, frame->kind), (const char *)frame->body, frame->size,
-                          &answer, &question->place, question->moved, question->epoch,
-                          question->until_ms, front->now_ms);
+    if (question->hash != 0 && question->there && question->until_ms > front->now_ms &&
+        comes_again(kept, question->hash))
+        kept_entries_put(kept->entries, question->hash, &answer);
 }
 
 /* Encoded with room for any time, kept, and given the same way as next time. */
 static void keep(struct front *front, const struct kept_question *question, uint8_t kind,
-                 const void *reply, struct head head, size_t now_member, size_t age_member)
+                 const void *reply, uint64_t began_ms, size_t now_member, size_t age_member)
 {
-    const struct frame *frame = question->frame;
-    char *out = native_space(front->native, question->client);
-    const size_t size = frame_encode(out, NATIVE_ANSWER_ROOM, kind, 0, frame->id, reply);
+    const uint64_t id = question->frame->id;
+    size_t bytes, size, now_at, age_at;
+    char *out = native_space(front->native, question->client, &bytes);
 
+    size = frame_encode(out, bytes, kind, 0, id, reply);
     CHECK(size > 0);
-    head.now_at = (uint16_t)frame_number_place(out, size, now_member);
-    head.age_at = (uint16_t)frame_number_place(out, size, age_member);
-    if (question->hash != 0 && question->there && question->until_ms > front->now_ms &&
-        comes_again(kept_of(front, frame->kind), question->hash))
-        remember(front, question, &head, out, size);
-    give(front, question->client, frame->id, out, size, &head);
+    now_at = frame_number_place(out, size, now_member);
+    age_at = frame_number_place(out, size, age_member);
+    remember(front, question, out, size, began_ms, now_at, age_at);
+    write_times(front, id, out, front->now_ms > began_ms ? front->now_ms - began_ms : 0, now_at,
+                age_at);
+    native_wrote(front->native, question->client, size);
 }
 
 void kept_put_verdict(struct front *front, const struct kept_question *question,
                       struct frame_verdict *reply)
 {
     reply->now_ms = WIDE;
-    keep(front, question, FRAME_VERDICT, reply, (struct head){0},
-         offsetof(struct frame_verdict, now_ms), SIZE_MAX);
+    keep(front, question, FRAME_VERDICT, reply, 0, offsetof(struct frame_verdict, now_ms),
+         SIZE_MAX);
 }
 
 void kept_put_answer(struct front *front, const struct kept_question *question,
@@ -302,6 +331,6 @@ void kept_put_answer(struct front *front, const struct kept_question *question,
     reply->now_ms = WIDE;
     if (reply->began_ms != 0)
         reply->age_ms = WIDE;
-    keep(front, question, FRAME_ANSWER, reply, (struct head){.began_ms = reply->began_ms},
+    keep(front, question, FRAME_ANSWER, reply, reply->began_ms,
          offsetof(struct frame_answer, now_ms), offsetof(struct frame_answer, age_ms));
 }

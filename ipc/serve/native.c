@@ -346,9 +346,13 @@ void native_put(struct native *native, struct native_client *client, const void 
     counter_add(&native->counts.bytes_out, size);
 }
 
-void *native_space(struct native *native, struct native_client *client)
+void *native_space(struct native *native, struct native_client *client, size_t *bytes)
 {
-    return output_of(native, client) + output_tail(native, client);
+    const uint32_t tail = output_tail(native, client);
+    const size_t straight = OUTPUT_BYTES - tail, room = native_room(client);
+
+    *bytes = straight < room ? straight : room;
+    return output_of(native, client) + tail;
 }
 
 void native_wrote(struct native *native, struct native_client *client, size_t size)
@@ -356,7 +360,7 @@ void native_wrote(struct native *native, struct native_client *client, size_t si
     const uint32_t end = output_tail(native, client) + (uint32_t)size;
     uint8_t *output = output_of(native, client);
 
-    CHECK(size <= native_room(client) && size <= NATIVE_ANSWER_ROOM);
+    CHECK(size <= native_room(client) && end <= OUTPUT_BYTES);
     if (end > LIMIT_CLIENT_OUTPUT)
         memcpy(output, output + LIMIT_CLIENT_OUTPUT, end - LIMIT_CLIENT_OUTPUT);
     client->out_used += (uint32_t)size;
@@ -570,24 +574,48 @@ static bool frame_hand_over(struct native *native, struct native_client *client,
     return true;
 }
 
+/* Those that the owner answers at once; returns how many. */
+static unsigned frames_at_once(struct native *native, struct native_client *client,
+                               const struct frame *frames, unsigned count)
+{
+    const struct frame *last;
+
+    if (native->owner.at_once)
+        count = native->owner.at_once(native->owner.context, client, frames, count);
+    if (!native->owner.at_once || count == 0)
+        return 0;
+    last = &frames[count - 1];
+    counter_add(&native->counts.frames_in, count);
+    client->in_start = (uint32_t)(last->body + last->size - client->buffers->input);
+    client->frame_ms = client->arrived_ms;
+    return count;
+}
+
 /* Takes at most LIMIT_CLIENT_BATCH requests, and what is in the frame of the last. True: there may
  * be more to take. */
 static bool client_take(struct native *native, struct native_client *client)
 {
-    unsigned weight = 0;
+    unsigned weight = 0, taken;
     struct batch batch;
 
     if (!may_take_frames(native, client))
         return false; /* whoever makes room makes it ready again */
     batch_read(&batch, client);
     if (batch.count > 0 && native->owner.ahead)
-        native->owner.ahead(native->owner.context, batch.frames, batch.count);
-    for (unsigned i = 0; i < batch.count; i++) {
-        if (!frame_hand_over(native, client, &batch.frames[i], &weight))
-            return may_take_frames(native, client);
+        native->owner.ahead(native->owner.context, client, batch.frames, batch.count);
+    for (unsigned i = 0; i < batch.count; i += taken) {
+        const unsigned left = batch.count - i, most = LIMIT_CLIENT_BATCH - weight;
+
+        taken = frames_at_once(native, client, &batch.frames[i], left < most ? left : most);
+        weight += taken;
+        if (taken == 0) {
+            if (!frame_hand_over(native, client, &batch.frames[i], &weight))
+                return may_take_frames(native, client);
+            taken = 1;
+        }
         if (!may_take_frames(native, client))
             return false;
-        if (weight >= LIMIT_CLIENT_BATCH && i + 1 < batch.count)
+        if (weight >= LIMIT_CLIENT_BATCH && i + taken < batch.count)
             return true;
     }
     client->starved = batch.last == FRAME_MORE;

@@ -50,7 +50,13 @@ struct native_owner {
     /* The frames that `request` gets next, in this order, as far as there is room for answers and
      * it is done with each: to make them ready together. They stay where they are until then. May
      * be NULL; at most LIMIT_CLIENT_BATCH. */
-    void (*ahead)(void *context, const struct frame *frames, unsigned count);
+    void (*ahead)(void *context, struct native_client *client, const struct frame *frames,
+                  unsigned count);
+    /* Of those, which come next: answers the first ones that it can at once, one behind the other,
+     * and says how many. `request` gets what comes then. There is room as for `request`. May be
+     * NULL. */
+    unsigned (*at_once)(void *context, struct native_client *client, const struct frame *frames,
+                        unsigned count);
     /* Puts as much of the answer as there is room for. True: that was all, it is the owner's. */
     bool (*write)(void *context, struct native_client *client, struct native_answer *answer);
     /* The client has gone: the answer is the owner's again. */
@@ -116,9 +122,9 @@ void native_user_count(struct native_user *user, int32_t requests);
 size_t native_room(const struct native_client *client);
 void native_put(struct native *native, struct native_client *client, const void *bytes,
                 size_t size); /* size <= native_room */
-/* The same for who writes an answer where it is to be: NATIVE_ANSWER_ROOM bytes in one piece, of
- * which he uses native_room at most, until the next call of native; then, how many. */
-void *native_space(struct native *native, struct native_client *client);
+/* The same for who writes answers where they are to be: `*bytes` in one piece, NATIVE_ANSWER_ROOM
+ * or more if there is room for so many, until the next call of native; then, how many. */
+void *native_space(struct native *native, struct native_client *client, size_t *bytes);
 void native_wrote(struct native *native, struct native_client *client, size_t size);
 /* For a request that waits. Written in the client's next turn (native_turn), with all others that
  * are there by then, or when there is room. */

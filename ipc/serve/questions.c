@@ -173,10 +173,9 @@ static bool document_write(struct front *front, struct native_client *client,
 bool put(struct front *front, struct native_client *client, uint8_t kind, uint64_t id,
          const void *message)
 {
-    const size_t room = native_room(client);
-    const size_t size =
-        frame_encode(native_space(front->native, client),
-                     room < NATIVE_ANSWER_ROOM ? room : NATIVE_ANSWER_ROOM, kind, 0, id, message);
+    size_t room;
+    char *out = native_space(front->native, client, &room);
+    const size_t size = frame_encode(out, room, kind, 0, id, message);
 
     CHECK(size > 0 || room < NATIVE_ANSWER_ROOM);
     if (size == 0)

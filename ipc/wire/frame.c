@@ -544,6 +544,16 @@ size_t frame_number_place(const void *frame, size_t size, size_t member)
     return 0;
 }
 
+size_t frame_field_bytes(const void *frame, size_t size, size_t at)
+{
+    size_t bytes;
+
+    if (at > size || size - at < FIELD_HEADER_BYTES)
+        return 0;
+    bytes = FIELD_HEADER_BYTES + little_read((const uint8_t *)frame + at + FRAME_TAG_BYTES, 2);
+    return bytes <= size - at ? bytes : 0;
+}
+
 size_t frame_bytes_max(uint8_t kind)
 {
     const struct layout *layout = layout_find(kind);

@@ -34,6 +34,7 @@
 
 #define FRAME_VERSION       1
 #define FRAME_HEADER_BYTES  16
+#define FRAME_TAG_BYTES     2          /* a field begins with its tag */
 #define FRAME_REQUEST_MAX   28672      /* bytes of a whole frame, client to daemon */
 #define FRAME_ANSWER_MAX    16384      /* bytes of a whole frame, daemon to client */
 #define FRAME_DOCUMENT_MAX  (1u << 20) /* bytes of a document, all its frames together */
@@ -294,6 +295,10 @@ bool frame_decode(void *message, const struct frame *frame, char *why);
 /* Where in a frame that frame_encode has just written the number stands whose place in its struct
  * is `member`, if it takes eight bytes there; 0: it does not. For who writes it anew each time. */
 size_t frame_number_place(const void *frame, size_t size, size_t member);
+/* The bytes of the field that stands at `at` in a frame, its tag and size included; 0: none does.
+ * The first stands behind the header, and in what frame_encode writes all fields of a kind keep one
+ * order. For who compares frames. */
+size_t frame_field_bytes(const void *frame, size_t size, size_t at);
 /* The bytes that a message of this kind takes at most as a frame; 0: no such kind. */
 size_t frame_bytes_max(uint8_t kind);
 size_t frame_struct_bytes(uint8_t kind); /* of the message's struct; 0: no such kind */
