@@ -312,7 +312,7 @@ static bool fixed_take(const union record *record, enum record_kind kind, void *
 {
     if (record->head.kind != kind || record_fixed_bytes(record) < bytes)
         return false;
-    memcpy(fixed, record->bytes + RECORD_HEAD_BYTES, bytes);
+    record_take(record, RECORD_HEAD_BYTES, fixed, bytes);
     return true;
 }
 
@@ -322,6 +322,10 @@ static bool text_take(const union record *record, size_t *at, char *text, size_t
 {
     const size_t tail_at = (size_t)record->head.key_at + record->head.key_bytes;
 
+    if (length == 0) {
+        text[0] = '\0';
+        return true;
+    }
     if (length > record_tail_bytes(record) - *at ||
         !bytes_copy(text, size, record->bytes + tail_at + *at, length))
         return false;
@@ -586,7 +590,8 @@ static struct who sender_of(const char *text)
 struct found {
     bool there;
     enum account_by by;
-    char name[ACCOUNT_NAME_MAX];
+    const char *name; /* in the key that it was looked for by, or in: */
+    char key[1 + ACCOUNT_NAME_MAX];
     struct account account;
 };
 
@@ -621,7 +626,8 @@ static enum table_outcome find(const struct search *search, const struct table_k
     return table_find(search->users, key, search->now_ms, record);
 }
 
-/* Is there an account of this key, and what is it? False: unknown. */
+/* Is there an account of this key, whose text is terminated and stays, and what is it? False:
+ * unknown. */
 static bool search_account_of(struct search *search, struct found *into,
                               const struct table_key *key, struct table_ahead *ahead,
                               enum account_by by)
@@ -638,7 +644,8 @@ static bool search_account_of(struct search *search, struct found *into,
         return false;
     into->there = true;
     into->by = by;
-    return bytes_copy(into->name, sizeof into->name, key->text + 1, key->length - 1);
+    into->name = key->text + 1;
+    return true;
 }
 
 /* Is it a secure alias? The closest counts. False: unknown. */
@@ -663,12 +670,12 @@ static bool search_alias_of(struct search *search, const struct table_key *key,
 static bool search_account_name(struct search *search, struct found *into, const char *name,
                                 size_t length, enum account_by by)
 {
-    char text[1 + ACCOUNT_NAME_MAX];
     struct table_ahead ahead;
     struct table_key key;
 
-    if (length == 0 || into->there || !key_make(&key, text, 'a', name, length))
+    if (length == 0 || into->there || !key_make(&key, into->key, 'a', name, length))
         return true;
+    into->key[1 + length] = '\0';
     table_prefetch(&ahead, search->users, &key);
     return search_account_of(search, into, &key, &ahead, by);
 }
@@ -686,6 +693,17 @@ static bool search_alias_name(struct search *search, const char *name, size_t le
     return search_alias_of(search, &key, &ahead);
 }
 
+/* Up to the first of the characters, of which there is seldom more than one. */
+static size_t user_part(const char *name, size_t local_bytes, const char *delimiter)
+{
+    if (delimiter[0] == '\0')
+        return local_bytes;
+    if (delimiter[1] != '\0')
+        return strcspn(name, delimiter);
+    const char *at = memchr(name, delimiter[0], local_bytes);
+    return at != NULL ? (size_t)(at - name) : local_bytes;
+}
+
 /* Cuts the sub-address where the MTA does: at the first of the characters, not at the beginning.
  * The new length; 0: there is none. */
 static size_t cut_sub_address(char cut[ACCOUNT_NAME_MAX], const char *name, size_t length,
@@ -693,7 +711,7 @@ static size_t cut_sub_address(char cut[ACCOUNT_NAME_MAX], const char *name, size
 {
     const char *at = memrchr(name, '@', length);
     const size_t local_bytes = at != NULL ? (size_t)(at - name) : length;
-    const size_t user_bytes = strcspn(name, delimiter);
+    const size_t user_bytes = user_part(name, local_bytes, delimiter);
 
     if (user_bytes == 0 || user_bytes >= local_bytes)
         return 0;
@@ -751,10 +769,15 @@ static bool search_sender(struct search *search, struct account_ahead *sender)
            search_account_name(search, &search->sender, cut, length, ACCOUNT_BY_SENDER);
 }
 
+static bool has_own(const struct search *search)
+{
+    return search->sender.there || search->submitter.there;
+}
+
 /* Records of many are for who is in none of his own. */
 static bool search_many(struct search *search, const char *name, size_t length)
 {
-    return search->sender.there || search->submitter.there ||
+    return has_own(search) ||
            search_account_name(search, &search->sender, name, length, ACCOUNT_BY_DOMAIN);
 }
 
@@ -762,16 +785,20 @@ static bool search_domain(struct search *search, const struct account_ahead *sen
 {
     const struct who who = {sender->sender, sender->sender_bytes};
     char name[ACCOUNT_NAME_MAX];
-    const size_t length = domain_name(name, &who, sender->account + 1, sender->name_bytes);
 
+    if (search->settings->no_aliases && has_own(search))
+        return true;
+    const size_t length = domain_name(name, &who, sender->account + 1, sender->name_bytes);
     return search_alias_name(search, name, length) && search_many(search, name, length);
 }
 
 static bool search_sasl(struct search *search, const struct who *sasl)
 {
     char name[ACCOUNT_NAME_MAX];
-    const size_t length = person_name(name, sasl);
 
+    if (sasl->length == 0)
+        return true;
+    const size_t length = person_name(name, sasl);
     return search_account_name(search, &search->submitter, name, length, ACCOUNT_BY_SUBMITTER);
 }
 
@@ -779,6 +806,9 @@ static bool search_sasl(struct search *search, const struct who *sasl)
 static bool search_sasl_domain(struct search *search, const struct who *sasl)
 {
     char name[ACCOUNT_NAME_MAX];
+
+    if (sasl->length == 0)
+        return true;
     const size_t length = domain_name(name, sasl, NULL, 0);
 
     if (length == 0 || search->submitter.there ||
@@ -1085,28 +1115,33 @@ static bool fill_standard(struct account_demand *demand, struct search *search)
     return read_profile(search, search->settings->standard, &demand->profile);
 }
 
-static bool fill_guarantee(struct account_demand *demand, struct search *search, const char *domain,
-                           const struct moment *moment)
+/* Of the guarantee alone: what is said of an alias stays. */
+static bool fill_both(struct account_demand *demand, struct search *search, const char *domain,
+                      const struct moment *moment)
 {
     struct account_demand sender = {0}, submitter = {0};
 
-    if (!search->sender.there && !search->submitter.there)
-        return fill_standard(demand, search);
-    if (search->sender.there && !fill_account(&sender, search, &search->sender, domain, moment))
-        return false;
-    if (search->submitter.there &&
+    if (!fill_account(&sender, search, &search->sender, domain, moment) ||
         !fill_account(&submitter, search, &search->submitter, domain, moment))
         return false;
-    if (!search->sender.there)
-        sender = submitter;
-    else if (search->submitter.there)
-        join(&sender, &submitter);
+    join(&sender, &submitter);
     demand->guaranteed = sender.guaranteed;
     demand->switched_off = sender.switched_off;
     demand->exceptions_until_s = sender.exceptions_until_s;
     demand->profile = sender.profile;
     demand->by = sender.by;
     return true;
+}
+
+static bool fill_guarantee(struct account_demand *demand, struct search *search, const char *domain,
+                           const struct moment *moment)
+{
+    if (!has_own(search))
+        return fill_standard(demand, search);
+    if (search->sender.there && search->submitter.there)
+        return fill_both(demand, search, domain, moment);
+    return fill_account(demand, search, search->sender.there ? &search->sender : &search->submitter,
+                        domain, moment);
 }
 
 static bool fill_alias(struct account_demand *demand, struct search *search)
@@ -1145,7 +1180,8 @@ static void ask_alias(struct account_ahead *ahead, const struct table_reader *us
     table_prefetch(&ahead->alias_ahead, users, &ahead->alias_key);
 }
 
-/* Whether there are aliases is not known before the settings are: what was kept of them is a hint. */
+/* Whether there are aliases is not known before the settings are: what was kept of them is a hint.
+ */
 void account_ask(struct account_ahead *ahead, const char *sender, const struct table_reader *users,
                  struct account_kept *kept)
 {
@@ -1178,6 +1214,16 @@ void account_fetch(struct account_ahead *ahead, const struct table_reader *users
     table_prefetch_record(&ahead->account_ahead, users, &ahead->account_key);
 }
 
+/* Zero, by a few stores: all of it at once is the processor's slow way for more than that. */
+static void demand_clear(struct account_demand *demand)
+{
+    static const struct profile none;
+
+    memset(demand, 0, offsetof(struct account_demand, profile));
+    demand->profile = none;
+    demand->alias_profile = none;
+}
+
 void account_demand_ahead(struct account_demand *demand, const struct table_reader *users,
                           struct account_ahead *sender, const char *sasl, const char *domain,
                           int64_t accepted_s, uint64_t now_ms, int64_t now_s)
@@ -1187,7 +1233,7 @@ void account_demand_ahead(struct account_demand *demand, const struct table_read
     struct search search;
 
     search_begin(&search, users, sender->settings, sender->kept, now_ms);
-    *demand = (struct account_demand){0};
+    demand_clear(demand);
     demand->known = fill(demand, &search, sender, &submitter, domain, &moment);
     if (!demand->known)
         *demand = (struct account_demand){.profile_absent = search.profile_absent};

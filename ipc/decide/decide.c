@@ -23,8 +23,10 @@ static enum frame_error recipient_read(struct decision *decision, const struct f
     struct next_hop *recipient = &decision->next_hop; /* unless another is asked about */
     enum name_status status = next_hop_parse(recipient, asked->recipient, strlen(asked->recipient));
 
-    memcpy(decision->domain, recipient->name.text, recipient->name.length + 1u);
-    if (status == NAME_OK && asked->next_hop[0] != '\0')
+    name_text_give(decision->domain, &recipient->name);
+    if (asked->next_hop[0] == '\0')
+        decision->is_direct = next_hop_is_plain(recipient);
+    else if (status == NAME_OK)
         status = next_hop_parse(&decision->next_hop, asked->next_hop, strlen(asked->next_hop));
     if (status != NAME_OK) {
         *why = name_status_text(status);
@@ -163,7 +165,8 @@ bool decide_goes_elsewhere(const struct decision *decision, struct next_hop *own
 {
     char own_text[NEXT_HOP_TEXT_MAX], text[NEXT_HOP_TEXT_MAX];
 
-    if (decision->domain[0] == '\0' || next_hop_is_domain(&decision->next_hop, decision->domain) ||
+    if (decision->is_direct || decision->domain[0] == '\0' ||
+        next_hop_is_domain(&decision->next_hop, decision->domain) ||
         next_hop_parse(own, decision->domain, strlen(decision->domain)) != NAME_OK)
         return false;
     next_hop_text(own, own_text);
