@@ -369,27 +369,34 @@ bool account_pack(union record *record, struct table_key *key, const char *name,
     return true;
 }
 
+#define FIXED_AT(member) (RECORD_HEAD_BYTES + offsetof(struct account_fixed, member))
+static_assert(FIXED_AT(flags) % 4 == 0, "read where it lies; the times are in two words each");
+
 bool account_unpack(const union record *record, struct account *account)
 {
     const size_t there = record_fixed_bytes(record);
-    const size_t bytes = there >= sizeof(struct account_fixed) ? sizeof(struct account_fixed)
-                         : there >= ACCOUNT_FIXED_BEFORE       ? ACCOUNT_FIXED_BEFORE
-                                                               : ACCOUNT_FIXED_LEAST;
-    struct account_fixed fixed = {.exceptions_until_s = INT64_MAX};
+    const bool has_before = there >= ACCOUNT_FIXED_BEFORE;
     size_t at = 0;
 
-    if (!fixed_take(record, RECORD_ACCOUNT, &fixed, bytes) ||
-        (fixed.flags & ~(uint32_t)ACCOUNT_FLAGS) != 0 ||
-        !text_take(record, &at, account->profile, sizeof account->profile, fixed.profile_bytes) ||
-        !text_take(record, &at, account->before, sizeof account->before, fixed.before_bytes))
+    if (record->head.kind != RECORD_ACCOUNT || there < ACCOUNT_FIXED_LEAST)
         return false;
-    account->before_s = fixed.before_s;
-    account->exceptions_until_s =
-        (fixed.flags & ACCOUNT_EXCEPTIONS) != 0 ? fixed.exceptions_until_s : 0;
-    account->flags = fixed.flags;
-    account->changed_s = fixed.changed_s;
-    account->off_since_s = fixed.off_since_s;
-    account->off_until_s = fixed.off_until_s;
+    memcpy(&account->flags, record->bytes + FIXED_AT(flags), sizeof account->flags);
+    if ((account->flags & ~(uint32_t)ACCOUNT_FLAGS) != 0 ||
+        !text_take(record, &at, account->profile, sizeof account->profile,
+                   (uint8_t)record->bytes[FIXED_AT(profile_bytes)]) ||
+        !text_take(record, &at, account->before, sizeof account->before,
+                   has_before ? (uint8_t)record->bytes[FIXED_AT(before_bytes)] : 0))
+        return false;
+    account->changed_s = (int64_t)record_number(record, FIXED_AT(changed_s));
+    account->off_since_s = (int64_t)record_number(record, FIXED_AT(off_since_s));
+    account->off_until_s = (int64_t)record_number(record, FIXED_AT(off_until_s));
+    account->before_s = has_before ? (int64_t)record_number(record, FIXED_AT(before_s)) : 0;
+    account->exceptions_until_s = 0;
+    if ((account->flags & ACCOUNT_EXCEPTIONS) != 0)
+        account->exceptions_until_s =
+            there >= sizeof(struct account_fixed)
+                ? (int64_t)record_number(record, FIXED_AT(exceptions_until_s))
+                : INT64_MAX;
     return true;
 }
 

@@ -26,7 +26,7 @@ struct decision {
     enum alias_mode alias_mode;
     enum account_by by;
     bool explain, enforced;
-    bool is_direct; /* the next hop is the recipient's domain, and nothing else was asked about */
+    bool is_own; /* the next hop is the recipient's own: no other was asked about */
     uint32_t facts;
     uint64_t not_before_ms; /* 0: whatever is still good */
     int64_t now_s;
