@@ -700,27 +700,28 @@ static bool search_alias_name(struct search *search, const char *name, size_t le
     return search_alias_of(search, &key, &ahead);
 }
 
-/* Up to the first of the characters, of which there is seldom more than one. */
-static size_t user_part(const char *name, size_t local_bytes, const char *delimiter)
+/* What is before the first of the characters, of which there is seldom more than one; `length`: all
+ * of it. */
+static size_t user_part(const char *name, size_t length, const char *delimiter)
 {
     if (delimiter[0] == '\0')
-        return local_bytes;
+        return length;
     if (delimiter[1] != '\0')
         return strcspn(name, delimiter);
-    const char *at = memchr(name, delimiter[0], local_bytes);
-    return at != NULL ? (size_t)(at - name) : local_bytes;
+    const char *at = memchr(name, delimiter[0], length);
+    return at != NULL ? (size_t)(at - name) : length;
 }
 
-/* Cuts the sub-address where the MTA does: at the first of the characters, not at the beginning.
- * The new length; 0: there is none. */
+/* Cuts the sub-address where the MTA does: behind the user, in the local part, not at its
+ * beginning. The new length; 0: there is none. */
 static size_t cut_sub_address(char cut[ACCOUNT_NAME_MAX], const char *name, size_t length,
-                              const char *delimiter)
+                              size_t user_bytes)
 {
+    if (user_bytes == 0 || user_bytes == length)
+        return 0;
     const char *at = memrchr(name, '@', length);
     const size_t local_bytes = at != NULL ? (size_t)(at - name) : length;
-    const size_t user_bytes = user_part(name, local_bytes, delimiter);
-
-    if (user_bytes == 0 || user_bytes >= local_bytes)
+    if (user_bytes >= local_bytes)
         return 0;
     memcpy(cut, name, user_bytes);
     memcpy(cut + user_bytes, name + local_bytes, length - local_bytes + 1);
@@ -770,10 +771,10 @@ static bool search_sender(struct search *search, struct account_ahead *sender)
         !search_account_of(search, &search->sender, &sender->account_key, &sender->account_ahead,
                            ACCOUNT_BY_SENDER))
         return false;
-    const size_t length =
-        cut_sub_address(cut, name, sender->name_bytes, search->settings->delimiter);
-    return search_alias_name(search, cut, length) &&
-           search_account_name(search, &search->sender, cut, length, ACCOUNT_BY_SENDER);
+    const size_t length = cut_sub_address(cut, name, sender->name_bytes, sender->user_bytes);
+    return length == 0 ||
+           (search_alias_name(search, cut, length) &&
+            search_account_name(search, &search->sender, cut, length, ACCOUNT_BY_SENDER));
 }
 
 static bool has_own(const struct search *search)
@@ -1187,8 +1188,35 @@ static void ask_alias(struct account_ahead *ahead, const struct table_reader *us
     table_prefetch(&ahead->alias_ahead, users, &ahead->alias_key);
 }
 
-/* Whether there are aliases is not known before the settings are: what was kept of them is a hint.
- */
+/* A name was made. Whether there are aliases is not known before the settings are: what was kept of
+ * them is a hint. */
+static void ask_account(struct account_ahead *ahead, const struct table_reader *users,
+                        struct account_kept *kept)
+{
+    key_make(&ahead->account_key, ahead->account, 'a', ahead->account + 1, ahead->name_bytes);
+    if (users == NULL)
+        return;
+    table_prefetch(&ahead->account_ahead, users, &ahead->account_key);
+    if (kept == NULL || !kept->settings.no_aliases)
+        ask_alias(ahead, users);
+}
+
+bool account_ask_usual(struct account_ahead *ahead, const char *sender,
+                       const struct table_reader *users, struct account_kept *kept)
+{
+    const size_t length = strlen(sender);
+
+    if (name_is_usual(ahead->account + 1, sender, length) == 0)
+        return false;
+    ahead->account[1 + length] = '\0';
+    ahead->sender = sender;
+    ahead->sender_bytes = ahead->name_bytes = length;
+    ahead->kept = kept;
+    ahead->alias_asked = false;
+    ask_account(ahead, users, kept);
+    return true;
+}
+
 void account_ask(struct account_ahead *ahead, const char *sender, const struct table_reader *users,
                  struct account_kept *kept)
 {
@@ -1199,14 +1227,8 @@ void account_ask(struct account_ahead *ahead, const char *sender, const struct t
     ahead->kept = kept;
     ahead->alias_asked = false;
     ahead->name_bytes = person_name(ahead->account + 1, &from);
-    if (ahead->name_bytes == 0)
-        return;
-    key_make(&ahead->account_key, ahead->account, 'a', ahead->account + 1, ahead->name_bytes);
-    if (users == NULL)
-        return;
-    table_prefetch(&ahead->account_ahead, users, &ahead->account_key);
-    if (kept == NULL || !kept->settings.no_aliases)
-        ask_alias(ahead, users);
+    if (ahead->name_bytes > 0)
+        ask_account(ahead, users, kept);
 }
 
 void account_fetch(struct account_ahead *ahead, const struct table_reader *users, uint64_t now_ms)
@@ -1218,6 +1240,8 @@ void account_fetch(struct account_ahead *ahead, const struct table_reader *users
         return;
     if (!ahead->alias_asked && !ahead->settings->no_aliases)
         ask_alias(ahead, users);
+    ahead->user_bytes =
+        user_part(ahead->account + 1, ahead->name_bytes, ahead->settings->delimiter);
     table_prefetch_record(&ahead->account_ahead, users, &ahead->account_key);
 }
 
@@ -1270,7 +1294,8 @@ static bool fill_inbound(struct account_demand *demand, struct search *search,
     if (!search_alias_name(search, name, length) ||
         (length > 0 &&
          !search_alias_name(search, other,
-                            cut_sub_address(other, name, length, search->settings->delimiter))))
+                            cut_sub_address(other, name, length,
+                                            user_part(name, length, search->settings->delimiter)))))
         return false;
     return search_alias_name(search, other, domain_name(other, recipient, name, length)) &&
            fill_alias(demand, search);

@@ -73,11 +73,14 @@ void decide_sent_by(struct decide_sender *sender, const struct frame_decide *ask
     sender->known = false;
     if (asked->profile[0] != '\0') /* then nobody is asked about */
         return;
-    address = decide_address(sender->sender_ascii, asked->sender);
-    sender->sasl = decide_address(sender->sasl_ascii, asked->sasl);
-    sender->known = address != NULL && sender->sasl != NULL;
-    if (sender->known)
+    if (!account_ask_usual(&sender->account, asked->sender, users, kept)) {
+        address = decide_address(sender->sender_ascii, asked->sender);
+        if (address == NULL)
+            return;
         account_ask(&sender->account, address, users, kept);
+    }
+    sender->sasl = decide_address(sender->sasl_ascii, asked->sasl);
+    sender->known = sender->sasl != NULL;
 }
 
 void decide_sender_fetch(struct decide_sender *sender, const struct table_reader *users,
