@@ -312,7 +312,7 @@ static bool fixed_take(const union record *record, enum record_kind kind, void *
 {
     if (record->head.kind != kind || record_fixed_bytes(record) < bytes)
         return false;
-    memcpy(fixed, record->bytes + RECORD_HEAD_BYTES, bytes);
+    record_take(record, RECORD_HEAD_BYTES, fixed, bytes);
     return true;
 }
 
@@ -322,6 +322,10 @@ static bool text_take(const union record *record, size_t *at, char *text, size_t
 {
     const size_t tail_at = (size_t)record->head.key_at + record->head.key_bytes;
 
+    if (length == 0) {
+        text[0] = '\0';
+        return true;
+    }
     if (length > record_tail_bytes(record) - *at ||
         !bytes_copy(text, size, record->bytes + tail_at + *at, length))
         return false;
@@ -365,27 +369,34 @@ bool account_pack(union record *record, struct table_key *key, const char *name,
     return true;
 }
 
+#define FIXED_AT(member) (RECORD_HEAD_BYTES + offsetof(struct account_fixed, member))
+static_assert(FIXED_AT(flags) % 4 == 0, "read where it lies; the times are in two words each");
+
 bool account_unpack(const union record *record, struct account *account)
 {
     const size_t there = record_fixed_bytes(record);
-    const size_t bytes = there >= sizeof(struct account_fixed) ? sizeof(struct account_fixed)
-                         : there >= ACCOUNT_FIXED_BEFORE       ? ACCOUNT_FIXED_BEFORE
-                                                               : ACCOUNT_FIXED_LEAST;
-    struct account_fixed fixed = {.exceptions_until_s = INT64_MAX};
+    const bool has_before = there >= ACCOUNT_FIXED_BEFORE;
     size_t at = 0;
 
-    if (!fixed_take(record, RECORD_ACCOUNT, &fixed, bytes) ||
-        (fixed.flags & ~(uint32_t)ACCOUNT_FLAGS) != 0 ||
-        !text_take(record, &at, account->profile, sizeof account->profile, fixed.profile_bytes) ||
-        !text_take(record, &at, account->before, sizeof account->before, fixed.before_bytes))
+    if (record->head.kind != RECORD_ACCOUNT || there < ACCOUNT_FIXED_LEAST)
         return false;
-    account->before_s = fixed.before_s;
-    account->exceptions_until_s =
-        (fixed.flags & ACCOUNT_EXCEPTIONS) != 0 ? fixed.exceptions_until_s : 0;
-    account->flags = fixed.flags;
-    account->changed_s = fixed.changed_s;
-    account->off_since_s = fixed.off_since_s;
-    account->off_until_s = fixed.off_until_s;
+    memcpy(&account->flags, record->bytes + FIXED_AT(flags), sizeof account->flags);
+    if ((account->flags & ~(uint32_t)ACCOUNT_FLAGS) != 0 ||
+        !text_take(record, &at, account->profile, sizeof account->profile,
+                   (uint8_t)record->bytes[FIXED_AT(profile_bytes)]) ||
+        !text_take(record, &at, account->before, sizeof account->before,
+                   has_before ? (uint8_t)record->bytes[FIXED_AT(before_bytes)] : 0))
+        return false;
+    account->changed_s = (int64_t)record_number(record, FIXED_AT(changed_s));
+    account->off_since_s = (int64_t)record_number(record, FIXED_AT(off_since_s));
+    account->off_until_s = (int64_t)record_number(record, FIXED_AT(off_until_s));
+    account->before_s = has_before ? (int64_t)record_number(record, FIXED_AT(before_s)) : 0;
+    account->exceptions_until_s = 0;
+    if ((account->flags & ACCOUNT_EXCEPTIONS) != 0)
+        account->exceptions_until_s =
+            there >= sizeof(struct account_fixed)
+                ? (int64_t)record_number(record, FIXED_AT(exceptions_until_s))
+                : INT64_MAX;
     return true;
 }
 
@@ -586,7 +597,8 @@ static struct who sender_of(const char *text)
 struct found {
     bool there;
     enum account_by by;
-    char name[ACCOUNT_NAME_MAX];
+    const char *name; /* in the key that it was looked for by, or in: */
+    char key[1 + ACCOUNT_NAME_MAX];
     struct account account;
 };
 
@@ -621,7 +633,8 @@ static enum table_outcome find(const struct search *search, const struct table_k
     return table_find(search->users, key, search->now_ms, record);
 }
 
-/* Is there an account of this key, and what is it? False: unknown. */
+/* Is there an account of this key, whose text is terminated and stays, and what is it? False:
+ * unknown. */
 static bool search_account_of(struct search *search, struct found *into,
                               const struct table_key *key, struct table_ahead *ahead,
                               enum account_by by)
@@ -638,7 +651,8 @@ static bool search_account_of(struct search *search, struct found *into,
         return false;
     into->there = true;
     into->by = by;
-    return bytes_copy(into->name, sizeof into->name, key->text + 1, key->length - 1);
+    into->name = key->text + 1;
+    return true;
 }
 
 /* Is it a secure alias? The closest counts. False: unknown. */
@@ -663,12 +677,12 @@ static bool search_alias_of(struct search *search, const struct table_key *key,
 static bool search_account_name(struct search *search, struct found *into, const char *name,
                                 size_t length, enum account_by by)
 {
-    char text[1 + ACCOUNT_NAME_MAX];
     struct table_ahead ahead;
     struct table_key key;
 
-    if (length == 0 || into->there || !key_make(&key, text, 'a', name, length))
+    if (length == 0 || into->there || !key_make(&key, into->key, 'a', name, length))
         return true;
+    into->key[1 + length] = '\0';
     table_prefetch(&ahead, search->users, &key);
     return search_account_of(search, into, &key, &ahead, by);
 }
@@ -686,16 +700,28 @@ static bool search_alias_name(struct search *search, const char *name, size_t le
     return search_alias_of(search, &key, &ahead);
 }
 
-/* Cuts the sub-address where the MTA does: at the first of the characters, not at the beginning.
- * The new length; 0: there is none. */
-static size_t cut_sub_address(char cut[ACCOUNT_NAME_MAX], const char *name, size_t length,
-                              const char *delimiter)
+/* What is before the first of the characters, of which there is seldom more than one; `length`: all
+ * of it. */
+static size_t user_part(const char *name, size_t length, const char *delimiter)
 {
+    if (delimiter[0] == '\0')
+        return length;
+    if (delimiter[1] != '\0')
+        return strcspn(name, delimiter);
+    const char *at = memchr(name, delimiter[0], length);
+    return at != NULL ? (size_t)(at - name) : length;
+}
+
+/* Cuts the sub-address where the MTA does: behind the user, in the local part, not at its
+ * beginning. The new length; 0: there is none. */
+static size_t cut_sub_address(char cut[ACCOUNT_NAME_MAX], const char *name, size_t length,
+                              size_t user_bytes)
+{
+    if (user_bytes == 0 || user_bytes == length)
+        return 0;
     const char *at = memrchr(name, '@', length);
     const size_t local_bytes = at != NULL ? (size_t)(at - name) : length;
-    const size_t user_bytes = strcspn(name, delimiter);
-
-    if (user_bytes == 0 || user_bytes >= local_bytes)
+    if (user_bytes >= local_bytes)
         return 0;
     memcpy(cut, name, user_bytes);
     memcpy(cut + user_bytes, name + local_bytes, length - local_bytes + 1);
@@ -745,16 +771,21 @@ static bool search_sender(struct search *search, struct account_ahead *sender)
         !search_account_of(search, &search->sender, &sender->account_key, &sender->account_ahead,
                            ACCOUNT_BY_SENDER))
         return false;
-    const size_t length =
-        cut_sub_address(cut, name, sender->name_bytes, search->settings->delimiter);
-    return search_alias_name(search, cut, length) &&
-           search_account_name(search, &search->sender, cut, length, ACCOUNT_BY_SENDER);
+    const size_t length = cut_sub_address(cut, name, sender->name_bytes, sender->user_bytes);
+    return length == 0 ||
+           (search_alias_name(search, cut, length) &&
+            search_account_name(search, &search->sender, cut, length, ACCOUNT_BY_SENDER));
+}
+
+static bool has_own(const struct search *search)
+{
+    return search->sender.there || search->submitter.there;
 }
 
 /* Records of many are for who is in none of his own. */
 static bool search_many(struct search *search, const char *name, size_t length)
 {
-    return search->sender.there || search->submitter.there ||
+    return has_own(search) ||
            search_account_name(search, &search->sender, name, length, ACCOUNT_BY_DOMAIN);
 }
 
@@ -762,16 +793,20 @@ static bool search_domain(struct search *search, const struct account_ahead *sen
 {
     const struct who who = {sender->sender, sender->sender_bytes};
     char name[ACCOUNT_NAME_MAX];
-    const size_t length = domain_name(name, &who, sender->account + 1, sender->name_bytes);
 
+    if (search->settings->no_aliases && has_own(search))
+        return true;
+    const size_t length = domain_name(name, &who, sender->account + 1, sender->name_bytes);
     return search_alias_name(search, name, length) && search_many(search, name, length);
 }
 
 static bool search_sasl(struct search *search, const struct who *sasl)
 {
     char name[ACCOUNT_NAME_MAX];
-    const size_t length = person_name(name, sasl);
 
+    if (sasl->length == 0)
+        return true;
+    const size_t length = person_name(name, sasl);
     return search_account_name(search, &search->submitter, name, length, ACCOUNT_BY_SUBMITTER);
 }
 
@@ -779,6 +814,9 @@ static bool search_sasl(struct search *search, const struct who *sasl)
 static bool search_sasl_domain(struct search *search, const struct who *sasl)
 {
     char name[ACCOUNT_NAME_MAX];
+
+    if (sasl->length == 0)
+        return true;
     const size_t length = domain_name(name, sasl, NULL, 0);
 
     if (length == 0 || search->submitter.there ||
@@ -1085,28 +1123,33 @@ static bool fill_standard(struct account_demand *demand, struct search *search)
     return read_profile(search, search->settings->standard, &demand->profile);
 }
 
-static bool fill_guarantee(struct account_demand *demand, struct search *search, const char *domain,
-                           const struct moment *moment)
+/* Of the guarantee alone: what is said of an alias stays. */
+static bool fill_both(struct account_demand *demand, struct search *search, const char *domain,
+                      const struct moment *moment)
 {
     struct account_demand sender = {0}, submitter = {0};
 
-    if (!search->sender.there && !search->submitter.there)
-        return fill_standard(demand, search);
-    if (search->sender.there && !fill_account(&sender, search, &search->sender, domain, moment))
-        return false;
-    if (search->submitter.there &&
+    if (!fill_account(&sender, search, &search->sender, domain, moment) ||
         !fill_account(&submitter, search, &search->submitter, domain, moment))
         return false;
-    if (!search->sender.there)
-        sender = submitter;
-    else if (search->submitter.there)
-        join(&sender, &submitter);
+    join(&sender, &submitter);
     demand->guaranteed = sender.guaranteed;
     demand->switched_off = sender.switched_off;
     demand->exceptions_until_s = sender.exceptions_until_s;
     demand->profile = sender.profile;
     demand->by = sender.by;
     return true;
+}
+
+static bool fill_guarantee(struct account_demand *demand, struct search *search, const char *domain,
+                           const struct moment *moment)
+{
+    if (!has_own(search))
+        return fill_standard(demand, search);
+    if (search->sender.there && search->submitter.there)
+        return fill_both(demand, search, domain, moment);
+    return fill_account(demand, search, search->sender.there ? &search->sender : &search->submitter,
+                        domain, moment);
 }
 
 static bool fill_alias(struct account_demand *demand, struct search *search)
@@ -1145,7 +1188,35 @@ static void ask_alias(struct account_ahead *ahead, const struct table_reader *us
     table_prefetch(&ahead->alias_ahead, users, &ahead->alias_key);
 }
 
-/* Whether there are aliases is not known before the settings are: what was kept of them is a hint. */
+/* A name was made. Whether there are aliases is not known before the settings are: what was kept of
+ * them is a hint. */
+static void ask_account(struct account_ahead *ahead, const struct table_reader *users,
+                        struct account_kept *kept)
+{
+    key_make(&ahead->account_key, ahead->account, 'a', ahead->account + 1, ahead->name_bytes);
+    if (users == NULL)
+        return;
+    table_prefetch(&ahead->account_ahead, users, &ahead->account_key);
+    if (kept == NULL || !kept->settings.no_aliases)
+        ask_alias(ahead, users);
+}
+
+bool account_ask_usual(struct account_ahead *ahead, const char *sender,
+                       const struct table_reader *users, struct account_kept *kept)
+{
+    const size_t length = strlen(sender);
+
+    if (name_is_usual(ahead->account + 1, sender, length) == 0)
+        return false;
+    ahead->account[1 + length] = '\0';
+    ahead->sender = sender;
+    ahead->sender_bytes = ahead->name_bytes = length;
+    ahead->kept = kept;
+    ahead->alias_asked = false;
+    ask_account(ahead, users, kept);
+    return true;
+}
+
 void account_ask(struct account_ahead *ahead, const char *sender, const struct table_reader *users,
                  struct account_kept *kept)
 {
@@ -1156,14 +1227,8 @@ void account_ask(struct account_ahead *ahead, const char *sender, const struct t
     ahead->kept = kept;
     ahead->alias_asked = false;
     ahead->name_bytes = person_name(ahead->account + 1, &from);
-    if (ahead->name_bytes == 0)
-        return;
-    key_make(&ahead->account_key, ahead->account, 'a', ahead->account + 1, ahead->name_bytes);
-    if (users == NULL)
-        return;
-    table_prefetch(&ahead->account_ahead, users, &ahead->account_key);
-    if (kept == NULL || !kept->settings.no_aliases)
-        ask_alias(ahead, users);
+    if (ahead->name_bytes > 0)
+        ask_account(ahead, users, kept);
 }
 
 void account_fetch(struct account_ahead *ahead, const struct table_reader *users, uint64_t now_ms)
@@ -1175,7 +1240,19 @@ void account_fetch(struct account_ahead *ahead, const struct table_reader *users
         return;
     if (!ahead->alias_asked && !ahead->settings->no_aliases)
         ask_alias(ahead, users);
+    ahead->user_bytes =
+        user_part(ahead->account + 1, ahead->name_bytes, ahead->settings->delimiter);
     table_prefetch_record(&ahead->account_ahead, users, &ahead->account_key);
+}
+
+/* Zero, by a few stores: all of it at once is the processor's slow way for more than that. */
+static void demand_clear(struct account_demand *demand)
+{
+    static const struct profile none;
+
+    memset(demand, 0, offsetof(struct account_demand, profile));
+    demand->profile = none;
+    demand->alias_profile = none;
 }
 
 void account_demand_ahead(struct account_demand *demand, const struct table_reader *users,
@@ -1187,7 +1264,7 @@ void account_demand_ahead(struct account_demand *demand, const struct table_read
     struct search search;
 
     search_begin(&search, users, sender->settings, sender->kept, now_ms);
-    *demand = (struct account_demand){0};
+    demand_clear(demand);
     demand->known = fill(demand, &search, sender, &submitter, domain, &moment);
     if (!demand->known)
         *demand = (struct account_demand){.profile_absent = search.profile_absent};
@@ -1217,7 +1294,8 @@ static bool fill_inbound(struct account_demand *demand, struct search *search,
     if (!search_alias_name(search, name, length) ||
         (length > 0 &&
          !search_alias_name(search, other,
-                            cut_sub_address(other, name, length, search->settings->delimiter))))
+                            cut_sub_address(other, name, length,
+                                            user_part(name, length, search->settings->delimiter)))))
         return false;
     return search_alias_name(search, other, domain_name(other, recipient, name, length)) &&
            fill_alias(demand, search);

@@ -204,6 +204,7 @@ struct account_ahead {
     const char *sender; /* the caller's; without brackets */
     size_t sender_bytes;
     size_t name_bytes; /* 0: no person's account can be called that */
+    size_t user_bytes; /* of the name: what is before a sub-address, if there is one */
     struct account_kept *kept;
     const struct account_settings *settings; /* kept, or the next; NULL: not known */
     struct account_settings settings_read;
@@ -214,6 +215,9 @@ struct account_ahead {
 };
 void account_ask(struct account_ahead *ahead, const char *sender, const struct table_reader *users,
                  struct account_kept *kept);
+/* Does nothing and is false but for an address as nearly all are, which is ASCII. */
+bool account_ask_usual(struct account_ahead *ahead, const char *sender,
+                       const struct table_reader *users, struct account_kept *kept);
 void account_fetch(struct account_ahead *ahead, const struct table_reader *users, uint64_t now_ms);
 void account_demand_ahead(struct account_demand *demand, const struct table_reader *users,
                           struct account_ahead *sender, const char *sasl, const char *domain,

@@ -19,6 +19,8 @@
 
 #include "shm/key.h"
 
+#include <string.h>
+
 /* Append only. */
 enum record_kind {
     RECORD_NONE,
@@ -113,6 +115,18 @@ static inline char *record_tail(union record *record)
 /* `bytes` of the record from `at` on, to somewhere else (see record.c for why not memcpy). */
 void record_take(const union record *record, size_t at, void *to, size_t bytes);
 
+/* The eight bytes at `at`, as they were packed: of two words where they lie in two. */
+static inline uint64_t record_number(const union record *record, size_t at)
+{
+    uint64_t number;
+
+    if (at % 8 == 0)
+        return record->words[at / 8];
+    if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+        return record->words[at / 8] >> at % 8 * 8 | record->words[at / 8 + 1] << (64 - at % 8 * 8);
+    memcpy(&number, record->bytes + at, sizeof number);
+    return number;
+}
 /* Words to copy of a slot, from its lengths; 0 if they cannot be those of a record. */
 static inline size_t record_words(const struct record_head *head)
 {

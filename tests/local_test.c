@@ -230,6 +230,18 @@ START_TEST(what_is_not_enough_may_send_mail_without_the_daemon_and_never_stops_i
 }
 END_TEST
 
+static void same_decision(const struct mxw_decision *a, const struct mxw_decision *b)
+{
+    ck_assert_int_eq(a->action, b->action);
+    ck_assert_int_eq(a->would, b->would);
+    ck_assert_str_eq(a->policy, b->policy);
+    ck_assert_str_eq(a->code, b->code);
+    ck_assert_str_eq(a->text, b->text);
+    ck_assert_str_eq(a->profile, b->profile);
+    ck_assert_str_eq(a->host, b->host);
+    ck_assert_mem_eq(&a->limited, &b->limited, sizeof *a - offsetof(struct mxw_decision, limited));
+}
+
 START_TEST(several_messages_are_looked_at_as_each_alone)
 {
     struct frame_decide asked[LOCAL_AHEAD] = {
@@ -257,7 +269,8 @@ START_TEST(several_messages_are_looked_at_as_each_alone)
         error = out.error;
         local_look_on(local, &outs[i], &asked[i], now_ms, clock_wall_s());
         ck_assert_int_eq(outs[i].error, error);
-        ck_assert_mem_eq(&outs[i].decision, &alone, sizeof alone);
+        if (error == FRAME_ERROR_NONE)
+            same_decision(&outs[i].decision, &alone);
     }
 }
 END_TEST

@@ -145,13 +145,22 @@ static void clean(struct mxw_decision *decision)
 static bool is_said(const struct decision *decision, const struct known *known)
 {
     static struct mxw_decision said, alone;
+    static struct {
+        struct decision decision;
+        struct known known;
+        struct mxw_decision out;
+    } other;
 
     memset(&said, 0, sizeof said);
     memset(&alone, 0, sizeof alone);
-    if (!usual_decide(&usual, &said, decision, known, NOW_MS)) {
-        ck_assert_mem_eq(&said, &alone, sizeof said); /* nothing was written */
-        return false;
+    const uint64_t expected = below(2) == 0 ? usual_expect(&usual, &said) : 0;
+    if (rarely()) { /* another one in between, whose answer may take that one's place */
+        decision_draw(&other.decision);
+        known_draw(&other.known);
+        usual_decide(&usual, &other.out, 0, &other.decision, &other.known, NOW_MS);
     }
+    if (!usual_decide(&usual, &said, expected, decision, known, NOW_MS))
+        return false;
     say_alone(&alone, decision, known);
     clean(&said);
     clean(&alone);
@@ -191,13 +200,13 @@ START_TEST(mail_that_is_not_plainly_sent_is_answered_by_itself)
     static struct mxw_decision out;
 
     memset(&usual, 0, sizeof usual);
-    ck_assert(usual_decide(&usual, &out, &decision, &known, NOW_MS));
+    ck_assert(usual_decide(&usual, &out, 0, &decision, &known, NOW_MS));
     ck_assert_str_eq(out.host, "mx.example.org");
     decision.has_profile = true;
     decision.profile.minimum = LEVEL_ENCRYPT; /* seen not to be met: the text names the host */
-    ck_assert(!usual_decide(&usual, &out, &decision, &known, NOW_MS));
+    ck_assert(!usual_decide(&usual, &out, 0, &decision, &known, NOW_MS));
     decision.profile.observe = true;
-    ck_assert(!usual_decide(&usual, &out, &decision, &known, NOW_MS));
+    ck_assert(!usual_decide(&usual, &out, 0, &decision, &known, NOW_MS));
 }
 END_TEST
 

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define NAME_BYTES_MAX 253 /* octets of the text form without the trailing dot (NAME-02) */
 
@@ -18,6 +19,19 @@ struct name {
     uint8_t length; /* without the NUL; 0: none */
     char text[NAME_BYTES_MAX + 1];
 };
+
+/* Into `text`, terminated, by chunks that may reach beyond its end: no call, and no waiting for
+ * what was written a byte at a time. */
+static inline void name_text_give(char text[NAME_BYTES_MAX + 1], const struct name *name)
+{
+    const size_t chunk = 32;
+    size_t at = 0;
+
+    for (; at <= name->length && at + chunk <= sizeof name->text; at += chunk)
+        memcpy(text + at, name->text + at, chunk);
+    for (; at <= name->length; at++)
+        text[at] = name->text[at];
+}
 
 enum name_status {
     NAME_OK,

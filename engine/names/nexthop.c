@@ -13,12 +13,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SMTP_PORT 25
-
 static const struct {
     const char *name;
     uint16_t port;
-} services[] = {{"smtp", SMTP_PORT}, {"submission", 587}, {"submissions", 465}, {"smtps", 465}};
+} services[] = {{"smtp", NEXT_HOP_PORT}, {"submission", 587}, {"submissions", 465}, {"smtps", 465}};
 
 /* ASCII only, whatever the locale: strncasecmp would follow it (NAME-05). */
 static bool begins_with_ipv6_tag(const char *text, size_t length)
@@ -152,33 +150,29 @@ static enum name_status parse(struct next_hop *next_hop, const char *text, size_
 static bool parse_usual(struct next_hop *next_hop, const char *text, size_t length)
 {
     const size_t domain = letters_domain(text, length);
-    memset(next_hop, 0, sizeof(*next_hop));
-    next_hop->port = SMTP_PORT;
-    return domain < length && name_is_usual(&next_hop->name, text + domain, length - domain);
+    if (domain >= length || !name_is_usual(&next_hop->name, text + domain, length - domain))
+        return false;
+    next_hop->kind = NEXT_HOP_DOMAIN;
+    next_hop->port = NEXT_HOP_PORT;
+    memset(&next_hop->address, 0, sizeof(next_hop->address));
+    return true;
 }
-static_assert(NEXT_HOP_DOMAIN == 0, "what is cleared is a domain");
 
 enum name_status next_hop_parse(struct next_hop *next_hop, const char *text, size_t length)
 {
     if (parse_usual(next_hop, text, length))
         return NAME_OK;
     memset(next_hop, 0, sizeof(*next_hop));
-    next_hop->port = SMTP_PORT;
+    next_hop->port = NEXT_HOP_PORT;
     enum name_status status = parse(next_hop, text, length);
     if (status != NAME_OK)
         memset(next_hop, 0, sizeof(*next_hop));
     return status;
 }
 
-/* A domain and nothing else: its text is its name. */
-static bool is_plain(const struct next_hop *next_hop)
-{
-    return next_hop->kind == NEXT_HOP_DOMAIN && next_hop->port == SMTP_PORT;
-}
-
 bool next_hop_is_domain(const struct next_hop *next_hop, const char *domain)
 {
-    return is_plain(next_hop) && strcmp(next_hop->name.text, domain) == 0;
+    return next_hop_is_plain(next_hop) && strcmp(next_hop->name.text, domain) == 0;
 }
 
 size_t next_hop_text(const struct next_hop *next_hop, char text[NEXT_HOP_TEXT_MAX])
@@ -186,8 +180,8 @@ size_t next_hop_text(const struct next_hop *next_hop, char text[NEXT_HOP_TEXT_MA
     char address[ADDRESS_TEXT_MAX];
     int length = 0;
 
-    if (is_plain(next_hop)) { /* nearly every one, and once for every message */
-        memcpy(text, next_hop->name.text, next_hop->name.length + 1u);
+    if (next_hop_is_plain(next_hop)) { /* nearly every one, and once for every message */
+        name_text_give(text, &next_hop->name);
         return next_hop->name.length;
     }
     switch (next_hop->kind) {
@@ -203,7 +197,7 @@ size_t next_hop_text(const struct next_hop *next_hop, char text[NEXT_HOP_TEXT_MA
                           address_text(&next_hop->address, address));
         break;
     }
-    if (next_hop->port != SMTP_PORT)
+    if (next_hop->port != NEXT_HOP_PORT)
         length += snprintf(text + length, NEXT_HOP_TEXT_MAX - (size_t)length, ":%u",
                            (unsigned)next_hop->port);
     return (size_t)length;

@@ -21,15 +21,22 @@ enum next_hop_kind {
 
 struct next_hop {
     enum next_hop_kind kind;
-    uint16_t port; /* 25 unless given */
+    uint16_t port;
     struct name name;
     struct address address;
 };
 
+#define NEXT_HOP_PORT     25 /* unless another is given */
 #define NEXT_HOP_TEXT_MAX (NAME_BYTES_MAX + 16)
 
-/* Split at the last unquoted '@' first (NAME-01). An invalid literal is NAME_IS_ADDRESS. */
+/* Split at the last unquoted '@' first (NAME-01). An invalid literal is NAME_IS_ADDRESS. Beyond the
+ * end of its name a next hop may hold anything. */
 enum name_status next_hop_parse(struct next_hop *next_hop, const char *text, size_t length);
+/* A domain at the ordinary port, and nothing else: its text is its name. */
+static inline bool next_hop_is_plain(const struct next_hop *next_hop)
+{
+    return next_hop->kind == NEXT_HOP_DOMAIN && next_hop->port == NEXT_HOP_PORT;
+}
 /* Is it that canonical domain, at the ordinary port, and nothing else? */
 bool next_hop_is_domain(const struct next_hop *next_hop, const char *domain);
 /* The canonical text, which is also the key of the table: lower case, port only if not 25. */

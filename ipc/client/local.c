@@ -194,7 +194,7 @@ static enum frame_error look_outbound(struct local *local, struct local_outcome 
     keys_unknown(decision, asked);
     known_recipient(decision, verdicts, out->now_ms);
     known_judge(known, decision, epoch, out->now_ms);
-    if (!usual_decide(&local->usual, &out->decision, decision, known, out->now_ms)) {
+    if (!usual_decide(&local->usual, &out->decision, out->expected, decision, known, out->now_ms)) {
         reply_outbound(&out->reply, &out->answer, out->now_ms);
         decision_read(&out->decision, &out->reply);
     }
@@ -221,8 +221,10 @@ void local_fetch(struct local *local, struct local_outcome *out, uint64_t now_ms
     const struct known_tables tables = tables_of(local);
 
     out->now_ms = now_ms;
-    if (!out->inbound)
-        known_fetch(&out->answer.asked, &tables, now_ms);
+    if (out->inbound)
+        return;
+    known_fetch(&out->answer.asked, &tables, now_ms);
+    out->expected = usual_expect(&local->usual, &out->decision);
 }
 
 void local_look_on(struct local *local, struct local_outcome *out, const struct frame_decide *asked,

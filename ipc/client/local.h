@@ -49,6 +49,7 @@ struct local_outcome {
     const char *why;            /* a constant sentence, as the daemon would say it; "" */
     bool inbound, settled;      /* of mail that comes in: whether the daemon could say otherwise */
     uint64_t now_ms;            /* of when it was looked */
+    uint64_t expected;          /* what was written already (usual.h) */
     struct local_answer answer; /* of mail that leaves */
     struct frame_answer reply;  /* of mail that comes in; of all: local_reply */
     struct mxw_decision decision;

@@ -137,7 +137,6 @@ static void answer_make(struct usual_answer *usual)
     reply.limited = stale;
     reply.from_table = true;
     decision_read(&usual->decision, &reply);
-    usual->there = true;
     usual->plain =
         answer.action == ACTION_SEND && answer.would == ACTION_SEND && !answer.policy.names_hosts;
     usual->policy_bytes = strlen(usual->decision.policy) + 1;
@@ -153,13 +152,14 @@ static struct usual_answer *answer_to(struct usual *usual, const struct decision
     case_of(&what, decision, known);
     const uint64_t mixed = ((what.message * golden ^ what.verdict) * golden ^ what.memory) * golden;
     struct usual_answer *answer = &usual->answers[mixed >> (64 - USUAL_BITS)];
-    if (answer->there && case_is(&answer->what, &what, decision))
+    if (answer->number != 0 && case_is(&answer->what, &what, decision))
         return answer;
     if (decision->has_profile)
         what.profile = decision->profile;
     else
         memset(&what.profile, 0, sizeof what.profile);
     answer->what = what;
+    answer->number = ++usual->made;
     answer_make(answer);
     return answer;
 }
@@ -175,7 +175,9 @@ static void text_give(char *to, const char *from, size_t bytes)
 }
 
 #define OF(member) ((struct mxw_decision *)NULL)->member
-static_assert(sizeof OF(policy) % CHUNK == 0 && sizeof OF(text) % CHUNK == 0, "whole chunks");
+static_assert(sizeof OF(policy) % CHUNK == 0 && sizeof OF(text) % CHUNK == 0 &&
+                  sizeof OF(reserved) % CHUNK == 0,
+              "whole chunks");
 static_assert(sizeof OF(code) >= sizeof((struct answer *)NULL)->code &&
                   sizeof OF(profile) >= PROFILE_NAME_MAX,
               "what is copied of the shorter texts");
@@ -199,18 +201,28 @@ static void answer_give(struct mxw_decision *out, const struct usual_answer *ans
     memcpy(out->profile, given->profile, PROFILE_NAME_MAX);
     GIVE(class_name, host);
     GIVE(age_ms, reserved);
-    memset(out->reserved, 0, sizeof out->reserved);
+    text_give((char *)out->reserved, (const char *)given->reserved, sizeof out->reserved);
 }
 
-bool usual_decide(struct usual *usual, struct mxw_decision *out, const struct decision *decision,
-                  const struct known *known, uint64_t now_ms)
+uint64_t usual_expect(const struct usual *usual, struct mxw_decision *out)
+{
+    if (usual->last == NULL || !usual->last->plain)
+        return 0;
+    answer_give(out, usual->last);
+    return usual->last->number;
+}
+
+bool usual_decide(struct usual *usual, struct mxw_decision *out, uint64_t expected,
+                  const struct decision *decision, const struct known *known, uint64_t now_ms)
 {
     if (!fits(decision, known, now_ms))
         return false;
     const struct usual_answer *answer = answer_to(usual, decision, known);
     if (!answer->plain)
         return false;
-    answer_give(out, answer);
+    if (answer->number != expected)
+        answer_give(out, answer);
+    usual->last = answer;
     decision_evidence(out, known->verdict.host, known->verdict.began_ms != 0,
                       verdict_age_ms(&known->verdict, now_ms));
     return true;

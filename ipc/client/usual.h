@@ -24,8 +24,8 @@ struct usual_case {
 };
 
 struct usual_answer {
-    bool there;
-    bool plain; /* who is of this case is sent, and `decision` is what is said; else no more */
+    uint64_t number; /* of its making; 0: there is none */
+    bool plain;      /* who is of this case is sent, and `decision` is what is said; else no more */
     struct usual_case what;
     size_t policy_bytes, text_bytes; /* with NUL */
     struct mxw_decision decision;
@@ -34,11 +34,16 @@ struct usual_answer {
 #define USUAL_BITS 4
 struct usual {
     struct usual_answer answers[1 << USUAL_BITS];
+    uint64_t made;
+    const struct usual_answer *last; /* that was given; NULL: none */
 };
 
-/* Fills `out` as decide_answer, decide_reply and decision_read would. False, and nothing is
- * written: it is not usual. */
-bool usual_decide(struct usual *usual, struct mxw_decision *out, const struct decision *decision,
-                  const struct known *known, uint64_t now_ms);
+/* Fills `out` as decide_answer, decide_reply and decision_read would. False: it is not usual, and
+ * `out` means nothing. `expected`: what usual_expect said of `out`; 0: nothing. */
+bool usual_decide(struct usual *usual, struct mxw_decision *out, uint64_t expected,
+                  const struct decision *decision, const struct known *known, uint64_t now_ms);
+/* For who has time while records come: writes what was said last, which is most of what will be
+ * said if the next message is like that one. */
+uint64_t usual_expect(const struct usual *usual, struct mxw_decision *out);
 
 #endif

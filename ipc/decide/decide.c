@@ -23,9 +23,13 @@ static enum frame_error recipient_read(struct decision *decision, const struct f
     struct next_hop *recipient = &decision->next_hop; /* unless another is asked about */
     enum name_status status = next_hop_parse(recipient, asked->recipient, strlen(asked->recipient));
 
-    memcpy(decision->domain, recipient->name.text, recipient->name.length + 1u);
-    if (status == NAME_OK && asked->next_hop[0] != '\0')
+    if (asked->next_hop[0] ==
+        '\0') { /* decide_demand gives the domain: what it is was just written */
+        decision->is_own = true;
+    } else if (status == NAME_OK) {
+        name_text_give(decision->domain, &recipient->name);
         status = next_hop_parse(&decision->next_hop, asked->next_hop, strlen(asked->next_hop));
+    }
     if (status != NAME_OK) {
         *why = name_status_text(status);
         return status == NAME_NO_MEMORY ? FRAME_ERROR_OURS : FRAME_ERROR_NAME;
@@ -69,11 +73,14 @@ void decide_sent_by(struct decide_sender *sender, const struct frame_decide *ask
     sender->known = false;
     if (asked->profile[0] != '\0') /* then nobody is asked about */
         return;
-    address = decide_address(sender->sender_ascii, asked->sender);
-    sender->sasl = decide_address(sender->sasl_ascii, asked->sasl);
-    sender->known = address != NULL && sender->sasl != NULL;
-    if (sender->known)
+    if (!account_ask_usual(&sender->account, asked->sender, users, kept)) {
+        address = decide_address(sender->sender_ascii, asked->sender);
+        if (address == NULL)
+            return;
         account_ask(&sender->account, address, users, kept);
+    }
+    sender->sasl = decide_address(sender->sasl_ascii, asked->sasl);
+    sender->known = sender->sasl != NULL;
 }
 
 void decide_sender_fetch(struct decide_sender *sender, const struct table_reader *users,
@@ -108,11 +115,13 @@ static enum frame_error sender_read(struct decision *decision, struct decide_sen
         return FRAME_ERROR_OURS;
     }
     decision->has_profile = demand.guaranteed;
-    decision->profile = demand.profile;
+    if (demand.guaranteed)
+        decision->profile = demand.profile;
     decision->by = demand.by;
     decision->has_alias = demand.alias_sends;
     decision->alias_mode = demand.alias;
-    decision->alias = demand.alias_profile;
+    if (demand.alias_sends)
+        decision->alias = demand.alias_profile;
     decision->switched_off = demand.switched_off;
     decision->observe = demand.observe;
     return FRAME_ERROR_NONE;
@@ -137,6 +146,8 @@ enum frame_error decide_demand(struct decision *decision, struct decide_sender *
                                const char **why)
 {
     decision->now_s = now_s;
+    if (decision->is_own)
+        name_text_give(decision->domain, &decision->next_hop.name);
     const enum frame_error error = sender_read(decision, sender, asked, users, now_ms, why);
 
     decision->not_before_ms =
@@ -163,7 +174,8 @@ bool decide_goes_elsewhere(const struct decision *decision, struct next_hop *own
 {
     char own_text[NEXT_HOP_TEXT_MAX], text[NEXT_HOP_TEXT_MAX];
 
-    if (decision->domain[0] == '\0' || next_hop_is_domain(&decision->next_hop, decision->domain) ||
+    if ((decision->is_own && next_hop_is_plain(&decision->next_hop)) ||
+        decision->domain[0] == '\0' || next_hop_is_domain(&decision->next_hop, decision->domain) ||
         next_hop_parse(own, decision->domain, strlen(decision->domain)) != NAME_OK)
         return false;
     next_hop_text(own, own_text);

@@ -26,6 +26,7 @@ struct decision {
     enum alias_mode alias_mode;
     enum account_by by;
     bool explain, enforced;
+    bool is_own; /* the next hop is the recipient's own: no other was asked about */
     uint32_t facts;
     uint64_t not_before_ms; /* 0: whatever is still good */
     int64_t now_s;
@@ -88,8 +89,9 @@ struct answer_question decide_question(const struct decision *decision,
 const char *decide_code(const struct answer *answer);
 uint16_t decide_smtp_code(const struct answer *answer);
 
-/* Mail that comes in for a recipient here (S13): answered at once. Below DECIDE_INBOUND_TLS (TLS 1.2,
- * as `client_tls` has it) a connection encrypts nothing that one could rely on (RFC 8996). */
+/* Mail that comes in for a recipient here (S13): answered at once. Below DECIDE_INBOUND_TLS
+ * (TLS 1.2, as `client_tls` has it) a connection encrypts nothing that one could rely on (RFC
+ * 8996). */
 #define DECIDE_INBOUND_TLS 0x0303
 enum frame_error decide_inbound(struct frame_answer *reply, const struct frame_decide *asked,
                                 const struct table_reader *users, const struct places *trusted,

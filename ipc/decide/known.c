@@ -23,9 +23,15 @@ static void known_unknown(struct known *known)
 static void ahead_begin(struct known_ahead *ahead, const struct table_reader *verdicts,
                         const struct decision *decision)
 {
-    ahead->there =
-        verdicts != NULL &&
-        table_key_make(&ahead->key, ahead->text, next_hop_text(&decision->next_hop, ahead->text));
+    const struct next_hop *next_hop = &decision->next_hop;
+    const char *text = next_hop->name.text;
+    size_t length = next_hop->name.length;
+
+    if (!next_hop_is_plain(next_hop)) {
+        length = next_hop_text(next_hop, ahead->text);
+        text = ahead->text;
+    }
+    ahead->there = verdicts != NULL && table_key_make(&ahead->key, text, length);
     if (ahead->there)
         table_prefetch(&ahead->record, verdicts, &ahead->key);
 }

@@ -18,7 +18,7 @@ struct known {
 /* The next hop's record on its way. Good as long as the table is not refreshed or closed. */
 struct known_ahead {
     bool there;           /* there is a table, and the next hop has a key */
-    struct table_key key; /* its text is `text` */
+    struct table_key key; /* its text is the name in the decision, or `text` */
     struct table_ahead record;
     char text[NEXT_HOP_TEXT_MAX];
 };
