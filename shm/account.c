@@ -322,10 +322,6 @@ static bool text_take(const union record *record, size_t *at, char *text, size_t
 {
     const size_t tail_at = (size_t)record->head.key_at + record->head.key_bytes;
 
-    if (length == 0) {
-        text[0] = '\0';
-        return true;
-    }
     if (length > record_tail_bytes(record) - *at ||
         !bytes_copy(text, size, record->bytes + tail_at + *at, length))
         return false;
@@ -380,12 +376,15 @@ bool account_unpack(const union record *record, struct account *account)
 
     if (record->head.kind != RECORD_ACCOUNT || there < ACCOUNT_FIXED_LEAST)
         return false;
+    const uint8_t profile_bytes = (uint8_t)record->bytes[FIXED_AT(profile_bytes)];
+    const uint8_t before_bytes = has_before ? (uint8_t)record->bytes[FIXED_AT(before_bytes)] : 0;
     memcpy(&account->flags, record->bytes + FIXED_AT(flags), sizeof account->flags);
+    account->profile[0] = account->before[0] = '\0'; /* as in nearly all */
     if ((account->flags & ~(uint32_t)ACCOUNT_FLAGS) != 0 ||
-        !text_take(record, &at, account->profile, sizeof account->profile,
-                   (uint8_t)record->bytes[FIXED_AT(profile_bytes)]) ||
-        !text_take(record, &at, account->before, sizeof account->before,
-                   has_before ? (uint8_t)record->bytes[FIXED_AT(before_bytes)] : 0))
+        (profile_bytes > 0 &&
+         !text_take(record, &at, account->profile, sizeof account->profile, profile_bytes)) ||
+        (before_bytes > 0 &&
+         !text_take(record, &at, account->before, sizeof account->before, before_bytes)))
         return false;
     account->changed_s = (int64_t)record_number(record, FIXED_AT(changed_s));
     account->off_since_s = (int64_t)record_number(record, FIXED_AT(off_since_s));
@@ -661,7 +660,7 @@ static bool search_alias_of(struct search *search, const struct table_key *key,
 {
     union record record;
 
-    if (search->alias_found || search->settings->no_aliases)
+    if (search->alias_found)
         return true;
     const bool known = search->settings->aliases_known;
     const enum table_outcome outcome =
@@ -767,7 +766,8 @@ static bool search_sender(struct search *search, struct account_ahead *sender)
 
     if (sender->name_bytes == 0)
         return true;
-    if (!search_alias_of(search, &sender->alias_key, &sender->alias_ahead) ||
+    if ((!search->settings->no_aliases &&
+         !search_alias_of(search, &sender->alias_key, &sender->alias_ahead)) ||
         !search_account_of(search, &search->sender, &sender->account_key, &sender->account_ahead,
                            ACCOUNT_BY_SENDER))
         return false;
@@ -984,8 +984,7 @@ static bool read_exception(const struct search *search, const struct found *foun
     struct table_key key;
     struct account_exception exception;
 
-    if ((found->account.flags & ACCOUNT_EXCEPTIONS) == 0 ||
-        !account_exception_key(&key, text, found->name, domain))
+    if (!account_exception_key(&key, text, found->name, domain))
         return true;
     const enum table_outcome outcome = find(search, &key, &record);
     if (outcome == TABLE_ABSENT)
@@ -1055,7 +1054,7 @@ static bool fill_account(struct account_demand *demand, struct search *search,
     demand->exceptions_until_s = account->exceptions_until_s;
     demand->switched_off = is_off(account->off_since_s, account->off_until_s, moment);
     return fill_profile(&demand->profile, search, account, moment) &&
-           (demand->switched_off ||
+           (demand->switched_off || (account->flags & ACCOUNT_EXCEPTIONS) == 0 ||
             read_exception(search, found, domain, moment, &demand->switched_off));
 }
 

@@ -180,7 +180,8 @@
 #define TABLE_FUTURE_MS      2000 /* a stamp so far ahead of the reader's clock is not believed */
 #define TABLE_REFRESH_MS     1000 /* readers look for a successor at least so often */
 #define TABLE_SUCCESSORS_MAX 8    /* followed in one refresh */
-#define TABLE_AHEAD          64   /* look-ups under way at once in a batch */
+#define TABLE_AHEAD_GROUP    4 /* look-ups of a batch that take each of their three steps together */
+#define TABLE_AHEAD          16 /* room for those under way: three groups, and a power of two */
 
 /* Bytes of a slot, by size class. The typical record is in the first (verdict_record.h). */
 static const uint16_t table_class_bytes[TABLE_CLASSES] = {128, 192, 320, 640, 1344};

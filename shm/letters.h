@@ -79,6 +79,19 @@ static inline uint64_t letters_bits(letters_bytes bytes)
 #endif
 }
 
+/* A terminated text, by sixteen bytes at once and without a call: both have room for `size`, a
+ * multiple of 16; what is behind the end means nothing. Cut where it does not end. */
+static inline void letters_copy(char *to, const char *from, size_t size)
+{
+    for (size_t at = 0; at < size; at += sizeof(letters_bytes)) {
+        const letters_bytes bytes = letters_load(from + at);
+        memcpy(to + at, &bytes, sizeof bytes);
+        if (letters_bits((letters_bytes)(bytes == 0)) != 0)
+            return;
+    }
+    to[size - 1] = '\0';
+}
+
 /* What the 16 bytes at `at` are, and `bytes` with small letters. */
 static inline letters_bytes letters_add(struct letters *letters, letters_bytes bytes, size_t at)
 {

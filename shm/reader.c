@@ -6,6 +6,7 @@
 #include "shm/table_file.h"
 #include "shm/verdict_record.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -43,9 +44,10 @@ enum look {
     LOOK_BROKEN, /* it does not change, and it is not a record */
 };
 
-/* Step 2 and 3 of layout.h, of the cell that is held. */
-static enum look look_at_record(const struct table_reader *reader, const struct table_key *key,
-                                const struct table_ahead *held, union record *record)
+/* Step 2 and 3 of layout.h, of the cell that is held. In line: of a hit it is all there is. */
+__attribute__((always_inline)) static inline enum look
+look_at_record(const struct table_reader *reader, const struct table_key *key,
+               const struct table_ahead *held, union record *record)
 {
     const uint64_t allocated = table_allocated(&reader->map);
     const uint64_t offset = table_cell_offset(held->value);
@@ -130,10 +132,19 @@ static enum look look_from_home(const struct table_reader *reader, const struct 
     return look;
 }
 
+static enum table_outcome outcome_of(enum look look, const union record *record, uint64_t now_ms)
+{
+    if (look == LOOK_OTHER)
+        return TABLE_MISS;
+    return look == LOOK_HIT && record->head.stamp_ms <= now_ms + TABLE_FUTURE_MS ? TABLE_HIT
+                                                                                 : TABLE_UNKNOWN;
+}
+
 /* What was seen ahead is a load of the cell that happened earlier, and no more: the record is
  * looked at as ever. Only a hit needs nothing else. */
-static enum table_outcome look(struct table_ahead *held, const struct table_reader *reader,
-                               const struct table_key *key, uint64_t now_ms, union record *record)
+static inline enum table_outcome look(struct table_ahead *held, const struct table_reader *reader,
+                                      const struct table_key *key, uint64_t now_ms,
+                                      union record *record)
 {
     enum look look = LOOK_AGAIN;
 
@@ -141,10 +152,7 @@ static enum table_outcome look(struct table_ahead *held, const struct table_read
         look = look_at_record(reader, key, held, record);
     if (look != LOOK_HIT)
         look = look_from_home(reader, key, held, record);
-    if (look == LOOK_OTHER)
-        return TABLE_MISS;
-    return look == LOOK_HIT && record->head.stamp_ms <= now_ms + TABLE_FUTURE_MS ? TABLE_HIT
-                                                                                 : TABLE_UNKNOWN;
+    return outcome_of(look, record, now_ms);
 }
 
 static _Atomic uint64_t *completeness(const struct table_reader *reader,
@@ -255,25 +263,60 @@ void table_prefetch_record(struct table_ahead *ahead, const struct table_reader 
     }
 }
 
-/* All lines are asked for, then all records, then everything is there. Looking up one while others
- * are on their way does not hide them (bench/README): asking waits for the address to be
- * translated, and only what is asked for close together waits at once. */
+/* One of several look-ups; `ahead` is used by one after the other. */
+struct batch {
+    const struct table_reader *reader;
+    const struct table_key *keys;
+    size_t count;
+    struct table_ahead ahead[TABLE_AHEAD];
+};
+
+/* The keys of a group from first to end; of a group that is not there, none. */
+static size_t group_first(const struct batch *batch, size_t group)
+{
+    const size_t first = group * TABLE_AHEAD_GROUP;
+    return first < batch->count ? first : batch->count;
+}
+
+static void ask_lines(struct batch *batch, size_t group)
+{
+    const size_t end = group_first(batch, group + 1);
+
+    for (size_t i = group_first(batch, group); i < end; i++)
+        table_prefetch(&batch->ahead[i % TABLE_AHEAD], batch->reader, &batch->keys[i]);
+}
+
+static void ask_records(struct batch *batch, size_t group)
+{
+    const size_t end = group_first(batch, group + 1);
+
+    for (size_t i = group_first(batch, group); i < end; i++)
+        table_prefetch_record(&batch->ahead[i % TABLE_AHEAD], batch->reader, &batch->keys[i]);
+}
+
+/* Asking may wait for an address to be translated, and what is asked for close together waits at
+ * once; but a processor has only so much under way, and beyond that waits, too (bench/README). So
+ * it goes by groups: the lines of one, the records of the one before, then that before is read. */
 void table_read_many(const struct table_reader *reader, const struct table_key *keys, size_t count,
                      uint64_t now_ms, struct verdict *verdicts, enum table_outcome *outcomes)
 {
-    struct table_ahead ahead[TABLE_AHEAD];
+    struct batch batch;
 
-    for (size_t from = 0; from < count; from += TABLE_AHEAD) {
-        const size_t some = count - from < TABLE_AHEAD ? count - from : TABLE_AHEAD;
-        for (size_t i = 0; i < some; i++)
-            table_prefetch(&ahead[i], reader, &keys[from + i]);
-        for (size_t i = 0; i < some; i++)
-            table_prefetch_record(&ahead[i], reader, &keys[from + i]);
-        for (size_t i = 0; i < some; i++)
-            outcomes[from + i] =
-                table_read_ahead(&ahead[i], reader, &keys[from + i], now_ms, &verdicts[from + i]);
+    batch.reader = reader;
+    batch.keys = keys;
+    batch.count = count;
+    for (size_t group = 0, read = 0; read < count; group++) {
+        ask_lines(&batch, group);
+        if (group >= 1)
+            ask_records(&batch, group - 1);
+        if (group < 2)
+            continue;
+        for (const size_t end = group_first(&batch, group - 1); read < end; read++)
+            outcomes[read] = table_read_ahead(&batch.ahead[read % TABLE_AHEAD], reader, &keys[read],
+                                              now_ms, &verdicts[read]);
     }
 }
+static_assert(TABLE_AHEAD >= 3 * TABLE_AHEAD_GROUP, "three groups are under way");
 
 bool table_read_floor(const struct table_reader *reader, const struct table_key *key,
                       uint64_t now_ms, struct floor *floor)

@@ -42,8 +42,8 @@ enum table_outcome table_read(const struct table_reader *reader, const struct ta
 
 /*
  * Exactly what table_read says of each of `count` keys, one after the other; sooner, because their
- * misses overlap: the lines of the next TABLE_AHEAD keys, and the records of half as many, are on
- * their way while one is looked up. Keys may repeat. `verdicts` and `outcomes` have room for
+ * misses overlap: the lines of some keys, and the records of others, are on their way while one is
+ * looked up, TABLE_AHEAD in all. Keys may repeat. `verdicts` and `outcomes` have room for
  * `count`; a verdict has a meaning after TABLE_HIT alone.
  */
 void table_read_many(const struct table_reader *reader, const struct table_key *keys, size_t count,

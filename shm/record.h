@@ -112,21 +112,44 @@ static inline char *record_tail(union record *record)
 
 /* --- reading --- */
 
-/* `bytes` of the record from `at` on, to somewhere else (see record.c for why not memcpy). */
-void record_take(const union record *record, size_t at, void *to, size_t bytes);
-
-/* The eight bytes at `at`, as they were packed: of two words where they lie in two. */
+/*
+ * The eight bytes at `at`, as they lie in memory. A copy of a record was stored word by word a
+ * moment ago, and a load that crosses two of these words waits until both have left the processor's
+ * store buffer: until everything before them is done, loads from memory that have nothing to do
+ * with it included. So what lies unaligned is put together from two words.
+ */
 static inline uint64_t record_number(const union record *record, size_t at)
 {
+    const uint64_t *word = &record->words[at / 8];
+    const unsigned low = (unsigned)(at % 8 * 8);
     uint64_t number;
 
-    if (at % 8 == 0)
-        return record->words[at / 8];
     if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
-        return record->words[at / 8] >> at % 8 * 8 | record->words[at / 8 + 1] << (64 - at % 8 * 8);
+        return word[0] >> low | word[1] << 1 << (63 - low);
     memcpy(&number, record->bytes + at, sizeof number);
     return number;
 }
+
+/* `bytes` of the record from `at` on, to somewhere else. */
+static inline void record_take(const union record *record, size_t at, void *to, size_t bytes)
+{
+    char *text = to;
+    uint64_t number;
+
+    if (bytes < sizeof number) {
+        for (size_t i = 0; i < bytes; i++)
+            text[i] = record->bytes[at + i];
+        return;
+    }
+    /* The last eight overlap those before them. */
+    for (size_t i = 0; i < bytes - sizeof number; i += sizeof number) {
+        number = record_number(record, at + i);
+        memcpy(text + i, &number, sizeof number);
+    }
+    number = record_number(record, at + bytes - sizeof number);
+    memcpy(text + bytes - sizeof number, &number, sizeof number);
+}
+
 /* Words to copy of a slot, from its lengths; 0 if they cannot be those of a record. */
 static inline size_t record_words(const struct record_head *head)
 {
@@ -143,7 +166,22 @@ bool record_is_sound(const union record *record);
  * what it did not put itself. */
 bool record_is_known(const union record *record);
 /* Of a sound record. */
-bool record_has_key(const union record *record, const struct table_key *key);
+static inline bool record_has_key(const union record *record, const struct table_key *key)
+{
+    const size_t at = record->head.key_at, length = key->length;
+    uint64_t differs = 0, number;
+
+    if (record->head.key_bytes != length)
+        return false;
+    if (length < sizeof number)
+        return memcmp(record->bytes + at, key->text, length) == 0;
+    for (size_t i = 0; i < length - sizeof number; i += sizeof number) {
+        memcpy(&number, key->text + i, sizeof number);
+        differs |= record_number(record, at + i) ^ number;
+    }
+    memcpy(&number, key->text + length - sizeof number, sizeof number);
+    return (differs | (record_number(record, at + length - sizeof number) ^ number)) == 0;
+}
 /* False if the key in it cannot be one. The key points into the record. */
 bool record_key(const union record *record, struct table_key *key);
 /* Of two sound records of one key: the stricter, of two as strict ones the later. */

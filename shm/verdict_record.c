@@ -275,7 +275,7 @@ bool verdict_unpack(const union record *record, struct verdict *verdict)
 
     if (record->head.kind != RECORD_VERDICT || record_fixed_bytes(record) < FIXED_BYTES)
         return false;
-    const size_t known_bytes = parts_bytes(parts) + fixed->host_bytes;
+    const size_t known_bytes = fixed->host_bytes + (parts != 0 ? parts_bytes(parts) : 0);
     verdict->smtp_code = 0;
     verdict->pins.count = 0;
     verdict->floor = (struct floor){0};

@@ -4,6 +4,7 @@
 #include "ipc/client/decision.h"
 
 #include "shm/answer.h"
+#include "shm/letters.h"
 #include "shm/level.h"
 #include "shm/phrase.h"
 
@@ -63,9 +64,10 @@ void decision_read(struct mxw_decision *out, const struct frame_answer *in)
     out->smime = key_read(in->smime, &out->smime_name);
 }
 
-void decision_evidence(struct mxw_decision *out, const char *host, bool there, uint64_t age_ms)
+void decision_evidence(struct mxw_decision *out, const char host[DECISION_HOST_BYTES], bool there,
+                       uint64_t age_ms)
 {
-    text_copy(out->host, sizeof out->host, host);
+    letters_copy(out->host, host, sizeof out->host);
     out->age_ms = there ? (int64_t)age_ms : -1;
 }
 

@@ -192,7 +192,8 @@ static enum frame_error look_outbound(struct local *local, struct local_outcome 
     if (error != FRAME_ERROR_NONE)
         return error;
     keys_unknown(decision, asked);
-    known_recipient(decision, verdicts, out->now_ms);
+    if (!decide_goes_direct(decision))
+        known_recipient(decision, verdicts, out->now_ms);
     known_judge(known, decision, epoch, out->now_ms);
     if (!usual_decide(&local->usual, &out->decision, out->expected, decision, known, out->now_ms)) {
         reply_outbound(&out->reply, &out->answer, out->now_ms);

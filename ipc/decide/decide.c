@@ -79,7 +79,9 @@ void decide_sent_by(struct decide_sender *sender, const struct frame_decide *ask
             return;
         account_ask(&sender->account, address, users, kept);
     }
-    sender->sasl = decide_address(sender->sasl_ascii, asked->sasl);
+    sender->sasl = "";
+    if (asked->sasl[0] != '\0')
+        sender->sasl = decide_address(sender->sasl_ascii, asked->sasl);
     sender->known = sender->sasl != NULL;
 }
 
@@ -127,12 +129,17 @@ static enum frame_error sender_read(struct decision *decision, struct decide_sen
     return FRAME_ERROR_NONE;
 }
 
+static bool is_null_sender(const char *sender)
+{
+    return sender[0] == '<' && sender[1] == '>' && sender[2] == '\0';
+}
+
 enum frame_error decide_asked(struct decision *decision, const struct frame_decide *asked,
                               const char **why)
 {
     memset(decision, 0, offsetof(struct decision, next_hop));
     decision->facts = asked->facts & FACTS_KNOWN;
-    if (strcmp(asked->sender, "<>") == 0) /* whoever submits it (MSG-01) */
+    if (is_null_sender(asked->sender)) /* whoever submits it (MSG-01) */
         decision->facts |= FACT_NULL_SENDER;
     decision->explain = asked->explain;
     decision->want_keys = asked->want_keys;
@@ -174,8 +181,8 @@ bool decide_goes_elsewhere(const struct decision *decision, struct next_hop *own
 {
     char own_text[NEXT_HOP_TEXT_MAX], text[NEXT_HOP_TEXT_MAX];
 
-    if ((decision->is_own && next_hop_is_plain(&decision->next_hop)) ||
-        decision->domain[0] == '\0' || next_hop_is_domain(&decision->next_hop, decision->domain) ||
+    if (decide_goes_direct(decision) || decision->domain[0] == '\0' ||
+        next_hop_is_domain(&decision->next_hop, decision->domain) ||
         next_hop_parse(own, decision->domain, strlen(decision->domain)) != NAME_OK)
         return false;
     next_hop_text(own, own_text);

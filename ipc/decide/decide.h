@@ -73,6 +73,11 @@ enum frame_error decide_demand(struct decision *decision, struct decide_sender *
                                uint64_t arrived_ms, uint64_t now_ms, int64_t now_s,
                                const char **why);
 
+/* The usual way: where the recipient's domain says, and nobody asked about another. */
+static inline bool decide_goes_direct(const struct decision *decision)
+{
+    return decision->is_own && next_hop_is_plain(&decision->next_hop);
+}
 /* Is mail for the domain sent by another way than its own mail hosts (a transport map)? Then `own`
  * is where it would go, and what is ruled there holds too (PIT-14). */
 bool decide_goes_elsewhere(const struct decision *decision, struct next_hop *own);
