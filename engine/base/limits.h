@@ -172,8 +172,8 @@
 #define LIMIT_FRONT_DELIVERY_LOOKS  64   /* of them, those that are looked at because of it */
 #define LIMIT_FRONT_REPORTS         1024 /* lines on their way to the report; others are not in it */
 #define LIMIT_FRONT_KEYS            1024 /* recipients whose keys are looked up at once; 1 KiB each */
-#define LIMIT_KEY_LOOK_UP_MS        2000  /* an answer waits no longer for them */
-#define LIMIT_FRONT_KEPT            8192  /* answers of each kind given again, about; 272 bytes each */
+#define LIMIT_KEY_LOOK_UP_MS        2000 /* an answer waits no longer for them */
+#define LIMIT_FRONT_KEPT            8192 /* answers of each kind given again, about; 272 bytes each */
 #define LIMIT_FRONT_MESSAGES        1024  /* answers of the engine taken in one turn */
 #define LIMIT_QUESTION_MS           60000 /* a question without a deadline of its own */
 #define LIMIT_QUESTION_MOST_MS      300000

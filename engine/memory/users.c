@@ -314,9 +314,9 @@ static int configure_aliases(struct users *users, const struct option_list *alia
     return error;
 }
 
-/* Who was told that there are no aliases looks for none: taken back before the first one is put, and
- * if that cannot be said, nothing is said at all, which is "unknown". Where there were some before,
- * nobody was told so, and a reload makes nothing unknown meanwhile. */
+/* Who was told that there are no aliases looks for none: taken back before the first one is put,
+ * and if that cannot be said, nothing is said at all, which is "unknown". Where there were some
+ * before, nobody was told so, and a reload makes nothing unknown meanwhile. */
 static void announce_aliases(struct users *users, const struct guarantee_settings *guarantee)
 {
     if (guarantee->aliases.count > 0 && users->alias_count == 0 &&

@@ -150,13 +150,13 @@ static size_t steady(struct gate *gate, const struct ask *ask, const struct outc
 
     if (ask->strictness == STRICTNESS_FAIL && outcome->trouble)
         return size;
-    given =
-        recent_stricter(gate->recent, ask->key, ask->key_size, &fresh, keep ? &mark->place : NULL,
-                        keep ? mark->moved : 0, keep ? mark->epoch : 0,
-                        keep ? verdict_keeps_until(&local->known.verdict,
-                                                   local->asked.decision.not_before_ms, gate->now_ms)
-                             : 0,
-                        gate->now_ms);
+    given = recent_stricter(
+        gate->recent, ask->key, ask->key_size, &fresh, keep ? &mark->place : NULL,
+        keep ? mark->moved : 0, keep ? mark->epoch : 0,
+        keep ? verdict_keeps_until(&local->known.verdict, local->asked.decision.not_before_ms,
+                                   gate->now_ms)
+             : 0,
+        gate->now_ms);
     if (given->strictness > ask->strictness)
         counter_add(&gate->counts.steadied, 1);
     if (given->bytes != out)
