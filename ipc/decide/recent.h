@@ -1,7 +1,7 @@
 /*
  * recent.h - answers given lately, by what was asked. One thread; pure but for the table's words.
  *
- * Two uses of one memory, of which the daemon's front has the second alone:
+ * Two uses of one memory, by the gate alone (the daemon's front has ipc/serve/kept_entries):
  *
  * - One delivery of Postfix asks once for each MX host, with the same key, and applies what it is
  *   told to that host. So for some seconds an answer may only become stricter: who was told to
