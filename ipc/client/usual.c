@@ -147,17 +147,20 @@ static struct usual_answer *answer_to(struct usual *usual, const struct decision
                                       const struct known *known)
 {
     const uint64_t golden = 0x9e3779b97f4a7c15;
+    struct usual_answer *row, *answer;
     struct usual_case what;
 
     case_of(&what, decision, known);
     const uint64_t mixed = ((what.message * golden ^ what.verdict) * golden ^ what.memory) * golden;
-    struct usual_answer *answer = &usual->answers[mixed >> (64 - USUAL_BITS)];
-    if (answer->number != 0 && case_is(&answer->what, &what, decision))
-        return answer;
+    row = usual->answers[mixed >> (64 - USUAL_BITS)];
+    for (answer = row; answer < row + USUAL_WAYS; answer++)
+        if (answer->number != 0 && case_is(&answer->what, &what, decision))
+            return answer;
     if (decision->has_profile)
         what.profile = decision->profile;
     else
         memset(&what.profile, 0, sizeof what.profile);
+    answer = &row[usual->made % USUAL_WAYS]; /* any, but not the same one again and again */
     answer->what = what;
     answer->number = ++usual->made;
     answer_make(answer);

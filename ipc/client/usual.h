@@ -31,9 +31,10 @@ struct usual_answer {
     struct mxw_decision decision;
 };
 
-#define USUAL_BITS 4
+#define USUAL_BITS 3
+#define USUAL_WAYS 4
 struct usual {
-    struct usual_answer answers[1 << USUAL_BITS];
+    struct usual_answer answers[1 << USUAL_BITS][USUAL_WAYS]; /* each case has its row */
     uint64_t made;
     const struct usual_answer *last; /* that was given; NULL: none */
 };
