@@ -373,8 +373,7 @@ bool publisher_get(const struct publisher *publisher, const struct next_hop *nex
     return false;
 }
 
-/* Nothing is remembered in the table: the shard asks the keeper (stage.c). Weak, for the play that
- * has a real table. */
+/* No verdict can be read from the table. Weak, for the play that has a real one. */
 __attribute__((weak)) int table_writer_reader(const struct table_writer *writer,
                                               struct table_reader **reader)
 {
@@ -399,8 +398,11 @@ const struct table_writer *publisher_table(const struct publisher *publisher)
 bool publisher_floor(const struct table_reader *reader, const struct next_hop *next_hop,
                      uint64_t now_ms, struct floor *floor)
 {
-    (void)reader, (void)next_hop, (void)now_ms, (void)floor;
-    return false;
+    (void)reader, (void)now_ms;
+    memset(floor, 0, sizeof *floor);
+    if (next_hop->kind == NEXT_HOP_DOMAIN)
+        floor->level = (uint8_t)names.options.floor;
+    return names.options.holds_floors;
 }
 
 int publisher_put_floor(struct publisher *publisher, const struct next_hop *next_hop,

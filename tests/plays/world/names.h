@@ -48,6 +48,10 @@ struct names_options {
     enum dns_deed deed;
     unsigned deed_at; /* n of the question, from 1; 0: never */
     bool forgets;     /* of what is put into the table only the last is kept */
+    /* Of domains the table holds what is remembered, this level, and of hosts that nothing is; else
+     * it holds no floors, and the shard asks the keeper (stage.c). */
+    bool holds_floors;
+    enum level floor;
 };
 
 /* Forgets everything before, the table too. */

@@ -340,7 +340,9 @@ static void surround(const struct stage_run *run)
                                         .mailbox = stage.resolver,
                                         .deed = run->deed,
                                         .deed_at = run->deed_at,
-                                        .forgets = run->series != NULL});
+                                        .forgets = run->series != NULL,
+                                        .holds_floors = run->series != NULL,
+                                        .floor = run->scene->floor});
 }
 
 static void play_on(void)
