@@ -430,6 +430,26 @@ both_arrived() {
         [ -n "$(how_it_arrived carol-waits@$secure_domain)" ] && [ -n "$(how_it_arrived carol-waits@$clear_domain)" ]
 }
 
+# The folders above let everybody through, so what turns somebody away is the socket.
+gate_answers_to() { # USER
+    timeout 5 perl -MIO::Socket::UNIX -MPOSIX -e '
+        my ($user, $path) = @ARGV;
+        my ($uid, $gid) = (getpwnam $user)[2, 3];
+        $) = "$gid $gid";
+        POSIX::setgid($gid) && POSIX::setuid($uid) && $> == $uid or die "$user: cannot be he\n";
+        my $gate = IO::Socket::UNIX->new(Peer => $path) or die "$user: $!\n";
+        print $gate "ping\n";
+        $gate->flush;
+        exit(readline($gate) !~ /^status=ok/)' "$1" "$mta/queue/mxward/gate.sock" 2>&1
+}
+gate_is_for_postfix_alone() {
+    gate_answers_to postfix || { echo "  Postfix's own user is turned away"; return 1; }
+    for user in daemon bin; do
+        found=$(gate_answers_to $user)
+        [ "$found" = "$user: Permission denied" ] || { echo "  the socket is open to $user: ${found:-answered}"; return 1; }
+    done
+}
+
 # While nobody answers at the socket Postfix takes nothing for sure and returns nothing: a client is told to come
 # again, what is in the queue waits.
 gate_dies() {
@@ -446,6 +466,7 @@ gate_dies() {
     # On the stale file. From now on the socket is one user's alone, and he is the one who delivers.
     echo 'gate { owner = postfix mode = 0600 }' >>"$mta/mxward.conf"
     start_gate || return 1
+    gate_is_for_postfix_alone || return 1
     [ "$(stat -c '%U %a' "$mta/queue/mxward/gate.sock")" = 'postfix 600' ] || { echo "  the socket is not postfix's alone"; return 1; }
     sleep 1
     mta_run_queue
