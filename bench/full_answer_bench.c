@@ -6,8 +6,9 @@
  * the users' table, both at 80 % load; sender and recipient in random order, the next made from the
  * last answer. Ours is what the library does without the daemon (ipc/client/local): reading the
  * clocks, the recipient's next hop, the sender's account, alias and profile, the demands, the
- * policy and the text. The floor is one look-up in each table, overlapped (table_prefetch), with
- * making and hashing the two keys, checking the records, and nothing else.
+ * policy and the text; once with messages that are all alike, and once with eight kinds of them in
+ * no order, which only says. The floor is one look-up in each table, overlapped (table_prefetch),
+ * with making and hashing the two keys, checking the records, and nothing else.
  *
  * The bar on that ratio is not reached (bench/README says why). Another stands on the instructions
  * of an answer, a tenth above what callgrind counts with two thousand domains.

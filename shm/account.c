@@ -759,6 +759,24 @@ static size_t domain_name(char name[ACCOUNT_NAME_MAX], const struct who *who, co
     return length > 1 ? length : 0;
 }
 
+static void ask_alias(struct account_ahead *ahead, const struct table_reader *users)
+{
+    ahead->alias_asked = true;
+    key_make(&ahead->alias_key, ahead->alias, 'l', ahead->account + 1, ahead->name_bytes);
+    table_prefetch(&ahead->alias_ahead, users, &ahead->alias_key);
+}
+
+/* What is kept may be read anew while a message waits for its turn: then there may be aliases that
+ * nobody had asked for. */
+static bool search_sender_alias(struct search *search, struct account_ahead *sender)
+{
+    if (search->settings->no_aliases)
+        return true;
+    if (!sender->alias_asked)
+        ask_alias(sender, search->users);
+    return search_alias_of(search, &sender->alias_key, &sender->alias_ahead);
+}
+
 static bool search_sender(struct search *search, struct account_ahead *sender)
 {
     const char *name = sender->account + 1;
@@ -766,8 +784,7 @@ static bool search_sender(struct search *search, struct account_ahead *sender)
 
     if (sender->name_bytes == 0)
         return true;
-    if ((!search->settings->no_aliases &&
-         !search_alias_of(search, &sender->alias_key, &sender->alias_ahead)) ||
+    if (!search_sender_alias(search, sender) ||
         !search_account_of(search, &search->sender, &sender->account_key, &sender->account_ahead,
                            ACCOUNT_BY_SENDER))
         return false;
@@ -853,6 +870,7 @@ void account_kept_clear(struct account_kept *kept)
 {
     kept->since_ms = 0;
     kept->settings_place.cell = NULL;
+    kept->settings.no_aliases = false; /* as a hint it is read all the same */
     for (unsigned i = 0; i < ACCOUNT_KEPT_PROFILES; i++)
         kept->profile_places[i].cell = NULL;
     kept->next = 0;
@@ -1178,13 +1196,6 @@ static bool fill(struct account_demand *demand, struct search *search, struct ac
     return (sender->name_bytes > 0 || domain_is_ascii(&who)) && domain_is_ascii(sasl) &&
            search_account(search, sender, sasl) && fill_alias(demand, search) &&
            fill_guarantee(demand, search, domain, moment);
-}
-
-static void ask_alias(struct account_ahead *ahead, const struct table_reader *users)
-{
-    ahead->alias_asked = true;
-    key_make(&ahead->alias_key, ahead->alias, 'l', ahead->account + 1, ahead->name_bytes);
-    table_prefetch(&ahead->alias_ahead, users, &ahead->alias_key);
 }
 
 /* A name was made. Whether there are aliases is not known before the settings are: what was kept of

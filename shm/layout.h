@@ -160,7 +160,7 @@
 
 #define TABLE_MAGIC 0x656c6261746d786dULL /* "mxmtable" */
 #define TABLE_MAJOR 2
-#define TABLE_MINOR 1
+#define TABLE_MINOR 2
 
 #define TABLE_PARTITIONS    256
 #define TABLE_KEY_MAX       576 /* bytes */

@@ -1389,6 +1389,33 @@ static bool demand_same(const struct account_demand *a, const struct account_dem
            a->profile.window_ms == b->profile.window_ms;
 }
 
+/* Of several messages at hand the first may have seen settings that the next one reads anew. */
+START_TEST(an_alias_that_comes_while_a_message_waits_for_its_turn_is_found_S13)
+{
+    const uint64_t now_ms = scratch.clock.boot_ms;
+    struct account_ahead first, next;
+    struct account_demand demand;
+    struct account_kept kept;
+
+    memset(&first, 0x55, sizeof first);
+    account_kept_clear(&kept);
+    put_settings(&(struct account_settings){
+        .aliases_known = true, .no_aliases = true, .alias_profile = "secure"});
+    CLAIM(!ask_kept(&kept, "me@secure.example.org", now_ms).alias_sends);
+    account_ask(&first, "me@secure.example.org", reader, &kept);
+    account_fetch(&first, reader, now_ms);
+    CLAIM(!first.alias_asked);
+    put_settings(&(struct account_settings){.aliases_known = true, .alias_profile = "secure"});
+    put_alias("@secure.example.org", "");
+    account_ask(&next, "you@secure.example.org", reader, &kept);
+    account_fetch(&next, reader, now_ms);
+    account_demand_ahead(&demand, reader, &first, NULL, "example.net", 0, now_ms, NOW_S);
+    CLAIM(demand.known && demand.alias_sends);
+    account_demand_ahead(&demand, reader, &next, NULL, "example.net", 0, now_ms, NOW_S);
+    CLAIM(demand.known && demand.alias_sends);
+}
+END_TEST
+
 /* Settings and profiles change, go and come back while others of them are kept. */
 START_TEST(what_is_kept_says_what_the_table_says_at_every_instant)
 {
@@ -1686,6 +1713,7 @@ static void add_tests(Suite *suite)
     tcase_add_test(cases, a_profile_that_is_not_there_is_unknown_not_none);
     tcase_add_test(cases, without_settings_everything_is_unknown);
     tcase_add_test(cases, what_is_kept_says_what_the_table_says_at_every_instant);
+    tcase_add_test(cases, an_alias_that_comes_while_a_message_waits_for_its_turn_is_found_S13);
     tcase_add_test(cases, nothing_is_kept_for_longer_than_a_second);
     tcase_add_test(cases, a_record_that_cannot_be_read_is_unknown);
     tcase_add_test(cases, no_table_an_old_table_and_other_clocks_are_unknown);
