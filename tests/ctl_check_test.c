@@ -78,6 +78,12 @@ START_TEST(exit_codes_follow_the_answers)
         {64, {"no-such-command"}},
         {64, {"scan"}},
         {64, {"status", "word"}},
+        {64, {"user", "no-such-action"}},
+        {64, {"user", "on"}},
+        {64, {"user", "on", "anna@here.example", "--domain", "dane.example"}},
+        {64, {"user", "on", "anna@here.example", "--until", "1h"}},
+        {64, {"user", "off", "anna@here.example", "--domain", "dane.example"}},
+        {64, {"rule", "pin", "dane.example"}},
         {0, {"help"}},
         {0, {"help", "scan"}},
         {0, {"check", "--help"}},
@@ -102,6 +108,23 @@ START_TEST(exit_codes_follow_the_answers)
                           ran.err);
         again();
     }
+}
+END_TEST
+
+/* An operator reads nothing but this line: it says what is missing, not what else there is. */
+START_TEST(an_order_with_a_word_missing_or_too_many_is_told_which)
+{
+    ran = ctl(standin.directory, "user", "on");
+    expect_in(ran.err, "user on takes one word (a name, or a file) behind it, and there are 0");
+    again();
+    ran = ctl(standin.directory, "rule", "pin", "dane.example");
+    expect_in(ran.err, "rule pin takes two words (a name and a level) behind it, and there are 1");
+    again();
+    ran = ctl(standin.directory, "user", "on", "anna@here.example", "--domain", "dane.example");
+    expect_in(ran.err, "--domain goes with off and resume only");
+    again();
+    ran = ctl(standin.directory, "user", "off", "anna@here.example", "--domain", "dane.example");
+    expect_in(ran.err, "off --domain needs --until");
 }
 END_TEST
 
@@ -445,6 +468,7 @@ int main(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, check_says_one_line_a_domain_in_the_order_given);
     tcase_add_test(tcase, exit_codes_follow_the_answers);
+    tcase_add_test(tcase, an_order_with_a_word_missing_or_too_many_is_told_which);
     tcase_add_test(tcase, a_name_that_the_daemon_has_no_memory_for_is_undecided_and_not_invalid);
     tcase_add_test(tcase, json_is_one_object_a_line_with_stable_keys);
     tcase_add_test(tcase, freshness_and_time_reach_the_daemon);

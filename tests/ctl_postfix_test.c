@@ -275,12 +275,16 @@ static char *expect_finding(const char *severity, const char *rule, const char *
 
 START_TEST(our_own_snippets_break_and_weaken_nothing)
 {
+    char *line;
+
     look();
     expect_exit(0);
     expect_not_in(ran.out, "\"breaks\"");
     expect_not_in(ran.out, "\"weakens\"");
     expect_not_in(ran.out, "\"advice\"");
-    free(expect_finding("unseen", "transports", "mxward", "does not tell its profiles"));
+    line = expect_finding("unseen", "transports", "mxward", "does not tell its profiles");
+    expect_not_in(line, "\"change\":\"\"");
+    free(line);
     ck_assert_uint_ge(count_of(ran.out, "\"severity\":\"fine\""), 25);
 }
 END_TEST
@@ -703,6 +707,25 @@ START_TEST(settings_that_never_ask_mxward_are_found)
     expect_exit(1);
     free(expect_finding("breaks", "sockets", "main.cf", "nothing in these settings asks"));
     free(expect_finding("breaks", "transports", "master.cf", "guarantee-posteo"));
+    expect_not_in(ran.out,
+                  "the transports of the guarantee encrypt"); /* of none that is no praise */
+    expect_not_in(ran.out, "deliveries of the guarantee share");
+}
+END_TEST
+
+/* The one line that all maps hang on: nobody is sent to append everything again. */
+START_TEST(the_name_of_the_gate_left_out_is_what_is_said)
+{
+    char *line;
+
+    edit("main.cf", "\nmxward_gate = unix:mxward/gate.sock\n", "\n");
+    look();
+    expect_exit(1);
+    line = expect_finding("breaks", "sockets", "main.cf", "mxward_gate, where maps are asked");
+    ck_assert(repair(line));
+    free(line);
+    look();
+    expect_exit(0);
 }
 END_TEST
 
@@ -987,6 +1010,7 @@ START_TEST(for_people_it_says_what_why_and_the_line)
     expect_in(ran.out, "breaks   smtp/unix: smtp_tls_fingerprint_digest = md5\n         why:    ");
     expect_in(ran.out, "\n         change: postconf -c ");
     expect_in(ran.out, " -e 'smtp_tls_fingerprint_digest=sha256'\n");
+    expect_in(ran.out, "agree with these\n         change: start mxward (");
     expect_in(ran.out, "\nfine     names are looked up with DNSSEC\n");
     expect_in(ran.out, "\n3 break the guarantee, 0 weaken it, ");
     ck_assert_ptr_eq(strstr(ran.out, "breaks"), ran.out);
@@ -1018,6 +1042,7 @@ int main(void)
     tcase_add_test(tcase, a_socket_that_postfix_may_not_use_is_found);
     tcase_add_test(tcase, an_absolute_path_is_seen_from_where_the_service_stands);
     tcase_add_test(tcase, settings_that_never_ask_mxward_are_found);
+    tcase_add_test(tcase, the_name_of_the_gate_left_out_is_what_is_said);
     tcase_add_test(tcase, a_resolver_elsewhere_or_without_validation_is_found);
     tcase_add_test(tcase, from_3_10_a_header_must_not_lower_anything);
     tcase_add_test(tcase, from_3_11_what_was_taken_with_requiretls_leaves_with_it);

@@ -1433,7 +1433,8 @@ START_TEST(what_a_start_would_refuse_is_judged_before)
     ck_assert_str_eq(why, "listen.socket: /dev/null is there and is no socket; move it away");
     wrong.listen.socket = lost;
     ck_assert_int_eq(serve_judge(&wrong, why, sizeof why), -EINVAL);
-    ck_assert_str_eq(why, "listen.socket: there is no directory to make /nonexistent/socket in");
+    ck_assert_str_eq(why, "listen.socket: there is no directory to make /nonexistent/socket in; "
+                          "make it, for the user that runs this");
     wrong.daemon.run_directory = coming; /* whose parent engine_judge looks at */
     snprintf(socket, sizeof socket, "%s/socket", coming);
     wrong.listen.socket = socket;

@@ -454,12 +454,16 @@ static int trust_add(X509_STORE *trust, const char *ca_file, const char *ca_dire
     if (ca_file != NULL)
         trust_add_file(trust, ca_file);
     if (ca_file != NULL && trust_roots(trust) == 0) {
-        snprintf(why, why_size, "probe.ca_file: no certificate can be read from %s", ca_file);
+        snprintf(why, why_size,
+                 "probe.ca_file: no certificate can be read from %s (PEM, and readable for the "
+                 "daemon's user?)",
+                 ca_file);
         return -EINVAL;
     }
     if (ca_directory != NULL && !trust_add_directory(trust, ca_directory)) {
         snprintf(why, why_size,
-                 "probe.ca_directory: no certificate can be read from the files in %s",
+                 "probe.ca_directory: no certificate can be read from the files in %s (PEM, and "
+                 "readable for the daemon's user?)",
                  ca_directory);
         return -EINVAL;
     }

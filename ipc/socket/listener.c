@@ -102,8 +102,9 @@ int listener_judge(const struct listener_wish *wish, bool directory_comes, char 
         return 0;
     if (stat(dirname(place.address.sun_path), &st) == 0 && S_ISDIR(st.st_mode))
         return 0;
-    snprintf(why, why_size, "%s: there is no directory to make %s in", wish->path_setting,
-             wish->path);
+    snprintf(why, why_size,
+             "%s: there is no directory to make %s in; make it, for the user that runs this",
+             wish->path_setting, wish->path);
     return -EINVAL;
 }
 

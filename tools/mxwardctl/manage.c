@@ -61,6 +61,17 @@ static void rows_print(const struct manage *manage, const json_t *rows)
     }
 }
 
+/* The daemon's sentence, and which time it was that --until came to. */
+static void say_done(const struct manage *manage, const struct mxw_order *order)
+{
+    char time[32];
+
+    fputs(mxw_reason(manage->handle), manage->screen.out);
+    if (order->until_s != 0)
+        fprintf(manage->screen.out, " (%s)", manage_time(order->until_s, time));
+    fputc('\n', manage->screen.out);
+}
+
 /* One page; `next` is where the following one begins ("": it was the last). */
 static int page(const struct manage *manage, const struct mxw_order *order,
                 char next[FRAME_AFTER_MAX])
@@ -75,7 +86,7 @@ static int page(const struct manage *manage, const struct mxw_order *order,
         return ask_failed(manage->handle, status);
     }
     if (length == 0) {
-        fprintf(manage->screen.out, "%s\n", mxw_reason(manage->handle));
+        say_done(manage, order);
         return DONE;
     }
     root = document_parse(text, length);
@@ -153,6 +164,18 @@ static int actions_usage(const struct invocation *invocation, const struct manag
     return USAGE;
 }
 
+static int words_usage(const struct invocation *invocation, const struct manage_action *action)
+{
+    static const char *const takes[] = {"nothing", "one word (a name, or a file)",
+                                        "two words (a name and a level)"};
+
+    fprintf(stderr,
+            "mxwardctl: %s %s takes %s behind it, and there are %d; see: mxwardctl help %s\n",
+            invocation->command->name, action->word, takes[action->words],
+            invocation->word_count - 1, invocation->command->name);
+    return USAGE;
+}
+
 int manage_run(const struct invocation *invocation, const struct manage_action *actions)
 {
     struct manage manage = {.invocation = invocation, .words = invocation->words + 1};
@@ -162,8 +185,10 @@ int manage_run(const struct invocation *invocation, const struct manage_action *
     for (const struct manage_action *action = actions; action->word; action++)
         if (invocation->word_count > 0 && strcmp(action->word, invocation->words[0]) == 0)
             manage.action = action;
-    if (!manage.action || manage.action->words != invocation->word_count - 1)
+    if (!manage.action)
         return actions_usage(invocation, actions);
+    if (manage.action->words != invocation->word_count - 1)
+        return words_usage(invocation, manage.action);
     code = ask_open(invocation, &manage.handle);
     if (code != DONE)
         return code;

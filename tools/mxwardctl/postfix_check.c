@@ -36,9 +36,10 @@ static void print_finding(const struct screen *screen, const struct finding *fin
     }
     screen_text(screen, finding->wrong);
     fputc('\n', screen->out);
-    if (finding->severity == SEVERITY_FINE || finding->severity == SEVERITY_UNSEEN)
+    if (finding->severity == SEVERITY_FINE)
         return;
-    print_detail(screen, "why:", finding->why);
+    if (finding->severity != SEVERITY_UNSEEN)
+        print_detail(screen, "why:", finding->why);
     print_detail(screen, "change:", finding->change);
 }
 

@@ -80,6 +80,14 @@ static bool is_guarantee(const struct postfix_service *service)
            strncmp(service->name, PREFIX, sizeof PREFIX - 1) == 0;
 }
 
+static bool has_guarantee(const struct postfix_settings *settings)
+{
+    for (size_t i = 0; i < settings->service_count; i++)
+        if (is_guarantee(&settings->services[i]))
+            return true;
+    return false;
+}
+
 static const char *profile_of(const struct postfix_service *service)
 {
     return service->name + sizeof PREFIX - 1;
@@ -156,6 +164,10 @@ static const struct postfix_service *place(const struct look *look,
     return postfix_own(look->settings, service, name) ? service : NULL;
 }
 
+/* Where only the daemon could tell. */
+static const char ask_daemon[] = "start mxward (mxwardctl status says whether it runs), and run "
+                                 "this as root";
+
 /* --- transports of the guarantee --- */
 
 static void lacks_transport(const struct look *look, const char *profile)
@@ -164,24 +176,24 @@ static void lacks_transport(const struct look *look, const char *profile)
         found(look, SEVERITY_BREAKS, "master.cf",
               "there is no transport " PREFIX "%s for the profile %s", profile, profile);
 
-    advise(row, "append the lines of mxward's postfix/master.cf, and copy guarantee-posteo for "
-                "profiles of your own");
+    snprintf(row->change, sizeof row->change,
+             "append " PREFIX "%s to master.cf: from mxward's postfix/master.cf, or a copy of "
+             "guarantee-posteo there with its name written three times",
+             profile);
 }
 
 static void look_transports(const struct look *look)
 {
     const struct postfix_site *site = look->site;
     char name[sizeof PREFIX + 32];
-    size_t seen = 0;
 
-    for (size_t i = 0; i < look->settings->service_count; i++)
-        seen += is_guarantee(&look->settings->services[i]);
     if (!site->profiles_known) {
-        found(look, SEVERITY_UNSEEN, "mxward",
-              "the daemon does not tell its profiles (not running, or not an administrator): "
-              "whether each has a transport was not looked at, nor whether its own settings agree "
-              "with these");
-        if (seen == 0)
+        advise(found(look, SEVERITY_UNSEEN, "mxward",
+                     "the daemon does not tell its profiles (not running, or not an "
+                     "administrator): whether each has a transport was not looked at, nor whether "
+                     "its own settings agree with these"),
+               ask_daemon);
+        if (!has_guarantee(look->settings))
             lacks_transport(look, "posteo");
         return;
     }
@@ -820,10 +832,11 @@ static void look_delimiter(const struct look *look)
                "set guarantee { recipient_delimiter = … } in mxward.conf to all characters of "
                "Postfix's");
     else
-        found(look, SEVERITY_UNSEEN, MAIN,
-              "recipient_delimiter = %s, and whether mxward's guarantee.recipient_delimiter is the "
-              "same is not told",
-              theirs);
+        advise(found(look, SEVERITY_UNSEEN, MAIN,
+                     "recipient_delimiter = %s, and whether mxward's "
+                     "guarantee.recipient_delimiter is the same is not told",
+                     theirs),
+               ask_daemon);
 }
 
 /* --- the ordinary transport --- */
@@ -1156,8 +1169,8 @@ static void say_socket(const struct look *look, const struct postfix_socket *soc
     if (socket->state == SOCKET_CLOSED_TO_POSTFIX)
         snprintf(
             row->change, sizeof row->change,
-            "let the user %s pass its folders and write to it: chgrp %s, or a group that he is "
-            "in (gate settings in mxward.conf)",
+            "let the user %s pass its folders and write to it: chgrp %s and chmod 2750 of the "
+            "folder (mxward's postfix/README, step 1), gate.mode and gate.group in mxward.conf",
             look->site->mail_owner, look->site->mail_owner);
     else if (socket->state == SOCKET_CLOSED_TO_US)
         advise(row, "run it as root");
@@ -1173,7 +1186,13 @@ static void look_sockets(const struct look *look)
     for (size_t i = 0; i < look->site->socket_count; i++)
         if (look->site->sockets[i].state != SOCKET_ANSWERS)
             say_socket(look, &look->site->sockets[i]);
-    if (look->site->socket_count == 0)
+    if (strstr(postfix_global(look->settings, SENDER_MAPS), "socketmap::") ||
+        strstr(postfix_global(look->settings, "smtp_tls_policy_maps"), "socketmap::"))
+        change(look,
+               found(look, SEVERITY_BREAKS, MAIN,
+                     "mxward_gate, where maps are asked, is not set in main.cf"),
+               NULL, "mxward_gate=" SOCKET_NAME);
+    else if (look->site->socket_count == 0)
         advise(found(look, SEVERITY_BREAKS, MAIN, "nothing in these settings asks mxward-gate"),
                "append the lines of mxward's postfix/main.cf and master.cf (README there)");
 }
@@ -1228,21 +1247,21 @@ static void check_split(const struct look *look, const struct postfix_service *s
                "set gate { split_transport = … } in mxward.conf to a transport of master.cf and "
                "this port: by-recipient:[127.0.0.1]:10026");
     else
-        found(look, SEVERITY_UNSEEN, service->key,
-              "whether gate.split_transport of mxward.conf leads here is not told");
+        advise(found(look, SEVERITY_UNSEEN, service->key,
+                     "whether gate.split_transport of mxward.conf leads here is not told"),
+               ask_daemon);
 }
 
 static void look_by_recipient(const struct look *look)
 {
     static const char limit[] = "by-recipient_destination_recipient_limit";
-    static const char lines[] = "append the lines of mxward's postfix/master.cf";
     const struct postfix_service *service = postfix_service(look->settings, "by-recipient", "unix");
     const char *value = postfix_global(look->settings, limit);
 
     if (!service || !postfix_runs(service, "smtp"))
         advise(found(look, SEVERITY_BREAKS, "master.cf",
                      "there is no transport by-recipient run by smtp(8)"),
-               lines);
+               "append by-recipient to master.cf, from mxward's postfix/master.cf");
     if (service && strcmp(value, "1") != 0)
         change(look,
                found(look, SEVERITY_BREAKS, MAIN,
@@ -1265,7 +1284,8 @@ static void look_by_recipient(const struct look *look)
     advise(
         found(look, SEVERITY_BREAKS, "master.cf",
               "no smtpd asks with policy_context=route: the listener of by-recipient is missing"),
-        lines);
+        "append 127.0.0.1:10026 to master.cf, from mxward's postfix/master.cf; the name "
+        "mxward_route is in main.cf of that folder");
 }
 
 /* --- comfort --- */
@@ -1438,16 +1458,25 @@ static const struct rule rules[] = {
 };
 /* clang-format on */
 
+/* That no transport of a guarantee does what it should not is nothing to be told of where there is
+ * none. */
+static bool is_about_guarantees(const struct rule *rule)
+{
+    return rule->look == look_guarantee_level || rule->look == look_guarantee_map ||
+           rule->look == look_cache;
+}
+
 void postfix_findings(const struct postfix_site *site, struct findings *findings)
 {
     struct look look = {.site = site, .settings = &site->settings, .findings = findings};
+    const bool guarantees = has_guarantee(&site->settings);
 
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
         const size_t before = findings->count;
 
         look.rule = &rules[i];
         rules[i].look(&look);
-        if (findings->count == before)
+        if (findings->count == before && (guarantees || !is_about_guarantees(&rules[i])))
             found(&look, SEVERITY_FINE, "", "%s", rules[i].fine);
     }
 }

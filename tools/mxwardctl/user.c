@@ -3,6 +3,8 @@
  */
 #include "tools/mxwardctl/manage.h"
 
+#include <string.h>
+
 static void print_account(const struct manage *manage, const json_t *row)
 {
     const struct screen *screen = &manage->screen;
@@ -51,7 +53,29 @@ static const struct manage_action actions[] = {
     {NULL, 0, 0, NULL, NULL},
 };
 
+/* Who writes `on --domain` or `on --until` would believe in a guarantee that is not the one he
+ * gets. */
+static const char *misplaced(const struct invocation *invocation)
+{
+    const char *action = invocation->word_count > 0 ? invocation->words[0] : "";
+    const bool is_off = strcmp(action, "off") == 0, is_resume = strcmp(action, "resume") == 0;
+
+    if (invocation->domain && !is_off && !is_resume)
+        return "--domain goes with off and resume only: a guarantee is for all domains";
+    if (invocation->until_s != 0 && !is_off)
+        return "--until goes with off only";
+    if (invocation->domain && is_off && invocation->until_s == 0)
+        return "off --domain needs --until: when it ends, such as 1h";
+    return NULL;
+}
+
 int user_run(const struct invocation *invocation)
 {
+    const char *why = misplaced(invocation);
+
+    if (why) {
+        fprintf(stderr, "mxwardctl: user: %s\n", why);
+        return USAGE;
+    }
     return manage_run(invocation, actions);
 }
