@@ -140,8 +140,8 @@ static size_t name_is_usual(char name[ACCOUNT_NAME_MAX], const char *text, size_
 {
     struct letters letters;
 
-    if (!letters_look(&letters, name, text, length) || letters.ats == 0 || text[0] == '"' ||
-        letters.controls != 0)
+    if (length == 0 || !letters_look(&letters, name, text, length) || letters.ats == 0 ||
+        (letters.quotes & 1) != 0 || letters.controls != 0)
         return 0;
     const unsigned at = LETTERS_MAX - 1 - (unsigned)__builtin_clzll(letters.ats);
     const uint64_t local = letters_first(at + 1), domain = letters_first(length) & ~local;

@@ -26,7 +26,7 @@ struct letters {
 /* Those of the first `count` bytes, 1 to LETTERS_MAX. */
 static inline uint64_t letters_first(size_t count)
 {
-    return ~0ULL >> (LETTERS_MAX - count);
+    return count < LETTERS_MAX ? (1ULL << count) - 1 : ~0ULL;
 }
 
 typedef uint8_t letters_bytes __attribute__((vector_size(16)));

@@ -7,8 +7,10 @@
 
 #include "shm/level.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #define PROFILE_NAME_MAX 32 /* bytes with NUL: a-z, 0-9, '-' and '_' */
 
@@ -41,5 +43,18 @@ struct profile {
     bool refuse_at_rcpt;        /* say no at RCPT already, where the MTA asks there */
     enum trouble trouble;
 };
+
+/* In all that it says. What is behind the end of a name may differ, too: then they are taken for
+ * different. */
+static inline bool profile_is(const struct profile *a, const struct profile *b)
+{
+    return memcmp(a->name, b->name, sizeof a->name) == 0 && a->minimum == b->minimum &&
+           a->unmet == b->unmet && a->window_ms == b->window_ms && a->observe == b->observe &&
+           a->exempt_auto_replies == b->exempt_auto_replies &&
+           a->exempt_forwards == b->exempt_forwards &&
+           a->allow_tls_required_no == b->allow_tls_required_no &&
+           a->refuse_at_rcpt == b->refuse_at_rcpt && a->trouble == b->trouble;
+}
+static_assert(sizeof(struct profile) == 56, "what is added is compared, too");
 
 #endif

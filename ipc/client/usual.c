@@ -78,8 +78,7 @@ static bool case_is(const struct usual_case *what, const struct usual_case *numb
 {
     return ((what->message ^ numbers->message) | (what->verdict ^ numbers->verdict) |
             (what->memory ^ numbers->memory)) == 0 &&
-           (!decision->has_profile ||
-            memcmp(&what->profile, &decision->profile, sizeof what->profile) == 0);
+           (!decision->has_profile || profile_is(&what->profile, &decision->profile));
 }
 
 /* --- the answer to a case --- */
