@@ -235,7 +235,7 @@ static void measure_both(void)
 static void measure_instructions(const char *self)
 {
     const struct bench_case what = {"full_answer", "instructions of an answer", "instructions",
-                                    BENCH_AT_MOST, 3620};
+                                    BENCH_AT_MOST, 3660};
     const double instructions = callgrind_count(self, bench_planted_count(COUNTED));
 
     if (instructions > 0)
