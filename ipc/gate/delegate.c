@@ -3,10 +3,10 @@
  *
  *   inbound      the recipient is here: a secure alias takes mail over encrypted connections only
  *   submission   somebody hands mail in: refused at once only where the sender's profile asks for
- *                it, because most mail programs then drop the whole message; what comes in clear
- * text for a secure alias of ours is judged as inbound, whoever has logged in route        one
- * recipient of a message that was split for it: the transport that the sender's demand has for this
- * recipient (FILTER)
+ *                it, because most mail programs then drop the whole message. In clear text for a
+ *                secure alias of ours it is judged as inbound, whoever has logged in
+ *   route        one recipient of a message that was split for it: the transport that the sender's
+ *                demand has for this recipient (FILTER)
  *
  * policy_context says which it is; without one an authenticated client submits, and every other one
  * hands mail in. What is none of our business is DUNNO. Trouble of ours is what the profile says
