@@ -380,7 +380,9 @@ static void dsn_ask(struct gate *gate, struct stream *stream,
         deliveries_find(gate->deliveries, stream_process(stream), profile, gate->now_ms);
 
     snprintf(text, sizeof text, "%.*s", (int)request->key_length, request->key);
-    if (delivery != NULL && is_refusal(text) && is_final(gate, delivery, &decision)) {
+    /* Only while the daemon is there: away, it stops nobody (ipc/client/mxward.h). */
+    if (delivery != NULL && is_refusal(text) && link_is_up(gate->link) &&
+        is_final(gate, delivery, &decision)) {
         say_final(gate, stream, delivery, &decision);
         return;
     }
