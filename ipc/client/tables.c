@@ -72,9 +72,11 @@ void tables_look_ahead(struct mxw *m, struct local_outcome *outs, const struct f
 bool tables_look_on(const struct mxw *m, struct local_outcome *out,
                     const struct frame_decide *asked, uint64_t arrived_ms)
 {
-    if (m->local)
-        local_look_on(m->local, out, asked, arrived_ms, wall_s());
-    return m->local != NULL;
+    if (!m->local)
+        return false;
+    out->now_ms = tables_now_ms(); /* between two of them the program did as it liked */
+    local_look_on(m->local, out, asked, arrived_ms, wall_s());
+    return true;
 }
 
 bool tables_stand(const struct local_outcome *out)
