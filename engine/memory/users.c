@@ -334,6 +334,8 @@ int users_configure(struct users *users, const struct guarantee_settings *guaran
     const int of_settings = put_settings(users, guarantee, of_aliases == 0);
     const int error = of_profiles != 0 ? of_profiles : of_aliases != 0 ? of_aliases : of_settings;
 
+    if (of_settings != 0) /* what the old ones say of aliases may be true no more */
+        take_settings(users);
     *accounts_wanted = users->lacks;
     users->lacks = error != 0;
     if (users->lacks)
