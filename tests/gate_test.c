@@ -801,6 +801,20 @@ START_TEST(a_failure_is_final_only_with_fresh_evidence_of_the_same_delivery)
 }
 END_TEST
 
+/* It would know what was switched or ruled meanwhile, and a notice cannot be taken back (law 3). */
+START_TEST(while_the_daemon_is_away_no_failure_is_final)
+{
+    const int client = client_open();
+
+    see("none.example", "none");
+    claim_begins(failure(client, "strict", "none.example", NOT_OFFERED), "OK 5.7.4 ");
+    daemon_dies();
+    usleep(100000);
+    ck_assert_str_eq(query(client, "dsn/strict " NOT_OFFERED), "NOTFOUND ");
+    close(client);
+}
+END_TEST
+
 START_TEST(evidence_that_is_final_is_as_young_as_the_delivery_and_the_window_say)
 {
     const int client = client_open();
@@ -1875,6 +1889,7 @@ static void add_words(TCase *tests)
     tcase_add_test(tests, protocols_share_one_socket);
     tcase_add_test(tests, a_sender_has_the_transport_of_his_profile);
     tcase_add_test(tests, a_sender_with_an_exception_goes_by_recipient);
+    tcase_add_test(tests, while_the_daemon_is_away_no_failure_is_final);
     tcase_add_test(tests, a_failure_is_final_only_with_fresh_evidence_of_the_same_delivery);
     tcase_add_test(tests, evidence_that_is_final_is_as_young_as_the_delivery_and_the_window_say);
     tcase_add_test(tests, a_look_up_that_failed_long_ago_holds_no_ordinary_mail_FRESH_01_DNS_09);
