@@ -1198,6 +1198,10 @@ START_TEST(a_login_in_clear_text_does_not_open_a_secure_alias_S13)
         claim_begins(rcpt(client, "inbound", "else@example.org", recipients[i],
                           "client_address=127.0.0.1\n"),
                      "530 5.7.0 ");
+        /* What his login demands is not shed by leaving TLS away, either. */
+        claim_begins(
+            rcpt(client, "submission", "<>", recipients[i], "sasl_username=strict@example.org\n"),
+            "550 5.7.1 ");
     }
     close(client);
 }

@@ -198,21 +198,18 @@ static void submission_ask(struct gate *gate, struct stream *stream,
     struct next_hop recipient;
     enum name_status status;
     struct ask ask;
+    const bool inbound = is_inbound(gate, request);
 
-    if (is_inbound(gate, request)) {
-        inbound_ask(gate, stream, request);
-        return;
-    }
     ask_begin(&ask, request);
     status = next_hop_parse(&recipient, ask.asked.recipient, strlen(ask.asked.recipient));
-    if (status != NAME_OK) { /* a local recipient, or none that mail could be sent to */
+    if (status != NAME_OK && !inbound) { /* a local recipient, or none that mail could be sent to */
         say(gate, stream,
             status == NAME_NO_MEMORY ? TEMPORARY "mxward-gate has no memory left" : DUNNO);
         return;
     }
     sender = decide_address(sender_ascii, ask.asked.sender);
     sasl = decide_address(sasl_ascii, ask.asked.sasl);
-    if (sender != NULL && sasl != NULL) {
+    if (status == NAME_OK && sender != NULL && sasl != NULL) {
         if (sheds_guarantee(gate, sender, sasl, &recipient)) {
             say(gate, stream,
                 "550 5.7.1 This account has the sending guarantee, which does not go with this"
@@ -221,6 +218,10 @@ static void submission_ask(struct gate *gate, struct stream *stream,
         }
         account_demand(&demand, asking_users(gate), sender, sasl, recipient.name.text, 0,
                        gate->now_ms, gate->now_s);
+    }
+    if (inbound) {
+        inbound_ask(gate, stream, request);
+        return;
     }
     if (!is_looked_at(&demand)) {
         say(gate, stream, DUNNO);
